@@ -1,0 +1,95 @@
+"""How a campaign stands, read from its folder alone: the same for the driver's live view and for `aar status`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from aar.campaign.folder import is_running, stored_config
+from aar.campaign.record import FILE as RECORD_FILE
+from aar.campaign.record import Event, Record
+from aar.researchers.directions import direction_name
+from aar.scoring.records import PLATFORM, VANILLA, Baselines, Experiment, Retest
+from aar.scoring.scorebook import FILE as SCORES_FILE
+from aar.scoring.scorebook import Scorebook
+
+CAMPAIGN = "campaign"
+"""The source of events that are the campaign's own; its latest is the phase."""
+
+
+@dataclass(frozen=True)
+class ResearcherState:
+    """One researcher: what it is doing and what it has done."""
+
+    name: str
+    direction: str
+    activity: str
+    experiments: int
+    limit: int
+    best_pgr: float | None
+
+
+@dataclass(frozen=True)
+class CampaignState:
+    """One campaign at one moment. Seconds are wall time; `experiments` are oldest first."""
+
+    name: str
+    folder: Path
+    running: bool
+    phase: str
+    seconds_used: float
+    seconds_budget: float
+    researchers: tuple[ResearcherState, ...]
+    experiments: tuple[Experiment, ...]
+    baselines: Baselines | None
+    retests: tuple[Retest, ...]
+
+    @property
+    def scored(self) -> list[Experiment]:
+        """Scored experiments on the research dataset, best PGR first."""
+        scored = [one for one in self.experiments if one.score is not None]
+        return sorted(scored, key=lambda one: -(one.score.pgr if one.score else 0))
+
+    @property
+    def best(self) -> Experiment | None:
+        """The best experiment by a researcher, if any."""
+        return next((one for one in self.scored if one.researcher != PLATFORM), None)
+
+    @property
+    def reference(self) -> Experiment | None:
+        """The vanilla method's experiment, once it was scored."""
+        return next((one for one in self.scored if (one.researcher, one.note) == (PLATFORM, VANILLA)), None)
+
+
+def read_state(folder: Path) -> CampaignState:
+    """The state of the campaign in `folder`. Raises CampaignError or StorageError when it cannot be read."""
+    config = stored_config(folder)
+    record = Record(folder, read_only=True) if (folder / RECORD_FILE).exists() else None
+    book = Scorebook(folder, read_only=True) if (folder / SCORES_FILE).exists() else None
+    events = record.events() if record else []
+    dataset = config.problem.dataset().name
+    experiments = [one for one in (book.experiments() if book else []) if one.dataset == dataset]
+    return CampaignState(
+        name=config.name,
+        folder=folder,
+        running=is_running(folder),
+        phase=_latest(events, CAMPAIGN) or "not started",
+        seconds_used=record.seconds_used() if record else 0.0,
+        seconds_budget=config.budget.minutes * 60,
+        researchers=tuple(
+            ResearcherState(
+                name=one.name,
+                direction=direction_name(one.direction),
+                activity=_latest(events, one.name) or "not started",
+                experiments=sum(done.researcher == one.name and done.status != "running" for done in experiments),
+                limit=config.budget.experiments_per_researcher,
+                best_pgr=max((e.score.pgr for e in experiments if e.researcher == one.name and e.score), default=None),
+            )
+            for one in config.researchers
+        ),
+        experiments=tuple(experiments),
+        baselines=book.baselines(dataset) if book else None,
+        retests=tuple(book.retests()) if book else (),
+    )
+
+
+def _latest(events: list[Event], source: str) -> str | None:
+    return next((event.text for event in reversed(events) if event.source == source), None)

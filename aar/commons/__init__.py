@@ -1,0 +1,1 @@
+"""What researchers share: a forum of posts and a store of code, held by one named actor."""

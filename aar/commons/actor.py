@@ -1,0 +1,129 @@
+"""The commons: forum and code store in one named, detached Ray actor.
+
+The actor keeps nothing in memory: killed at any moment, Ray starts it again and it serves what is on disk. Ray then
+repeats calls that were under way, which may run twice; their idempotency keys make that harmless.
+
+Not protected: whoever can call the actor can name any author. Only our own actors can; sandboxed code cannot.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import ActorDiedError
+
+from aar.commons.code_store import CodeStore
+from aar.commons.forum import Forum
+from aar.commons.posts import Kind, Post
+from aar.commons.snapshots import Snapshot
+from aar.database import storage_errors
+from aar.errors import StorageError
+from aar.remote import on_this_node
+
+NAME = "commons"
+FORUM_FILE = "forum.sqlite"
+CODE_FOLDER = "code.git"
+
+
+class Commons:
+    """Forum and code store of the campaign in `folder`; every method is that of Forum or CodeStore."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        with storage_errors(Path(folder)):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        self._code = CodeStore(Path(folder, CODE_FOLDER))  # first: it waits for a predecessor that is still at work
+        self._forum = Forum(Path(folder, FORUM_FILE))
+
+    def __repr__(self) -> str:
+        return NAME
+
+    def ping(self) -> str:
+        """The folder that is served."""
+        return self._folder
+
+    def post(self, author: str, kind: Kind, title: str, body: str = "", *, key: str, **links: Any) -> Post:
+        """Add a post; `links` are the forum's experiment, snapshot, reply_to and data."""
+        return self._forum.post(author, kind, title, body, key=key, **links)
+
+    def vote(self, post: int, author: str, value: int, *, key: str) -> int:
+        """Vote on a post; returns the sum of its votes."""
+        return self._forum.vote(post, author, value, key=key)
+
+    def get(self, post: int) -> Post:
+        """One post."""
+        return self._forum.get(post)
+
+    def posts(
+        self,
+        kind: Kind | None = None,
+        author: str | None = None,
+        after: int = 0,
+        limit: int = 50,
+        *,
+        newest_first: bool = False,
+    ) -> list[Post]:
+        """Posts with a number above `after`."""
+        return self._forum.posts(kind, author, after, limit, newest_first=newest_first)
+
+    def replies(self, post: int) -> list[Post]:
+        """The direct replies to a post."""
+        return self._forum.replies(post)
+
+    def search(self, query: str, limit: int = 20) -> list[Post]:
+        """Posts that have every word of `query`."""
+        return self._forum.search(query, limit)
+
+    def publish(
+        self, author: str, files: Mapping[str, bytes], message: str, parent: str | None, *, key: str
+    ) -> Snapshot:
+        """Store files as a snapshot."""
+        return self._code.publish(author, files, message, parent, key=key)
+
+    def checkout(self, snapshot: str) -> dict[str, bytes]:
+        """The files of a snapshot."""
+        return self._code.checkout(snapshot)
+
+    def diff(self, a: str, b: str) -> str:
+        """What changed between two snapshots."""
+        return self._code.diff(a, b)
+
+    def log(self, limit: int = 50) -> list[Snapshot]:
+        """The last snapshots, newest first."""
+        return self._code.log(limit)
+
+    def snapshot(self, snapshot: str) -> Snapshot:
+        """Author, parent, message and time of a snapshot."""
+        return self._code.snapshot(snapshot)
+
+    def resolve(self, snapshot: str) -> str:
+        """The full id of a shortened one."""
+        return self._code.resolve(snapshot)
+
+
+def start_commons(folder: Path, namespace: str) -> ActorHandle[Any]:
+    """The commons of a Ray namespace, started when it does not run yet, and ready to be called.
+
+    Raises:
+        StorageError: the folder cannot be used, or the namespace's commons serves another one.
+    """
+    actor = ray.remote(Commons).options(
+        name=NAME,
+        namespace=namespace,
+        lifetime="detached",
+        get_if_exists=True,
+        max_restarts=-1,
+        max_task_retries=-1,
+        num_cpus=0,
+        scheduling_strategy=on_this_node(),
+    )
+    commons = cast(ActorHandle[Any], actor.remote(str(folder.resolve())))
+    try:
+        served: Any = ray.get(commons.ping.remote())
+    except ActorDiedError as error:
+        raise StorageError(f"the commons could not start in {folder}: {str(error).strip().splitlines()[-1]}") from error
+    if served != str(folder.resolve()):
+        raise StorageError(f"{namespace}: its commons serves {served}, not {folder}; stop that campaign")
+    return commons

@@ -1,0 +1,265 @@
+"""The settings of a campaign: one frozen model per part, read from TOML, with `part.key=value` overrides.
+
+Data only. Unknown keys are refused, with the nearest known one named. A relative path in a file is relative to that
+file. What is resolved here is stored in the campaign folder and is all that a campaign needs to be run again.
+"""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from aar.errors import ConfigError
+
+
+class Settings(BaseModel):
+    """The base of every part: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Recipe(Settings):
+    """How a causal language model is fine-tuned into a two-way classifier.
+
+    `form`: "label_token" reads the answer from the logits of two label tokens after a prompt; "scalar_head" puts a
+    scalar head on the last hidden state and, for preferences, a Bradley-Terry loss on the pair.
+    """
+
+    form: Literal["label_token", "scalar_head"] = "label_token"
+    lora_rank: int = Field(default=8, ge=1, le=512)
+    last_layers: int | None = Field(default=None, ge=1, description="LoRA on the last so many layers; None: on all")
+    lr: float = Field(default=1e-4, gt=0, le=1)
+    head_lr_factor: float = Field(default=3.0, gt=0, description="learning rate of the scalar head, times lr")
+    epochs: float = Field(default=2, gt=0, le=100)
+    batch_size: int = Field(default=16, ge=1)
+    warmup: float = Field(default=0.1, ge=0, le=1, description="fraction of the steps that the rate rises linearly")
+    max_tokens: int = Field(default=1024, ge=8, description="longer inputs lose their beginning")
+
+
+class TeacherConfig(Settings):
+    """The weak model. "encoder": a frozen sentence encoder under a linear head; "causal_lm": fine-tuned by `recipe`."""
+
+    model: str
+    kind: Literal["encoder", "causal_lm"] = "encoder"
+    examples: int | None = Field(default=None, ge=8, description="labelled examples per seed; None: all of train_label")
+    recipe: Recipe = Recipe()
+
+
+class StudentConfig(Settings):
+    """The strong model: a name that aar knows, a hub name, or a local folder."""
+
+    model: str
+
+
+class DatasetConfig(Settings):
+    """One dataset. `source` is "minimal-pairs", "sarcasm", or a folder with the three published JSONL files.
+
+    Sizes and seed say how much is drawn from a source that can be drawn from; a folder is taken whole when they are
+    None. Researchers see datasets with role "research"; the others serve to test whether a finding transfers.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    source: str
+    role: Literal["research", "transfer"] = "research"
+    seed: int = 0
+    train_label: int | None = Field(default=None, ge=8)
+    train_unlabel: int | None = Field(default=None, ge=8)
+    test: int | None = Field(default=None, ge=8)
+    recipe: Recipe | None = Field(default=None, description="this dataset's own recipe instead of the problem's")
+
+
+class ProblemConfig(Settings):
+    """Datasets, the weak and the strong model, and the training recipe."""
+
+    teacher: TeacherConfig
+    student: StudentConfig
+    recipe: Recipe
+    datasets: list[DatasetConfig] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_research_dataset(self) -> "ProblemConfig":
+        names = [dataset.name for dataset in self.datasets]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two datasets share a name: {', '.join(names)}")
+        if sum(dataset.role == "research" for dataset in self.datasets) != 1:
+            raise ValueError('exactly one dataset must have role = "research"')
+        return self
+
+    def dataset(self, name: str | None = None) -> DatasetConfig:
+        """The dataset called `name`, or the one for research. Raises ConfigError when there is none."""
+        for dataset in self.datasets:
+            if dataset.name == name or (name is None and dataset.role == "research"):
+                return dataset
+        known = ", ".join(dataset.name for dataset in self.datasets)
+        raise ConfigError(f'the problem has no dataset "{name}"; it has: {known}')
+
+    def recipe_for(self, dataset: DatasetConfig) -> Recipe:
+        """The dataset's own recipe, or the problem's."""
+        return dataset.recipe or self.recipe
+
+
+class ScoringConfig(Settings):
+    """`baseline_seeds`: teacher and ceiling are means over so many; `seeds`: an experiment runs on so many of them."""
+
+    baseline_seeds: int = Field(default=5, ge=1, le=64)
+    seeds: int = Field(default=3, ge=1, le=64)
+
+    @model_validator(mode="after")
+    def _seeds_are_paired(self) -> "ScoringConfig":
+        if self.seeds > self.baseline_seeds:
+            raise ValueError(f"seeds ({self.seeds}) are drawn from the baselines' {self.baseline_seeds}: ask for fewer")
+        return self
+
+
+class ResearcherConfig(Settings):
+    """One researcher. `direction` is the name of a built-in direction or a path to a text file."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")
+    brain: Literal["search"] = "search"
+    direction: str
+
+
+class BudgetConfig(Settings):
+    """What a campaign may use. `minutes` is wall time over all its runs, baselines included."""
+
+    minutes: float = Field(default=60, gt=0)
+    experiments_per_researcher: int = Field(default=8, ge=1)
+    fits_per_method: int = Field(default=8, ge=1, description="fine_tune calls per run of supervise(lab)")
+
+
+class ComputeConfig(Settings):
+    """The Ray Train job that trains and predicts.
+
+    Each of `workers` loads the base model once. With `zero_stage` 0 every worker trains students of its own; with
+    1 to 3 all workers train each student together, its state (and with 3 the base model) sharded by DeepSpeed ZeRO.
+    """
+
+    workers: int = Field(default=1, ge=1)
+    cpus_per_worker: float = Field(default=2, gt=0)
+    gpus_per_worker: float = Field(default=0, ge=0)
+    zero_stage: Literal[0, 1, 2, 3] = 0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+
+class SandboxConfig(Settings):
+    """Limits of the process that runs `supervise(lab)`."""
+
+    memory_gib: float = Field(default=4, gt=0)
+    cpu_seconds: int = Field(default=600, ge=1)
+    wall_seconds: int = Field(default=3600, ge=1, description="time spent waiting for lab calls counts")
+    processes: int = Field(default=64, ge=1)
+    file_mib: int = Field(default=256, ge=1)
+
+
+class ClusterConfig(Settings):
+    """Which Ray cluster. `address` None: the one this process belongs to (a submitted job), else a local one of its own."""
+
+    address: str | None = None
+    dashboard_port: int = Field(default=8265, ge=1, le=65535)
+
+
+class CampaignConfig(Settings):
+    """One campaign. `folder` None: `~/aar/<name>`, or `$AAR_HOME/<name>`."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    folder: Path | None = None
+    problem: ProblemConfig
+    researchers: list[ResearcherConfig] = Field(min_length=1)
+    scoring: ScoringConfig = ScoringConfig()
+    budget: BudgetConfig = BudgetConfig()
+    compute: ComputeConfig = ComputeConfig()
+    sandbox: SandboxConfig = SandboxConfig()
+    cluster: ClusterConfig = ClusterConfig()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> "CampaignConfig":
+        names = [researcher.name for researcher in self.researchers]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two researchers share a name: {', '.join(names)}")
+        return self
+
+
+def load_config(file: Path, overrides: list[str] | None = None) -> CampaignConfig:
+    """Read a campaign's TOML and apply overrides such as `budget.minutes=5` (values are TOML, or else plain text).
+
+    Raises:
+        ConfigError: the file is missing or no TOML, or a key or value is not accepted; the message names it.
+    """
+    try:
+        data = tomllib.loads(file.read_text())
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error.strerror}). Give the path of a campaign's TOML file.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not TOML: {error}") from None
+    for override in overrides or []:
+        _apply(data, override)
+    _resolve_paths(data, file.resolve().parent)
+    try:
+        return CampaignConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{file}: " + "; ".join(_explain(item) for item in error.errors())) from None
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    path, separator, text = override.partition("=")
+    if not separator:
+        raise ConfigError(f'"{override}" is no override; write key=value, for example budget.minutes=5')
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *parents, last = path.strip().split(".")
+    for depth, key in enumerate(parents):
+        node = data.setdefault(key, {})
+        if not isinstance(node, dict):
+            raise ConfigError(f'"{override}": {".".join(parents[: depth + 1])} has no keys below it')
+        data = node
+    data[last] = value
+
+
+def _resolve_paths(data: dict[str, Any], base: Path) -> None:
+    def absolute(node: Any, key: str) -> None:
+        value = node.get(key) if isinstance(node, dict) else None
+        if isinstance(value, str) and value.startswith((".", "~", "/")):
+            node[key] = str((base / Path(value).expanduser()).resolve())
+
+    absolute(data, "folder")
+    for node, key in _path_settings(data):
+        absolute(node, key)
+
+
+def _path_settings(data: dict[str, Any]) -> list[tuple[Any, str]]:
+    problem = data.get("problem")
+    problem = problem if isinstance(problem, dict) else {}
+    datasets, researchers = problem.get("datasets"), data.get("researchers")
+    found: list[tuple[Any, str]] = [(problem.get("teacher"), "model"), (problem.get("student"), "model")]
+    found += [(node, "source") for node in datasets] if isinstance(datasets, list) else []
+    found += [(node, "direction") for node in researchers] if isinstance(researchers, list) else []
+    return found
+
+
+def _explain(item: Any) -> str:
+    where = ".".join(str(part) for part in item["loc"])
+    if item["type"] != "extra_forbidden":
+        return f"{where or 'the file'}: {item['msg'].removeprefix('Value error, ')}"
+    known = list(_model_at(item["loc"][:-1]).model_fields)
+    near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
+    return f"{where}: unknown key; {hint}"
+
+
+def _model_at(location: tuple[Any, ...]) -> type[BaseModel]:
+    """The settings class at a place such as ("problem", "datasets", 0)."""
+    model: type[BaseModel] = CampaignConfig
+    for part in location:
+        if isinstance(part, str):
+            model = _settings_in(model.model_fields[part].annotation)
+    return model
+
+
+def _settings_in(annotation: Any) -> type[BaseModel]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(_settings_in(inner) for inner in annotation.__args__ if inner is not type(None))

@@ -1,0 +1,73 @@
+"""The errors of aar, one for each boundary that a failure can cross.
+
+Every error takes its message alone, so that it survives pickling through Ray, and each also inherits the standard
+error that it refines. The message says what happened and what to do. This module imports nothing: the sandboxed lab
+client uses it too.
+"""
+
+
+class AarError(Exception):
+    """The root: anything aar raises on purpose."""
+
+
+class ConfigError(AarError, ValueError):
+    """A setting that cannot be used: an unknown key, a value out of range, a file that is no TOML."""
+
+
+class ProblemError(AarError, ValueError):
+    """A dataset that cannot be read; the message names file, line, field and what was expected."""
+
+
+class AssetError(AarError, RuntimeError):
+    """A model or data file that could not be fetched, or whose digest is not the expected one."""
+
+
+class ModelError(AarError, RuntimeError):
+    """A model that cannot be loaded or used for what was asked."""
+
+
+class TrainingError(AarError, RuntimeError):
+    """A training or inference request that the compute workers could not complete."""
+
+
+class ComputeError(AarError, RuntimeError):
+    """The compute workers themselves are gone or cannot be started."""
+
+
+class StorageError(AarError, RuntimeError):
+    """The campaign folder could not be read or written: a full disk, missing rights, a damaged file."""
+
+
+class SandboxError(AarError, RuntimeError):
+    """The sandbox could not be set up. Never a reason to go on without one."""
+
+
+class WireError(AarError, ValueError):
+    """A frame on the broker's socket that is not well-formed, too large, or cut short."""
+
+
+class LabError(AarError, ValueError):
+    """A lab call that was refused: a bad argument, an unknown student, a budget that is spent."""
+
+
+class MethodError(AarError, RuntimeError):
+    """Method code that failed: it raised, hung, was killed, or returned something that is not a student.
+
+    This is a result, recorded with the experiment; it never stops a campaign.
+    """
+
+
+class ScoringError(AarError, ValueError):
+    """A submission that cannot be scored, or an experiment that the scorer does not admit."""
+
+
+class ForumError(AarError, ValueError):
+    """A post, reply, vote or query that the forum refuses."""
+
+
+class CodeStoreError(AarError, ValueError):
+    """A snapshot that the code store refuses or does not have."""
+
+
+class CampaignError(AarError, RuntimeError):
+    """A campaign that cannot start or go on: its folder is in use, belongs to another configuration, or a part failed."""

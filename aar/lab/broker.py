@@ -1,0 +1,229 @@
+"""The broker: answers one sandbox's lab calls on the trusted side, and nothing else.
+
+Covers: a fixed list of calls; checked and bounded arguments; budgets of fits and of calls; students of other runs;
+frames that are malformed, oversized or cut short; peers other than the sandbox. What is wrong is answered with an
+error, and the broker goes on; where the stream cannot be read any further, it hangs up.
+Does not cover: a sandbox that keeps the broker busy with valid calls (its limits on calls and wall time end that), and
+whatever the backend does with a valid request.
+"""
+
+import contextlib
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from aar.errors import LabError, TrainingError, WireError
+from aar.lab import requests, wire
+from aar.lab.requests import FineTuneCall
+
+__all__ = ["Broker", "Description", "FineTuneCall", "LabBackend"]
+
+Answer = TypeVar("Answer")
+
+MAX_CALLS = 1000
+MAX_REQUEST_HEADER = 64 * 2**10
+REQUEST_BYTES_PER_EXAMPLE = 1024  # five times what a full request needs, so that the excess is named
+MAX_ERROR_TEXT = 8000
+CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a method is told at its start: `examples` without labels, `weak_labels` (n, 2), one row per example."""
+
+    kind: str
+    examples: list[dict[str, str]]
+    weak_labels: np.ndarray
+    seed: int
+
+
+class LabBackend(Protocol):
+    """What computes the answers. Calls may take minutes; LabError and TrainingError become errors in method code.
+
+    Anything else that a call raises is a fault of the platform: it ends the run and is not the method's result.
+    """
+
+    def describe(self) -> Description: ...
+
+    def zero_shot(self, template: str | None) -> np.ndarray:
+        """(n, 2) probabilities."""
+        ...
+
+    def embed(self, layer: int) -> np.ndarray:
+        """(n, k, d) hidden states."""
+        ...
+
+    def fine_tune(self, request: FineTuneCall) -> str:
+        """The id of the new student."""
+        ...
+
+    def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
+        """(m, 2) probabilities for rows of the training texts."""
+        ...
+
+
+class _PlatformFault(Exception):
+    """A backend call failed in a way that is not the method's doing; `Broker.fault` has the cause."""
+
+
+class Broker:
+    """Serves one connection on `listener`, in a thread of its own, until the method has finished or the socket closes.
+
+    Attributes:
+        student: the id that the method returned, once it has.
+        error: what went wrong in the method, in its own words, once it has said so.
+        fault: what a backend call raised that is not the method's doing.
+    """
+
+    def __init__(
+        self, backend: LabBackend, listener: socket.socket, *, uid: int, fits: int, on_end: Callable[[], None]
+    ) -> None:
+        """`uid` is the only peer that is served. `on_end` is called once student, error or fault is known.
+
+        Raises:
+            whatever `backend.describe` raises.
+        """
+        self.student: str | None = None
+        self.error: str | None = None
+        self.fault: BaseException | None = None
+        self._backend, self._listener, self._uid, self._on_end = backend, listener, uid, on_end
+        self._described = backend.describe()
+        self._n = len(self._described.examples)
+        self._fits_left, self._calls_left = fits, MAX_CALLS
+        self._students: set[str] = set()
+        self._in_call = False
+        self._thread = threading.Thread(target=self._serve, name="lab-broker", daemon=True)
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait until every frame that the dead sandbox left was read; a backend call in progress is not waited for."""
+        with contextlib.suppress(OSError):  # wakes the thread if no sandbox ever connected
+            self._listener.shutdown(socket.SHUT_RDWR)
+        while self._thread.is_alive() and not self._in_call:
+            self._thread.join(0.02)
+
+    def _serve(self) -> None:
+        # The sandbox may close its end at any moment; how it ended is read from its outcome.
+        with contextlib.suppress(OSError, _PlatformFault), self._accept() as connection:
+            self._converse(connection)
+        if self.student or self.error or self.fault:
+            self._on_end()
+
+    def _accept(self) -> socket.socket:
+        while True:
+            connection, _ = self._listener.accept()
+            peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+            _, uid, _ = CREDENTIALS.unpack(peer)
+            if uid == self._uid:
+                return connection
+            connection.close()
+
+    def _converse(self, connection: socket.socket) -> None:
+        most = MAX_REQUEST_HEADER + wire.LENGTH.size + REQUEST_BYTES_PER_EXAMPLE * self._n
+        while not (self.student or self.error):
+            try:
+                payload = wire.receive(connection, most)
+            except WireError as refusal:  # where the next frame would begin is unknown
+                wire.send(connection, _refused(refusal))
+                return
+            if payload is None:
+                return
+            try:
+                wire.send(connection, self._answer(payload))
+            except WireError as refusal:  # the answer is too large
+                wire.send(connection, _refused(refusal))
+
+    def _answer(self, payload: bytearray) -> wire.Frame:
+        try:
+            if self._calls_left == 0:
+                raise LabError(f"the run's {MAX_CALLS} lab calls are used up")
+            frame = wire.decode(payload, MAX_REQUEST_HEADER)
+            if frame.body.get("call") == "finish":
+                self._finish(frame)
+                return wire.Frame({})
+            self._calls_left -= 1
+            body, arrays = self._dispatch(frame)
+            return wire.Frame({**body, "budget": {"fits": self._fits_left}}, arrays)
+        except (WireError, LabError, TrainingError) as refusal:
+            return _refused(refusal)
+
+    def _dispatch(self, frame: wire.Frame) -> tuple[dict[str, object], dict[str, np.ndarray]]:
+        """The answer to one well-formed frame: JSON values and arrays."""
+        backend, described = self._backend, self._described
+        match frame.body.get("call"):
+            case "describe":
+                body: dict[str, object] = {
+                    "kind": described.kind, "examples": described.examples, "seed": described.seed,
+                }  # fmt: skip
+                return body, {"weak_labels": np.asarray(described.weak_labels, np.float32)}
+            case "zero_shot":
+                template = requests.template(frame)
+                return {}, _array(self._ask(lambda: backend.zero_shot(template)))
+            case "embed":
+                layer = requests.layer(frame)
+                return {}, _array(self._ask(lambda: backend.embed(layer)))
+            case "fine_tune":
+                return {"student": self._fine_tune(requests.fine_tune_call(frame, self._n))}, {}
+            case "predict":
+                student, rows = requests.prediction(frame, self._n)
+                self._check_own(student)
+                return {}, _array(self._ask(lambda: backend.predict(student, rows)))
+        raise LabError("unknown call; the lab answers describe, zero_shot, embed, fine_tune and predict")
+
+    def _fine_tune(self, request: FineTuneCall) -> str:
+        if request.base is not None:
+            self._check_own(request.base)
+        if self._fits_left == 0:
+            raise LabError("the run's budget of fits is spent; lab.budget says what is left before each call")
+        self._fits_left -= 1
+        student = self._ask(lambda: self._backend.fine_tune(request))
+        self._students.add(student)
+        return student
+
+    def _check_own(self, student: str) -> None:
+        if student not in self._students:
+            raise LabError(f"this run has no student {student[:80]!r}")
+
+    def _finish(self, frame: wire.Frame) -> None:
+        student, error = frame.body.get("student"), frame.body.get("error")
+        if isinstance(error, str) and error:
+            self.error = printable(error)
+        elif isinstance(student, str) and student in self._students:
+            self.student = student
+        else:
+            self.error = "supervise(lab) returned a student that this run did not train"
+
+    def _ask(self, call: Callable[[], Answer]) -> Answer:
+        self._in_call = True
+        try:
+            return call()
+        except (LabError, TrainingError):
+            raise
+        # Whatever else the platform raises must reach the caller of the run, from this thread, as itself.
+        except BaseException as fault:
+            self.fault = fault
+            raise _PlatformFault from fault
+        finally:
+            self._in_call = False
+
+
+def printable(text: str) -> str:
+    """`text` from a sandbox, shortened, and without what a terminal or a database could stumble over."""
+    clean = "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text[:MAX_ERROR_TEXT])
+    return clean if len(text) <= MAX_ERROR_TEXT else f"{clean} ... (cut)"
+
+
+def _refused(refusal: Exception) -> wire.Frame:
+    return wire.Frame({"error": printable(str(refusal))})
+
+
+def _array(answer: np.ndarray) -> dict[str, np.ndarray]:
+    return {"answer": np.asarray(answer, np.float32)}

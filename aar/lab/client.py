@@ -1,0 +1,132 @@
+"""What method code sees: `Lab`, the models it may use, and `Student`, a handle on a model that was fine-tuned.
+
+Weights stay on the platform; a student is a name. Every call travels over the socket to the broker, which checks it and
+answers; what it refuses is raised here as LabError.
+"""
+
+import socket
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from aar.errors import LabError
+from aar.lab import wire
+
+
+class Student:
+    """A strong model that `Lab.fine_tune` trained. `id` is its name on the platform."""
+
+    def __init__(self, lab: "Lab", id: str) -> None:
+        self.id = id
+        self._lab = lab
+
+    def __repr__(self) -> str:
+        return f"Student({self.id!r})"
+
+    def predict(self, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
+        """(m, 2) probabilities for the training texts with numbers `rows`, or for all of them.
+
+        Raises:
+            LabError: a row number is out of range, or the platform could not compute it.
+        """
+        arrays = {} if rows is None else {"rows": _integers(rows)}
+        return self._lab._call("predict", {"student": self.id}, arrays).arrays["answer"]
+
+
+class Lab:
+    """The models and data of one run of `supervise(lab)`.
+
+    Attributes:
+        kind: "preference" (is `second` better than `first`?) or "binary" (is `choice` true?).
+        examples: the n training texts, without labels: {"prompt", "first", "second"} or {"question", "choice"}.
+        weak_labels: (n, 2) float32, the teacher's probabilities for label 0 and label 1.
+        seed: the run's seed; the same seed and code should give the same student.
+        budget: what is left for this run, for example {"fits": 8}.
+    """
+
+    kind: str
+    examples: list[dict[str, str]]
+    weak_labels: np.ndarray
+    seed: int
+    budget: dict[str, int]
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._turn = threading.Lock()
+        described = self._call("describe", {})
+        self.kind = described.body["kind"]
+        self.examples = described.body["examples"]
+        self.seed = described.body["seed"]
+        self.weak_labels = described.arrays["weak_labels"]
+
+    def zero_shot(self, template: str | None = None) -> np.ndarray:
+        """(n, 2) probabilities: what the strong model believes before any training, asked with `template` if given."""
+        return self._call("zero_shot", {"template": template}).arrays["answer"]
+
+    def embed(self, layer: int = -1) -> np.ndarray:
+        """(n, k, d) hidden states of the strong model after `layer`, averaged over the tokens of each candidate text.
+
+        k is 2 for preferences (first, second) and 1 for binary questions. Negative layers count from the last.
+        """
+        return self._call("embed", {"layer": int(layer)}).arrays["answer"]
+
+    def fine_tune(
+        self,
+        targets: ArrayLike,
+        weights: ArrayLike | None = None,
+        order: ArrayLike | None = None,
+        loss: str = "xent",
+        epochs: float | None = None,
+        lr: float | None = None,
+        base: Student | None = None,
+    ) -> Student:
+        """Fine-tune the strong model on the training texts.
+
+        Args:
+            targets: (n, 2) probabilities, or (n,) labels 0 and 1.
+            weights: (n,) not negative; 0 leaves the example out. None: all 1.
+            order: (m,) row numbers, the visiting order of one epoch, which may omit and repeat rows. None: shuffled by
+                the seed, anew each epoch.
+            loss: "xent", or "logconf" (cross-entropy with an auxiliary confidence term).
+            epochs, lr: None takes the problem's recipe.
+            base: a student to go on from. None: the strong model as it was pretrained.
+
+        Raises:
+            LabError: an argument cannot be used, the budget of fits is spent, or training failed.
+        """
+        arrays = {"targets": np.asarray(targets, np.float32)}
+        if weights is not None:
+            arrays["weights"] = np.asarray(weights, np.float32)
+        if order is not None:
+            arrays["order"] = _integers(order)
+        if base is not None and not isinstance(base, Student):
+            raise LabError(f"base must be a Student, not {type(base).__name__}")
+        settings = {"loss": loss, "epochs": _number(epochs), "lr": _number(lr), "base": base.id if base else None}
+        return Student(self, self._call("fine_tune", settings, arrays).body["student"])
+
+    def _call(self, name: str, arguments: dict[str, Any], arrays: dict[str, np.ndarray] | None = None) -> wire.Frame:
+        with self._turn:
+            wire.send(self._connection, wire.Frame({"call": name, **arguments}, arrays or {}))
+            payload = wire.receive(self._connection)
+        if payload is None:
+            raise LabError("the lab has closed the connection")
+        answer = wire.decode(payload)
+        if "error" in answer.body:
+            raise LabError(answer.body["error"])
+        self.budget = answer.body["budget"]
+        return answer
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _integers(values: ArrayLike) -> np.ndarray:
+    """Row numbers as int64; floats are refused here, since converting them would change them silently."""
+    array = np.asarray(values)
+    if array.size and array.dtype.kind not in "iu":
+        raise LabError(f"row numbers must be integers, not {array.dtype}")
+    return array.astype(np.int64)

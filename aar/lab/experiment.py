@@ -1,0 +1,171 @@
+"""An experiment: one method, run in a sandbox once for each seed that the scorer drew, then scored.
+
+The actor stands between the two planes. It hands method code training texts and weak labels through the broker, turns
+lab calls into requests to the compute actor, and gives the returned students to the scorer.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import ray
+from ray.actor import ActorHandle
+
+from aar.config import CampaignConfig
+from aar.errors import LabError, MethodError, ModelError, ProblemError
+from aar.lab.broker import Description
+from aar.lab.method_process import run_method
+from aar.lab.requests import FineTuneCall
+from aar.problems.prompts import LABEL_TOKENS, candidates, fill, label_prompt
+from aar.problems.texts import model_texts
+from aar.remote import result
+from aar.sandbox.limits import Limits
+from aar.scoring import records
+from aar.scoring.task import Task
+from aar.training.arrays import class_probabilities
+from aar.training.asking import ask_and_wait, train_and_wait
+from aar.training.requests import Embed, FineTune, LabelOdds, LogLikelihoods, Predict, Request
+
+METHOD_FILE = "method.py"
+
+
+class ModelBackend:
+    """What a method's lab calls do for one seed: requests to the compute actor. Implements LabBackend.
+
+    Students are known to the method by a handle that means something in this run alone.
+    """
+
+    def __init__(self, task: Task, seed: int, student_model: str, compute: ActorHandle[Any]) -> None:
+        self._task, self._seed, self._model, self._compute = task, seed, student_model, compute
+        self._texts = model_texts(task.examples, task.recipe.form)
+        self._labels = LABEL_TOKENS[task.kind]
+        self._keys: dict[str, str] = {}
+
+    def describe(self) -> Description:
+        examples = [asdict(example) for example in self._task.examples]
+        return Description(self._task.kind, examples, self._task.weak_labels, self._seed)
+
+    def zero_shot(self, template: str | None) -> np.ndarray:
+        """The strong model's own belief.
+
+        Without a template, for preferences: which of the two texts it finds likelier; for judgements: the odds of the
+        label tokens after the usual prompt. With a template: the odds of the label tokens after it, for preferences
+        averaged over both orders of the responses.
+        """
+        if template is None and self._task.kind == "preference":
+            texts = tuple(candidates(example) for example in self._task.examples)
+            likelihoods = self._ask(LogLikelihoods(self._model, texts, self._task.recipe.max_tokens))
+            return class_probabilities(likelihoods[:, 1] - likelihoods[:, 0])
+        odds = self._ask(LabelOdds(self._model, self._prompts(template), self._labels, self._task.recipe.max_tokens))
+        return class_probabilities(odds[:, 0] if odds.shape[1] == 1 else (odds[:, 0] - odds[:, 1]) / 2)
+
+    def embed(self, layer: int) -> np.ndarray:
+        texts = tuple(candidates(example) for example in self._task.examples)
+        return self._ask(Embed(self._model, texts, layer, self._task.recipe.max_tokens))
+
+    def fine_tune(self, request: FineTuneCall) -> str:
+        recipe, n = self._task.recipe, len(self._texts)
+        changes = {"epochs": request.epochs or recipe.epochs, "lr": request.lr or recipe.lr}
+        weights = np.ones(n, np.float32) if request.weights is None else request.weights
+        rows = np.arange(n) if request.order is None else request.order
+        rows = rows[weights[rows] > 0]
+        key = train_and_wait(
+            self._compute,
+            FineTune(
+                model=self._model,
+                texts=self._texts,
+                labels=self._labels,
+                recipe=recipe.model_copy(update=changes),
+                targets=request.targets[:, 1],
+                weights=weights,
+                rows=rows,
+                shuffle=request.order is None,
+                loss=request.loss,
+                seed=self._seed,
+                start=None if request.base is None else self.key(request.base),
+            ),
+        )
+        handle = f"student-{len(self._keys) + 1}"
+        self._keys[handle] = key
+        return handle
+
+    def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
+        probabilities = class_probabilities(self._ask(Predict(self._model, self._texts, self.key(student))))
+        return probabilities if rows is None else probabilities[rows]
+
+    def key(self, handle: str) -> str:
+        """The key of the student that the method knows by `handle`."""
+        if handle not in self._keys:
+            raise LabError(f"this run has no student {handle[:80]!r}")
+        return self._keys[handle]
+
+    def _ask(self, request: Request) -> np.ndarray:
+        try:
+            return ask_and_wait(self._compute, request)
+        except ModelError as error:
+            raise LabError(str(error)) from None
+
+    def _prompts(self, template: str | None) -> tuple[tuple[str, ...], ...]:
+        if template is None:
+            return tuple((label_prompt(example),) for example in self._task.examples)
+        try:
+            return tuple(fill(example, template) for example in self._task.examples)
+        except ProblemError as error:
+            raise LabError(str(error)) from None
+
+
+class ExperimentRun:
+    """The actor that runs one admitted experiment to its end."""
+
+    def __init__(
+        self, config: CampaignConfig, record: records.Experiment, commons: Any, scorer: Any, compute: Any
+    ) -> None:
+        self._config, self._record = config, record
+        self._commons, self._scorer, self._compute = commons, scorer, compute
+
+    def __repr__(self) -> str:
+        return f"experiment {self._record.id}"
+
+    def run(self) -> records.Experiment:
+        """Run the method for every seed and have it scored; the record says how it ended.
+
+        Raises:
+            AarError: the platform failed, not the method; the experiment is still running and can be run again.
+        """
+        record = self._record
+        try:
+            source = self._source()
+            with ThreadPoolExecutor(len(record.seeds)) as pool:
+                students = dict(zip(record.seeds, pool.map(lambda seed: self._run(source, seed), record.seeds), strict=True))
+        except MethodError as error:
+            failed: records.Experiment = result(self._scorer.fail.remote(record.id, str(error)))
+            return failed
+        scored: records.Experiment = result(self._scorer.score.remote(record.id, students))
+        return scored
+
+    def _source(self) -> bytes:
+        files: dict[str, bytes] = result(self._commons.checkout.remote(self._record.snapshot))
+        if METHOD_FILE not in files:
+            raise MethodError(f"the snapshot has no {METHOD_FILE}; put supervise(lab) into a file of that name")
+        return files[METHOD_FILE]
+
+    def _run(self, source: bytes, seed: int) -> str:
+        """One seed, in a sandbox of its own; returns the key of the student."""
+        task: Task = result(self._scorer.task.remote(self._record.dataset, seed))
+        backend = ModelBackend(task, seed, self._config.problem.student.model, self._compute)
+        limits = Limits.from_config(self._config.sandbox)
+        return backend.key(run_method(source, backend, limits=limits, fits=self._config.budget.fits_per_method))
+
+
+def run_experiment(
+    config: CampaignConfig, record: records.Experiment, commons: Any, scorer: Any, compute: Any
+) -> records.Experiment:
+    """Run an admitted experiment in an actor of its own and wait for its end. Raises as `ExperimentRun.run`."""
+    actor = ray.remote(ExperimentRun).options(num_cpus=0, max_restarts=3, max_task_retries=3)
+    run = actor.remote(config, record, commons, scorer, compute)
+    try:
+        ended: records.Experiment = result(run.run.remote())
+        return ended
+    finally:
+        ray.kill(run)

@@ -1,0 +1,74 @@
+"""The first program of a method's sandbox: load /work/method.py, run `supervise(lab)`, report how it went.
+
+    python -m aar.lab.runner
+
+It shares its process with method code, so nothing it says is believed beyond what the broker can check.
+"""
+
+import os
+import socket
+import sys
+import traceback
+import types
+from typing import Any
+
+from aar.errors import LabError
+from aar.lab import wire
+from aar.lab.client import Lab, Student
+
+SOCKET = "/run/broker.sock"
+METHOD = "/work/method.py"
+FRAMES_SHOWN = 8
+
+
+def main() -> None:
+    """Run the method and send the final frame: the student's id, or what went wrong in words."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.connect(SOCKET)
+    result = _run(connection)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    wire.send(connection, wire.Frame({"call": "finish", **result}))
+    # Threads and exit handlers of the method have nothing to say any more.
+    os._exit(0)
+
+
+def _run(connection: socket.socket) -> dict[str, Any]:
+    try:
+        lab = Lab(connection)
+        returned = _load().supervise(lab)
+    # Method code may raise anything, SystemExit and KeyboardInterrupt too; all of it is the method's result.
+    except BaseException as error:
+        return {"error": describe(error)}
+    if not isinstance(returned, Student):
+        kind = type(returned).__name__
+        return {"error": f"supervise(lab) returned {kind}, not a Student; return what lab.fine_tune gave"}
+    return {"student": returned.id}
+
+
+def _load() -> Any:
+    with open(METHOD, "rb") as file:
+        source = file.read()
+    module = types.ModuleType("method")
+    module.__file__ = METHOD
+    sys.modules["method"] = module
+    exec(compile(source, METHOD, "exec"), module.__dict__)
+    if not callable(getattr(module, "supervise", None)):
+        raise LabError("method.py defines no function supervise(lab)")
+    return module
+
+
+def describe(error: BaseException) -> str:
+    """What went wrong, for whoever wrote the method: the error, and the method's own lines that led to it."""
+    if isinstance(error, SyntaxError) and error.filename == METHOD:
+        return f"syntax error in method.py line {error.lineno}: {error.msg}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == METHOD]
+    if isinstance(error, LabError) and not frames:
+        return str(error)
+    lines = [f"method raised {type(error).__name__}: {error}"]
+    lines += [f"  method.py line {frame.lineno}, in {frame.name}: {frame.line}" for frame in frames[-FRAMES_SHOWN:]]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

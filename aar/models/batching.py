@@ -1,0 +1,71 @@
+"""In which order and in which batches a student sees its training rows. Plain numpy, decided by the seed alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+WINDOW = 8
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Row numbers of one step and their weights; both (batch_size,). Rows that only fill it up have weight 0."""
+
+    rows: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class Visits:
+    """What to train on: `rows` (m,) in visiting order (shuffled anew each epoch if `shuffle`), `weights` (n,)."""
+
+    rows: np.ndarray
+    weights: np.ndarray
+    shuffle: bool
+
+
+def plan_batches(visits: Visits, lengths: np.ndarray, epochs: float, batch_size: int, seed: int) -> list[Batch]:
+    """All batches of a run.
+
+    Args:
+        lengths: (n,) tokens of each row. When shuffling, similar lengths share a batch, within windows of eight
+            batches, so that little is computed on padding.
+        epochs: a fraction ends the last epoch early.
+
+    Returns:
+        Batches of exactly `batch_size` rows. Weights are scaled to a mean of 1 over the visited rows.
+    """
+    rng = np.random.default_rng(seed)
+    per_epoch = -(-len(visits.rows) // batch_size)
+    steps = max(1, round(epochs * per_epoch))
+    weights = visits.weights / visits.weights[visits.rows].mean()
+    batches: list[Batch] = []
+    while len(batches) < steps:
+        rows = _bucketed(rng.permutation(visits.rows), lengths, batch_size, rng) if visits.shuffle else visits.rows
+        batches += [_filled(rows[at : at + batch_size], weights, batch_size) for at in range(0, len(rows), batch_size)]
+    return batches[:steps]
+
+
+def learning_rate(step: int, steps: int, peak: float, warmup: float) -> float:
+    """Linear warm-up over a fraction of the steps, then linear to zero."""
+    rising = warmup * steps
+    if step < rising:
+        return peak * (step + 1) / (rising + 1)
+    return peak * (steps - step) / max(1.0, steps - rising)
+
+
+def _bucketed(rows: np.ndarray, lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+    window = WINDOW * batch_size
+    full = len(rows) - len(rows) % batch_size
+    sorted_windows = [rows[at : min(at + window, full)] for at in range(0, full, window)]
+    sorted_windows = [part[np.argsort(lengths[part], kind="stable")] for part in sorted_windows]
+    batches = np.concatenate(sorted_windows).reshape(-1, batch_size) if full else np.empty((0, batch_size), rows.dtype)
+    return np.concatenate([rng.permutation(batches).ravel(), rows[full:]])
+
+
+def _filled(rows: np.ndarray, weights: np.ndarray, batch_size: int) -> Batch:
+    missing = batch_size - len(rows)
+    return Batch(
+        rows=np.concatenate([rows, np.repeat(rows[:1], missing)]),
+        weights=np.concatenate([weights[rows], np.zeros(missing)]).astype(np.float32),
+    )

@@ -1,0 +1,104 @@
+"""What a base model or a student says about texts: class probabilities, likelihoods, label odds, embeddings."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from aar.errors import ModelError
+from aar.models.data import Texts
+from aar.models.language_model import LanguageModel
+from aar.models.prefix import Prefix, by_length
+from aar.models.student import Student, StudentGroup, log_odds
+
+
+def flatten(texts: Texts) -> tuple[list[str], int]:
+    """All texts in a row, and how many an example has. Raises ModelError unless all have the same number, 1 or 2."""
+    counts = {len(example) for example in texts}
+    if counts not in ({1}, {2}):
+        raise ModelError(f"examples must all have one text or all have two; these have {sorted(counts) or 'none'}")
+    return [text for example in texts for text in example], counts.pop()
+
+
+@torch.no_grad()
+def predict(model: LanguageModel, student: Student, prefix: Prefix, texts_per_example: int) -> np.ndarray:
+    """(n,) float32 log-odds of class 1 for the examples whose sequences are in `prefix`."""
+    weights = {name: tensor.to(model.device, model.dtype) for name, tensor in student.weights.items()}
+    group = StudentGroup(model, student.shape, [weights]).eval()
+    model.train_mode(False)
+    scores = torch.empty(len(prefix))
+    for rows in by_length(prefix.lengths):
+        states, last = prefix.rows(torch.tensor(rows))
+        scores[rows] = group(states, last, [0])[0].cpu()
+    return log_odds(scores, texts_per_example).numpy()
+
+
+@torch.no_grad()
+def log_likelihoods(model: LanguageModel, texts: Sequence[str], max_tokens: int) -> np.ndarray:
+    """(n,) float32 sums over tokens of log p(token | those before it), by the untrained model.
+
+    A start token is put before each text, so that its first word counts too.
+    """
+    start = model.tokenizer.bos_token_id
+    prefix = [model.tokenizer.eos_token_id if start is None else start]
+    tokens = [prefix + ids for ids in model.encode(texts, max_tokens - 1)]
+    sums = torch.empty(len(tokens))
+    for rows, ids, mask, hidden in _hidden_batches(model, model.backbone, tokens):
+        picked = _token_log_probabilities(hidden[:, :-1], ids[:, 1:], model.label_rows)
+        sums[rows] = (picked * mask[:, 1:]).sum(1).cpu()
+    return sums.numpy()
+
+
+@torch.no_grad()
+def label_odds(model: LanguageModel, texts: Sequence[str], labels: tuple[str, str], max_tokens: int) -> np.ndarray:
+    """(n,) float32 log-odds of label 1 against label 0 as the next token, by the untrained model."""
+    direction = model.label_direction(labels)
+    tokens = model.encode(texts, max_tokens)
+    odds = torch.empty(len(tokens))
+    for rows, ids, mask, hidden in _hidden_batches(model, model.backbone, tokens):
+        final = hidden[torch.arange(len(rows), device=ids.device), mask.sum(1).long() - 1]
+        odds[rows] = (final.float() @ direction).cpu()
+    return odds.numpy()
+
+
+@torch.no_grad()
+def embed(model: LanguageModel, texts: Sequence[str], layer: int, max_tokens: int) -> np.ndarray:
+    """(n, hidden) float32: hidden states after `layer` layers (0: embeddings; negative: from the end), mean over tokens.
+
+    Raises ModelError when the model has no such layer.
+    """
+    depth = len(model.layers)
+    if not -depth - 1 <= layer <= depth:
+        raise ModelError(f"layer = {layer}, but the model has layers {-depth - 1} to {depth}")
+    kept = layer % (depth + 1)
+    network = model.backbone if kept == depth else model.cut(depth - kept).bottom
+    tokens = model.encode(texts, max_tokens)
+    means = torch.empty(len(tokens), model.hidden_size)
+    for rows, _, mask, hidden in _hidden_batches(model, network, tokens):
+        means[rows] = ((hidden.float() * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)).cpu()
+    return means.numpy()
+
+
+def _hidden_batches(
+    model: LanguageModel, network: nn.Module, tokens: Sequence[Sequence[int]]
+) -> Iterator[tuple[list[int], Tensor, Tensor, Tensor]]:
+    """Row numbers, padded token ids (rows, longest), float mask of what is no padding, hidden states; batch by batch."""
+    model.train_mode(False)
+    for rows in by_length(torch.tensor([len(ids) for ids in tokens])):
+        sequences = [torch.tensor(tokens[row]) for row in rows]
+        ids = torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True).to(model.device)
+        lengths = torch.tensor([len(sequence) for sequence in sequences])
+        mask = (torch.arange(ids.shape[1])[None] < lengths[:, None]).float().to(model.device)
+        yield rows, ids, mask, network(input_ids=ids, use_cache=False).last_hidden_state
+
+
+def _token_log_probabilities(hidden: Tensor, ids: Tensor, vocabulary: Tensor, chunk: int = 512) -> Tensor:
+    """(rows, tokens) log-probabilities of `ids`; logits are made for few tokens at a time, they are large."""
+    flat, wanted = hidden.reshape(-1, hidden.shape[-1]), ids.reshape(-1)
+    pieces = []
+    for at in range(0, len(flat), chunk):
+        logits = (flat[at : at + chunk] @ vocabulary.T).float()
+        chosen = logits.gather(1, wanted[at : at + chunk, None])[:, 0]
+        pieces.append(chosen - logits.logsumexp(1))
+    return torch.cat(pieces).view(ids.shape)

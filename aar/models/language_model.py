@@ -1,0 +1,119 @@
+"""A frozen causal language model, loaded once and cut in two where the trainable layers begin.
+
+What enters the first layer that LoRA touches does not depend on the student. So the layers below (the *bottom*) run
+once per text, and only those above (the *top*) run for every student, seed and epoch.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from aar.errors import ModelError
+from aar.models.lora import LoraLinear, wrap_linears
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The two halves: `bottom` maps token ids to hidden states, `top` those to final hidden states."""
+
+    bottom: nn.Module
+    top: nn.Module
+    linears: dict[str, LoraLinear]
+    hidden_size: int
+
+
+class LanguageModel:
+    """The base of students: tokenizer and frozen network on one device."""
+
+    def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
+        """Raises ModelError when the folder holds no causal language model that transformers can load."""
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(folder)
+            network = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(f"{folder}: not a causal language model that transformers can load: {error}") from None
+        self.device, self.dtype = device, dtype
+        network = network.to(device).eval().requires_grad_(False)
+        self.backbone: nn.Module = network.model
+        self.label_rows: Tensor = network.get_output_embeddings().weight
+        self.hidden_size: int = self.backbone.config.hidden_size
+        self.layers: nn.ModuleList = self.backbone.layers
+        self._linears = [wrap_linears(layer) for layer in self.layers]
+        self._cuts: dict[int, Cut] = {}
+
+    def encode(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
+        """Token ids of each text without special tokens; a longer text loses its beginning.
+
+        Raises ModelError for a text without tokens.
+        """
+        encoded: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False).input_ids
+        for text, ids in zip(texts, encoded, strict=True):
+            if not ids:
+                raise ModelError(f"a text has no tokens: {text!r}")
+        return [ids[-max_tokens:] for ids in encoded]
+
+    def label_direction(self, labels: tuple[str, str]) -> Tensor:
+        """(hidden,) float32 whose product with a final hidden state is the log-odds of label 1 against label 0.
+
+        A label such as " True" stands for its first token.
+        """
+        zero, one = (ids[0] for ids in self.encode(labels, max_tokens=1 << 20))
+        return (self.label_rows[one] - self.label_rows[zero]).float()
+
+    def cut(self, last_layers: int | None) -> Cut:
+        """Bottom and top, the latter with the last so many layers (None: with all).
+
+        Raises ModelError when the model has fewer layers, or is not the same function after the cut.
+        """
+        depth = len(self.layers)
+        count = depth if last_layers is None else last_layers
+        if count > depth:
+            raise ModelError(f"last_layers = {count}, but the model has {depth} layers")
+        if count not in self._cuts:
+            self._cuts[count] = self._make_cut(depth - count)
+        return self._cuts[count]
+
+    def train_mode(self, training: bool) -> None:
+        """On a CPU the backward pass of fused attention is the bottleneck for short texts; train with eager attention."""
+        kind = "eager" if training and self.device.type == "cpu" else "sdpa"
+        for module in (self.backbone, *(half for cut in self._cuts.values() for half in (cut.bottom, cut.top))):
+            module.config._attn_implementation = kind
+
+    def _make_cut(self, at: int) -> Cut:
+        bottom = self._part(slice(0, at))
+        bottom.norm = nn.Identity()
+        top = self._part(slice(at, None))
+        linears = {
+            f"{at + index}/{name}": linear
+            for index, layer in enumerate(self._linears[at:])
+            for name, linear in layer.items()
+        }
+        self._check_cut(bottom, top)
+        return Cut(bottom, top, linears, self.hidden_size)
+
+    def _part(self, layers: slice) -> nn.Module:
+        """The same network with some of its layers; modules and weights are shared, not copied."""
+        part = copy.copy(self.backbone)
+        part._modules = dict(self.backbone._modules)
+        part.layers = self.layers[layers]
+        part.config = copy.copy(self.backbone.config)
+        part.config.num_hidden_layers = len(part.layers)
+        if getattr(part.config, "layer_types", None):
+            part.config.layer_types = part.config.layer_types[layers]
+        return part
+
+    @torch.no_grad()
+    def _check_cut(self, bottom: nn.Module, top: nn.Module) -> None:
+        """Some architectures scale or mix what enters a layer; a cut there would silently be another model."""
+        ids = torch.arange(1, 9, device=self.device)[None]
+        whole = self.backbone(input_ids=ids, use_cache=False).last_hidden_state
+        middle = bottom(input_ids=ids, use_cache=False).last_hidden_state
+        halves = top(inputs_embeds=middle, use_cache=False).last_hidden_state
+        if not torch.allclose(whole, halves, rtol=1e-2, atol=1e-2):
+            raise ModelError(f"{type(self.backbone).__name__} cannot be cut between its layers; unset last_layers")

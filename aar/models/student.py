@@ -1,0 +1,158 @@
+"""Students: what a fine-tuned one consists of, and several of them as one torch module on one base."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import json
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from aar.errors import ModelError
+from aar.models.data import Form
+from aar.models.language_model import Cut, LanguageModel
+from aar.models.lora import Adapter, attached, new_adapter
+
+
+@dataclass(frozen=True)
+class StudentShape:
+    """What a student's weights mean: which layers they touch, and how a class is read off the hidden state.
+
+    `labels`: the two label tokens of class 0 and 1; unused by the form "scalar_head".
+    """
+
+    form: Form
+    last_layers: int | None
+    max_tokens: int
+    labels: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Student:
+    """A trained student: its shape and its weights (LoRA adapter and, for "scalar_head", the head), on the CPU."""
+
+    shape: StudentShape
+    weights: Adapter
+
+    def to_bytes(self) -> bytes:
+        """As a safetensors file, the shape in its metadata."""
+        shape = self.shape
+        metadata = {
+            "form": shape.form,
+            "last_layers": str(shape.last_layers or "all"),
+            "max_tokens": str(shape.max_tokens),
+            "label_0": shape.labels[0],
+            "label_1": shape.labels[1],
+        }
+        return safetensors.torch.save({name: tensor.contiguous() for name, tensor in self.weights.items()}, metadata)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Student":
+        """The inverse of `to_bytes`. Raises ModelError when the bytes are no student's."""
+        try:
+            weights = safetensors.torch.load(data)
+            header = int.from_bytes(data[:8], "little")
+            metadata = _metadata(data[8 : 8 + header])
+            last = metadata["last_layers"]
+            shape = StudentShape(
+                form="scalar_head" if metadata["form"] == "scalar_head" else "label_token",
+                last_layers=None if last == "all" else int(last),
+                max_tokens=int(metadata["max_tokens"]),
+                labels=(metadata["label_0"], metadata["label_1"]),
+            )
+        except (safetensors.SafetensorError, KeyError, ValueError) as error:
+            raise ModelError(f"these bytes are no student: {error}") from None
+        return cls(shape, weights)
+
+
+def _metadata(header: bytes) -> dict[str, str]:
+    found: dict[str, str] = json.loads(header)["__metadata__"]
+    return found
+
+
+def new_weights(cut: Cut, form: Form, rank: int, seed: int) -> Adapter:
+    """A student's weights before training, float32, decided by the seed."""
+    generator = torch.Generator().manual_seed(seed)
+    weights = new_adapter(cut.linears, rank, generator)
+    if form == "scalar_head":
+        bound = cut.hidden_size**-0.5
+        weights["head/weight"] = torch.empty(cut.hidden_size).uniform_(-bound, bound, generator=generator)
+        weights["head/bias"] = torch.zeros(1)
+    return weights
+
+
+class StudentGroup(nn.Module):
+    """Several students of one shape on one base: one forward pass serves them all.
+
+    A student is two parameters, all its adapter matrices in one flat tensor and its head, because an optimizer spends
+    more time on a hundred small tensors than on their contents.
+    """
+
+    def __init__(self, model: LanguageModel, shape: StudentShape, weights: Sequence[Mapping[str, Tensor]]) -> None:
+        super().__init__()
+        self._cut = model.cut(shape.last_layers)
+        self.top = self._cut.top
+        self.shape = shape
+        self._layout = {name: tensor.shape for name, tensor in weights[0].items() if not name.startswith("head/")}
+        self.adapters = nn.ParameterList(nn.Parameter(self._flat(one)) for one in weights)
+        self.heads = nn.ParameterList(
+            nn.Parameter(torch.cat([one["head/weight"], one["head/bias"]]))
+            for one in weights if shape.form == "scalar_head"
+        )  # fmt: skip
+        self._label_direction = model.label_direction(shape.labels)
+
+    def forward(self, states: Tensor, last: Tensor, members: Sequence[int]) -> Tensor:
+        """Scores of sequences.
+
+        Args:
+            states: (members · r, tokens, hidden) what enters the top, rows grouped by member.
+            last: (members · r,) place of each sequence's last token.
+            members: which students the groups belong to.
+
+        Returns:
+            (members, r) float32: for "label_token" the log-odds of label 1 against label 0, for "scalar_head" the
+            scalar's value.
+        """
+        with attached(self._cut.linears, self._stacks(members)):
+            hidden = self.top(inputs_embeds=states, use_cache=False).last_hidden_state
+        final = hidden[torch.arange(len(hidden), device=hidden.device), last].float()
+        final = final.view(len(members), -1, final.shape[-1])
+        if self.shape.form == "label_token":
+            return final @ self._label_direction
+        heads = torch.stack([self.heads[member] for member in members]).float()
+        return torch.einsum("mrd,md->mr", final, heads[:, :-1]) + heads[:, -1:]
+
+    def weights_of(self, member: int) -> Adapter:
+        """A student's weights, by name, on the CPU."""
+        parts = self._parts(self.adapters[member].detach()[None])
+        weights = {name: part[0] for name, part in parts.items()}
+        if len(self.heads):
+            head = self.heads[member].detach()
+            weights |= {"head/weight": head[:-1], "head/bias": head[-1:]}
+        return {name: tensor.to("cpu", copy=True) for name, tensor in weights.items()}
+
+    def _stacks(self, members: Sequence[int]) -> dict[str, Tensor]:
+        return self._parts(torch.stack([self.adapters[member] for member in members]))
+
+    def _parts(self, flat: Tensor) -> dict[str, Tensor]:
+        """(students, all) -> each matrix as (students, rows, columns)."""
+        pieces = flat.split([shape.numel() for shape in self._layout.values()], dim=1)
+        return {
+            name: piece.view(-1, *shape)
+            for (name, shape), piece in zip(self._layout.items(), pieces, strict=True)
+        }  # fmt: skip
+
+    def _flat(self, weights: Mapping[str, Tensor]) -> Tensor:
+        return torch.cat([weights[name].reshape(-1) for name in self._layout])
+
+
+def log_odds(scores: Tensor, texts_per_example: int) -> Tensor:
+    """(..., n · k) scores of sequences -> (..., n) log-odds of class 1.
+
+    With one text per example the score itself; with two the difference second - first (Bradley-Terry).
+    """
+    if texts_per_example == 1:
+        return scores
+    pairs = scores.view(*scores.shape[:-1], -1, 2)
+    return pairs[..., 1] - pairs[..., 0]

@@ -1,0 +1,39 @@
+"""Calling Ray actors: where they run, and aar's own errors coming out of them as themselves.
+
+Ray wraps what a remote call raised into an error whose text holds a remote traceback with paths of that machine. Method
+code and users are shown error texts, so the original error is raised instead.
+"""
+
+from collections.abc import Awaitable
+from typing import Any
+
+import ray
+from ray.exceptions import RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from aar.errors import AarError
+
+
+def result(reference: Any) -> Any:
+    """What a remote call returned. Raises what it raised, when that is one of aar's own errors; else Ray's error."""
+    try:
+        return ray.get(reference)
+    except RayTaskError as error:
+        raise _own(error) from None
+
+
+async def awaited(reference: Awaitable[Any]) -> Any:
+    """As `result`, for asynchronous actors."""
+    try:
+        return await reference
+    except RayTaskError as error:
+        raise _own(error) from None
+
+
+def on_this_node() -> NodeAffinitySchedulingStrategy:
+    """For actors that work on the campaign folder: they must run on the node that has it, the driver's."""
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+
+
+def _own(error: RayTaskError) -> BaseException:
+    return error.cause if isinstance(error.cause, AarError) else error

@@ -1,0 +1,168 @@
+"""Proof, by trying, that the wall stands on this machine.
+
+Covers: what is needed (bubblewrap, user namespaces, libseccomp), and that an attempt to get through fails: network,
+files, environment, processes, namespaces, limits.
+Does not cover: kernel bugs, and whatever is changed on the machine after the probe.
+"""
+
+import functools
+import json
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from aar.errors import SandboxError
+from aar.sandbox import attempts, profile
+from aar.sandbox.bubblewrap import Sandbox
+from aar.sandbox.limits import MIB, Limits
+from aar.sandbox.watch import Outcome
+
+OLDEST_BUBBLEWRAP = (0, 8)
+REMEDY = "Do not run method code on this machine; report the failed check with the output of `aar doctor --json`."
+INSTALL = "apt-get install bubblewrap util-linux libseccomp2 (bubblewrap 0.8 or newer: Debian 12, Ubuntu 24.04)"
+APPARMOR_RULE = (
+    r"printf 'abi <abi/4.0>,\ninclude <tunables/global>\n"
+    r"profile bwrap /usr/bin/bwrap flags=(unconfined) {\n  userns,\n}\n'"
+    " | sudo tee /etc/apparmor.d/bwrap && sudo apparmor_parser -r /etc/apparmor.d/bwrap"
+)
+HOG = "held = []\nwhile True: held.append(bytes(bytearray(2**20)))"
+SLEEP = "import time; time.sleep(60)"
+SPIN = "while True: pass"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was tried. `remedy` says what to do about it and is empty when it passed."""
+
+    name: str
+    passed: bool
+    detail: str
+    remedy: str = ""
+
+
+def require_sandbox() -> None:
+    """Return only where the wall stands; tried once per process.
+
+    Raises:
+        SandboxError: naming the check that failed and the remedy.
+    """
+    for check in _probed():
+        if not check.passed:
+            raise SandboxError(f"the sandbox is not safe here: {check.name}: {check.detail}. {check.remedy}")
+
+
+@functools.cache
+def _probed() -> tuple[Check, ...]:
+    return tuple(probe(Limits()))
+
+
+def probe(limits: Limits) -> list[Check]:
+    """Try everything; in the order of dependence, so that the first failed check is the one to look at.
+
+    `limits` are those of a campaign; time and memory limits are tried with small values, in the same way.
+    """
+    installed = _bubblewrap()
+    if not installed.passed:
+        return [installed]
+    started, through = _attempts(replace(limits, wall_seconds=30))
+    if not started.passed:
+        return [installed, started]
+    walls = [_wall(attempt.__name__, through) for attempt in attempts.ATTEMPTS]
+    return [installed, started, *walls, *_kills(limits)]
+
+
+def _bubblewrap() -> Check:
+    path = shutil.which("bwrap", path=profile.OUTER_ENVIRONMENT["PATH"])
+    if path is None:
+        return Check("bubblewrap", False, "bwrap was not found", f"Install it: {INSTALL}")
+    answer = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+    version = tuple(int(number) for number in re.findall(r"\d+", answer)[:2])
+    if version < OLDEST_BUBBLEWRAP:
+        return Check("bubblewrap", False, f"{answer.strip()} at {path} is too old", f"Install a newer one: {INSTALL}")
+    return Check("bubblewrap", True, f"{answer.strip()} at {path}")
+
+
+def _attempts(limits: Limits) -> tuple[Check, dict[str, str | None]]:
+    """Whether a sandbox starts at all, and what got through from inside it, by the attempt's name."""
+    try:
+        outcome = _try_all(limits)
+        through = json.loads(outcome.stdout)
+    except SandboxError as error:
+        return Check("start", False, str(error), namespace_remedy()), {}
+    except json.JSONDecodeError:
+        detail = f"the attempts did not run to their end ({outcome.killed or outcome.stderr.strip()[-300:]})"
+        return Check("start", False, detail, REMEDY), {}
+    return Check("start", True, f"a sandbox starts and ends in {outcome.seconds:.2f} s"), through
+
+
+def _try_all(limits: Limits) -> Outcome:
+    script = Path(attempts.__file__).read_bytes()
+    with _bait() as facts, Sandbox(limits, {"attempts.py": script}) as sandbox:
+        facts |= {
+            "environment": list(profile.ENVIRONMENT), "file_bytes": limits.file_bytes, "processes": limits.processes,
+        }  # fmt: skip
+        return sandbox.run([*profile.PYTHON, "/work/attempts.py", json.dumps(facts)])
+
+
+@contextmanager
+def _bait() -> Iterator[dict[str, Any]]:
+    """Things on the host that a sandbox must not reach: a readable file, a listening port, an abstract socket."""
+    abstract = f"aar-probe-{secrets.token_hex(8)}"
+    with (
+        tempfile.NamedTemporaryFile(prefix="aar-canary-") as canary,
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.socket(socket.AF_UNIX) as unix,
+    ):
+        Path(canary.name).chmod(0o644)
+        unix.bind(f"\0{abstract}")
+        unix.listen(1)
+        yield {"canary": canary.name, "port": server.getsockname()[1], "abstract": abstract}
+
+
+def _wall(name: str, through: dict[str, str | None]) -> Check:
+    success = through.get(name, "it was not tried")
+    title = name.replace("_", " ")
+    return Check(title, success is None, success or "refused", "" if success is None else REMEDY)
+
+
+def _kills(limits: Limits) -> Iterator[Check]:
+    yield _killed("memory limit", HOG, replace(limits, memory_bytes=128 * MIB, wall_seconds=30))
+    yield _killed("wall time limit", SLEEP, replace(limits, wall_seconds=0.2))
+    yield _killed("CPU time limit", SPIN, replace(limits, cpu_seconds=0.2, wall_seconds=30))
+
+
+def _killed(name: str, program: str, limits: Limits) -> Check:
+    with Sandbox(limits) as sandbox:
+        outcome = sandbox.run([*profile.PYTHON, "-c", program])
+    passed = (outcome.killed or "").startswith(name)
+    detail = f"killed: {outcome.killed}" if outcome.killed else f"not killed; exit code {outcome.exit_code}"
+    return Check(name, passed, detail, "" if passed else REMEDY)
+
+
+def namespace_remedy(proc_sys: Path = Path("/proc/sys")) -> str:
+    """What to do when the kernel refuses a sandbox, by the settings that distributions use to forbid it."""
+    if _setting(proc_sys / "kernel/apparmor_restrict_unprivileged_userns") == "1":
+        return f"AppArmor forbids user namespaces (Ubuntu 24.04). Allow them for bubblewrap alone: {APPARMOR_RULE}"
+    if _setting(proc_sys / "kernel/unprivileged_userns_clone") == "0":
+        return "User namespaces are switched off. Run: sudo sysctl -w kernel.unprivileged_userns_clone=1"
+    if _setting(proc_sys / "user/max_user_namespaces") == "0":
+        return "User namespaces are switched off. Run: sudo sysctl -w user.max_user_namespaces=15000"
+    return (
+        "If this is a container, it must allow user namespaces and mounting a fresh /proc (docker run --security-opt "
+        "seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined)."
+    )
+
+
+def _setting(file: Path) -> str | None:
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return None

@@ -1,0 +1,112 @@
+"""The system calls a sandbox is refused, as a filter that bubblewrap loads.
+
+Covers: kernel surface that namespaces leave open: other socket families (AF_VSOCK reaches the hypervisor whatever the
+network namespace says), io_uring, new namespaces, mounts, tracing, keys, BPF, memory that belongs to no process
+(memfd, System V segments) and so would escape the memory limit, and typing into the terminal.
+Does not cover: bugs in the system calls that remain; this is a list of refusals, not of permissions.
+"""
+
+import ctypes
+import errno
+import functools
+import os
+from collections.abc import Iterator
+
+from aar.errors import SandboxError
+
+ALLOW = 0x7FFF0000
+ERRNO = 0x00050000
+
+EQUAL, GREATER, MASKED_EQUAL = 4, 6, 7  # enum scmp_compare of libseccomp
+
+REFUSED = (
+    "acct", "add_key", "adjtimex", "bpf", "chroot", "clock_adjtime", "clock_settime", "delete_module",
+    "fanotify_init", "finit_module", "fsconfig", "fsmount", "fsopen", "fspick", "init_module", "io_uring_enter",
+    "io_uring_register", "io_uring_setup", "ioperm", "iopl", "kcmp", "kexec_file_load", "kexec_load", "keyctl",
+    "lookup_dcookie", "memfd_create", "memfd_secret", "mount", "mount_setattr", "move_mount", "mq_open", "msgget",
+    "name_to_handle_at", "open_by_handle_at", "open_tree", "perf_event_open", "pidfd_getfd", "pivot_root",
+    "process_madvise", "process_vm_readv", "process_vm_writev", "ptrace", "quotactl", "quotactl_fd", "reboot",
+    "request_key", "semget", "setdomainname", "sethostname", "setns", "settimeofday", "shmget", "swapoff", "swapon",
+    "syslog", "umount2", "unshare", "userfaultfd", "vhangup",
+)  # fmt: skip
+NAMESPACE_FLAGS = (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000)
+TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
+LAST_FAMILY = 10  # AF_INET6; allowed families are AF_UNIX 1, AF_INET 2 and AF_INET6 10: the network namespace is empty
+OTHER_FAMILIES = (0, 3, 4, 5, 6, 7, 8, 9)
+
+
+class _Comparison(ctypes.Structure):
+    """struct scmp_arg_cmp"""
+
+    _fields_ = (("argument", ctypes.c_uint), ("op", ctypes.c_int), ("a", ctypes.c_uint64), ("b", ctypes.c_uint64))
+
+
+Rule = tuple[str, int, tuple[int, int, int, int] | None]
+
+
+def _rules() -> Iterator[Rule]:
+    """System call, the error it answers with, and the condition (argument, comparison, a, b) if it is not always."""
+    for name in REFUSED:
+        yield name, errno.EPERM, None
+    # Its flags lie in memory, where a filter cannot look; libraries fall back to clone.
+    yield "clone3", errno.ENOSYS, None
+    for flag in NAMESPACE_FLAGS:
+        yield "clone", errno.EPERM, (0, MASKED_EQUAL, flag, flag)
+    for request in TERMINAL_INPUT:
+        yield "ioctl", errno.EPERM, (1, MASKED_EQUAL, 0xFFFFFFFF, request)
+    for call in ("socket", "socketpair"):
+        yield call, errno.EPERM, (0, GREATER, LAST_FAMILY, 0)
+        for family in OTHER_FAMILIES:
+            yield call, errno.EPERM, (0, EQUAL, family, 0)
+
+
+def filter_fd() -> int:
+    """A new memory file that holds the filter, for one sandbox: the reader moves its offset, so it cannot be shared.
+
+    Raises:
+        SandboxError: libseccomp is missing or refuses a rule.
+    """
+    file = os.memfd_create("aar-seccomp", os.MFD_CLOEXEC)
+    os.write(file, _program())
+    os.lseek(file, 0, os.SEEK_SET)
+    return file
+
+
+@functools.cache
+def _program() -> bytes:
+    library = _libseccomp()
+    context = library.seccomp_init(ALLOW)
+    file = os.memfd_create("aar-seccomp-build", os.MFD_CLOEXEC)
+    try:
+        for name, error, condition in _rules():
+            number = library.seccomp_syscall_resolve_name(name.encode())
+            comparisons = (_Comparison * 1)(_Comparison(*condition)) if condition else None
+            count = len(comparisons or ())
+            _check(library.seccomp_rule_add_array(context, ERRNO | error, number, count, comparisons), name)
+        _check(library.seccomp_export_bpf(context, file), "export")
+        return os.pread(file, os.fstat(file).st_size, 0)
+    finally:
+        os.close(file)
+        library.seccomp_release(context)
+
+
+def _check(status: int, what: str) -> None:
+    if status < 0:
+        raise SandboxError(f"libseccomp refused the rule for {what}: {os.strerror(-status)}")
+
+
+def _libseccomp() -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL("libseccomp.so.2")
+    except OSError:
+        raise SandboxError("libseccomp.so.2 was not found. Install it: apt-get install libseccomp2") from None
+    library.seccomp_init.restype = ctypes.c_void_p
+    library.seccomp_init.argtypes = (ctypes.c_uint32,)
+    library.seccomp_release.restype = None
+    library.seccomp_release.argtypes = (ctypes.c_void_p,)
+    library.seccomp_export_bpf.argtypes = (ctypes.c_void_p, ctypes.c_int)
+    library.seccomp_syscall_resolve_name.argtypes = (ctypes.c_char_p,)
+    library.seccomp_rule_add_array.argtypes = (
+        ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint, ctypes.POINTER(_Comparison),
+    )  # fmt: skip
+    return library

@@ -1,0 +1,1 @@
+"""Ground truth, scores and what they are worth."""

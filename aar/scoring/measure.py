@@ -1,0 +1,97 @@
+"""What can be measured on one dataset: the teacher, the ceiling, and any student, against hidden labels.
+
+Holds ground truth and test inputs; only the scorer makes one. Every model call is a request to the compute actor, so
+that what was measured once is not computed again.
+"""
+
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from aar.config import DatasetConfig, ProblemConfig, Recipe
+from aar.problems.dataset import Dataset, Split
+from aar.problems.prompts import LABEL_TOKENS
+from aar.problems.texts import model_texts
+from aar.training.arrays import class_probabilities
+from aar.training.asking import ask, train
+from aar.training.requests import Embed, FineTune, Predict
+
+INVERSE_REGULARISATION = 10.0
+
+
+class Measure:
+    """Measurements on `dataset`, with models and recipe of `problem`."""
+
+    def __init__(self, problem: ProblemConfig, config: DatasetConfig, dataset: Dataset, compute: Any) -> None:
+        self._problem, self._compute = problem, compute
+        self._recipe = problem.recipe_for(config)
+        self._dataset = dataset
+
+    async def weak_labels(self, split: Split, seed: int) -> np.ndarray:
+        """(n, 2) float32 class probabilities by the teacher trained with `seed`."""
+        if self._problem.teacher.kind == "causal_lm":
+            return await self._causal_teacher(split, seed)
+        return await self._encoder_teacher(split, seed)
+
+    async def ceiling(self, seed: int) -> str:
+        """Key of the student fine-tuned on ground truth."""
+        split = self._dataset.train_unlabel
+        return await self._train(self._problem.student.model, self._recipe, split, split.labels, seed)
+
+    async def student_correct(self, student: str, split: Split) -> np.ndarray:
+        """(n,) bool: the student's more probable class is the true one."""
+        texts = model_texts(split.examples, self._recipe.form)
+        odds = await ask(self._compute, Predict(self._problem.student.model, texts, student))
+        return correct(class_probabilities(odds), split)
+
+    async def teacher_correct(self, split: Split, seed: int) -> np.ndarray:
+        """(n,) bool: the teacher's more probable class is the true one."""
+        return correct(await self.weak_labels(split, seed), split)
+
+    async def _encoder_teacher(self, split: Split, seed: int) -> np.ndarray:
+        taught = self._dataset.train_label
+        rows = self._taught_rows(seed)
+        head = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=5000)
+        head.fit((await self._features(taught))[rows], taught.labels[rows])
+        probabilities: np.ndarray = head.predict_proba(await self._features(split)).astype(np.float32)
+        return probabilities
+
+    async def _features(self, split: Split) -> np.ndarray:
+        """(n, d) what the linear head sees: the embedding, or for a preference the difference second - first."""
+        texts = model_texts(split.examples, "scalar_head")
+        vectors = await ask(self._compute, Embed(self._problem.teacher.model, texts, None, self._recipe.max_tokens))
+        return vectors[:, 0] if vectors.shape[1] == 1 else vectors[:, 1] - vectors[:, 0]
+
+    async def _causal_teacher(self, split: Split, seed: int) -> np.ndarray:
+        teacher, taught, rows = self._problem.teacher, self._dataset.train_label, self._taught_rows(seed)
+        part = Split(tuple(taught.examples[row] for row in rows), taught.labels[rows])
+        student = await self._train(teacher.model, teacher.recipe, part, part.labels, seed)
+        texts = model_texts(split.examples, teacher.recipe.form)
+        return class_probabilities(await ask(self._compute, Predict(teacher.model, texts, student)))
+
+    def _taught_rows(self, seed: int) -> np.ndarray:
+        """Which labelled rows this seed's teacher learns from."""
+        available = len(self._dataset.train_label)
+        wanted = self._problem.teacher.examples or available
+        return np.sort(np.random.default_rng(seed).permutation(available)[:wanted])
+
+    async def _train(self, model: str, recipe: Recipe, split: Split, labels: np.ndarray, seed: int) -> str:
+        request = FineTune(
+            model=model,
+            texts=model_texts(split.examples, recipe.form),
+            labels=LABEL_TOKENS[self._dataset.kind],
+            recipe=recipe,
+            targets=labels.astype(np.float32),
+            weights=np.ones(len(split), np.float32),
+            rows=np.arange(len(split)),
+            shuffle=True,
+            loss="xent",
+            seed=seed,
+        )
+        return await train(self._compute, request)
+
+
+def correct(probabilities: np.ndarray, split: Split) -> np.ndarray:
+    """(n, 2) -> (n,) bool: the more probable class is the true one; a tie counts as class 0."""
+    return np.asarray((probabilities[:, 1] > probabilities[:, 0]) == (split.labels == 1))

@@ -1,0 +1,45 @@
+"""Results by their request's key, as files that are either whole or not there."""
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from aar.errors import StorageError
+
+
+class Artifacts:
+    """A folder of content-addressed results. Any number of processes may read and write it at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, key: str) -> bytes | None:
+        """The result with this key, or None."""
+        try:
+            return self._path(key).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def has(self, key: str) -> bool:
+        """Is there a result with this key?"""
+        return self._path(key).exists()
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep a result; when this returns it survives a crash. Raises StorageError when the disk refuses."""
+        path = self._path(key)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
+                staged = Path(folder) / key
+                with staged.open("wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                staged.rename(path)
+        except OSError as error:
+            what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
+            raise StorageError(f"{path}: {what}. Free some space there and run the same command again.") from None
+
+    def _path(self, key: str) -> Path:
+        return self._folder / key[:2] / key

@@ -1,0 +1,32 @@
+"""Asking the compute actor, from asynchronous actors and from threads."""
+
+from typing import Any
+
+import numpy as np
+
+from aar.remote import awaited, result
+from aar.training.arrays import array_from_bytes
+from aar.training.requests import FineTune, Request
+
+
+async def ask(compute: Any, request: Request) -> np.ndarray:
+    """The array that answers `request`. Raises what the compute actor's `run` raises."""
+    key = await awaited(compute.run.remote(request))
+    return array_from_bytes(await awaited(compute.fetch.remote(key)))
+
+
+async def train(compute: Any, request: FineTune) -> str:
+    """The key of the student that `request` asks for. Raises what the compute actor's `run` raises."""
+    key: str = await awaited(compute.run.remote(request))
+    return key
+
+
+def ask_and_wait(compute: Any, request: Request) -> np.ndarray:
+    """As `ask`, blocking."""
+    return array_from_bytes(result(compute.fetch.remote(result(compute.run.remote(request)))))
+
+
+def train_and_wait(compute: Any, request: FineTune) -> str:
+    """As `train`, blocking."""
+    key: str = result(compute.run.remote(request))
+    return key

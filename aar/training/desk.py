@@ -1,0 +1,134 @@
+"""Answers requests on one worker: keeps loaded models and prefixes at hand, and turns each request into bytes.
+
+Knows torch and DeepSpeed but not Ray, so that a test can sit at the desk without a cluster.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from aar.errors import TrainingError
+from aar.models.batching import Visits
+from aar.models.catalog import model_folder
+from aar.models.data import Texts
+from aar.models.encoder import SentenceEncoder
+from aar.models.inference import embed, flatten, label_odds, log_likelihoods, predict
+from aar.models.language_model import Cut, LanguageModel
+from aar.models.precision import Precision, choose_dtype
+from aar.models.prefix import Prefix
+from aar.models.student import Student
+from aar.training.engine import Fit, Group, fine_tune
+from aar.training.arrays import array_to_bytes
+from aar.training.requests import Embed, FineTune, LabelOdds, LogLikelihoods, Predict, Request
+
+MODELS_KEPT = 2
+PREFIXES_KEPT = 4
+
+
+class Desk:
+    """One worker's models.
+
+    Args:
+        student_bytes: gives a student's file by its key.
+    """
+
+    def __init__(
+        self, device: torch.device, precision: Precision, group: Group, student_bytes: Callable[[str], bytes]
+    ) -> None:
+        self._device, self._dtype, self._group = device, choose_dtype(precision, device), group
+        self._student_bytes = student_bytes
+        self._models: OrderedDict[str, LanguageModel | SentenceEncoder] = OrderedDict()
+        self._prefixes: OrderedDict[tuple[str, int | None, int, Texts], Prefix] = OrderedDict()
+
+    def answer(self, requests: Sequence[Request]) -> list[bytes]:
+        """The results of one request, or of several `FineTune`s of one company, in their order."""
+        first = requests[0]
+        match first:
+            case FineTune():
+                return self._fine_tune([request for request in requests if isinstance(request, FineTune)])
+            case Predict():
+                values = self._predict(first)
+            case LogLikelihoods():
+                model, (flat, k) = self._language_model(first.model), flatten(first.texts)
+                values = log_likelihoods(model, flat, first.max_tokens).reshape(-1, k)
+            case LabelOdds():
+                model, (flat, k) = self._language_model(first.model), flatten(first.texts)
+                values = label_odds(model, flat, first.labels, first.max_tokens).reshape(-1, k)
+            case Embed():
+                values = self._embed(first)
+            case _:
+                raise TrainingError(f"workers do not know the request {type(first).__name__}")
+        return [array_to_bytes(values)]
+
+    def _fine_tune(self, requests: Sequence[FineTune]) -> list[bytes]:
+        first = requests[0]
+        model, recipe = self._language_model(first.model), first.recipe
+        prefix, k = self._prefix(first.model, recipe.last_layers, recipe.max_tokens, first.texts)
+        students = fine_tune(model, prefix, k, recipe, first.labels, [self._fit(r) for r in requests], self._group)
+        return [student.to_bytes() for student in students]
+
+    def _fit(self, request: FineTune) -> Fit:
+        return Fit(
+            visits=Visits(request.rows, request.weights, request.shuffle),
+            targets=request.targets,
+            loss=request.loss,
+            epochs=request.recipe.epochs,
+            lr=request.recipe.lr,
+            seed=request.seed,
+            start=None if request.start is None else self._student(request.start),
+        )
+
+    def _predict(self, request: Predict) -> np.ndarray:
+        student = self._student(request.student)
+        model, shape = self._language_model(request.model), student.shape
+        prefix, k = self._prefix(request.model, shape.last_layers, shape.max_tokens, request.texts)
+        return predict(model, student, prefix, k)
+
+    def _embed(self, request: Embed) -> np.ndarray:
+        flat, k = flatten(request.texts)
+        if request.layer is None:
+            vectors = self._encoder(request.model).embed(flat)
+        else:
+            vectors = embed(self._language_model(request.model), flat, request.layer, request.max_tokens)
+        return vectors.reshape(-1, k, vectors.shape[-1])
+
+    def _student(self, key: str) -> Student:
+        return Student.from_bytes(self._student_bytes(key))
+
+    def _language_model(self, name: str) -> LanguageModel:
+        model = self._model(name, lambda: LanguageModel(model_folder(name), self._device, self._dtype))
+        if not isinstance(model, LanguageModel):
+            raise TrainingError(f'"{name}" is in use as a sentence encoder; it cannot be a student too')
+        return model
+
+    def _encoder(self, name: str) -> SentenceEncoder:
+        model = self._model(name, lambda: SentenceEncoder(model_folder(name), self._device))
+        if not isinstance(model, SentenceEncoder):
+            raise TrainingError(f'"{name}" is in use as a language model; it cannot be a sentence encoder too')
+        return model
+
+    def _model(
+        self, name: str, load: Callable[[], LanguageModel | SentenceEncoder]
+    ) -> LanguageModel | SentenceEncoder:
+        if name not in self._models:
+            while len(self._models) >= MODELS_KEPT:
+                gone, _ = self._models.popitem(last=False)
+                for key in [key for key in self._prefixes if key[0] == gone]:
+                    del self._prefixes[key]
+            self._models[name] = load()
+        self._models.move_to_end(name)
+        return self._models[name]
+
+    def _prefix(self, name: str, last_layers: int | None, max_tokens: int, texts: Texts) -> tuple[Prefix, int]:
+        flat, texts_per_example = flatten(texts)
+        key = (name, last_layers, max_tokens, tuple(texts))
+        if key not in self._prefixes:
+            while len(self._prefixes) >= PREFIXES_KEPT:
+                self._prefixes.popitem(last=False)
+            model = self._language_model(name)
+            cut: Cut = model.cut(last_layers)
+            self._prefixes[key] = Prefix(cut, model.encode(flat, max_tokens), self._device)
+        self._prefixes.move_to_end(key)
+        return self._prefixes[key], texts_per_example

@@ -1,0 +1,183 @@
+"""The training loop: a DeepSpeed engine over a group of students on one loaded base model.
+
+All students of a group share the base's forward pass (see `aar.models.lora`); each has its own batches, learning rate
+and end, all decided by its own seed, so that its result does not depend on who it was trained with.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from aar.config import Recipe
+from aar.models.batching import Batch, Visits, learning_rate, plan_batches
+from aar.models.data import Loss
+from aar.models.language_model import LanguageModel
+from aar.models.losses import per_example_loss
+from aar.models.prefix import Prefix
+from aar.models.student import Student, StudentGroup, StudentShape, log_odds, new_weights
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One student to train: on which rows, towards which targets, how.
+
+    targets: (n,) float32 probability of class 1. `start`: the student to go on from, or None for a fresh one.
+    """
+
+    visits: Visits
+    targets: np.ndarray
+    loss: Loss
+    epochs: float
+    lr: float
+    seed: int
+    start: Student | None = None
+
+
+class Group:
+    """Which ranks train a student together, and how DeepSpeed shards its state among them."""
+
+    def __init__(self, zero_stage: int) -> None:
+        self.zero_stage = zero_stage
+        alone = [dist.new_group([rank]) for rank in range(dist.get_world_size())]
+        self.ranks = dist.group.WORLD if zero_stage else alone[dist.get_rank()]
+        self.size = dist.get_world_size(self.ranks)
+        self.rank = dist.get_rank(self.ranks)
+
+
+def fine_tune(
+    model: LanguageModel, prefix: Prefix, texts_per_example: int, recipe: Recipe, labels: tuple[str, str],
+    fits: Sequence[Fit], group: Group,
+) -> list[Student]:
+    """Train students side by side; returns them in the order of `fits`.
+
+    All ranks of `group` call this with the same arguments; every rank gets the same students.
+    """
+    shape = StudentShape(recipe.form, recipe.last_layers, recipe.max_tokens, labels)
+    cut = model.cut(recipe.last_layers)
+    starts = [
+        fit.start.weights if fit.start else new_weights(cut, recipe.form, recipe.lora_rank, fit.seed) for fit in fits
+    ]
+    students = StudentGroup(model, shape, starts)
+    engine, optimizer = _start_engine(students, model, recipe, group)
+    lengths = _example_lengths(prefix, texts_per_example)
+    plans = [plan_batches(fit.visits, lengths, fit.epochs, recipe.batch_size, fit.seed) for fit in fits]
+    model.train_mode(True)
+    for step in range(max(len(plan) for plan in plans)):
+        going = [member for member, plan in enumerate(plans) if step < len(plan)]
+        _set_rates(optimizer, fits, plans, step, recipe)
+        batches = [_share(plans[member][step], group) for member in going]
+        states, last = prefix.rows(_sequence_rows(batches, texts_per_example))
+        odds = log_odds(engine(states, last, going), texts_per_example)
+        steps = [len(plans[member]) for member in going]
+        loss = _group_loss(odds, batches, [fits[member] for member in going], step, steps)
+        engine.backward(loss)
+        engine.step()
+    model.train_mode(False)
+    return [Student(shape, students.weights_of(member)) for member in range(len(fits))]
+
+
+def _start_engine(
+    students: StudentGroup, model: LanguageModel, recipe: Recipe, group: Group
+) -> tuple[Any, torch.optim.Optimizer]:
+    deepspeed = _import_deepspeed(model.device)
+    optimizer = torch.optim.AdamW(_parameter_groups(students), lr=recipe.lr, weight_decay=0.0)
+    config = {
+        "train_micro_batch_size_per_gpu": recipe.batch_size // group.size,
+        "gradient_accumulation_steps": 1,
+        "zero_optimization": {"stage": group.zero_stage},
+        "bf16": {"enabled": model.dtype == torch.bfloat16},
+        "zero_allow_untested_optimizer": True,
+        "steps_per_print": 1 << 40,
+    }
+    engine, wrapped, *_ = deepspeed.initialize(model=students, optimizer=optimizer, config=config, mpu=_Peers(group))
+    return engine, wrapped
+
+
+def _import_deepspeed(device: torch.device) -> Any:
+    """DeepSpeed, told not to compile its shared-memory collectives: on a CPU that takes a minute of g++."""
+    if device.type == "cpu":
+        os.environ["DS_ACCELERATOR"] = "cpu"
+    import deepspeed
+    import deepspeed.ops
+
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    return deepspeed
+
+
+class _Peers:
+    """Tells DeepSpeed which ranks are data-parallel with this one (its "mpu" protocol); nothing is model-parallel."""
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+        self._alone = dist.new_group([dist.get_rank()], use_local_synchronization=True)
+
+    def get_data_parallel_group(self) -> Any:
+        return self._group.ranks
+
+    def get_data_parallel_world_size(self) -> int:
+        return self._group.size
+
+    def get_data_parallel_rank(self) -> int:
+        return self._group.rank
+
+    def get_data_parallel_group_ranks(self) -> list[int]:
+        return list(dist.get_process_group_ranks(self._group.ranks))
+
+    def get_model_parallel_group(self) -> Any:
+        return self._alone
+
+    def get_model_parallel_world_size(self) -> int:
+        return 1
+
+    def get_model_parallel_rank(self) -> int:
+        return 0
+
+
+def _parameter_groups(students: StudentGroup) -> list[dict[str, Any]]:
+    """A group for each student's adapter and for its head, if it has one, so that each has its own rate."""
+    adapters = [{"params": [value], "member": m, "part": "adapter"} for m, value in enumerate(students.adapters)]
+    heads = [{"params": [value], "member": m, "part": "head"} for m, value in enumerate(students.heads)]
+    return adapters + heads
+
+
+def _set_rates(
+    optimizer: Any, fits: Sequence[Fit], plans: Sequence[Sequence[Batch]], step: int, recipe: Recipe
+) -> None:
+    """Each student's own schedule; a student that has ended gets rate 0, which leaves it as it is."""
+    for group in optimizer.param_groups:
+        member = group["member"]
+        steps = len(plans[member])
+        rate = learning_rate(step, steps, fits[member].lr, recipe.warmup) if step < steps else 0.0
+        group["lr"] = rate * (recipe.head_lr_factor if group["part"] == "head" else 1.0)
+
+
+def _share(batch: Batch, group: Group) -> Batch:
+    """This rank's part of a batch."""
+    return Batch(batch.rows[group.rank :: group.size], batch.weights[group.rank :: group.size])
+
+
+def _sequence_rows(batches: Sequence[Batch], texts_per_example: int) -> torch.Tensor:
+    """Numbers of the sequences of all batches in a row: example i has sequences k·i … k·i + k - 1."""
+    rows = np.concatenate([batch.rows for batch in batches])
+    return torch.from_numpy((rows[:, None] * texts_per_example + np.arange(texts_per_example)).ravel())
+
+
+def _example_lengths(prefix: Prefix, texts_per_example: int) -> np.ndarray:
+    return prefix.lengths.view(-1, texts_per_example).amax(1).numpy()
+
+
+def _group_loss(
+    odds: torch.Tensor, batches: Sequence[Batch], fits: Sequence[Fit], step: int, steps: Sequence[int]
+) -> torch.Tensor:
+    """The sum of the students' losses; each has parameters of its own, so that its gradient is that of its own loss."""
+    total = odds.new_zeros(())
+    for own, batch, fit, end in zip(odds, batches, fits, steps, strict=True):
+        targets = torch.from_numpy(fit.targets[batch.rows]).to(odds)
+        losses = per_example_loss(fit.loss, own, targets, progress=step / end)
+        total = total + (losses * torch.from_numpy(batch.weights).to(odds)).mean()
+    return total

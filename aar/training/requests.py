@@ -1,0 +1,104 @@
+"""What can be asked of the compute workers: plain data, each with a key that is the digest of all that determines it."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from aar.config import Recipe
+from aar.models.data import Loss, Texts
+
+
+@dataclass(frozen=True)
+class Request:
+    """Something to compute with `model`, on `texts`."""
+
+    model: str
+    texts: Texts
+
+    def key(self) -> str:
+        """Hex digest of the request's kind, its fields and the code that will answer it."""
+        fields = {field.name: _canonical(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        text = json.dumps([type(self).__name__, fields, _code_version()], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class FineTune(Request):
+    """Train one student.
+
+    targets: (n,) float32 probability of class 1. weights: (n,) float32. rows: (m,) int64 visiting order, shuffled anew
+    each epoch if `shuffle`. start: key of the student to go on from, or None.
+    """
+
+    labels: tuple[str, str]
+    recipe: Recipe
+    targets: np.ndarray
+    weights: np.ndarray
+    rows: np.ndarray
+    shuffle: bool
+    loss: Loss
+    seed: int
+    start: str | None = None
+
+    def company(self) -> str:
+        """Requests with the same company can be trained side by side on one base model."""
+        fields = [self.model, _canonical(self.texts), self.labels, _canonical(self.recipe)]
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Predict(Request):
+    """(n,) log-odds of class 1 by the student with key `student`."""
+
+    student: str
+
+
+@dataclass(frozen=True)
+class LogLikelihoods(Request):
+    """(n, k) sums of token log-probabilities of each text, by the untrained model."""
+
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class LabelOdds(Request):
+    """(n, k) log-odds of label 1 against label 0 after each text, by the untrained model."""
+
+    labels: tuple[str, str]
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class Embed(Request):
+    """(n, k, d) mean-pooled hidden states after `layer` layers, or a sentence encoder's vectors when that is None."""
+
+    layer: int | None
+    max_tokens: int
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        return [str(value.dtype), list(value.shape), digest]
+    if isinstance(value, Recipe):
+        return value.model_dump()
+    if isinstance(value, tuple | list):
+        return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+    return value
+
+
+@cache
+def _code_version() -> str:
+    """Digest of the source that turns requests into results, so that a change of it never serves an old result."""
+    digest = hashlib.sha256()
+    for package, names in (("aar.models", None), ("aar.training", ("engine.py", "desk.py"))):
+        for file in sorted(resources.files(package).iterdir(), key=lambda file: file.name):
+            if file.name.endswith(".py") and (names is None or file.name in names):
+                digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,145 @@
+#!/bin/sh
+# Makes this checkout ready to run: system packages, uv, and the packages of uv.lock in .venv.
+#
+#     ./setup.sh        `make run`, `make test` and `make check` call it; it ends at once when nothing is to do
+#
+# System packages are installed where that needs no password; otherwise the command to run is printed and nothing is
+# changed. uv is taken from the PATH or installed into .uv. Python is never downloaded.
+set -eu
+
+OLDEST_BUBBLEWRAP=0.8
+OLDEST_UV=0.6
+PINNED_UV=0.13.9
+PYTHONS="python3 python3.12 python3.13 python3.11 python3.14"
+SUPPORTED="(3, 11) <= sys.version_info < (3, 15)"
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
+stamp=$root/.venv/.synced
+PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin
+
+main() {
+    cd "$root"
+    [ "$(uname -s)" = Linux ] || fail "aar runs on Linux: its sandbox is made of Linux namespaces"
+    wait_for_other_setup
+    install_system_packages "$(missing_packages)"
+    check_bubblewrap
+    is_synced || sync_packages
+}
+
+wait_for_other_setup() { # until this process ends, a second one waits here
+    has flock || return 0
+    exec 9<setup.sh
+    flock 9
+}
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+fail() {
+    say "$@"
+    exit 1
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+at_least() { # VERSION OLDEST
+    [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]
+}
+
+missing_packages() {
+    has bwrap && at_least "$(bubblewrap_version)" "$OLDEST_BUBBLEWRAP" || echo bubblewrap
+    has git || echo git
+    has setpriv && has prlimit && has flock || echo util-linux
+    ldconfig -p | grep -q 'libseccomp\.so\.2 ' || echo libseccomp2
+}
+
+bubblewrap_version() { bwrap --version | cut -d ' ' -f 2; }
+
+check_bubblewrap() { # an older distribution has no newer package to install
+    at_least "$(bubblewrap_version)" "$OLDEST_BUBBLEWRAP" ||
+        fail "bubblewrap $(bubblewrap_version) is too old: $OLDEST_BUBBLEWRAP or newer is in Debian 12 and Ubuntu 24.04"
+}
+
+install_system_packages() { # "NAME NAME ..." on one or several lines
+    [ -n "$1" ] || return 0
+    packages=$(echo $1)
+    update="apt-get update -qq"
+    install="apt-get install -y --no-install-recommends $packages"
+    if ! has apt-get; then
+        fail "missing: $packages (Debian's names). Install them with your system's package manager and start again"
+    elif [ "$(id -u)" -eq 0 ]; then
+        as_root=
+    elif has sudo && sudo -n true 2>/dev/null; then
+        as_root="sudo -n"
+    else
+        say "missing: $packages. Run this command, then start again:"
+        fail "  sudo sh -c 'apt-get update && $install'"
+    fi
+    say "installing: $packages"
+    export DEBIAN_FRONTEND=noninteractive
+    { $as_root $update && $as_root $install; } </dev/null >&2 || fail "apt-get could not install: $packages"
+}
+
+# What the environment was made for. A venv knows its own path, so a checkout that was moved needs another one.
+wanted_stamp() {
+    echo "$root"
+    cat uv.lock pyproject.toml setup.sh | sha256sum
+}
+
+is_synced() { [ -f "$stamp" ] && [ -x .venv/bin/python ] && [ "$(cat "$stamp")" = "$(wanted_stamp)" ]; }
+
+sync_packages() {
+    python=$(find_python)
+    [ -n "$python" ] || fail "no Python 3.11 to 3.14 was found (looked for: $PYTHONS). Install one: apt-get install python3"
+    use_own_settings
+    uv=$(find_uv)
+    [ -n "$uv" ] || install_uv
+    [ ! -f "$stamp" ] || [ "$(head -n 1 "$stamp")" = "$root" ] || rm -rf .venv
+    rm -f "$stamp"
+    wanted=$(wanted_stamp)
+    say "installing the packages of uv.lock into .venv (the first time 3 GB to download, 7 GB on disk)"
+    "$uv" sync --frozen --group dev --python "$python" --compile-bytecode </dev/null >&2 ||
+        fail "the packages could not be installed; see uv's message above, then start again: it goes on from here"
+    echo "$wanted" >"$stamp.part"
+    mv "$stamp.part" "$stamp"
+}
+
+find_python() {
+    for name in $PYTHONS; do
+        has "$name" || continue
+        # The interpreter itself, not the virtual environment that is active or the launcher that was found.
+        "$name" -c "import sys; print(sys._base_executable) if $SUPPORTED else sys.exit(1)" 2>/dev/null && return
+    done
+    true
+}
+
+# Nothing in the caller's environment may lead the installation elsewhere; a home that cannot be written is not used.
+use_own_settings() {
+    unset PYTHONDONTWRITEBYTECODE VIRTUAL_ENV UV_PROJECT UV_WORKING_DIRECTORY UV_PYTHON UV_LOCKED UV_NO_DEV UV_NO_SYNC
+    export UV_PROJECT_ENVIRONMENT="$root/.venv" UV_PYTHON_DOWNLOADS=never PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1
+    export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-300}"
+    [ -n "${UV_CACHE_DIR:-}" ] || has_home || export UV_CACHE_DIR="$root/.uv/cache" PIP_NO_CACHE_DIR=1
+}
+
+has_home() {
+    [ -d "${HOME:-}" ] && cache=${XDG_CACHE_HOME:-$HOME/.cache}/uv && mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ]
+}
+
+find_uv() {
+    for candidate in "$root/.uv/bin/uv" uv; do
+        # A launcher of that name may be there without the program behind it, so it is asked.
+        version=$("$candidate" --version 2>/dev/null | cut -d ' ' -f 2)
+        [ -n "$version" ] && at_least "$version" "$OLDEST_UV" && echo "$candidate" && return
+    done
+    true
+}
+
+install_uv() {
+    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+        install_system_packages "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+    say "installing uv $PINNED_UV into .uv"
+    { "$python" -m venv --clear .uv && .uv/bin/python -m pip install --quiet "uv==$PINNED_UV"; } </dev/null >&2 ||
+        fail "uv could not be installed; see the message above"
+    uv=$root/.uv/bin/uv
+}
+
+main

@@ -1,0 +1,132 @@
+"""A small lab: a linear student, a teacher with systematic errors, a better but over-confident prior."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from aar.errors import LabError
+
+FEATURES = 8
+BATCH = 16
+
+
+def sigmoid(odds: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-np.clip(odds, -60, 60)))
+
+
+def two_columns(odds: np.ndarray) -> np.ndarray:
+    logits = np.stack([np.zeros(len(odds)), odds], axis=1)
+    exps = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (exps / exps.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """One fine_tune call as it arrived."""
+
+    targets: np.ndarray
+    weights: np.ndarray
+    order: np.ndarray | None
+    loss: str
+    epochs: float
+
+
+@dataclass(frozen=True)
+class StudentDouble:
+    id: str
+    slope: np.ndarray
+    features: np.ndarray
+
+    def predict(self, rows: np.ndarray | None = None) -> np.ndarray:
+        return two_columns((self.features if rows is None else self.features[rows]) @ self.slope)
+
+
+@dataclass
+class LabDouble:
+    kind: str = "preference"
+    seed: int = 0
+    size: int = 400
+    calls: list[FineTuning] = field(default_factory=list)
+    budget: dict[str, int] = field(default_factory=lambda: {"fits": 8})
+
+    def __post_init__(self) -> None:
+        rng = np.random.default_rng(self.seed)
+        self.direction = np.ones(FEATURES)
+        bias = np.concatenate([np.zeros(FEATURES // 2), np.full(FEATURES // 2, 1.1)])
+        self.features = rng.normal(size=(self.size, FEATURES))
+        self.base_states = rng.normal(size=(self.size, FEATURES))
+        self.labels = (self.features @ self.direction > 0).astype(int)
+        self.test_features = rng.normal(size=(1000, FEATURES))
+        self.test_labels = (self.test_features @ self.direction > 0).astype(int)
+        teacher = self.features @ (self.direction - bias) + rng.normal(size=self.size)
+        self.weak_labels = two_columns(teacher)
+        prior = self.features @ self.direction + rng.normal(size=self.size)
+        off_centre = 3.0 if self.kind == "binary" else 0.0
+        self.prior = two_columns(15 * (prior + off_centre))
+        names = ("prompt", "first", "second") if self.kind == "preference" else ("question", "choice")
+        self.examples = [dict.fromkeys(names, f"text {row}") for row in range(self.size)]
+
+    def zero_shot(self, template: str | None = None) -> np.ndarray:
+        return self.prior
+
+    def embed(self, layer: int = -1) -> np.ndarray:
+        if self.kind == "binary":
+            return self.features[:, None, :]
+        return np.stack([self.base_states, self.base_states + self.features], axis=1)
+
+    def fine_tune(
+        self,
+        targets: Any,
+        weights: Any = None,
+        order: Any = None,
+        loss: str = "xent",
+        epochs: float | None = None,
+        lr: float | None = None,
+        base: StudentDouble | None = None,
+    ) -> StudentDouble:
+        call = self._checked(targets, weights, order, loss, 2.0 if epochs is None else epochs)
+        self.calls.append(call)
+        slope = np.zeros(FEATURES) if base is None else base.slope.copy()
+        rng = np.random.default_rng(self.seed)
+        for _ in range(round(call.epochs)):
+            visited = rng.permutation(self.size) if call.order is None else call.order
+            for start in range(0, len(visited), BATCH):
+                self._descend(slope, call, visited[start : start + BATCH], 0.3 if lr is None else lr)
+        return StudentDouble(str(len(self.calls)), slope, self.features)
+
+    def _descend(self, slope: np.ndarray, call: FineTuning, rows: np.ndarray, lr: float) -> None:
+        belief = sigmoid(self.features[rows] @ slope)
+        target = call.targets[rows, 1]
+        if call.loss == "logconf":
+            target = (target + (belief > 0.5)) / 2
+        slope += lr * self.features[rows].T @ (call.weights[rows] * (target - belief)) / BATCH
+
+    def _checked(self, targets: Any, weights: Any, order: Any, loss: str, epochs: float) -> FineTuning:
+        targets = np.asarray(targets)
+        if targets.ndim == 1:
+            targets = np.stack([1 - targets, targets], axis=1)
+        weights = np.ones(self.size) if weights is None else np.asarray(weights, dtype=float)
+        if targets.shape != (self.size, 2) or not np.allclose(targets.sum(axis=1), 1) or targets.min() < 0:
+            raise LabError("targets are (n, 2) probabilities")
+        if weights.shape != (self.size,) or not np.isfinite(weights).all() or weights.min() < 0 or not weights.any():
+            raise LabError("weights are (n,) numbers from 0, not all 0")
+        if order is not None and (np.asarray(order).dtype.kind != "i" or not set(order) <= set(range(self.size))):
+            raise LabError("order holds row numbers")
+        if loss not in ("xent", "logconf") or epochs <= 0:
+            raise LabError("loss or epochs is out of range")
+        if len(self.calls) >= self.budget["fits"]:
+            raise LabError("the budget of fits is spent")
+        return FineTuning(targets, weights, None if order is None else np.asarray(order), loss, epochs)
+
+    def accuracy(self, student: StudentDouble) -> float:
+        return float(((self.test_features @ student.slope > 0) == self.test_labels).mean())
+
+
+def run_method(source: str, lab: LabDouble) -> StudentDouble:
+    """What the sandbox does with a method file, without the sandbox."""
+    namespace: dict[str, Any] = {}
+    exec(compile(source, "method.py", "exec"), namespace)
+    student = namespace["supervise"](lab)
+    assert isinstance(student, StudentDouble)
+    return student

@@ -1,0 +1,167 @@
+"""Datasets from their settings: sizes, seeds, disjoint splits, and sources that cannot be used."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aar.assets import cache_folder
+from aar.config import DatasetConfig
+from aar.errors import ProblemError
+from aar.problems import sarcasm
+from aar.problems.dataset import SPLITS, Dataset, Example, Judgement, Split
+from aar.problems.loading import fresh_test, load_dataset
+
+
+def settings(source: object, **sizes: int) -> DatasetConfig:
+    return DatasetConfig.model_validate({"name": "tiny", "source": str(source), **sizes})
+
+
+def split(dataset: Dataset, name: str) -> Split:
+    found = getattr(dataset, name)
+    assert isinstance(found, Split)
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in SPLITS:
+        rows = [{"question": f"{name} {row}", "choice": "yes", "label": row % 2} for row in range(40)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    return tmp_path
+
+
+@pytest.fixture
+def headlines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file of the form in which the headlines are published, one headline twice."""
+    file = tmp_path / "samples.jsonl"
+    texts = [f"headline {row}" for row in range(2000)] + ["headline 7"]
+    items = [
+        {"input": [{"role": "system", "content": "0 or 1"}, {"role": "user", "content": text}], "ideal": str(row % 2)}
+        for row, text in enumerate(texts[:-1])
+    ]
+    file.write_text("".join(json.dumps(item) + "\n" for item in [*items, items[7]]))
+    monkeypatch.setattr("aar.assets.fetch", lambda asset: file)
+
+
+def test_a_folder_is_taken_whole_and_in_order_without_sizes(folder: Path) -> None:
+    dataset = load_dataset(settings(folder))
+    assert (dataset.name, dataset.kind) == ("tiny", "binary")
+    assert [len(split(dataset, name)) for name in SPLITS] == [40, 40, 40]
+    assert dataset.test.examples[3] == Judgement("test 3", "yes")
+    assert dataset.test.labels.tolist() == [0, 1] * 20
+
+
+def test_a_size_takes_a_sample_given_by_the_seed(folder: Path) -> None:
+    one, same, other = (load_dataset(settings(folder, test=20, seed=seed)).test for seed in (1, 1, 2))
+    assert one.examples == same.examples and set(one.examples) != set(other.examples)
+    assert len(set(one.examples)) == 20
+
+
+def test_sampled_rows_keep_their_labels(folder: Path) -> None:
+    sampled = load_dataset(settings(folder, test=20)).test
+    for example, label in zip(sampled.examples, sampled.labels, strict=True):
+        assert isinstance(example, Judgement) and int(example.question.split()[1]) % 2 == label
+
+
+def test_asking_a_folder_for_more_than_it_has_is_an_error(folder: Path) -> None:
+    with pytest.raises(ProblemError, match=r"train_label = 41, but .*/train_label\.jsonl has 40 rows"):
+        load_dataset(settings(folder, train_label=41))
+
+
+def test_labels_are_read_only_small_integers(folder: Path) -> None:
+    labels = load_dataset(settings(folder)).test.labels
+    assert labels.dtype == np.int8
+    with pytest.raises(ValueError, match="read-only"):
+        labels[0] = 1
+
+
+def test_no_new_test_set_can_be_drawn_from_a_folder(folder: Path) -> None:
+    with pytest.raises(ProblemError, match="cannot be drawn"):
+        fresh_test(settings(folder), seed=1)
+
+
+def test_an_unknown_source_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ProblemError, match='Did you mean "minimal-pairs"'):
+        load_dataset(settings("minimal_pairs"))
+    with pytest.raises(ProblemError, match="Give the path of a folder"):
+        load_dataset(settings(tmp_path / "nowhere"))
+
+
+@pytest.mark.usefixtures("headlines")
+@pytest.mark.parametrize("source", ["minimal-pairs", "sarcasm"])
+class TestDrawnSources:
+    SIZES = dict(train_label=40, train_unlabel=150, test=120)  # noqa: RUF012
+
+    def test_the_same_settings_give_the_same_rows(self, source: str) -> None:
+        one, two = (load_dataset(settings(source, **self.SIZES, seed=5)) for _ in range(2))
+        for name in SPLITS:
+            assert split(one, name).examples == split(two, name).examples
+            assert np.array_equal(split(one, name).labels, split(two, name).labels)
+
+    def test_another_seed_gives_other_rows(self, source: str) -> None:
+        one, two = (load_dataset(settings(source, **self.SIZES, seed=seed)) for seed in (1, 2))
+        assert one.test.examples != two.test.examples
+
+    def test_splits_and_new_test_sets_share_no_row_even_across_seeds(self, source: str) -> None:
+        seen: dict[Example, str] = {}
+        for seed in (1, 2):
+            config = settings(source, **self.SIZES, seed=seed)
+            dataset, fresh = load_dataset(config), fresh_test(config, seed)
+            for name, part in [*((name, split(dataset, name)) for name in SPLITS), ("fresh", fresh)]:
+                assert len(set(part.examples)) == len(part)
+                assert all(seen.setdefault(example, name) == name for example in part.examples)
+
+    def test_the_size_of_one_split_changes_no_other(self, source: str) -> None:
+        small = load_dataset(settings(source, train_label=20, train_unlabel=30, test=120))
+        large = load_dataset(settings(source, **self.SIZES))
+        assert small.test.examples == large.test.examples
+        assert large.train_label.examples[:20] == small.train_label.examples
+
+    def test_a_new_test_set_is_as_large_as_the_old_and_another_for_each_seed(self, source: str) -> None:
+        config = settings(source, **self.SIZES)
+        one, two = fresh_test(config, seed=1), fresh_test(config, seed=2)
+        assert len(one) == len(two) == 120 and one.examples != two.examples
+        assert one.examples == fresh_test(config, seed=1).examples
+
+    def test_both_labels_occur_often(self, source: str) -> None:
+        assert 0.3 < load_dataset(settings(source, **self.SIZES)).train_unlabel.labels.mean() < 0.7
+
+
+@pytest.mark.usefixtures("headlines")
+def test_sarcasm_without_sizes_takes_every_distinct_headline_once() -> None:
+    dataset = load_dataset(settings("sarcasm"))
+    parts = [*(split(dataset, name) for name in SPLITS), fresh_test(settings("sarcasm"), 0)]
+    texts = [example.choice for part in parts for example in part.examples if isinstance(example, Judgement)]
+    assert len(texts) == len(set(texts)) == 2000
+
+
+@pytest.mark.usefixtures("headlines")
+def test_a_headline_is_judged_as_an_answer_and_keeps_its_label() -> None:
+    rows = sarcasm.draw("test", 50, seed=0)
+    assert all(
+        example == Judgement(sarcasm.QUESTION, example.choice) for example, _ in rows if isinstance(example, Judgement)
+    )
+    assert all(int(example.choice.split()[1]) % 2 == label for example, label in rows if isinstance(example, Judgement))
+
+
+@pytest.mark.usefixtures("headlines")
+def test_asking_for_more_headlines_than_there_are_is_an_error() -> None:
+    with pytest.raises(ProblemError, match=r"sarcasm: 5000 rows asked for in test, but it has \d+"):
+        load_dataset(settings("sarcasm", test=5000))
+
+
+def test_a_damaged_file_of_headlines_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "samples.jsonl").write_text('{"input": []}\n')
+    monkeypatch.setattr("aar.assets.fetch", lambda asset: tmp_path / "samples.jsonl")
+    with pytest.raises(ProblemError, match="not the published file"):
+        load_dataset(settings("sarcasm"))
+
+
+@pytest.mark.skipif(not list(cache_folder().glob("assets/evals-*")), reason="the headlines were not fetched before")
+def test_the_published_headlines_are_as_described() -> None:
+    dataset = load_dataset(settings("sarcasm"))
+    parts = [*(split(dataset, name) for name in SPLITS), fresh_test(settings("sarcasm"), 0)]
+    assert sum(len(part) for part in parts) == 28_498
+    assert all(0.45 < part.labels.mean() < 0.5 for part in parts)

@@ -1,0 +1,94 @@
+import ast
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aar.researchers.search.compose import compose
+from aar.researchers.search.parts import confident_first, most_confident, probe
+from aar.researchers.search.space import VANILLA, MethodSpec
+from tests.methods.lab_double import LabDouble, run_method
+from tests.researchers.spec_space import specs
+
+
+def calls_of(spec: MethodSpec, lab: LabDouble):
+    run_method(compose(spec, "why"), lab)
+    return lab.calls
+
+
+@settings(max_examples=80, deadline=None)
+@given(specs, st.sampled_from(["preference", "binary"]))
+def test_every_spec_yields_a_method_that_trains_a_student_within_two_fits(spec, kind):
+    lab = LabDouble(kind, size=60)
+    student = run_method(compose(spec, "A hypothesis."), lab)
+    assert np.isfinite(student.predict()).all()
+    assert len(lab.calls) == (2 if spec.schedule == "two_rounds" else 1)
+
+
+@given(specs, st.text())
+def test_every_method_file_imports_numpy_alone_and_is_valid_whatever_the_hypothesis_says(spec, hypothesis):
+    printable = "".join(letter for letter in hypothesis if letter.isprintable())
+    tree = ast.parse(compose(spec, printable))
+    imports = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert imports == ["import numpy as np"]
+
+
+@given(specs)
+def test_a_method_file_defines_what_it_calls_and_nothing_else(spec):
+    tree = ast.parse(compose(spec, "why"))
+    defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)} - {"supervise"}
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    assert defined == called - {"max", "min", "len", "round", "range"}
+
+
+def test_the_hypothesis_is_the_docstring():
+    source = compose(VANILLA, 'First "claim".\n\nThen \\ why.')
+    assert ast.get_docstring(ast.parse(source)) == "First 'claim'.\n\nThen / why."
+
+
+def test_the_vanilla_spec_gives_the_teachers_decisions_to_the_recipe():
+    lab = LabDouble()
+    (call,) = calls_of(VANILLA, lab)
+    assert (call.targets[:, 1] == (lab.weak_labels[:, 1] > 0.5)).mean() > 0.95
+    assert (call.weights == 1).all()
+
+
+def test_the_agreement_filter_leaves_out_rows_on_which_teacher_and_prior_differ():
+    lab = LabDouble()
+    (call,) = calls_of(MethodSpec(filter="agree"), lab)
+    agree = lab.weak_labels.argmax(axis=1) == lab.prior.argmax(axis=1)
+    assert ((call.weights > 0) == agree).mean() > 0.95
+
+
+def test_two_rounds_train_the_second_student_on_targets_moved_by_the_first():
+    first, second = calls_of(MethodSpec(hard=False, schedule="two_rounds", epochs=3), LabDouble())
+    assert (first.epochs, second.epochs) == (1, 3)
+    assert not np.allclose(first.targets, second.targets)
+
+
+def test_confident_rows_come_first_and_then_all_that_are_in_use():
+    confidence, weights = np.array([0.1, 0.9, 0.5, 0.8, 0.7]), np.array([1, 1, 1, 1, 0])
+    order = confident_first(confidence, weights, seed=0)
+    assert set(order[:2]) == {1, 3}
+    assert sorted(order[2:]) == [0, 1, 2, 3]
+
+
+def test_the_most_confident_fraction_is_kept_and_never_nothing():
+    assert most_confident(np.array([0.1, 0.9, 0.5, 0.8]), 0.5).tolist() == [False, True, False, True]
+    assert most_confident(np.zeros(3), 0.1).sum() == 1
+
+
+@pytest.mark.parametrize("kind", ["preference", "binary"])
+def test_the_probe_smooths_out_chance_errors_of_the_teacher(kind):
+    lab = LabDouble(kind)
+    flipped = np.random.default_rng(1).random(lab.size) < 0.3
+    noisy = np.where(flipped, 1 - lab.labels, lab.labels).astype(float)
+    belief = probe(lab.embed(), noisy, seed=0)
+    assert ((belief > 0.5) == lab.labels).mean() > (noisy == lab.labels).mean() + 0.1
+
+
+def test_the_probe_never_uses_a_rows_own_label():
+    states, labels = np.random.default_rng(0).normal(size=(300, 1, 200)), np.random.default_rng(1).integers(0, 2, 300)
+    belief = probe(states, labels.astype(float), seed=0)
+    assert ((belief > 0.5) == labels).mean() == pytest.approx(0.5, abs=0.1)

@@ -1,0 +1,164 @@
+from itertools import count
+
+import pytest
+
+from aar.errors import MethodError
+from aar.researchers.search.brain import SearchBrain
+from aar.researchers.search.space import MethodSpec
+from tests.researchers.campaign_double import Campaign, ToolsDouble, evaluate_by_digest, evaluate_on_lab
+
+TEAM = {"ada": "strong-prior", "bob": "label-denoising", "eve": "data-reweighting"}
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def mortal(tools: ToolsDouble, calls: int, after: bool) -> ToolsDouble:
+    """Tools whose process is killed at the n-th call, before or after the call took effect."""
+    numbers = count(1)
+
+    def wrapped(tool):
+        def call(*arguments, **more):
+            is_last = next(numbers) == calls
+            if is_last and not after:
+                raise Killed
+            answer = tool(*arguments, **more)
+            if is_last:
+                raise Killed
+            return answer
+
+        return call
+
+    for name in ("read_posts", "post", "publish", "run_experiment"):
+        setattr(tools, name, wrapped(getattr(tools, name)))
+    return tools
+
+
+def run(campaign: Campaign, team: dict[str, str]) -> None:
+    """Every researcher in turn, one step at a time, with a fresh brain each time."""
+    working = dict(team)
+    while working:
+        working = {name: way for name, way in working.items() if SearchBrain().step(campaign.tools(name, way))}
+
+
+def story(campaign: Campaign) -> list[tuple]:
+    return [(post.author, post.kind, post.title, post.body, post.snapshot, post.reply_to) for post in campaign.posts()]
+
+
+def specs_tried(campaign: Campaign) -> list[MethodSpec]:
+    return [MethodSpec.from_dict(post.data["spec"]) for post in campaign.posts("hypothesis")]
+
+
+def test_three_researchers_find_a_method_that_beats_vanilla(tmp_path):
+    campaign = Campaign(tmp_path, evaluate_on_lab)
+    run(campaign, TEAM)
+    values = [post.data["value"] for post in campaign.posts("result")]
+    assert len(values) == 9
+    assert campaign.vanilla is not None and max(values) > campaign.vanilla.pgr + 0.2
+
+
+def test_every_experiment_has_a_hypothesis_a_snapshot_and_a_conclusion_that_replies(tmp_path):
+    campaign = Campaign(tmp_path)
+    run(campaign, TEAM)
+    for result in campaign.posts("result"):
+        hypothesis = campaign.forum.get(result.reply_to)
+        assert hypothesis.kind == "hypothesis" and hypothesis.author == result.author
+        assert hypothesis.snapshot == result.snapshot in campaign.snapshots
+        assert result.data["spec"] == hypothesis.data["spec"]
+        assert result.data["value"] == result.data["score"]["pgr"]
+        assert "Against vanilla" in result.body and result.experiment
+
+
+def test_no_method_is_run_twice_in_a_campaign(tmp_path):
+    campaign = Campaign(tmp_path, experiments_each=8)
+    run(campaign, TEAM)
+    assert len(specs_tried(campaign)) == len(set(specs_tried(campaign))) == 24
+
+
+def test_researchers_with_the_same_direction_do_not_repeat_each_other(tmp_path):
+    campaign = Campaign(tmp_path)
+    run(campaign, dict.fromkeys(["ada", "bob", "eve"], "agreement"))
+    assert len(set(specs_tried(campaign))) == 9
+
+
+def test_a_researcher_builds_on_anothers_best_snapshot_and_names_it(tmp_path):
+    campaign = Campaign(tmp_path)
+    run(campaign, TEAM)
+    built = [post for post in campaign.posts("hypothesis") if post.data["builds_on"] is not None]
+    bases = [campaign.forum.get(post.data["builds_on"]) for post in built]
+    assert any(base.author != post.author for post, base in zip(built, bases, strict=True))
+    for post, base in zip(built, bases, strict=True):
+        assert campaign.snapshots[post.snapshot][0] == base.snapshot
+        assert f"post {base.id} by {base.author}" in post.body
+        (reply,) = campaign.forum.replies(post.id)
+        assert f"Against what it varies (post {base.id})" in reply.body
+
+
+def test_the_hypothesis_stands_in_the_method_file(tmp_path):
+    campaign = Campaign(tmp_path)
+    run(campaign, {"ada": "curriculum"})
+    for post in campaign.posts("hypothesis"):
+        source = campaign.snapshots[post.snapshot][1]
+        assert post.body.split("\n\n")[0][:60] in source
+
+
+def test_a_failed_experiment_becomes_an_error_post_and_is_not_repeated(tmp_path):
+    def evaluate(source):
+        if "posterior(" in source:
+            raise MethodError("the method raised LabError: no")
+        return evaluate_by_digest(source)
+
+    campaign = Campaign(tmp_path, evaluate)
+    run(campaign, TEAM)
+    errors = campaign.posts("error")
+    assert errors and all("the method raised LabError: no" in post.body for post in errors)
+    assert len(campaign.posts("result")) + len(errors) == len(set(specs_tried(campaign))) == 9
+
+
+def test_a_researcher_says_what_it_is_doing(tmp_path):
+    tools = Campaign(tmp_path).tools("ada", "strong-prior")
+    SearchBrain().step(tools)
+    said = [activity.split(":")[0] for activity in tools.said]
+    assert said == ["reading the forum", "writing a method", "experiment 1"]
+
+
+def test_a_researcher_works_before_vanilla_has_a_score(tmp_path):
+    campaign = Campaign(tmp_path)
+    campaign.vanilla = None
+    run(campaign, TEAM)
+    assert all("Against vanilla" not in post.body for post in campaign.posts("result"))
+
+
+def test_an_unknown_direction_has_a_first_method_too(tmp_path):
+    campaign = Campaign(tmp_path)
+    run(campaign, {"ada": "something of my own"})
+    assert len(campaign.posts("result")) == 3
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("call", range(1, 24, 2))
+def test_a_researcher_killed_at_any_call_leaves_the_same_story_when_a_fresh_one_goes_on(tmp_path, call, after):
+    for name in ("undisturbed", "killed"):
+        (tmp_path / name).mkdir()
+    undisturbed, killed = Campaign(tmp_path / "undisturbed"), Campaign(tmp_path / "killed")
+    run(undisturbed, {"ada": "agreement"})
+    tools = mortal(killed.tools("ada", "agreement"), call, after)
+    with pytest.raises(Killed):
+        while SearchBrain().step(tools):
+            pass
+    run(killed, {"ada": "agreement"})
+    assert story(killed) == story(undisturbed)
+    assert killed.started == undisturbed.started
+
+
+def test_a_researcher_killed_after_publishing_may_choose_anew_from_what_others_posted_meanwhile(tmp_path):
+    campaign = Campaign(tmp_path)
+    SearchBrain().step(campaign.tools("ada", "agreement"))
+    tools = mortal(campaign.tools("ada", "agreement"), calls=3, after=True)
+    with pytest.raises(Killed):
+        SearchBrain().step(tools)
+    assert len(campaign.snapshots) == 2 and len(campaign.posts("hypothesis")) == 1
+    run(campaign, {"bob": "strong-prior"})
+    run(campaign, {"ada": "agreement"})
+    assert len(campaign.posts("result", "ada")) == 3

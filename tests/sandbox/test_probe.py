@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+
+from aar.errors import SandboxError
+from aar.sandbox import Limits, probe, profile, require_sandbox
+from aar.sandbox.probe import _probed, namespace_remedy
+from tests.sandbox.conftest import SMALL
+
+
+@pytest.fixture
+def no_bubblewrap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine on which no program is installed; tests put their own there."""
+    monkeypatch.setitem(profile.OUTER_ENVIRONMENT, "PATH", str(tmp_path))
+    return tmp_path
+
+
+def install(folder: Path, name: str, script: str) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+@pytest.mark.parametrize("limits", [Limits(), SMALL])
+def test_the_wall_stands_here(limits: Limits) -> None:
+    checks = probe(limits)
+    assert [check for check in checks if not check.passed] == []
+    names = {check.name for check in checks}
+    assert {"connect outside", "connect to host", "read host file", "see environment", "memory limit"} <= names
+
+
+def test_require_sandbox_lets_pass_where_the_wall_stands() -> None:
+    require_sandbox()
+
+
+def test_a_missing_bubblewrap_is_named_with_its_remedy(no_bubblewrap: Path) -> None:
+    (check,) = probe(SMALL)
+    assert not check.passed
+    assert "apt-get install bubblewrap" in check.remedy
+    _probed.cache_clear()
+    with pytest.raises(SandboxError, match=r"bwrap was not found.*apt-get install"):
+        require_sandbox()
+    _probed.cache_clear()
+
+
+def test_an_old_bubblewrap_is_refused(no_bubblewrap: Path) -> None:
+    install(no_bubblewrap, "bwrap", "echo bubblewrap 0.6.1")
+    (check,) = probe(SMALL)
+    assert "too old" in check.detail
+
+
+def test_a_kernel_that_refuses_is_named_with_its_remedy(no_bubblewrap: Path) -> None:
+    install(no_bubblewrap, "setpriv", 'while [ "${1##*/}" != bwrap ]; do shift; done; exec "$@"')
+    install(no_bubblewrap, "bwrap", '[ "$1" = --version ] && echo bubblewrap 0.9.0 && exit; echo refused >&2; exit 1')
+    installed, started = probe(SMALL)
+    assert installed.passed and not started.passed
+    assert "refused" in started.detail
+    assert started.remedy
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "remedy"),
+    [
+        ("kernel/apparmor_restrict_unprivileged_userns", "1", "/etc/apparmor.d/bwrap"),
+        ("kernel/unprivileged_userns_clone", "0", "kernel.unprivileged_userns_clone=1"),
+        ("user/max_user_namespaces", "0", "user.max_user_namespaces=15000"),
+        ("kernel/nothing", "0", "docker run"),
+    ],
+)
+def test_the_remedy_fits_the_setting_that_forbids(tmp_path: Path, setting: str, value: str, remedy: str) -> None:
+    (tmp_path / setting).parent.mkdir()
+    (tmp_path / setting).write_text(f"{value}\n")
+    assert remedy in namespace_remedy(tmp_path)

@@ -1,0 +1,331 @@
+"""What a command behind the wall can do, how it ends, and what remains of it."""
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from aar.errors import SandboxError
+from aar.sandbox import Sandbox, tree
+from aar.sandbox.profile import PYTHON
+from tests.sandbox.conftest import SMALL, RunPython
+
+
+def test_a_program_reports_its_output_and_exit_code(run_python: RunPython) -> None:
+    outcome = run_python("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)")
+    assert (outcome.exit_code, outcome.stdout, outcome.stderr, outcome.killed) == (3, "out\n", "err\n", None)
+    assert 0 < outcome.seconds < 5
+
+
+def test_numpy_is_ready_quickly(run_python: RunPython) -> None:
+    run_python("import numpy")
+    fastest = min(run_python("import numpy").seconds for _ in range(3))
+    assert fastest < 1  # 0.08 on an idle machine
+
+
+def test_files_appear_read_only(run_python: RunPython) -> None:
+    outcome = run_python("print(open('/work/program.py').read()); open('/work/program.py', 'a')")
+    assert "print(open" in outcome.stdout
+    assert "Read-only file system" in outcome.stderr or "Permission denied" in outcome.stderr
+
+
+def test_work_tmp_and_shared_memory_are_writable_and_bounded(run_python: RunPython) -> None:
+    program = """
+import os
+for folder in ("/work", "/tmp"):
+    try:
+        for number in range(100):
+            open(f"{folder}/{number}", "wb").write(bytes(2**20))
+    except OSError as error:
+        print(folder, number, error.strerror)
+open("/dev/shm/x", "wb").write(b"x")
+"""
+    outcome = run_python(program)
+    assert outcome.stdout == "/work 4 No space left on device\n/tmp 4 No space left on device\n"
+    assert outcome.exit_code == 0
+
+
+def test_nothing_of_the_host_is_visible(run_python: RunPython, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    program = f"""
+import os
+print(sorted(os.listdir("/")))
+for path in ({str(secret)!r}, "/etc/passwd", "/usr/bin", "/home", "/root", "/var", "/proc/1/root/etc"):
+    try:
+        print(path, os.listdir(path) if os.path.isdir(path) else open(path).read())
+    except OSError:
+        pass
+"""
+    assert run_python(program).stdout == "['dev', 'lib64', 'proc', 'runtime', 'tmp', 'work']\n"
+
+
+def test_the_environment_is_built_from_nothing(run_python: RunPython, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "do-not-tell")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:6379")
+    program = """
+import os
+print(dict(os.environ))
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    print(open(f"/proc/{pid}/environ").read())
+"""
+    outcome = run_python(program)
+    assert outcome.exit_code == 0
+    assert "do-not-tell" not in outcome.stdout
+    assert "RAY" not in outcome.stdout
+
+
+def test_there_is_no_network(run_python: RunPython) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        program = f"""
+import socket
+for address in (("127.0.0.1", {server.getsockname()[1]}), ("192.0.2.1", 80), ("169.254.169.254", 80)):
+    try:
+        socket.create_connection(address, timeout=1)
+        print("connected to", address)
+    except OSError:
+        pass
+for family in range(50):
+    try:
+        socket.socket(family, socket.SOCK_STREAM)
+        print(family)
+    except OSError:
+        pass
+"""
+        assert run_python(program).stdout.split() == ["1", "2", "10"]
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["unshare(1 << 28)", "ptrace(0, 0, 0, 0)", "memfd_create(b'x', 0)", "shmget(0, 4096, 950)", "syscall(425, 1, 0)"],
+)
+def test_dangerous_system_calls_are_refused(run_python: RunPython, call: str) -> None:
+    program = f"import ctypes; c = ctypes.CDLL(None, use_errno=True); print(c.{call}, ctypes.get_errno())"
+    assert run_python(program).stdout == "-1 1\n"
+
+
+def test_the_sandbox_cannot_raise_its_own_limits(run_python: RunPython) -> None:
+    program = "import resource as r; r.setrlimit(r.RLIMIT_NPROC, (1000, 1000))"
+    assert "not allowed to raise maximum limit" in run_python(program).stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user has one uid only")
+def test_each_sandbox_has_a_uid_of_its_own_that_is_never_root() -> None:
+    with Sandbox(SMALL) as first, Sandbox(SMALL) as second:
+        assert first.uid != second.uid
+        assert 0 not in (first.uid, second.uid)
+
+
+def test_the_host_knows_the_sandbox_by_its_uid() -> None:
+    program = b"import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/broker.sock'); s.recv(1)"
+    with Sandbox(SMALL, {"program.py": program}) as sandbox, sandbox.listen() as listener:
+        thread = threading.Thread(target=sandbox.run, args=([*PYTHON, "/work/program.py"],))
+        thread.start()
+        listener.settimeout(10)
+        connection, _ = listener.accept()
+        with connection:
+            pid = int.from_bytes(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)[:4], "little")
+            status = Path(f"/proc/{pid}/status").read_text()
+        thread.join()
+    assert f"Uid:\t{sandbox.uid}\t{sandbox.uid}\t{sandbox.uid}\t{sandbox.uid}\n" in status
+
+
+def test_wall_time_is_limited(run_python: RunPython) -> None:
+    outcome = run_python("import time; time.sleep(60)", dataclasses.replace(SMALL, wall_seconds=0.3))
+    assert outcome.killed == "wall time limit 0.3 s"
+    assert outcome.exit_code == 137
+    assert outcome.seconds < 5
+
+
+def test_cpu_time_is_limited_over_all_processes(run_python: RunPython) -> None:
+    outcome = run_python("import os; os.fork()\nwhile True: pass", dataclasses.replace(SMALL, cpu_seconds=0.5))
+    assert outcome.killed == "CPU time limit 0.5 s"
+
+
+def test_memory_is_limited_over_all_processes(run_python: RunPython) -> None:
+    program = """
+import os, time
+for _ in range(4):
+    if os.fork() == 0:
+        os.setsid()
+        break
+held = bytearray(100 * 2**20)
+time.sleep(20)
+"""
+    assert run_python(program).killed == "memory limit 256 MiB"
+
+
+def test_pages_shared_by_many_processes_count_once(run_python: RunPython) -> None:
+    program = """
+import os, time
+held = bytearray(100 * 2**20)
+for _ in range(5):
+    if os.fork() == 0:
+        break
+time.sleep(0.3)
+"""
+    assert run_python(program).killed is None
+
+
+def test_one_process_cannot_reserve_more_than_its_memory(run_python: RunPython) -> None:
+    assert "MemoryError" in run_python("bytearray(8 * 2**30)").stderr
+
+
+def test_a_fork_bomb_stays_small_and_dies(run_python: RunPython) -> None:
+    program = """
+import os
+while True:
+    try:
+        os.fork()
+    except OSError:
+        pass
+"""
+    before = len(os.listdir("/proc"))
+    most = 0
+    done = threading.Event()
+
+    def look() -> None:
+        nonlocal most
+        while not done.wait(0.02):
+            most = max(most, len(os.listdir("/proc")) - before)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    outcome = run_python(program, dataclasses.replace(SMALL, wall_seconds=1))
+    done.set()
+    watcher.join()
+    assert outcome.killed
+    assert most <= SMALL.processes + 50  # others may start processes of their own meanwhile
+
+
+def test_an_output_flood_ends_the_program(run_python: RunPython) -> None:
+    outcome = run_python("while True: print('x' * 10_000)", dataclasses.replace(SMALL, output_bytes=2**20))
+    assert outcome.killed == "output limit 1 MiB"
+    assert len(outcome.stdout) == 2**20
+
+
+def test_output_that_is_no_text_is_still_returned(run_python: RunPython) -> None:
+    assert run_python(r"import sys; sys.stdout.buffer.write(b'a\xff')").stdout == "a\ufffd"
+
+
+def test_nothing_outlives_the_program(run_python: RunPython) -> None:
+    program = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        while True: time.sleep(1)
+    os._exit(0)
+"""
+    started = time.monotonic()
+    assert run_python(program).exit_code == 0
+    assert time.monotonic() - started < 5
+    assert tree.descendants(os.getpid()) == [os.getpid()]
+
+
+def test_a_sandbox_can_be_stopped_from_another_thread() -> None:
+    with Sandbox(SMALL) as sandbox:
+        threading.Timer(0.3, sandbox.stop).start()
+        outcome = sandbox.run([*PYTHON, "-c", "import time; time.sleep(60)"])
+    assert outcome.killed == "stopped"
+    assert outcome.seconds < 5
+
+
+def test_a_bubblewrap_killed_from_outside_is_an_outcome() -> None:
+    def kill() -> None:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            children = tree.descendants(os.getpid())[1:]
+            if len(children) >= 3:
+                os.kill(children[0], signal.SIGKILL)
+                return
+            time.sleep(0.02)
+
+    threading.Thread(target=kill).start()
+    with Sandbox(SMALL) as sandbox:
+        outcome = sandbox.run([*PYTHON, "-c", "import time; time.sleep(60)"])
+    assert outcome.killed == "from outside, by signal 9"
+
+
+def test_a_sandbox_that_cannot_be_built_is_an_error_and_no_outcome() -> None:
+    with Sandbox(SMALL) as sandbox, pytest.raises(SandboxError, match="could not be set up"):
+        sandbox._shown.append((Path("/nowhere"), "/work/x"))
+        sandbox.run([*PYTHON, "-c", "pass"])
+
+
+def test_a_sandbox_leaves_no_file_descriptor_and_no_folder(run_python: RunPython) -> None:
+    run_python("pass")
+    before = len(os.listdir("/proc/self/fd"))
+    with Sandbox(SMALL) as sandbox:
+        sandbox.run([*PYTHON, "-c", "pass"])
+        folder = sandbox._folder
+    assert not folder.exists()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_many_sandboxes_run_at_once(run_python: RunPython) -> None:
+    outcomes = []
+    threads = [threading.Thread(target=lambda: outcomes.append(run_python("print(1)"))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [outcome.stdout for outcome in outcomes] == ["1\n"] * 6
+
+
+def test_the_sandbox_dies_with_the_process_that_started_it() -> None:
+    program = """
+from aar.sandbox import Limits, Sandbox
+from aar.sandbox.profile import PYTHON
+with Sandbox(Limits()) as sandbox:
+    print(sandbox._folder, flush=True)
+    sandbox.run([*PYTHON, "-c", "import time; time.sleep(60)"])
+"""
+    python = [sys.executable, "-c", program]
+    with subprocess.Popen(python, stdout=subprocess.PIPE, text=True) as starter:
+        assert starter.stdout
+        folder = starter.stdout.readline().strip()
+        deadline = time.monotonic() + 10
+        while len(pids := tree.descendants(starter.pid)) < 4 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        starter.kill()
+    deadline = time.monotonic() + 5
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    subprocess.run(["rm", "-r", folder], check=True)
+    assert len(pids) >= 4
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def test_it_works_as_an_ordinary_user(as_ordinary_user: Callable[[str], str]) -> None:
+    program = """
+import json
+from aar.sandbox import Limits, Sandbox
+from aar.sandbox.profile import PYTHON
+attempt = "import os, numpy; print(os.getuid(), sorted(os.listdir('/')))"
+with Sandbox(Limits(processes=8)) as sandbox:
+    outcome = sandbox.run([*PYTHON, "-c", attempt])
+    print(json.dumps([sandbox.uid, outcome.exit_code, outcome.stdout, outcome.stderr]))
+"""
+    uid, code, stdout, stderr = json.loads(as_ordinary_user(program))
+    assert (uid, code, stderr) == (12345, 0, "")
+    assert stdout == "12345 ['dev', 'lib64', 'proc', 'runtime', 'tmp', 'work']\n"
+
+
+def test_the_wall_stands_for_an_ordinary_user_too(as_ordinary_user: Callable[[str], str]) -> None:
+    program = """
+from aar.sandbox import Limits, probe
+print([check for check in probe(Limits(memory_bytes=2**29)) if not check.passed])
+"""
+    assert as_ordinary_user(program) == "[]\n"
+
+
