@@ -63,7 +63,7 @@ install_system_packages() { # "NAME NAME ..." on one or several lines
     [ -n "$1" ] || return 0
     packages=$(echo $1)
     update="apt-get update -qq"
-    install="apt-get install -y --no-install-recommends $packages"
+    install="apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $packages"
     if ! has apt-get; then
         fail "missing: $packages (Debian's names). Install them with your system's package manager and start again"
     elif [ "$(id -u)" -eq 0 ]; then
@@ -72,11 +72,12 @@ install_system_packages() { # "NAME NAME ..." on one or several lines
         as_root="sudo -n"
     else
         say "missing: $packages. Run this command, then start again:"
-        fail "  sudo sh -c 'apt-get update && $install'"
+        fail "  sudo sh -c 'apt-get update && apt-get install -y $packages'"
     fi
     say "installing: $packages"
     export DEBIAN_FRONTEND=noninteractive
-    { $as_root $update && $as_root $install; } </dev/null >&2 || fail "apt-get could not install: $packages"
+    $as_root $update </dev/null >&2 || say "going on with the package lists that are here"
+    $as_root $install </dev/null >&2 || fail "apt-get could not install: $packages"
 }
 
 # What the environment was made for. A venv knows its own path, so a checkout that was moved needs another one.

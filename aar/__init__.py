@@ -1,1 +1,1 @@
-"""aar: Automated Alignment Researchers, a team of autonomous agents that does research on weak-to-strong supervision."""
+"""aar: Automated Alignment Researchers, autonomous agents that do research on weak-to-strong supervision."""

@@ -133,13 +133,13 @@ class ComputeConfig(Settings):
     """The Ray Train job that trains and predicts.
 
     Each of `workers` loads the base model once. With `zero_stage` 0 every worker trains students of its own; with
-    1 to 3 all workers train each student together, its state (and with 3 the base model) sharded by DeepSpeed ZeRO.
+    1 or 2 all workers train each student together, its optimizer state sharded by DeepSpeed ZeRO.
     """
 
     workers: int = Field(default=1, ge=1)
     cpus_per_worker: float = Field(default=2, gt=0)
     gpus_per_worker: float = Field(default=0, ge=0)
-    zero_stage: Literal[0, 1, 2, 3] = 0
+    zero_stage: Literal[0, 1, 2] = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
 
@@ -154,7 +154,7 @@ class SandboxConfig(Settings):
 
 
 class ClusterConfig(Settings):
-    """Which Ray cluster. `address` None: the one this process belongs to (a submitted job), else a local one of its own."""
+    """Which Ray cluster. `address` None: the one this process belongs to (a submitted job), else one of its own."""
 
     address: str | None = None
     dashboard_port: int = Field(default=8265, ge=1, le=65535)
@@ -190,7 +190,7 @@ def load_config(file: Path, overrides: list[str] | None = None) -> CampaignConfi
     try:
         data = tomllib.loads(file.read_text())
     except OSError as error:
-        raise ConfigError(f"{file}: cannot be read ({error.strerror}). Give the path of a campaign's TOML file.") from None
+        raise ConfigError(f"{file}: cannot be read ({error.strerror}). Give a campaign's TOML file.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: not TOML: {error}") from None
     for override in overrides or []:

@@ -70,4 +70,4 @@ class CodeStoreError(AarError, ValueError):
 
 
 class CampaignError(AarError, RuntimeError):
-    """A campaign that cannot start or go on: its folder is in use, belongs to another configuration, or a part failed."""
+    """A campaign that cannot start or go on: its folder is in use or another campaign's, or a part failed."""

@@ -5,6 +5,7 @@ so can the folder with Ray's sockets.
 Not protected: a cluster that aar did not start is taken as it is.
 """
 
+import logging
 import os
 import secrets
 import socket
@@ -40,10 +41,9 @@ def connect(config: CampaignConfig, namespace: str) -> None:
 
 def _start_local(dashboard_port: int, namespace: str) -> None:
     _check_port(dashboard_port)
-    token = TOKEN_FILE.expanduser()
-    _ensure_token(token)
-    os.environ["RAY_AUTH_MODE"] = "token"
-    os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
+    _ensure_token(Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or TOKEN_FILE).expanduser())
+    # Unset, a local Ray turns token authentication on by itself; set to anything else, it would obey.
+    os.environ.pop("RAY_AUTH_MODE", None)
     # The folder's path must stay short: it is the beginning of socket paths, which may have 107 characters.
     private = Path(f"/tmp/aar-{os.getuid()}")
     private.mkdir(mode=0o700, exist_ok=True)
@@ -56,6 +56,7 @@ def _start_local(dashboard_port: int, namespace: str) -> None:
         dashboard_port=dashboard_port,
         include_dashboard=True,
         log_to_driver=False,
+        logging_level=logging.ERROR,
         _temp_dir=str(private / "ray"),
     )
 

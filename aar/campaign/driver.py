@@ -6,9 +6,7 @@ on from there. Time in which no driver runs does not count against the budget.
 
 import secrets
 import signal
-import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -22,7 +20,7 @@ from aar.campaign.state import CAMPAIGN, CampaignState, read_state
 from aar.commons.actor import start_commons
 from aar.config import CampaignConfig
 from aar.errors import CampaignError, ProblemError
-from aar.lab.experiment import METHOD_FILE, run_experiment
+from aar.lab.experiment import METHOD_FILE, start_experiment
 from aar.methods import builtin_source
 from aar.remote import result
 from aar.researchers.actor import start_researcher
@@ -109,22 +107,18 @@ class Driver:
 
     def _measure_baselines(self) -> None:
         self._phase("baselines: teacher, ceiling and the vanilla reference")
-        with ThreadPoolExecutor(2) as pool:
-            self._watch([
-                pool.submit(result, self._scorer.baselines.remote()),
-                pool.submit(self._run_reference),
-            ])  # fmt: skip
+        experiment = self._admit_reference()
+        run = start_experiment(self._config, experiment, self._commons, self._scorer, self._compute)
+        _, reference = self._watch([self._scorer.baselines.remote(), run.run.remote()])
+        ray.kill(run)
+        if reference.failure:
+            raise CampaignError(f"the vanilla reference failed: {reference.failure}")
 
-    def _run_reference(self) -> Experiment:
-        snapshot = self._call(
-            self._commons.publish, PLATFORM, {METHOD_FILE: builtin_source(VANILLA)}, VANILLA, None, key=VANILLA
-        )
-        record: Experiment = self._call(self._scorer.admit, PLATFORM, snapshot.id, VANILLA, VANILLA)
-        if record.status == "running":
-            record = run_experiment(self._config, record, self._commons, self._scorer, self._compute)
-        if record.failure:
-            raise CampaignError(f"the vanilla reference failed: {record.failure}")
-        return record
+    def _admit_reference(self) -> Experiment:
+        files = {METHOD_FILE: builtin_source(VANILLA).encode()}
+        snapshot = result(self._commons.publish.remote(PLATFORM, files, VANILLA, None, key=VANILLA))
+        experiment: Experiment = result(self._scorer.admit.remote(PLATFORM, snapshot.id, VANILLA, VANILLA))
+        return experiment
 
     def _research(self) -> None:
         self._phase("research")
@@ -132,8 +126,7 @@ class Driver:
             one.name: start_researcher(one, self._config, self._namespace, self._commons, self._scorer, self._compute)
             for one in self._config.researchers
         }
-        with ThreadPoolExecutor(len(actors)) as pool:
-            self._watch([pool.submit(result, actor.run.remote()) for actor in actors.values()], actors)
+        self._watch([actor.run.remote() for actor in actors.values()], actors)
 
     def _retest(self) -> None:
         """Best and vanilla on a test set that nobody's choice has seen, where the dataset can be drawn from anew."""
@@ -142,32 +135,29 @@ class Driver:
             return
         self._phase("retest: the best method and vanilla on a test set drawn anew")
         both = [state.best.id, state.reference.id]
-        with ThreadPoolExecutor(1) as pool:
-            try:
-                self._watch([pool.submit(self._call, self._scorer.retest, both, secrets.randbelow(1 << 31))])
-            except ProblemError as error:
-                self._record.event(CAMPAIGN, f"no retest: {error}")
+        try:
+            self._watch([self._scorer.retest.remote(both, secrets.randbelow(1 << 31))])
+        except ProblemError as error:
+            self._record.event(CAMPAIGN, f"no retest: {error}")
 
-    def _watch(self, work: list[Future[Any]], researchers: dict[str, Any] | None = None) -> None:
-        """Show the campaign until the work is done; end it early when that is asked for or the time is up."""
-        told = False
-        while not all(future.done() for future in work):
-            for future in work:
-                if future.done():
-                    future.result()
+    def _watch(self, calls: list[Any], researchers: dict[str, Any] | None = None) -> list[Any]:
+        """Show the campaign until the calls have returned; end it early when that is asked for or the time is up.
+
+        Returns what the calls returned; raises what the first that failed has raised.
+        """
+        actors, waiting, told = researchers or {}, list(calls), False
+        while waiting:
+            done, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=POLL_SECONDS)
+            for call in done:
+                result(call)
             if self._folder.stop_requested():
                 raise KeyboardInterrupt
-            if researchers and not told and self._time_is_up():
+            if actors and not told and self._time_is_up():
                 self._record.event(CAMPAIGN, "time is up: experiments that run are finished, no more are started")
-                told = True
-                for actor in researchers.values():
-                    actor.stop.remote()
-            self._note_activities(researchers or {})
+                told = bool([actor.stop.remote() for actor in actors.values()])
+            self._note_activities(actors)
             self._show()
-            time.sleep(POLL_SECONDS)
-        self._note_activities(researchers or {})
-        for future in work:
-            future.result()
+        return [result(call) for call in calls]
 
     def _note_activities(self, researchers: dict[str, Any]) -> None:
         for name, actor in researchers.items():
@@ -189,7 +179,3 @@ class Driver:
     def _phase(self, text: str) -> None:
         self._record.event(CAMPAIGN, text)
         self._show()
-
-    def _call(self, method: Any, *arguments: Any, **named: Any) -> Any:
-        return result(method.remote(*arguments, **named))
-

@@ -8,8 +8,12 @@ from aar.database import open_database, select, transaction
 
 FILE = "campaign.sqlite"
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS events (number INTEGER PRIMARY KEY, time REAL NOT NULL, source TEXT NOT NULL, text TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS runs (number INTEGER PRIMARY KEY, started REAL NOT NULL, seen REAL NOT NULL, outcome TEXT);
+CREATE TABLE IF NOT EXISTS events (
+    number INTEGER PRIMARY KEY, time REAL NOT NULL, source TEXT NOT NULL, text TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS runs (
+    number INTEGER PRIMARY KEY, started REAL NOT NULL, seen REAL NOT NULL, outcome TEXT
+);
 """
 
 
@@ -24,7 +28,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Run:
-    """One process that ran the campaign: from when until when, and how it ended (None: it was killed, or still runs)."""
+    """One process that ran the campaign: from when until when, and how it ended (None: killed, or running)."""
 
     started: float
     seen: float

@@ -134,10 +134,13 @@ class ExperimentRun:
             AarError: the platform failed, not the method; the experiment is still running and can be run again.
         """
         record = self._record
+        if record.status != "running":
+            return record
         try:
             source = self._source()
             with ThreadPoolExecutor(len(record.seeds)) as pool:
-                students = dict(zip(record.seeds, pool.map(lambda seed: self._run(source, seed), record.seeds), strict=True))
+                keys = pool.map(lambda seed: self._run(source, seed), record.seeds)
+                students = dict(zip(record.seeds, keys, strict=True))
         except MethodError as error:
             failed: records.Experiment = result(self._scorer.fail.remote(record.id, str(error)))
             return failed
@@ -158,14 +161,9 @@ class ExperimentRun:
         return backend.key(run_method(source, backend, limits=limits, fits=self._config.budget.fits_per_method))
 
 
-def run_experiment(
+def start_experiment(
     config: CampaignConfig, record: records.Experiment, commons: Any, scorer: Any, compute: Any
-) -> records.Experiment:
-    """Run an admitted experiment in an actor of its own and wait for its end. Raises as `ExperimentRun.run`."""
+) -> ActorHandle[Any]:
+    """An actor for an admitted experiment; its `run` runs it."""
     actor = ray.remote(ExperimentRun).options(num_cpus=0, max_restarts=3, max_task_retries=3)
-    run = actor.remote(config, record, commons, scorer, compute)
-    try:
-        ended: records.Experiment = result(run.run.remote())
-        return ended
-    finally:
-        ray.kill(run)
+    return actor.remote(config, record, commons, scorer, compute)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 
 from aar.errors import ModelError
 from aar.models.prefix import by_length
@@ -20,7 +21,7 @@ class SentenceEncoder:
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(folder)
             self._network = AutoModel.from_pretrained(folder).to(device).eval().requires_grad_(False)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise ModelError(f"{folder}: not a sentence encoder that transformers can load: {error}") from None
         self._device = device
 

@@ -64,7 +64,7 @@ def label_odds(model: LanguageModel, texts: Sequence[str], labels: tuple[str, st
 
 @torch.no_grad()
 def embed(model: LanguageModel, texts: Sequence[str], layer: int, max_tokens: int) -> np.ndarray:
-    """(n, hidden) float32: hidden states after `layer` layers (0: embeddings; negative: from the end), mean over tokens.
+    """(n, hidden) float32: hidden states after `layer` layers (0: embeddings; negative: from the end), mean of tokens.
 
     Raises ModelError when the model has no such layer.
     """
@@ -83,7 +83,7 @@ def embed(model: LanguageModel, texts: Sequence[str], layer: int, max_tokens: in
 def _hidden_batches(
     model: LanguageModel, network: nn.Module, tokens: Sequence[Sequence[int]]
 ) -> Iterator[tuple[list[int], Tensor, Tensor, Tensor]]:
-    """Row numbers, padded token ids (rows, longest), float mask of what is no padding, hidden states; batch by batch."""
+    """Batch by batch: row numbers, padded token ids (rows, longest), float mask of the real tokens, hidden states."""
     model.train_mode(False)
     for rows in by_length(torch.tensor([len(ids) for ids in tokens])):
         sequences = [torch.tensor(tokens[row]) for row in rows]

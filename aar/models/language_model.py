@@ -8,8 +8,10 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from aar.errors import ModelError
@@ -18,10 +20,10 @@ from aar.models.lora import LoraLinear, wrap_linears
 
 @dataclass(frozen=True)
 class Cut:
-    """The two halves: `bottom` maps token ids to hidden states, `top` those to final hidden states."""
+    """The two halves, networks of transformers: `bottom` maps token ids to hidden states, `top` those to final ones."""
 
-    bottom: nn.Module
-    top: nn.Module
+    bottom: Any
+    top: Any
     linears: dict[str, LoraLinear]
     hidden_size: int
 
@@ -36,11 +38,14 @@ class LanguageModel:
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(folder)
             network = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise ModelError(f"{folder}: not a causal language model that transformers can load: {error}") from None
+        if not hasattr(getattr(network, "model", None), "layers"):
+            known = "Llama, Mistral, Qwen, OLMo"
+            raise ModelError(f"{folder}: {type(network).__name__} is not built as aar needs it; {known} and their like are")
         self.device, self.dtype = device, dtype
         network = network.to(device).eval().requires_grad_(False)
-        self.backbone: nn.Module = network.model
+        self.backbone: Any = network.model
         self.label_rows: Tensor = network.get_output_embeddings().weight
         self.hidden_size: int = self.backbone.config.hidden_size
         self.layers: nn.ModuleList = self.backbone.layers
@@ -80,7 +85,7 @@ class LanguageModel:
         return self._cuts[count]
 
     def train_mode(self, training: bool) -> None:
-        """On a CPU the backward pass of fused attention is the bottleneck for short texts; train with eager attention."""
+        """On a CPU the backward pass of fused attention is slow for short texts; eager attention trains faster."""
         kind = "eager" if training and self.device.type == "cpu" else "sdpa"
         for module in (self.backbone, *(half for cut in self._cuts.values() for half in (cut.bottom, cut.top))):
             module.config._attn_implementation = kind
@@ -97,7 +102,7 @@ class LanguageModel:
         self._check_cut(bottom, top)
         return Cut(bottom, top, linears, self.hidden_size)
 
-    def _part(self, layers: slice) -> nn.Module:
+    def _part(self, layers: slice) -> Any:
         """The same network with some of its layers; modules and weights are shared, not copied."""
         part = copy.copy(self.backbone)
         part._modules = dict(self.backbone._modules)
@@ -109,7 +114,7 @@ class LanguageModel:
         return part
 
     @torch.no_grad()
-    def _check_cut(self, bottom: nn.Module, top: nn.Module) -> None:
+    def _check_cut(self, bottom: Any, top: Any) -> None:
         """Some architectures scale or mix what enters a layer; a cut there would silently be another model."""
         ids = torch.arange(1, 9, device=self.device)[None]
         whole = self.backbone(input_ids=ids, use_cache=False).last_hidden_state

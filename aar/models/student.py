@@ -1,9 +1,8 @@
 """Students: what a fine-tuned one consists of, and several of them as one torch module on one base."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import json
 
 import safetensors.torch
 import torch
@@ -119,7 +118,7 @@ class StudentGroup(nn.Module):
         final = hidden[torch.arange(len(hidden), device=hidden.device), last].float()
         final = final.view(len(members), -1, final.shape[-1])
         if self.shape.form == "label_token":
-            return final @ self._label_direction
+            return torch.mv(final.flatten(0, 1), self._label_direction).view(len(members), -1)
         heads = torch.stack([self.heads[member] for member in members]).float()
         return torch.einsum("mrd,md->mr", final, heads[:, :-1]) + heads[:, -1:]
 
@@ -137,7 +136,7 @@ class StudentGroup(nn.Module):
 
     def _parts(self, flat: Tensor) -> dict[str, Tensor]:
         """(students, all) -> each matrix as (students, rows, columns)."""
-        pieces = flat.split([shape.numel() for shape in self._layout.values()], dim=1)
+        pieces = torch.split_with_sizes(flat, [shape.numel() for shape in self._layout.values()], dim=1)
         return {
             name: piece.view(-1, *shape)
             for (name, shape), piece in zip(self._layout.items(), pieces, strict=True)

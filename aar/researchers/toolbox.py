@@ -7,10 +7,11 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import ray
 
 from aar.commons.posts import Kind, Post
 from aar.config import CampaignConfig, ResearcherConfig
-from aar.lab.experiment import run_experiment
+from aar.lab.experiment import start_experiment
 from aar.remote import result
 from aar.researchers.directions import read_direction
 from aar.researchers.tools import Result
@@ -60,7 +61,11 @@ class Toolbox:
     def run_experiment(self, snapshot: str, note: str, key: str) -> Result:
         record: Experiment = result(self._scorer.admit.remote(self.name, snapshot, note, key))
         if record.status == "running":
-            record = run_experiment(self._config, record, self._commons, self._scorer, self._compute)
+            run = start_experiment(self._config, record, self._commons, self._scorer, self._compute)
+            try:
+                record = result(run.run.remote())
+            finally:
+                ray.kill(run)
         return Result(record.id, record.score, record.failure)
 
     def reference(self) -> Score | None:

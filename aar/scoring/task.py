@@ -10,7 +10,7 @@ from aar.problems.dataset import Example, Kind
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Unlabelled training examples, the teacher's (n, 2) probabilities for them, and the recipe students are tuned by."""
+    """Unlabelled training examples, the teacher's (n, 2) probabilities for them, and the students' recipe."""
 
     kind: Kind
     examples: tuple[Example, ...]

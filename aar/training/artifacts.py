@@ -15,11 +15,13 @@ class Artifacts:
         self._folder = folder
 
     def get(self, key: str) -> bytes | None:
-        """The result with this key, or None."""
+        """The result with this key, or None. Raises StorageError when the disk refuses."""
         try:
             return self._path(key).read_bytes()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise StorageError(f"{self._path(key)}: {error.strerror}. Check the disk and who may read there.") from None
 
     def has(self, key: str) -> bool:
         """Is there a result with this key?"""

@@ -6,7 +6,6 @@ computed once, by anyone, is never computed again, and a request that is already
 """
 
 import asyncio
-import os
 import threading
 import time
 import uuid
@@ -143,8 +142,8 @@ class Compute:
             self._waiting[key] = request
             self._waiting.move_to_end(key, last=False)
             return
-        what = type(request).__name__
-        self._refuse(key, TrainingError(f"{ATTEMPTS} workers died over this {what} request; see their logs, and memory"))
+        what = f"{ATTEMPTS} workers died over this {type(request).__name__} request"
+        self._refuse(key, TrainingError(f"{what}; their logs say why, and often it is memory"))
 
     def _refuse(self, key: str, error: AarError) -> None:
         if key in self._answers:

@@ -19,8 +19,8 @@ from aar.models.language_model import Cut, LanguageModel
 from aar.models.precision import Precision, choose_dtype
 from aar.models.prefix import Prefix
 from aar.models.student import Student
-from aar.training.engine import Fit, Group, fine_tune
 from aar.training.arrays import array_to_bytes
+from aar.training.engine import Fit, Group, fine_tune
 from aar.training.requests import Embed, FineTune, LabelOdds, LogLikelihoods, Predict, Request
 
 MODELS_KEPT = 2

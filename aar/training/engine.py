@@ -7,7 +7,7 @@ and end, all decided by its own seed, so that its result does not depend on who 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -43,8 +43,10 @@ class Group:
 
     def __init__(self, zero_stage: int) -> None:
         self.zero_stage = zero_stage
-        alone = [dist.new_group([rank]) for rank in range(dist.get_world_size())]
-        self.ranks = dist.group.WORLD if zero_stage else alone[dist.get_rank()]
+        world = list(range(dist.get_world_size()))
+        alone = [dist.new_group([rank]) for rank in world]
+        together = dist.new_group(world)
+        self.ranks = cast(dist.ProcessGroup, together if zero_stage else alone[dist.get_rank()])
         self.size = dist.get_world_size(self.ranks)
         self.rank = dist.get_rank(self.ranks)
 
@@ -62,7 +64,8 @@ def fine_tune(
     starts = [
         fit.start.weights if fit.start else new_weights(cut, recipe.form, recipe.lora_rank, fit.seed) for fit in fits
     ]
-    students = StudentGroup(model, shape, starts)
+    # A start may come from a run in bfloat16; the engine converts to what this run computes in.
+    students = StudentGroup(model, shape, [{name: part.float() for name, part in one.items()} for one in starts])
     engine, optimizer = _start_engine(students, model, recipe, group)
     lengths = _example_lengths(prefix, texts_per_example)
     plans = [plan_batches(fit.visits, lengths, fit.epochs, recipe.batch_size, fit.seed) for fit in fits]
@@ -90,6 +93,7 @@ def _start_engine(
         "train_micro_batch_size_per_gpu": recipe.batch_size // group.size,
         "gradient_accumulation_steps": 1,
         "zero_optimization": {"stage": group.zero_stage},
+        "gradient_clipping": 0.0,  # the default clips the norm over all students, which would couple them
         "bf16": {"enabled": model.dtype == torch.bfloat16},
         "zero_allow_untested_optimizer": True,
         "steps_per_print": 1 << 40,

@@ -1,4 +1,4 @@
-"""What can be asked of the compute workers: plain data, each with a key that is the digest of all that determines it."""
+"""What can be asked of the compute workers: data, each with a key that is the digest of all that determines it."""
 
 import dataclasses
 import hashlib

@@ -12,7 +12,8 @@ from aar.commons.forum import Forum
 from aar.commons.posts import Kind, Post
 from aar.errors import AarError
 from aar.methods import builtin_source
-from aar.researchers.tools import Result, Score
+from aar.researchers.tools import Result
+from aar.scoring.records import Score
 from tests.methods.lab_double import LabDouble, run_method
 
 Evaluate = Callable[[str], Score]

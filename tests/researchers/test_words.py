@@ -8,7 +8,8 @@ from aar.researchers.search.optimiser import Proposal
 from aar.researchers.search.reading import Trial
 from aar.researchers.search.space import DIMENSIONS, MethodSpec
 from aar.researchers.search.words import conclusion, describe, headline, hypothesis
-from aar.researchers.tools import Result, Score
+from aar.researchers.tools import Result
+from aar.scoring.records import Score
 from tests.researchers.spec_space import specs
 
 EM = MethodSpec(labels="em", hard=False)

@@ -6,7 +6,6 @@ from aar.problems.grammar.lexicon import (
     FREQUENCIES,
     HABITS,
     MEN,
-    MEN_NAMES,
     NEAR,
     PAST_TIMES,
     PEOPLE_ADJECTIVES,
@@ -19,8 +18,6 @@ from aar.problems.grammar.lexicon import (
     THINGS,
     THINKING,
     WOMEN,
-    WOMEN_NAMES,
-    Noun,
 )
 
 Forms = tuple[str, str]
@@ -50,10 +47,11 @@ def across_a_clause(draw: Draw) -> Pair:
     return _agreeing(draw, f"the {number(head, plural)} {clause}", plural, forms, rest)
 
 
-def anaphor_gender(draw: Draw) -> Pair:
-    """The actress who met the king praised herself/himself."""
-    male = draw.often()
-    antecedent, distractor = _person(draw, male), _person(draw, not male)
+def anaphor(draw: Draw) -> Pair:
+    """The kings who met the actress praised themselves/himself."""
+    male, plural = draw.often(), draw.often()
+    antecedent = f"the {number(draw.one(MEN if male else WOMEN), plural)}"
+    distractor = f"the {number(draw.one(EVERYONE), plural if draw.often(0.2) else not plural)}"
     past, other = (verb.past for verb in draw.two(PEOPLE_VERBS))
     lead = draw.one(
         (
@@ -63,7 +61,7 @@ def anaphor_gender(draw: Draw) -> Pair:
             f"{distractor} {other} {antecedent}, who often {past}",
         )
     )
-    good, bad = ("himself", "herself") if male else ("herself", "himself")
+    good, bad = _in_order(("himself" if male else "herself", "themselves"), plural)
     place = draw.one(PLACES)
     return framed(draw, f"{lead} {good} {place}", f"{lead} {bad} {place}")
 
@@ -118,17 +116,10 @@ def _person_does(draw: Draw) -> tuple[Forms, str]:
     return draw.one(HABITS), f"{draw.one(PLACES)} {draw.one(FREQUENCIES)}"
 
 
-def _person(draw: Draw, male: bool) -> str:
-    if draw.often(0.4):
-        return draw.one(MEN_NAMES if male else WOMEN_NAMES)
-    nouns: tuple[Noun, ...] = MEN if male else WOMEN
-    return f"the {draw.one(nouns).singular}"
-
-
 AGREEMENT: tuple[Phenomenon, ...] = (
     across_a_phrase,
     across_a_clause,
-    anaphor_gender,
+    anaphor,
     determiner,
     existential,
 )

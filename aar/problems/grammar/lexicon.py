@@ -71,14 +71,6 @@ WOMEN = _nouns(
     "woman/women girl aunt sister queen waitress actress grandmother niece nun princess wife/wives mother daughter"
     " lady policewoman/policewomen businesswoman/businesswomen bride widow hostess witch landlady stewardess duchess"
 )
-MEN_NAMES = _words(
-    "Adam Alan Brian Carl Daniel David Edward Eric Frank George Harold Henry Jack James Keith Kevin Martin Michael"
-    " Nathan Oscar Paul Peter Ralph Richard Robert Samuel Simon Steven Thomas Victor Walter William"
-)
-WOMEN_NAMES = _words(
-    "Alice Amanda Anna Barbara Brenda Carla Caroline Diana Donna Emily Grace Hannah Helen Jane Janet Julia Karen"
-    " Laura Linda Margaret Maria Mary Monica Nancy Nicole Pamela Rachel Rebecca Sarah Sharon Susan Tina Victoria"
-)
 THINGS = _nouns(
     "table chair lamp mirror painting picture vase bottle box basket blanket book letter magazine map newspaper"
     " notebook parcel phone camera computer printer radio clock key ladder hammer bucket brush rope engine bicycle"

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from aar.commons.posts import Post
 from aar.researchers.search.space import MethodSpec
-from aar.researchers.tools import Score, Tools
+from aar.researchers.tools import Tools
+from aar.scoring.records import Score
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from aar.commons.posts import TITLE_CHARACTERS
 from aar.researchers.search.optimiser import Proposal
 from aar.researchers.search.reading import Trial
 from aar.researchers.search.space import MethodSpec
-from aar.researchers.tools import Result, Score
+from aar.researchers.tools import Result
+from aar.scoring.records import Score
 
 FAILURE_CHARACTERS = 4000
 

@@ -1,0 +1,38 @@
+"""All commands under one name, and what becomes of errors.
+
+Exit codes: 0, 1 for a failure that is told in one message, 2 for a wrong command line, 130 for an interrupted campaign.
+"""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from aar.cli import campaign, doctor, forum, show, store
+from aar.cli.output import complain
+from aar.errors import AarError
+
+HELP = """Automated Alignment Researchers: autonomous agents that do research on weak-to-strong supervision.
+
+CAMPAIGN is a campaign's name or folder; without it, the campaign that ran last is meant.
+"""
+
+app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command()(campaign.run)
+app.command()(show.status)
+app.command()(show.leaderboard)
+app.add_typer(forum.app, name="forum")
+app.add_typer(store.app, name="store")
+app.command("try")(campaign.try_method)
+app.command()(campaign.baselines)
+app.command()(campaign.stop)
+app.command()(doctor.doctor)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line `arguments`, by default this process's. Always raises SystemExit."""
+    try:
+        app(args=arguments)
+    except AarError as error:
+        complain(str(error))
+        sys.exit(1)

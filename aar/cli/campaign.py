@@ -1,0 +1,145 @@
+"""`aar run`, `try`, `baselines` and `stop`: the commands that start something, or end it."""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aar.cli.output import AsJson, WhichCampaign, complain, console, say, say_json
+
+if TYPE_CHECKING:
+    from aar.campaign.state import CampaignState
+    from aar.config import CampaignConfig
+    from aar.reporting.live import LiveView
+    from aar.reporting.log import LogView
+
+QUICKSTART = Path("jobs/quickstart.toml")
+STOP_SECONDS = 60.0
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A campaign's TOML file.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings instead of the file's: budget.minutes=5")
+]
+Dataset = Annotated[str | None, typer.Option(help="Which of the problem's datasets.", show_default="for research")]
+
+
+def run(file: File, overrides: Overrides = None) -> None:
+    """Run a campaign, or go on with it. Ctrl-C stops it; the same command resumes."""
+    from aar.campaign.state import read_state
+    from aar.config import load_config
+    from aar.reporting.summary import summary
+
+    config = load_config(file, overrides)
+    finished = _finished(config)
+    if finished:
+        state = read_state(finished)
+        say(f"Campaign {state.name} is finished. To run another one, change its name: name={state.name}-2")
+    else:
+        from aar.campaign.driver import run_campaign
+
+        with _resumable(), _view() as view:
+            state = run_campaign(config, view)
+    say(summary(state))
+    _say_places(state)
+
+
+def try_method(
+    method: Annotated[str, typer.Argument(help="A method file, or the name of a built-in method.")],
+    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="A campaign's TOML file.")] = QUICKSTART,
+    overrides: Overrides = None,
+    dataset: Dataset = None,
+) -> None:
+    """Run one method by hand, in the same sandbox and by the same scorer as a researcher's."""
+    from aar.cli.methods import read_method
+    from aar.config import load_config
+    from aar.reporting.summary import summary, trial_words
+
+    name, source = read_method(method)
+    config = load_config(file, overrides)
+    from aar.campaign.trial import Method, run_trial  # imports Ray: not before the method and file were read
+
+    with _resumable(), _view() as view:
+        state, trial = run_trial(config, Method(name, source), view, dataset)
+    say(summary(state), trial_words(state, trial))
+    if trial.failure:
+        raise typer.Exit(1)
+
+
+def baselines(file: File, overrides: Overrides = None, dataset: Dataset = None, as_json: AsJson = False) -> None:
+    """Compute teacher, ceiling and vanilla of a problem, and nothing else."""
+    from aar.campaign.trial import measure_baselines
+    from aar.config import load_config
+    from aar.reporting.baselines import baselines_data, baselines_table
+
+    config = load_config(file, overrides)
+    with _resumable(), _view(to_stderr=as_json) as view:
+        state = measure_baselines(config, view, dataset)
+    if as_json:
+        return say_json(baselines_data(state))
+    say(baselines_table(state), f"Folder: {state.folder}")
+
+
+def stop(campaign: WhichCampaign = None) -> None:
+    """Stop a campaign that runs. `aar run` with the same file goes on with it."""
+    import time
+
+    from aar.campaign.folder import find_campaign, is_running, request_stop
+    from aar.errors import CampaignError
+
+    folder = find_campaign(campaign)
+    if not is_running(folder):
+        return say(f"{folder} does not run.")
+    request_stop(folder)
+    until = time.monotonic() + STOP_SECONDS
+    while is_running(folder):
+        if time.monotonic() > until:
+            raise CampaignError(
+                f"{folder}: it still runs {STOP_SECONDS:.0f} s after it was asked to stop; look at its output"
+            )
+        time.sleep(0.5)
+    say(f"{folder} has stopped; nothing is lost. `aar run` with the same file goes on with it.")
+
+
+def _finished(config: "CampaignConfig") -> Path | None:
+    """The folder that holds exactly this campaign brought to its end, if there is one; found out without Ray."""
+    from aar.campaign.folder import campaign_folder, stored_config
+    from aar.campaign.record import FILE, Record
+
+    folder = campaign_folder(config).resolve()
+    if not ((folder / "config.json").is_file() and (folder / FILE).is_file()):
+        return None
+    same = stored_config(folder) == config
+    return folder if same and Record(folder, read_only=True).finished() else None
+
+
+@contextmanager
+def _view(*, to_stderr: bool = False) -> "Iterator[LiveView | LogView]":
+    from aar.reporting.live import LiveView
+    from aar.reporting.log import LogView
+
+    output = console(stderr=to_stderr)
+    with LiveView(output) if output.is_terminal else LogView(output) as view:
+        yield view
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Say how to go on after an interruption."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        command = shlex.join(["aar", *sys.argv[1:]])
+        complain(f"stopped; nothing is lost. To go on, run the same command again: {command}")
+        raise typer.Exit(130) from None
+
+
+def _say_places(state: "CampaignState") -> None:
+    from aar.campaign.record import Record
+    from aar.reporting.plot import save_plot
+    from aar.reporting.summary import places
+
+    say(places(state, save_plot(state, Record(state.folder, read_only=True).seconds_until)))

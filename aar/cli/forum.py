@@ -1,0 +1,115 @@
+"""`aar forum`: read what researchers write to one another, and write to them.
+
+Posts were written by others, agents among them: they are shown as plain text, whatever they contain.
+"""
+
+import getpass
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aar.cli.output import AsJson, CampaignOption, say, say_json
+from aar.commons.posts import Kind, Post
+
+if TYPE_CHECKING:
+    from aar.commons.forum import Forum
+
+app = typer.Typer(help="Read and write the forum of a campaign.", no_args_is_help=True)
+Limit = Annotated[int, typer.Option("--limit", "-n", help="How many posts at most.")]
+
+
+@app.command("list")
+def list_posts(
+    kind: Annotated[Kind | None, typer.Option(help="Only posts of this kind.")] = None,
+    author: Annotated[str | None, typer.Option(help="Only posts by this author.")] = None,
+    limit: Limit = 30,
+    campaign: CampaignOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """List posts, newest first."""
+    _say_posts(_open(campaign).posts(kind, author, limit=limit, newest_first=True), as_json)
+
+
+@app.command()
+def search(query: str, limit: Limit = 20, campaign: CampaignOption = None, as_json: AsJson = False) -> None:
+    """List posts that have every word of QUERY, best match first."""
+    _say_posts(_open(campaign).search(query, limit), as_json)
+
+
+@app.command()
+def show(post: int, campaign: CampaignOption = None, as_json: AsJson = False) -> None:
+    """Show a post and its replies."""
+    forum = _open(campaign)
+    found, replies = forum.get(post), forum.replies(post)
+    if as_json:
+        return say_json({**found.model_dump(), "replies": [reply.model_dump() for reply in replies]})
+    for one in (found, *replies):
+        _say_post(one)
+
+
+@app.command("post")
+def write(
+    title: str,
+    body: Annotated[str, typer.Argument(help='The text; "-" reads it from standard input.')] = "",
+    kind: Annotated[Kind, typer.Option(help="What the post is.")] = "insight",
+    author: Annotated[str | None, typer.Option(help="Who writes.", show_default="your user name")] = None,
+    reply_to: Annotated[int | None, typer.Option(help="Number of the post that this answers.")] = None,
+    experiment: Annotated[str | None, typer.Option(help="The experiment that this is about.")] = None,
+    snapshot: Annotated[str | None, typer.Option(help="The snapshot that this is about.")] = None,
+    campaign: CampaignOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a post, whether the campaign runs or not."""
+    from aar.campaign.folder import find_campaign
+    from aar.cli.posting import post
+
+    text = sys.stdin.read() if body == "-" else body
+    links = {"reply_to": reply_to, "experiment": experiment, "snapshot": snapshot}
+    written = post(find_campaign(campaign), author or getpass.getuser(), kind, title, text, links)
+    if as_json:
+        return say_json(written.model_dump())
+    say(f"post {written.id} by {written.author}")
+
+
+def _open(campaign: str | None) -> "Forum":
+    from aar.campaign.folder import find_campaign
+    from aar.cli.places import forum_file
+    from aar.commons.forum import Forum
+
+    return Forum(forum_file(find_campaign(campaign)), read_only=True)
+
+
+def _say_posts(posts: list[Post], as_json: bool) -> None:
+    from aar.reporting.tables import new_table
+    from aar.reporting.text import plain
+
+    if as_json:
+        return say_json([post.model_dump() for post in posts])
+    table = new_table()
+    for name in ("post", "kind", "author"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("title", overflow="fold")
+    for name in ("reply to", "votes"):
+        table.add_column(name, no_wrap=True, justify="right")
+    for post in posts:
+        cells = (post.id, post.kind, post.author, post.title, post.reply_to or "", post.votes or "")
+        table.add_row(*(plain(str(cell)) for cell in cells))
+    say(table if posts else "No posts.")
+
+
+def _say_post(post: Post) -> None:
+    import time
+
+    from rich.text import Text
+
+    from aar.reporting.text import plain
+
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(post.time))
+    links = {"experiment": post.experiment, "snapshot": post.snapshot, "reply to": post.reply_to, "votes": post.votes}
+    about = "".join(f" · {name} {value}" for name, value in links.items() if value)
+    say(
+        Text.assemble((f"{post.id} ", "bold"), plain(post.title, "bold")),
+        plain(f"{post.kind} by {post.author} · {when}{about}", "dim"),
+        plain(f"\n{post.body}\n" if post.body else ""),
+    )

@@ -1,0 +1,41 @@
+"""What commands share: options, and how they print."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, RenderableType
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+WhichCampaign = Annotated[
+    str | None, typer.Argument(metavar="[CAMPAIGN]", help="Name or folder.", show_default="the one that ran last")
+]
+CampaignOption = Annotated[
+    str | None,
+    typer.Option("--campaign", "-c", metavar="CAMPAIGN", help="Name or folder.", show_default="the one that ran last"),
+]
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Standard output, or standard error. Nothing printed is taken for markup."""
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def say(*lines: RenderableType) -> None:
+    """Print lines or tables; a string is printed as it is, without markup, and is not wrapped."""
+    output = console()
+    for line in lines:
+        output.print(line, soft_wrap=isinstance(line, str))
+
+
+def say_json(data: Any) -> None:
+    """Print one JSON document."""
+    from aar.reporting.data import to_json
+
+    typer.echo(to_json(data))
+
+
+def complain(message: str) -> None:
+    """Print an error's message on standard error."""
+    from aar.reporting.text import printable
+
+    typer.secho(f"aar: {printable(message)}", fg="red", err=True)

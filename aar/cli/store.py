@@ -1,0 +1,127 @@
+"""`aar store`: the code of every method that was tried. A snapshot may also be named by its experiment, such as e7."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aar.cli.output import AsJson, CampaignOption, say, say_json
+
+app = typer.Typer(help="Look at the code store of a campaign.", no_args_is_help=True)
+SnapshotName = Annotated[str, typer.Argument(help="A snapshot's id, or its first 7 digits, or an experiment.")]
+
+
+@app.command()
+def log(
+    limit: Annotated[int, typer.Option("--limit", "-n", help="How many snapshots at most.")] = 30,
+    campaign: CampaignOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """List snapshots, newest first."""
+    from aar.reporting.tables import new_table
+    from aar.reporting.text import one_line, plain
+
+    snapshots = _Store(campaign).code.log(limit)
+    if as_json:
+        return say_json([snapshot.model_dump() for snapshot in snapshots])
+    table = new_table()
+    for name in ("snapshot", "built on", "author", "message"):
+        table.add_column(name)
+    for one in snapshots:
+        table.add_row(one.id[:10], (one.parent or "")[:10], plain(one.author), one_line(one.message))
+    say(table if snapshots else "No snapshots.")
+
+
+@app.command()
+def show(snapshot: SnapshotName, campaign: CampaignOption = None, as_json: AsJson = False) -> None:
+    """Show a snapshot: who made it, from what, and its files."""
+    from aar.reporting.text import printable
+
+    store = _Store(campaign)
+    id = store.resolve(snapshot)
+    found = store.code.snapshot(id)
+    files = {name: content.decode(errors="replace") for name, content in store.code.checkout(id).items()}
+    if as_json:
+        return say_json({**found.model_dump(), "files": files})
+    say(f"snapshot {found.id}", f"by {printable(found.author)}, built on {found.parent or 'nothing'}")
+    say(printable(found.message))
+    for name, content in files.items():
+        say(f"\n--- {printable(name)}", printable(content))
+
+
+@app.command()
+def diff(
+    snapshot: SnapshotName,
+    other: Annotated[str | None, typer.Argument(help="The later one, when SNAPSHOT is the earlier.")] = None,
+    campaign: CampaignOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what changed from SNAPSHOT to OTHER; without OTHER, from what SNAPSHOT was built on to SNAPSHOT."""
+    from aar.errors import CodeStoreError
+    from aar.reporting.text import printable
+
+    store = _Store(campaign)
+    first = store.resolve(snapshot)
+    second = store.resolve(other) if other else first
+    if other is None:
+        parent = store.code.snapshot(first).parent
+        if parent is None:
+            raise CodeStoreError(f"{snapshot} was built on nothing; name a second snapshot, or use `aar store show`")
+        first = parent
+    text = store.code.diff(first, second)
+    if as_json:
+        return say_json({"from": first, "to": second, "diff": text})
+    say(printable(text) or "No difference.")
+
+
+@app.command()
+def checkout(
+    snapshot: SnapshotName,
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    campaign: CampaignOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the files of a snapshot to FOLDER. They are code of an agent: read before you run anything."""
+    from aar.database import storage_errors
+
+    store = _Store(campaign)
+    id = store.resolve(snapshot)
+    files = store.code.checkout(id)
+    with storage_errors(folder):
+        _write(files, folder)
+    if as_json:
+        return say_json({"snapshot": id, "folder": str(folder), "files": sorted(files)})
+    say(f"{len(files)} files of {id[:10]} in {folder}")
+
+
+def _write(files: dict[str, bytes], folder: Path) -> None:
+    from aar.commons.files import check_files
+    from aar.errors import CodeStoreError
+
+    check_files(files)  # so that no name leaves the folder, whoever wrote the repository
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CodeStoreError(f"{folder} is not empty; give a new or empty folder")
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
+class _Store:
+    """A campaign's code store, and which snapshot a name means."""
+
+    def __init__(self, campaign: str | None) -> None:
+        from aar.campaign.folder import find_campaign
+        from aar.cli.places import code_folder
+        from aar.commons.code_store import CodeStore
+
+        self._folder = find_campaign(campaign)
+        self.code = CodeStore(code_folder(self._folder), read_only=True)
+
+    def resolve(self, name: str) -> str:
+        """The full id of a snapshot. Raises CodeStoreError or ScoringError when there is none."""
+        from aar.scoring.scorebook import Scorebook
+
+        if re.fullmatch(r"e[0-9]{1,5}", name):
+            return Scorebook(self._folder, read_only=True).experiment(name).snapshot
+        return self.code.resolve(name)

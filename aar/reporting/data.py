@@ -1,0 +1,57 @@
+"""A campaign as plain data for programs: what the commands print with --json. The keys are stable."""
+
+import json
+import math
+from dataclasses import asdict
+from typing import Any
+
+from aar.campaign.state import CampaignState
+from aar.scoring.records import PLATFORM, Experiment
+
+
+def to_json(data: Any) -> str:
+    """`data` as one JSON document; numbers that are none (the PGR of no gap) become null."""
+    return json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(data: Any) -> Any:
+    match data:
+        case dict():
+            return {key: _finite(value) for key, value in data.items()}
+        case list() | tuple():
+            return [_finite(value) for value in data]
+        case float() if not math.isfinite(data):
+            return None
+    return data
+
+
+def state_data(state: CampaignState) -> dict[str, Any]:
+    """All of a state. `best` and `reference` are ids of experiments, or None."""
+    return {
+        **asdict(state),
+        "folder": str(state.folder),
+        "best": state.best.id if state.best else None,
+        "reference": state.reference.id if state.reference else None,
+    }
+
+
+def leaderboard_data(state: CampaignState) -> dict[str, Any]:
+    """The leaderboard: scored experiments best first, the platform's references among them (their rank is None)."""
+    return {
+        "name": state.name,
+        "folder": str(state.folder),
+        "baselines": asdict(state.baselines) if state.baselines else None,
+        "experiments": [{"rank": rank, **asdict(one)} for rank, one in ranked(state)],
+        "failed": [asdict(one) for one in state.experiments if one.status == "failed"],
+        "retests": [asdict(retest) for retest in state.retests],
+    }
+
+
+def ranked(state: CampaignState) -> list[tuple[int | None, Experiment]]:
+    """Scored experiments, best PGR first, each with its rank among the researchers' (None: a reference)."""
+    rank, rows = 0, []
+    for one in state.scored:
+        is_reference = one.researcher == PLATFORM
+        rank += not is_reference
+        rows.append((None if is_reference else rank, one))
+    return rows

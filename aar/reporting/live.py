@@ -1,0 +1,118 @@
+"""The live view: a campaign in at most 25 lines of 80 columns, drawn anew twice a second."""
+
+import time
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from aar.campaign.state import CampaignState, ResearcherState
+from aar.reporting.tables import new_table
+from aar.reporting.text import duration, one_line, pgr_text, plain
+from aar.scoring.records import Experiment
+
+RESEARCHERS_SHOWN = 8
+RUNNING_SHOWN = 4
+ENDED_SHOWN = 4
+
+
+class LiveView:
+    """Shows a campaign on a terminal, from `with` to its end. Implements View."""
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, auto_refresh=False)
+
+    def __enter__(self) -> "LiveView":
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def show(self, state: CampaignState) -> None:
+        """Draw `state`."""
+        self._live.update(dashboard(state, time.time()), refresh=True)
+
+
+def dashboard(state: CampaignState, now: float) -> RenderableType:
+    """Phase, time, references, best PGR, researchers, and experiments that run or ended. `now`: seconds since 1970."""
+    running = [one for one in state.experiments if one.status == "running"]
+    ended = sorted((one for one in state.experiments if one.ended), key=lambda one: one.ended or 0)
+    return Group(
+        Text.assemble((state.name, "bold"), "  ", one_line(state.phase, "green"), no_wrap=True, overflow="ellipsis"),
+        Text(_progress(state, len(running), len(ended))),
+        *_accuracies(state),
+        *_best(state),
+        Text(""),
+        _researchers(state.researchers),
+        *_experiments("running", [_running_row(one, now) for one in running[:RUNNING_SHOWN]], len(running)),
+        *_experiments("ended", [_ended_row(one) for one in reversed(ended[-ENDED_SHOWN:])], len(ended)),
+    )
+
+
+def _progress(state: CampaignState, running: int, ended: int) -> str:
+    left = max(0.0, state.seconds_budget - state.seconds_used)
+    used = f"{duration(state.seconds_used)} of {duration(state.seconds_budget)} used, {duration(left)} left"
+    return f"{used} · experiments: {ended} done, {running} running"
+
+
+def _accuracies(state: CampaignState) -> list[Text]:
+    vanilla = state.reference.score if state.reference else None
+    known = [
+        ("teacher", state.baselines.weak.value if state.baselines else None),
+        ("vanilla", vanilla.accuracy if vanilla else None),
+        ("ceiling", state.baselines.ceiling.value if state.baselines else None),
+    ]
+    shown = [f"{name} {value:.3f}" for name, value in known if value is not None]
+    return [Text("accuracy: " + " · ".join(shown))] if shown else []
+
+
+def _best(state: CampaignState) -> list[Text]:
+    if state.best is None or state.best.score is None:
+        return []
+    line = Text.assemble("best PGR ", (pgr_text(state.best.score), "bold green"), f" by {state.best.researcher}")
+    if state.reference and state.reference.score:
+        line.append(f" · vanilla {pgr_text(state.reference.score)}")
+    return [line]
+
+
+def _researchers(researchers: tuple[ResearcherState, ...]) -> Table:
+    table = new_table(expand=True)
+    table.add_column("researcher", no_wrap=True, overflow="ellipsis", max_width=16)
+    table.add_column("direction", no_wrap=True, overflow="ellipsis", max_width=24)
+    table.add_column("done", no_wrap=True, justify="right")
+    table.add_column("best", no_wrap=True, justify="right")
+    table.add_column("doing", no_wrap=True, overflow="ellipsis", ratio=1)
+    for one in researchers[:RESEARCHERS_SHOWN]:
+        best = "" if one.best_pgr is None else f"{one.best_pgr:.2f}"
+        table.add_row(one.name, one.direction, f"{one.experiments}/{one.limit}", best, one_line(one.activity))
+    if len(researchers) > RESEARCHERS_SHOWN:
+        table.add_row(f"and {len(researchers) - RESEARCHERS_SHOWN} more")
+    return table
+
+
+def _experiments(title: str, rows: list[list[Text]], total: int) -> list[RenderableType]:
+    if not rows:
+        return []
+    table = Table.grid(padding=(0, 2), expand=True)
+    for _ in range(2):
+        table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column(no_wrap=True, justify="right", overflow="ellipsis", max_width=40)
+    for row in rows:
+        table.add_row(*row)
+    heading = title if total == len(rows) else f"{title} ({len(rows)} of {total})"
+    return [Text(""), Text(heading, "dim"), table]
+
+
+def _running_row(one: Experiment, now: float) -> list[Text]:
+    return [Text(one.id), plain(one.researcher), one_line(one.note), Text(duration(max(0.0, now - one.started)))]
+
+
+def _ended_row(one: Experiment) -> list[Text]:
+    outcome = Text(f"PGR {pgr_text(one.score)}") if one.score else one_line(f"failed: {one.failure}", "red")
+    return [Text(one.id), plain(one.researcher), one_line(one.note), outcome]

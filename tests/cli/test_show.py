@@ -1,0 +1,67 @@
+"""`aar status` and `aar leaderboard` on a finished campaign."""
+
+import json
+from pathlib import Path
+
+from tests.cli.conftest import Aar
+
+
+def test_status_tells_researchers_and_the_best_score(campaign: Path, aar: Aar) -> None:
+    shown = aar("status")
+    assert shown.code == 0
+    assert "researcher-3" in shown.out and "best PGR 0.81" in shown.out
+    assert "It does not run" in shown.out and str(campaign) in shown.out
+
+
+def test_status_as_json_is_one_document_with_stable_keys(campaign: Path, aar: Aar) -> None:
+    data = json.loads(aar("status", "little", "--json").out)
+    assert set(data) == {
+        "name", "folder", "running", "phase", "seconds_used", "seconds_budget", "researchers", "experiments",
+        "baselines", "retests", "best", "reference",
+    }  # fmt: skip
+    assert (data["name"], data["best"], data["reference"], data["running"]) == ("little", "e5", "e1", False)
+    assert data["researchers"][0]["experiments"] == 2
+
+
+def test_a_campaign_is_named_by_its_folder_too(campaign: Path, aar: Aar) -> None:
+    assert json.loads(aar("status", str(campaign), "--json").out)["folder"] == str(campaign)
+
+
+def test_the_leaderboard_ranks_researchers_among_the_references(campaign: Path, aar: Aar) -> None:
+    lines = aar("leaderboard").out.splitlines()
+    order = [
+        next(i for i, line in enumerate(lines) if word in line) for word in ("ceiling:", "1  e5", "e1 ", "teacher:")
+    ]
+    assert order == sorted(order)
+    assert any("[" in line and "0.81 [0.66, 0.96]" in line for line in lines)
+
+
+def test_the_leaderboard_names_failures_in_one_line_and_the_retest_in_words(campaign: Path, aar: Aar) -> None:
+    out = aar("leaderboard").out
+    assert "e6 researcher-2: method raised ValueError" in out and "method.py line 4" not in out
+    assert "it beats vanilla by" in out
+
+
+def test_no_line_is_wider_than_the_terminal(campaign: Path, aar: Aar) -> None:
+    for command in ("status", "leaderboard"):
+        lines = [line for line in aar(command).out.splitlines() if "folder:" not in line]
+        assert max(map(len, lines)) <= 80
+
+
+def test_the_leaderboard_as_json_has_ranks_failures_and_baselines(campaign: Path, aar: Aar) -> None:
+    data = json.loads(aar("leaderboard", "--json").out)
+    assert [(one["rank"], one["id"]) for one in data["experiments"]][:2] == [(1, "e5"), (2, "e4")]
+    assert [one["id"] for one in data["experiments"] if one["rank"] is None] == ["e1"]
+    assert [one["id"] for one in data["failed"]] == ["e6"]
+    assert data["baselines"]["test_items"] == 400
+
+
+def test_an_unknown_campaign_is_one_message_and_exit_code_1(campaign: Path, aar: Aar) -> None:
+    ended = aar("status", "nowhere")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith("aar: there is no campaign at nowhere") and "Traceback" not in ended.err
+
+
+def test_a_wrong_command_line_is_exit_code_2(campaign: Path, aar: Aar) -> None:
+    assert aar("status", "--unheard-of").code == 2
+    assert aar("forum", "list", "--kind", "gossip").code == 2

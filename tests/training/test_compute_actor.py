@@ -1,0 +1,114 @@
+"""The compute actor with real Ray Train workers: it answers, refuses, and outlives the death of any of its processes.
+
+All tests share one actor and its workers, because every start of a Ray Train job takes many seconds.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import ray
+
+from aar.config import ComputeConfig
+from aar.errors import ModelError
+from aar.training.asking import ask_and_wait, train_and_wait
+from aar.training.compute import start_compute
+from aar.training.requests import LogLikelihoods, Predict
+from tests.training.toy import TARGETS, TEXTS, accuracy, recipe, request
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+CONFIG = ComputeConfig(workers=1, cpus_per_worker=1, precision="float32")
+
+
+@pytest.fixture(scope="module")
+def compute(ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("campaign")
+    actor = start_compute(CONFIG, folder, namespace=str(folder))
+    yield actor
+    ray.kill(actor)
+
+
+@pytest.fixture
+def model(llama_folder: Path) -> str:
+    return str(llama_folder)
+
+
+def status(compute: Any) -> dict[str, int]:
+    counts: dict[str, int] = ray.get(compute.status.remote())
+    return counts
+
+
+def wait_until_running(compute: Any) -> None:
+    while not status(compute)["running"]:
+        time.sleep(0.01)
+
+
+def processes(title: str) -> list[psutil.Process]:
+    """Processes of this test run's Ray whose title holds `title`, in any case."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            found += [process] if title in " ".join(process.cmdline()).lower() else []
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_equal_requests_are_computed_once(compute: Any, model: str) -> None:
+    before = status(compute)["computed"]
+    with ThreadPoolExecutor(4) as pool:
+        keys = set(pool.map(lambda _: train_and_wait(compute, request(model)), range(4)))
+    assert keys == {request(model).key()}
+    assert status(compute)["computed"] == before + 1
+
+
+def test_students_trained_side_by_side_are_each_their_own(compute: Any, model: str) -> None:
+    wanted = [request(model, seed=2), request(model, seed=3, targets=1 - TARGETS), request(model, seed=4)]
+    with ThreadPoolExecutor(3) as pool:
+        keys = list(pool.map(lambda one: train_and_wait(compute, one), wanted))
+    right = [accuracy(ask_and_wait(compute, Predict(model, TEXTS, key))) for key in keys]
+    assert right[0] > 0.9 and right[1] < 0.1 and right[2] > 0.9
+
+
+def test_a_bad_request_is_its_callers_error_and_the_workers_go_on(compute: Any, model: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no model here") as caught:
+        ask_and_wait(compute, LogLikelihoods(str(tmp_path), TEXTS, 32))
+    assert type(caught.value) is ModelError
+    with pytest.raises(ModelError, match="the model has 4 layers"):
+        train_and_wait(compute, request(model, recipe=recipe(last_layers=9)))
+    assert ask_and_wait(compute, LogLikelihoods(model, TEXTS, 32)).shape == (len(TEXTS), 1)
+
+
+def test_a_worker_killed_in_the_middle_of_a_fit_is_replaced_and_the_fit_completes(compute: Any, model: str) -> None:
+    long = request(model, recipe=recipe(epochs=60), seed=5)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(train_and_wait, compute, long)
+        wait_until_running(compute)
+        [worker] = processes("raytrainworker")
+        os.kill(worker.pid, signal.SIGKILL)
+        assert not asked.done()
+        key = asked.result()
+    assert accuracy(ask_and_wait(compute, Predict(model, TEXTS, key))) > 0.9
+
+
+def test_a_killed_actor_returns_with_its_results_and_its_callers_get_theirs(compute: Any, model: str) -> None:
+    done = train_and_wait(compute, request(model))
+    long = request(model, recipe=recipe(epochs=60), seed=6)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(train_and_wait, compute, long)
+        wait_until_running(compute)
+        [actor] = processes("ray::compute")
+        os.kill(actor.pid, signal.SIGKILL)
+        key = asked.result()
+    assert key == long.key()
+    assert train_and_wait(compute, request(model)) == done
+    odds = ask_and_wait(compute, Predict(model, TEXTS, done))
+    assert np.isfinite(odds).all() and accuracy(odds) > 0.9

@@ -1,0 +1,217 @@
+"""The compute actor's queue, served by the test itself instead of by workers: no Ray, no training."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aar.config import ComputeConfig
+from aar.errors import ComputeError, ModelError, StorageError, TrainingError
+from aar.training import compute as compute_module
+from aar.training.compute import ATTEMPTS, STUDENTS_AT_ONCE, Compute
+from aar.training.requests import Predict, Request
+from tests.training.toy import recipe, request
+
+
+class Queue(Compute):
+    """The actor without its job; whether one was asked for is counted."""
+
+    jobs = 0
+
+    def _start_job(self) -> None:
+        self.jobs += 1
+
+
+Scene = Callable[[Queue], Coroutine[Any, Any, None]]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Callable[..., None]:
+    """Runs a scene on a queue of its own."""
+
+    def run(scene: Scene, workers: int = 1) -> None:
+        asyncio.run(scene(Queue(ComputeConfig(workers=workers), str(tmp_path))))
+
+    return run
+
+
+async def waiting(queue: Queue, *requests: Request) -> list[asyncio.Task[str]]:
+    """Ask for these and let them reach the queue."""
+    tasks = [asyncio.create_task(queue.run(one)) for one in requests]
+    await asyncio.sleep(0.01)
+    return tasks
+
+
+def question(number: int = 0) -> Predict:
+    return Predict("m", (("a",),), f"student-{number}")
+
+
+def test_equal_requests_are_computed_once_and_all_get_the_result(play: Callable[..., None]) -> None:
+    async def scene(queue: Queue) -> None:
+        asked = await waiting(queue, question(), question(), question())
+        [(key, taken)] = await queue.take(await queue.join()) or []
+        assert taken == question()
+        assert await queue.status() == {"waiting": 0, "running": 1, "computed": 0}
+        asked += await waiting(queue, question())
+        await queue.answered({key: b"result"})
+        assert {await one for one in asked} == {key}
+        assert await queue.fetch(key) == b"result"
+        assert await queue.status() == {"waiting": 0, "running": 0, "computed": 1}
+
+    play(scene)
+
+
+def test_what_was_computed_is_not_computed_again_even_by_the_next_actor(play: Callable[..., None]) -> None:
+    async def first(queue: Queue) -> None:
+        [asked] = await waiting(queue, question())
+        await queue.answered({question().key(): b"result"})
+        await asked
+
+    async def second(queue: Queue) -> None:
+        assert await queue.fetch(await queue.run(question())) == b"result"
+        assert queue.jobs == 0
+
+    play(first)
+    play(second)
+
+
+def test_students_of_one_company_are_trained_together(play: Callable[..., None]) -> None:
+    async def scene(queue: Queue) -> None:
+        seeds = [request("m", seed=seed) for seed in range(STUDENTS_AT_ONCE + 1)]
+        stranger = request("m", recipe=recipe(lr=0.5))
+        await waiting(queue, seeds[0], stranger, *seeds[1:])
+        group = await queue.join()
+        batches = [[one.key() for _, one in await queue.take(group) or []] for _ in range(3)]
+        assert batches[0] == [one.key() for one in seeds[:STUDENTS_AT_ONCE]]
+        assert batches[1:] == [[stranger.key()], [seeds[-1].key()]]
+
+    play(scene)
+
+
+def test_workers_share_a_company_fairly(play: Callable[..., None]) -> None:
+    async def scene(queue: Queue) -> None:
+        await waiting(queue, *(request("m", seed=seed) for seed in range(3)))
+        group = await queue.join()
+        assert [len(await queue.take(group) or []) for _ in range(2)] == [2, 1]
+
+    play(scene, workers=2)
+
+
+def test_quick_requests_go_before_fine_tuning(play: Callable[..., None]) -> None:
+    async def scene(queue: Queue) -> None:
+        await waiting(queue, request("m"), question(1), question(2))
+        group = await queue.join()
+        kinds = [type((await queue.take(group) or [])[0][1]).__name__ for _ in range(3)]
+        assert kinds == ["Predict", "Predict", "FineTune"]
+
+    play(scene)
+
+
+def test_a_failed_request_fails_for_all_who_asked_and_may_be_asked_again(play: Callable[..., None]) -> None:
+    async def scene(queue: Queue) -> None:
+        asked = await waiting(queue, question(), question())
+        group = await queue.join()
+        await queue.take(group)
+        await queue.failed([question().key()], ModelError("no such model"))
+        for one in asked:
+            with pytest.raises(ModelError, match="no such model"):
+                await one
+        [again] = await waiting(queue, question())
+        assert len(await queue.take(group) or []) == 1
+        await queue.answered({question().key(): b"now"})
+        assert await again == question().key()
+
+    play(scene)
+
+
+def test_what_dead_workers_had_taken_comes_first_again(play: Callable[..., None]) -> None:
+    async def scene(queue: Queue) -> None:
+        [asked, *_] = await waiting(queue, question(1), question(2))
+        dead = await queue.join()
+        [(key, _)] = await queue.take(dead) or []
+        alive = await queue.join()
+        assert await queue.take(dead) is None
+        assert [key for key, _ in await queue.take(alive) or []] == [key]
+        await queue.answered({key: b"result"})
+        assert await asked == key
+
+    play(scene)
+
+
+def test_a_request_over_which_workers_keep_dying_is_given_up(play: Callable[..., None]) -> None:
+    async def scene(queue: Queue) -> None:
+        asked = await waiting(queue, question(1))
+        for _ in range(ATTEMPTS):
+            await queue.take(await queue.join())
+        await queue.join()
+        with pytest.raises(TrainingError, match=f"{ATTEMPTS} workers died over this Predict request"):
+            await asked[0]
+        asked = await waiting(queue, question(2))
+        assert len(await queue.take(ATTEMPTS + 1) or []) == 1
+
+    play(scene)
+
+
+def test_a_caller_that_gives_up_does_not_take_the_result_from_others(play: Callable[..., None]) -> None:
+    async def scene(queue: Queue) -> None:
+        impatient, patient = await waiting(queue, question(), question())
+        impatient.cancel()
+        await asyncio.sleep(0.01)
+        await queue.answered({question().key(): b"result"})
+        assert await patient == question().key()
+
+    play(scene)
+
+
+def test_a_result_that_cannot_be_kept_is_the_callers_error(
+    play: Callable[..., None], tmp_path: Path
+) -> None:
+    async def scene(queue: Queue) -> None:
+        (tmp_path / "artifacts").touch()  # a file where the folder should be
+        with pytest.raises(StorageError, match="Not a directory|File exists"):
+            one, _ = await asyncio.gather(queue.run(question()), queue.answered({question().key(): b"x"}))
+
+    play(scene)
+
+
+def test_a_worker_without_work_is_told_so_after_a_while(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compute_module, "LONG_POLL_SECONDS", 0.05)
+
+    async def scene(queue: Queue) -> None:
+        assert await queue.take(await queue.join()) == []
+
+    play(scene)
+
+
+def test_stopping_ends_the_workers(play: Callable[..., None]) -> None:
+    async def scene(queue: Queue) -> None:
+        group = await queue.join()
+        await queue.stop()
+        assert await queue.take(group) is None
+
+    play(scene)
+
+
+def test_when_the_workers_are_gone_for_good_everybody_is_told(play: Callable[..., None]) -> None:
+    async def scene(queue: Queue) -> None:
+        asked = await waiting(queue, question(1), question(2))
+        await queue.take(await queue.join())
+        queue._refuse_all(ComputeError("gone"))
+        for one in asked:
+            with pytest.raises(ComputeError, match="gone"):
+                await one
+        assert await queue.status() == {"waiting": 0, "running": 0, "computed": 0}
+
+    play(scene)
+
+
+def test_a_key_without_result_is_an_error(play: Callable[..., None]) -> None:
+    async def scene(queue: Queue) -> None:
+        with pytest.raises(TrainingError, match="there is no result with key abcabcabcabc;"):
+            await queue.fetch("abc" * 20)
+
+    play(scene)
