@@ -1,4 +1,4 @@
-"""A small campaign in a folder, as a real one leaves it: written through the real record, scorebook, forum and store."""
+"""A small campaign in a folder, as a real one leaves it, written through the real record, scorebook, forum, store."""
 
 import sqlite3
 from pathlib import Path
@@ -20,9 +20,7 @@ ITEMS = 400
 SEEDS = (11, 5, 7)
 STARTED = 1_790_000_000.0
 EXPERIMENT_SECONDS = 60.0
-FAILURE = (
-    "method raised ValueError: targets has shape (3,), expected (800,) or (800, 2)\n  method.py line 4, in supervise"
-)
+FAILURE = "method raised ValueError: targets has shape (3,), expected (800,) or (800, 2)\n  method.py line 4"
 TRIALS = (
     ("researcher-1", "product of teacher and prior (70% prior), soft, weighted by confidence", 0.87),
     ("researcher-2", "weak labels, hard, most confident 50% of the rows", 0.82),
@@ -96,9 +94,8 @@ def write_campaign(file: Path, folder: Path, outcome: str | None = "finished") -
 def _write_scores(folder: Path, snapshots: tuple[str, str]) -> None:
     book = Scorebook(folder)
     for model, correct in (("teacher", WEAK), ("ceiling", CEILING), ("e1", REFERENCE)):
-        book.keep_correctness(
-            "minimal-pairs", "hidden", model, dict(zip(sorted(SEEDS), correct.by_seed, strict=True)), {}
-        )
+        by_seed = dict(zip(sorted(SEEDS), correct.by_seed, strict=True))
+        book.keep_correctness("minimal-pairs", "hidden", model, by_seed, {})
     ends = accuracy_estimate(WEAK), accuracy_estimate(CEILING)
     book.keep_baselines(Baselines("minimal-pairs", SEEDS, *ends, ITEMS))
     first, changed = snapshots

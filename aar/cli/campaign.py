@@ -1,7 +1,6 @@
 """`aar run`, `try`, `baselines` and `stop`: the commands that start something, or end it."""
 
 import shlex
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,13 +36,13 @@ def run(file: File, overrides: Overrides = None) -> None:
     finished = _finished(config)
     if finished:
         state = read_state(finished)
-        say(f"Campaign {state.name} is finished. To run another one, change its name: name={state.name}-2")
+        say(f"Campaign {state.name} is finished. To run another one, change its name: name={state.name}-2", "")
     else:
         from aar.campaign.driver import run_campaign
 
-        with _resumable(), _view() as view:
+        with _resumable("run", file, overrides), _view() as view:
             state = run_campaign(config, view)
-    say(summary(state))
+    say(summary(state), "")
     _say_places(state)
 
 
@@ -62,7 +61,7 @@ def try_method(
     config = load_config(file, overrides)
     from aar.campaign.trial import Method, run_trial  # imports Ray: not before the method and file were read
 
-    with _resumable(), _view() as view:
+    with _resumable(f"try {shlex.quote(method)}", file, overrides, dataset), _view() as view:
         state, trial = run_trial(config, Method(name, source), view, dataset)
     say(summary(state), trial_words(state, trial))
     if trial.failure:
@@ -76,7 +75,7 @@ def baselines(file: File, overrides: Overrides = None, dataset: Dataset = None, 
     from aar.reporting.baselines import baselines_data, baselines_table
 
     config = load_config(file, overrides)
-    with _resumable(), _view(to_stderr=as_json) as view:
+    with _resumable("baselines", file, overrides, dataset), _view(to_stderr=as_json) as view:
         state = measure_baselines(config, view, dataset)
     if as_json:
         return say_json(baselines_data(state))
@@ -127,13 +126,14 @@ def _view(*, to_stderr: bool = False) -> "Iterator[LiveView | LogView]":
 
 
 @contextmanager
-def _resumable() -> Iterator[None]:
+def _resumable(command: str, file: Path, overrides: list[str] | None, dataset: str | None = None) -> Iterator[None]:
     """Say how to go on after an interruption."""
     try:
         yield
     except KeyboardInterrupt:
-        command = shlex.join(["aar", *sys.argv[1:]])
-        complain(f"stopped; nothing is lost. To go on, run the same command again: {command}")
+        options = ["--dataset", dataset] if dataset else []
+        arguments = shlex.join([str(file), *(overrides or []), *options])
+        complain(f"stopped; nothing is lost. Go on with: aar {command} {arguments}")
         raise typer.Exit(130) from None
 
 
@@ -142,4 +142,4 @@ def _say_places(state: "CampaignState") -> None:
     from aar.reporting.plot import save_plot
     from aar.reporting.summary import places
 
-    say(places(state, save_plot(state, Record(state.folder, read_only=True).seconds_until)))
+    say(*places(state, save_plot(state, Record(state.folder, read_only=True).seconds_until)))

@@ -20,7 +20,7 @@ def doctor(as_json: AsJson = False) -> None:
     else:
         table = new_table()
         for name in ("", "check", "found"):
-            table.add_column(name)
+            table.add_column(name, overflow="fold")
         for check in checks:
             table.add_row(plain("ok", "green") if check.passed else plain("no", "red"), check.name, plain(check.detail))
         say(table, *(f"{check.name}: {check.remedy}" for check in missing))

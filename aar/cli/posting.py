@@ -35,6 +35,9 @@ def post(folder: Path, author: str, kind: Kind, title: str, body: str, links: di
 
 
 def _through_actor(config: CampaignConfig, *arguments: str, **named: Any) -> Post:
+    address = config.cluster.address or os.environ.get("RAY_ADDRESS")
+    if not address:  # a local cluster of aar's asks for its token; Ray reads this when it is imported
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     import ray
 
     from aar.commons.actor import NAME
@@ -42,25 +45,12 @@ def _through_actor(config: CampaignConfig, *arguments: str, **named: Any) -> Pos
 
     namespace = f"aar-{config.name}"
     try:
-        _join_cluster(config, namespace)
+        ray.init(address=address or "auto", namespace=namespace, log_to_driver=False, logging_level="ERROR")
         commons = ray.get_actor(NAME, namespace)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise CampaignError(
             f"{config.name} runs, but its commons was not reached ({error}). It may be starting: try again. If it runs "
-            "on a cluster elsewhere, set RAY_ADDRESS to that cluster's address."
+            "on a cluster elsewhere, or beside other clusters, set RAY_ADDRESS to its cluster's address."
         ) from None
     written: Post = result(commons.post.remote(*arguments, **named))
     return written
-
-
-def _join_cluster(config: CampaignConfig, namespace: str) -> None:
-    """Connect to the cluster of a running campaign, with the token that `aar run` made for a local one."""
-    import ray
-
-    from aar.campaign.cluster import TOKEN_FILE
-
-    address = config.cluster.address or os.environ.get("RAY_ADDRESS")
-    token = TOKEN_FILE.expanduser()
-    if not address and token.is_file():
-        os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN_PATH"] = "token", str(token)
-    ray.init(address=address or "auto", namespace=namespace, log_to_driver=False, logging_level="ERROR")

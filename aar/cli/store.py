@@ -47,7 +47,7 @@ def show(snapshot: SnapshotName, campaign: CampaignOption = None, as_json: AsJso
     say(f"snapshot {found.id}", f"by {printable(found.author)}, built on {found.parent or 'nothing'}")
     say(printable(found.message))
     for name, content in files.items():
-        say(f"\n--- {printable(name)}", printable(content))
+        say(f"\n--- {printable(name)}", printable(content).rstrip("\n"))
 
 
 @app.command()
@@ -72,7 +72,7 @@ def diff(
     text = store.code.diff(first, second)
     if as_json:
         return say_json({"from": first, "to": second, "diff": text})
-    say(printable(text) or "No difference.")
+    say(printable(text).rstrip("\n") or "No difference.")
 
 
 @app.command()

@@ -41,8 +41,8 @@ class LanguageModel:
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise ModelError(f"{folder}: not a causal language model that transformers can load: {error}") from None
         if not hasattr(getattr(network, "model", None), "layers"):
-            known = "Llama, Mistral, Qwen, OLMo"
-            raise ModelError(f"{folder}: {type(network).__name__} is not built as aar needs it; {known} and their like are")
+            kind = type(network).__name__
+            raise ModelError(f"{folder}: {kind} is not built as aar needs it; Llama, Qwen, Mistral and their like are")
         self.device, self.dtype = device, dtype
         network = network.to(device).eval().requires_grad_(False)
         self.backbone: Any = network.model

@@ -13,9 +13,9 @@ from aar.reporting.tables import new_table
 from aar.reporting.text import duration, one_line, pgr_text, plain
 from aar.scoring.records import Experiment
 
-RESEARCHERS_SHOWN = 8
+RESEARCHERS_SHOWN = 6
 RUNNING_SHOWN = 4
-ENDED_SHOWN = 4
+ENDED_SHOWN = 3
 
 
 class LiveView:
@@ -44,20 +44,20 @@ def dashboard(state: CampaignState, now: float) -> RenderableType:
     ended = sorted((one for one in state.experiments if one.ended), key=lambda one: one.ended or 0)
     return Group(
         Text.assemble((state.name, "bold"), "  ", one_line(state.phase, "green"), no_wrap=True, overflow="ellipsis"),
-        Text(_progress(state, len(running), len(ended))),
+        Text(_progress(state, len(ended))),
         *_accuracies(state),
         *_best(state),
         Text(""),
         _researchers(state.researchers),
-        *_experiments("running", [_running_row(one, now) for one in running[:RUNNING_SHOWN]], len(running)),
+        *_unfinished(state, running, now),
         *_experiments("ended", [_ended_row(one) for one in reversed(ended[-ENDED_SHOWN:])], len(ended)),
     )
 
 
-def _progress(state: CampaignState, running: int, ended: int) -> str:
+def _progress(state: CampaignState, ended: int) -> str:
     left = max(0.0, state.seconds_budget - state.seconds_used)
     used = f"{duration(state.seconds_used)} of {duration(state.seconds_budget)} used, {duration(left)} left"
-    return f"{used} · experiments: {ended} done, {running} running"
+    return f"{used} · {ended} experiments done"
 
 
 def _accuracies(state: CampaignState) -> list[Text]:
@@ -95,6 +95,13 @@ def _researchers(researchers: tuple[ResearcherState, ...]) -> Table:
     return table
 
 
+def _unfinished(state: CampaignState, unfinished: list[Experiment], now: float) -> list[RenderableType]:
+    shown = unfinished[:RUNNING_SHOWN]
+    if state.running:
+        return _experiments("running", [_running_row(one, now) for one in shown], len(unfinished))
+    return _experiments("interrupted", [_row(one, Text("goes on with the next run")) for one in shown], len(unfinished))
+
+
 def _experiments(title: str, rows: list[list[Text]], total: int) -> list[RenderableType]:
     if not rows:
         return []
@@ -110,9 +117,13 @@ def _experiments(title: str, rows: list[list[Text]], total: int) -> list[Rendera
 
 
 def _running_row(one: Experiment, now: float) -> list[Text]:
-    return [Text(one.id), plain(one.researcher), one_line(one.note), Text(duration(max(0.0, now - one.started)))]
+    return _row(one, Text(duration(max(0.0, now - one.started))))
 
 
 def _ended_row(one: Experiment) -> list[Text]:
     outcome = Text(f"PGR {pgr_text(one.score)}") if one.score else one_line(f"failed: {one.failure}", "red")
+    return _row(one, outcome)
+
+
+def _row(one: Experiment, outcome: Text) -> list[Text]:
     return [Text(one.id), plain(one.researcher), one_line(one.note), outcome]

@@ -31,7 +31,7 @@ def retest_words(state: CampaignState) -> list[str]:
         return []
     retest = compared[-1]
     return [
-        f"Retest on {retest.items} test items drawn anew: {retest.experiment} has accuracy "
+        f"Retest on {retest.items} test items drawn anew: {retest.experiment} has accuracy"
         f" {estimate_text(retest.accuracy)} and PGR {estimate_text(retest.pgr, 2)}; {_verdict(retest)}."
     ]
 
@@ -47,13 +47,12 @@ def _verdict(retest: Retest) -> str:
     return f"it is not shown to differ from vanilla: {size} (the interval contains 0)"
 
 
-def places(state: CampaignState, picture: Path) -> RenderableType:
-    """Where the campaign's files are, and commands to try next."""
+def places(state: CampaignState, picture: Path) -> list[str]:
+    """Where the campaign's files are, and commands to try next, line by line."""
     campaign = campaign_argument(state)
     code = [f"aar store show {state.best.id} -c {campaign}"] if state.best else []
     commands = [f"aar forum list -c {campaign}", *code, "aar try my_method.py"]
-    lines = [f"Picture: {picture}", f"Folder:  {state.folder}", "Next:", *(f"  {line}" for line in commands)]
-    return Group(*(Text(line) for line in lines))
+    return [f"Picture: {picture}", f"Folder:  {state.folder}", "Next:", *(f"  {line}" for line in commands)]
 
 
 def campaign_argument(state: CampaignState) -> str:

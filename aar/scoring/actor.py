@@ -97,7 +97,8 @@ class Scorer:
         config = self._config.problem.dataset(record.dataset)
         await self.baselines(record.dataset)
         data, _ = self._data(config)
-        own = await self._students_correct(config, data.test, HIDDEN, experiment, students)
+        in_order = {seed: students[seed] for seed in record.seeds}
+        own = await self._students_correct(config, data.test, HIDDEN, experiment, in_order)
         weak, ceiling = self._ends(config.name, HIDDEN)
         pgr = pgr_estimate(own, weak, ceiling)
         score = Score(own.accuracy, own.accuracies, pgr.value, pgr.low, pgr.high)
@@ -120,12 +121,15 @@ class Scorer:
         return max(0, self._config.budget.experiments_per_researcher - self._book.count(researcher))
 
     async def retest(self, experiments: list[str], test_seed: int) -> list[Retest]:
-        """Measure the students of scored experiments on a test set drawn anew; the first is compared with the last.
+        """Measure the students of one dataset's scored experiments on a test set drawn anew.
 
-        Raises ProblemError when the dataset cannot be drawn from anew.
+        Each is compared with the vanilla reference, when that is among them.
+
+        Raises:
+            ProblemError: the dataset cannot be drawn from anew.
+            ScoringError: an experiment was not scored, or is on another dataset than the first.
         """
-        record = self._book.experiment(experiments[0])
-        config = self._config.problem.dataset(record.dataset)
+        config = self._config.problem.dataset(self._dataset_scored_on(experiments))
         test, name = fresh_test(config, test_seed), f"fresh-{test_seed}"
         await self._measure_ends(config, test, name)
         weak, ceiling = self._ends(config.name, name)
@@ -150,6 +154,14 @@ class Scorer:
         for retest in retests:
             self._book.keep_retest(retest)
         return retests
+
+    def _dataset_scored_on(self, experiments: list[str]) -> str:
+        records = [self._book.experiment(experiment) for experiment in experiments]
+        dataset = records[0].dataset
+        for record in records:
+            if record.score is None or record.dataset != dataset:
+                raise ScoringError(f"{record.id} was not scored on {dataset}; leave it out of this retest")
+        return dataset
 
     def _vanilla(self) -> str | None:
         references = [one.id for one in self._book.experiments() if (one.researcher, one.note) == (PLATFORM, VANILLA)]

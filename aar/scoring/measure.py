@@ -17,7 +17,7 @@ from aar.training.arrays import class_probabilities
 from aar.training.asking import ask, train
 from aar.training.requests import Embed, FineTune, Predict
 
-INVERSE_REGULARISATION = 10.0
+INVERSE_REGULARISATION = 100.0
 
 
 class Measure:
@@ -52,7 +52,9 @@ class Measure:
     async def _encoder_teacher(self, split: Split, seed: int) -> np.ndarray:
         taught = self._dataset.train_label
         rows = self._taught_rows(seed)
-        head = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=5000)
+        # A preference has no side that is better by itself: without an intercept, swapping the texts swaps the answer.
+        sided = self._dataset.kind == "binary"
+        head = LogisticRegression(C=INVERSE_REGULARISATION, fit_intercept=sided, max_iter=5000)
         head.fit((await self._features(taught))[rows], taught.labels[rows])
         probabilities: np.ndarray = head.predict_proba(await self._features(split)).astype(np.float32)
         return probabilities

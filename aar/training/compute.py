@@ -157,12 +157,16 @@ class Compute:
             self._job.start()
 
     def _run_job(self, loop: asyncio.AbstractEventLoop, handle: ActorHandle[Any]) -> None:
-        message = "the training workers have ended"
+        from ray.train import TrainingFailedError
+
+        message = "the training workers could not be started; the compute actor's log says why"
         try:
             self._fit(handle)
-        except ray.train.TrainingFailedError as error:
+            message = "the training workers have ended"
+        except TrainingFailedError as error:
             message = f"the training workers failed and were not started again: {error}"
-        loop.call_soon_threadsafe(self._refuse_all, ComputeError(message))
+        finally:
+            loop.call_soon_threadsafe(self._refuse_all, ComputeError(message))
 
     def _fit(self, handle: ActorHandle[Any]) -> None:
         import ray.train.torch

@@ -4,7 +4,12 @@ import fcntl
 import threading
 import time
 from pathlib import Path
+from typing import TextIO
 
+import pytest
+import typer
+
+from aar.cli.campaign import _resumable
 from tests.cli.conftest import Aar
 
 
@@ -50,6 +55,13 @@ def test_an_unknown_dataset_is_answered_with_the_known_ones(campaign: Path, aar:
     assert ended.code == 1 and "minimal-pairs, sarcasm" in ended.err
 
 
+def test_an_interruption_ends_with_the_line_that_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, _resumable("run", Path("my file.toml"), ["budget.minutes=5"]):
+        raise KeyboardInterrupt
+    assert ended.value.exit_code == 130
+    assert capsys.readouterr().err.endswith("Go on with: aar run 'my file.toml' budget.minutes=5\n")
+
+
 def test_stop_asks_the_driver_and_waits_for_it(campaign: Path, aar: Aar) -> None:
     with (campaign / "driver.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -60,10 +72,10 @@ def test_stop_asks_the_driver_and_waits_for_it(campaign: Path, aar: Aar) -> None
     assert ended.code == 0 and "has stopped" in ended.out
 
 
-def _stop_when_asked(folder: Path, lock: object) -> None:
+def _stop_when_asked(folder: Path, lock: TextIO) -> None:
     while not (folder / "stop-requested").exists():
         time.sleep(0.01)
-    fcntl.flock(lock, fcntl.LOCK_UN)  # type: ignore[call-overload]
+    fcntl.flock(lock, fcntl.LOCK_UN)
 
 
 def test_stopping_what_does_not_run_is_no_error(campaign: Path, aar: Aar) -> None:

@@ -29,9 +29,8 @@ def test_a_campaign_is_named_by_its_folder_too(campaign: Path, aar: Aar) -> None
 
 def test_the_leaderboard_ranks_researchers_among_the_references(campaign: Path, aar: Aar) -> None:
     lines = aar("leaderboard").out.splitlines()
-    order = [
-        next(i for i, line in enumerate(lines) if word in line) for word in ("ceiling:", "1  e5", "e1 ", "teacher:")
-    ]
+    rows = ("ceiling:", "1  e5", "e1 ", "teacher:")
+    order = [next(number for number, line in enumerate(lines) if row in line) for row in rows]
     assert order == sorted(order)
     assert any("[" in line and "0.81 [0.66, 0.96]" in line for line in lines)
 

@@ -20,9 +20,8 @@ main(sys.argv[1:])
     ["--help", "status", "leaderboard --json", "forum list", "store log", "run little.toml", "try nothing.py"],
 )
 def test_commands_that_only_look_import_nothing_heavy(campaign: Path, command: str) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *command.split()], capture_output=True, text=True, check=False
-    )
+    program = [sys.executable, "-c", PROGRAM, *command.split()]
+    ended = subprocess.run(program, capture_output=True, text=True, check=False)
     assert ended.stderr.splitlines()[-1] == "imported: []"
     assert ended.returncode == (1 if command.startswith("try") else 0)
 

@@ -29,10 +29,8 @@ def test_a_diff_is_against_what_a_snapshot_was_built_on_or_another(campaign: Pat
 
 def test_checkout_writes_the_files_to_a_new_folder(campaign: Path, aar: Aar, tmp_path: Path) -> None:
     target = tmp_path / "mine"
-    assert json.loads(aar("store", "checkout", "e3", str(target), "--json").out)["files"] == [
-        "method.py",
-        "notes/why.txt",
-    ]
+    ended = aar("store", "checkout", "e3", str(target), "--json")
+    assert json.loads(ended.out)["files"] == ["method.py", "notes/why.txt"]
     assert (target / "notes" / "why.txt").read_text() == "why not\n"
 
 

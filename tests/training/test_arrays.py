@@ -22,4 +22,5 @@ def test_probabilities_are_the_logistic_function_of_the_odds() -> None:
     probabilities = class_probabilities(np.array([0.0, np.log(3), -1e9, 1e9], np.float32))
     np.testing.assert_allclose(probabilities[:, 1], [0.5, 0.75, 0.0, 1.0], atol=1e-6)
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-6)
-    assert (probabilities.dtype, probabilities.shape) == (np.float32, (4, 2))
+    assert probabilities.dtype == np.float32
+    assert probabilities.shape == (4, 2)

@@ -90,7 +90,7 @@ def test_a_full_disk_is_an_error_that_says_so_and_loses_nothing(small_disk: Path
 def test_a_folder_that_cannot_be_used_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     kept = Artifacts(tmp_path / "file")
-    with pytest.raises(StorageError, match="file/ab.*Not a directory"):
+    with pytest.raises(StorageError, match=r"file/ab.*Not a directory"):
         kept.put(KEY, b"1")
-    with pytest.raises(StorageError, match="file/ab.*Not a directory"):
+    with pytest.raises(StorageError, match=r"file/ab.*Not a directory"):
         kept.get(KEY)

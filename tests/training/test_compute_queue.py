@@ -31,8 +31,8 @@ Scene = Callable[[Queue], Coroutine[Any, Any, None]]
 def play(tmp_path: Path) -> Callable[..., None]:
     """Runs a scene on a queue of its own."""
 
-    def run(scene: Scene, workers: int = 1) -> None:
-        asyncio.run(scene(Queue(ComputeConfig(workers=workers), str(tmp_path))))
+    def run(scene: Scene, workers: int = 1, kind: type[Queue] = Queue) -> None:
+        asyncio.run(scene(kind(ComputeConfig(workers=workers), str(tmp_path))))
 
     return run
 
@@ -165,13 +165,14 @@ def test_a_caller_that_gives_up_does_not_take_the_result_from_others(play: Calla
     play(scene)
 
 
-def test_a_result_that_cannot_be_kept_is_the_callers_error(
-    play: Callable[..., None], tmp_path: Path
-) -> None:
+def test_a_result_that_cannot_be_kept_is_the_callers_error(play: Callable[..., None], tmp_path: Path) -> None:
     async def scene(queue: Queue) -> None:
-        (tmp_path / "artifacts").touch()  # a file where the folder should be
-        with pytest.raises(StorageError, match="Not a directory|File exists"):
-            one, _ = await asyncio.gather(queue.run(question()), queue.answered({question().key(): b"x"}))
+        (tmp_path / "artifacts").mkdir()
+        [asked] = await waiting(queue, question())
+        (tmp_path / "artifacts" / question().key()[:2]).touch()  # a file where a folder should be
+        await queue.answered({question().key(): b"x"})
+        with pytest.raises(StorageError, match=question().key()):
+            await asked
 
     play(scene)
 
@@ -207,6 +208,21 @@ def test_when_the_workers_are_gone_for_good_everybody_is_told(play: Callable[...
         assert await queue.status() == {"waiting": 0, "running": 0, "computed": 0}
 
     play(scene)
+
+
+def test_workers_that_cannot_be_started_leave_nobody_waiting(play: Callable[..., None]) -> None:
+    class Broken(Queue):
+        def _fit(self, handle: Any) -> None:
+            raise OSError("no storage")
+
+    async def scene(queue: Queue) -> None:
+        [asked] = await waiting(queue, question())
+        with pytest.raises(OSError, match="no storage"):
+            await asyncio.to_thread(queue._run_job, asyncio.get_running_loop(), None)
+        with pytest.raises(ComputeError, match="could not be started"):
+            await asked
+
+    play(scene, kind=Broken)
 
 
 def test_a_key_without_result_is_an_error(play: Callable[..., None]) -> None:

@@ -18,8 +18,8 @@ from aar.training.requests import Embed, LabelOdds, LogLikelihoods, Predict, Req
 from tests.tiny_model import CPU, HIDDEN, LABELS, marked_pairs
 from tests.training.toy import TARGETS, TEXTS, N, accuracy, fit, recipe, request, train
 
-PAIRS, _ = marked_pairs(6)
-FLAT, _ = flatten(PAIRS)
+PAIRS = marked_pairs(6)[0]
+FLAT = flatten(PAIRS)[0]
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from aar.training.requests import Embed, FineTune, LabelOdds, LogLikelihoods, Pr
 
 TEXTS = (("a", "b"), ("c", "d"))
 FIELDS: dict[str, Any] = {
-    "model": "m", "texts": TEXTS, "labels": (" A", " B"), "recipe": Recipe(), "targets": np.array([0.0, 1.0], np.float32),
-    "weights": np.ones(2, np.float32), "rows": np.arange(2), "shuffle": True, "loss": "xent", "seed": 1, "start": None,
-    "student": "s", "max_tokens": 8, "layer": 2,
+    "model": "m", "texts": TEXTS, "labels": (" A", " B"), "recipe": Recipe(),
+    "targets": np.array([0.0, 1.0], np.float32), "weights": np.ones(2, np.float32), "rows": np.arange(2),
+    "shuffle": True, "loss": "xent", "seed": 1, "start": None, "student": "s", "max_tokens": 8, "layer": 2,
 }  # fmt: skip
 OTHER: dict[str, Any] = {
     "model": "M", "texts": (("a", "b"), ("c", "D")), "labels": (" B", " A"), "recipe": Recipe(epochs=3),

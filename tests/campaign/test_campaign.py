@@ -1,0 +1,120 @@
+"""A whole campaign, as a user runs it: in a process of its own, with real Ray, training, sandboxes, databases and git."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from aar.campaign.state import read_state
+from aar.commons.code_store import CodeStore
+from aar.commons.forum import Forum
+from tests.campaign.tiny_campaign import finish, kill, start, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def campaign(tiny: Path) -> Path:
+    return tiny.parent / "campaign"
+
+
+def counts(folder: Path) -> dict[str, list[object]]:
+    """What must never be lost: posts, snapshots, scores."""
+    forum, store = (
+        Forum(folder / "commons/forum.sqlite", read_only=True),
+        CodeStore(folder / "commons/code.git", read_only=True),
+    )
+    return {
+        "posts": [(post.author, post.title) for post in forum.posts(limit=1000)],
+        "snapshots": sorted(snapshot.id for snapshot in store.log(1000)),
+        "scores": [(one.id, one.score) for one in read_state(folder).experiments if one.score],
+    }
+
+
+def test_a_campaign_runs_to_its_end_and_says_so_at_once_when_run_again(tiny: Path) -> None:
+    output = finish(start("run", tiny))
+    state = read_state(campaign(tiny))
+    assert state.phase == "finished"
+    assert not state.running
+    assert state.baselines is not None and state.baselines.weak.value < state.baselines.ceiling.value
+    assert [one.status for one in state.experiments] == ["scored"] * 5
+    assert {one.researcher for one in state.experiments} == {"platform", "ada", "ben"}
+    assert all(one.score and one.score.pgr_low <= one.score.pgr <= one.score.pgr_high for one in state.experiments)
+    assert "PGR" in output and str(campaign(tiny)) in output
+    assert (campaign(tiny) / "best-pgr.png").read_bytes().startswith(b"\x89PNG")
+    before = counts(campaign(tiny))
+    kinds = [post.kind for post in Forum(campaign(tiny) / "commons/forum.sqlite", read_only=True).posts()]
+    assert kinds.count("hypothesis") == kinds.count("result") == 4
+
+    began = time.monotonic()
+    again = finish(start("run", tiny))
+    assert time.monotonic() - began < 10
+    assert "finished" in again and counts(campaign(tiny)) == before
+
+    leaderboard = json.loads(finish(start("leaderboard", "--json", campaign(tiny))))
+    assert leaderboard
+
+
+def test_a_killed_driver_loses_nothing_and_the_same_command_goes_on(tiny: Path) -> None:
+    folder = campaign(tiny)
+    first = start("run", tiny)
+    wait_for(
+        "a researcher's experiment",
+        lambda: (folder / "scores.sqlite").exists() and len(read_state(folder).experiments) > 1,
+    )
+    first.kill()
+    first.communicate()
+    before = counts(folder)
+    finish(start("run", tiny))
+    after = counts(folder)
+    assert all(after[kind][: len(before[kind])] == before[kind] for kind in ("posts", "scores"))
+    assert set(before["snapshots"]) <= set(after["snapshots"])
+    assert [one.status for one in read_state(folder).experiments] == ["scored"] * 5
+    assert len(set(after["posts"])) == len(after["posts"])
+
+
+@pytest.mark.parametrize(
+    "victim", ["Commons", "Scorer", "RayTrainWorker", "Researcher", "Compute", "ExperimentRun", "aar.lab.runner"]
+)
+def test_any_process_may_be_killed_at_any_moment(tiny: Path, victim: str) -> None:
+    folder = campaign(tiny)
+    process = start("run", tiny)
+    wait_for("research", lambda: (folder / "scores.sqlite").exists() and len(read_state(folder).experiments) > 1)
+    wait_for(f"a {victim} to kill", lambda: kill(process, victim), seconds=60)
+    finish(process)
+    experiments = read_state(folder).experiments
+    failed = [one.failure for one in experiments if one.failure]
+    assert len(experiments) == 5
+    assert failed == [] or (victim == "aar.lab.runner" and len(failed) == 1 and "killed" in failed[0])
+    titles = counts(folder)["posts"]
+    assert len(set(titles)) == len(titles) == 8
+
+
+def test_stop_ends_it_cleanly_and_run_goes_on(tiny: Path) -> None:
+    folder = campaign(tiny)
+    process = start("run", tiny)
+    wait_for("the baselines", lambda: (folder / "scores.sqlite").exists())
+    finish(start("stop", folder))
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "aar run" in output
+    assert read_state(folder).phase == "stopped"
+    finish(start("run", tiny))
+    assert read_state(folder).phase == "finished"
+
+
+def test_a_method_by_hand_is_scored_and_a_bad_one_says_why(tiny: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("def supervise(lab)\n    return None\n")
+    refused = subprocess.run([sys.executable, "-m", "aar", "try", broken, tiny], capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "line 1" in refused.stderr and "Traceback" not in refused.stderr
+
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("import numpy as np\n\ndef supervise(lab):\n    return lab.fine_tune(np.zeros((3, 2)))\n")
+    failed = subprocess.run([sys.executable, "-m", "aar", "try", wrong, tiny], capture_output=True, text=True)
+    assert "shape" in failed.stdout + failed.stderr
+
+    assert "PGR" in finish(start("try", "soft_labels", tiny))

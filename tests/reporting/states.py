@@ -1,0 +1,72 @@
+"""States of a campaign, made by hand."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from aar.campaign.state import CampaignState, ResearcherState
+from aar.scoring.pgr import Estimate
+from aar.scoring.records import PLATFORM, VANILLA, Baselines, Experiment, Retest, Score
+
+NOW = 2_000_000_000.0
+
+
+def score(pgr: float) -> Score:
+    accuracy = 0.7 + 0.27 * pgr
+    return Score(accuracy, (accuracy - 0.01, accuracy + 0.01), pgr, pgr - 0.1, pgr + 0.1)
+
+
+def experiment(number: int, researcher: str, pgr: float | None = None, failure: str | None = None) -> Experiment:
+    """Scored with `pgr`, failed with `failure`, or else running since 42 seconds. One ends each minute."""
+    status = "running" if pgr is None and failure is None else "failed" if failure else "scored"
+    ended = None if status == "running" else NOW - 3600 + 60 * number
+    seeds = (1, 2, 3) if researcher == PLATFORM else (1, 2)
+    return Experiment(
+        id=f"e{number}",
+        researcher=researcher,
+        snapshot="a" * 40,
+        dataset="minimal-pairs",
+        note=VANILLA if researcher == PLATFORM else f"method {number}, " + "with a long explanation " * 3,
+        seeds=seeds,
+        status=status,  # type: ignore[arg-type]
+        score=None if pgr is None else score(pgr),
+        failure=failure,
+        started=NOW - 42 if ended is None else ended - 60,
+        ended=ended,
+    )
+
+
+BASELINES = Baselines("minimal-pairs", (1, 2, 3), Estimate(0.7, 0.68, 0.72), Estimate(0.97, 0.96, 0.98), 1000)
+EMPTY = CampaignState(
+    name="little",
+    folder=Path("/nowhere/little"),
+    running=True,
+    phase="research",
+    seconds_used=251,
+    seconds_budget=840,
+    researchers=(ResearcherState("researcher-1", "strong-prior", "reading the forum", 0, 3, None),),
+    experiments=(),
+    baselines=None,
+    retests=(),
+)
+MEASURED = replace(EMPTY, baselines=BASELINES, experiments=(experiment(1, PLATFORM, 0.4),))
+
+
+def with_experiments(*experiments: Experiment) -> CampaignState:
+    return replace(MEASURED, experiments=(*MEASURED.experiments, *experiments))
+
+
+def crowded(researchers: int, experiments: int) -> CampaignState:
+    """A campaign with many researchers, all of them busy, and many experiments that ended."""
+    doing = "experiment 3: soft, " * 9
+    people = tuple(
+        ResearcherState(f"researcher-{number}", "unsupervised-elicitation", doing, 3, 30, 0.5)
+        for number in range(researchers)
+    )
+    done = [experiment(number, "researcher-1", number / 100) for number in range(2, experiments)]
+    running = [experiment(1000 + number, one.name) for number, one in enumerate(people)]
+    return replace(with_experiments(*done, *running), researchers=people)
+
+
+def retest(name: str, low: float, high: float) -> Retest:
+    over = Estimate((low + high) / 2, low, high)
+    return Retest(name, 99, Estimate(0.9, 0.88, 0.92), Estimate(0.75, 0.65, 0.85), over, 1000)

@@ -1,0 +1,170 @@
+"""A compute actor's double that knows the truth and errs at a chosen rate, and small datasets and campaigns."""
+
+import hashlib
+import json
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aar.config import (
+    BudgetConfig,
+    CampaignConfig,
+    DatasetConfig,
+    ProblemConfig,
+    Recipe,
+    ResearcherConfig,
+    ScoringConfig,
+    StudentConfig,
+    TeacherConfig,
+)
+from aar.errors import ModelError
+from aar.problems.dataset import Dataset, Judgement, Preference, Split
+from aar.problems.texts import model_texts
+from aar.training.arrays import array_to_bytes
+from aar.training.requests import Embed, FineTune, Predict, Request
+
+Texts = tuple[str, ...]
+
+
+class Method:
+    """What `actor.method` is for an actor: something with `.remote`."""
+
+    def __init__(self, call: Callable[..., Coroutine[Any, Any, Any]]) -> None:
+        self.remote = call
+
+
+class ComputeDouble:
+    """Answers embeddings, fine-tuning and predictions about texts whose class it was told by `learn`.
+
+    Who errs on which text is decided by the digest of both, at these rates: the teacher's features err at `weak_error`;
+    a student errs at the rate it was made with, or `ceiling_error` when it comes from a `FineTune`.
+    """
+
+    def __init__(self, weak_error: float = 0.25, ceiling_error: float = 0.05) -> None:
+        self.weak_error, self.ceiling_error = weak_error, ceiling_error
+        self.requests: list[Request] = []
+        self.run, self.fetch = Method(self._run), Method(self._fetch)
+        self._classes: dict[Texts, int] = {}
+        self._rates: dict[str, float] = {}
+        self._results: dict[str, bytes] = {}
+
+    def learn(self, *splits: Split) -> None:
+        """Know the classes of these examples."""
+        for split in splits:
+            for texts in (model_texts(split.examples, "label_token"), model_texts(split.examples, "scalar_head")):
+                self._classes |= dict(zip(texts, split.labels.tolist(), strict=True))
+
+    def know(self, dataset: Dataset) -> None:
+        """Know the classes of all splits."""
+        self.learn(dataset.train_label, dataset.train_unlabel, dataset.test)
+
+    def student(self, name: str, error: float) -> str:
+        """The key of a new student that errs at this rate."""
+        self._rates[name] = error
+        return name
+
+    def errs(self, who: str, texts: Texts, rate: float) -> bool:
+        """Does it err here?"""
+        digest = hashlib.sha256(f"{who} on {texts}".encode()).digest()
+        return int.from_bytes(digest[:4], "big") < rate * 2**32
+
+    def accuracy(self, student: str, texts: list[Texts]) -> float:
+        """The share of texts on which a student is right."""
+        return float(np.mean([not self.errs(student, one, self._rates[student]) for one in texts]))
+
+    def of_kind(self, kind: type[Request]) -> list[Any]:
+        """The requests of one kind, so far."""
+        return [request for request in self.requests if isinstance(request, kind)]
+
+    async def _run(self, request: Request) -> str:
+        key = request.key()
+        if key not in self._results:
+            self.requests.append(request)
+            self._results[key] = self._answer(request, key)
+        return key
+
+    async def _fetch(self, key: str) -> bytes:
+        return self._results[key]
+
+    def _answer(self, request: Request, key: str) -> bytes:
+        match request:
+            case FineTune():
+                self._rates[key] = self.ceiling_error
+                return b"a student"
+            case Predict():
+                if request.student not in self._rates:
+                    raise ModelError(f"no student {request.student}")
+                return array_to_bytes(self._signs(request.student, request.texts, self._rates[request.student]))
+            case Embed():
+                return array_to_bytes(self._features(request.texts))
+        raise AssertionError(f"the scorer asked for {request}")
+
+    def _signs(self, who: str, texts: Any, rate: float) -> np.ndarray:
+        right = np.array([2 * self._classes[one] - 1 for one in texts], np.float32)
+        return np.where([self.errs(who, one, rate) for one in texts], -right, right)
+
+    def _features(self, texts: Any) -> np.ndarray:
+        """(n, k, 2): the last text's first number tells the class."""
+        vectors = np.zeros((len(texts), len(texts[0]), 2), np.float32)
+        vectors[:, -1, 0] = self._signs("teacher", texts, self.weak_error)
+        return vectors
+
+
+def judgements(count: int, first: int) -> list[dict[str, Any]]:
+    return [
+        {"question": f"Is {first + row} odd?", "choice": f"yes {first + row}", "label": bool((first + row) % 2)}
+        for row in range(count)
+    ]
+
+
+def preferences(count: int, first: int) -> list[dict[str, Any]]:
+    return [
+        {"prompt": f"Pair {first + row}", "first": f"a {row}", "second": f"b {row}", "label": "AB"[(first + row) % 2]}
+        for row in range(count)
+    ]
+
+
+def write_dataset(folder: Path, rows: Callable[[int, int], list[dict[str, Any]]] = judgements) -> Path:
+    """A dataset of 40 labelled, 60 unlabelled and 120 test rows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    first = 0
+    for split, count in (("train_label", 40), ("train_unlabel", 60), ("test", 120)):
+        lines = [json.dumps(row) for row in rows(count, first)]
+        (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+        first += count
+    return folder
+
+
+def campaign(source: Path | str, **changes: Any) -> CampaignConfig:
+    """A campaign on one dataset. `changes`: dataset sizes, or `teacher`, `recipe`, `scoring`, `budget`."""
+    parts: dict[str, Any] = {
+        "teacher": TeacherConfig(model="weak", examples=32),
+        "recipe": Recipe(form="scalar_head"),
+        "scoring": ScoringConfig(baseline_seeds=4, seeds=2),
+        "budget": BudgetConfig(experiments_per_researcher=2),
+    }
+    parts |= {name: changes.pop(name) for name in list(changes) if name in parts}
+    dataset = DatasetConfig(name="data", source=str(source), **changes)
+    return CampaignConfig(
+        name="test",
+        problem=ProblemConfig(
+            teacher=parts["teacher"], student=StudentConfig(model="strong"), recipe=parts["recipe"], datasets=[dataset]
+        ),
+        researchers=[ResearcherConfig(name="ada", direction="strong-prior")],
+        scoring=parts["scoring"],
+        budget=parts["budget"],
+    )
+
+
+def texts_of(split: Split) -> list[str]:
+    """Every text in a split's examples."""
+    found: list[str] = []
+    for example in split.examples:
+        match example:
+            case Preference():
+                found += [example.prompt, example.first, example.second]
+            case Judgement():
+                found += [example.question, example.choice]
+    return found

@@ -1,0 +1,162 @@
+"""The house rules that a reader relies on, checked on the source: which way imports point, and what is never done."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import aar
+
+ROOT = Path(aar.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+LAYERS = (
+    ("", "errors"), ("config",), ("assets",), ("database",), ("remote",), ("problems",), ("models",), ("training",),
+    ("scoring",), ("commons",), ("sandbox",), ("lab",), ("methods",), ("researchers",), ("campaign",), ("reporting",),
+    ("cli", "__main__"),
+)  # fmt: skip
+LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
+LAB_CLIENT = ("lab/__init__.py", "lab/client.py", "lab/wire.py", "lab/runner.py")
+KNOW_NO_RAY = (
+    "errors.py", "config.py", "assets.py", "database.py", "problems", "models", "sandbox", "methods", "reporting",
+)  # fmt: skip
+RAY_ONLY_IN = {
+    "scoring": {"actor.py"}, "commons": {"actor.py"}, "lab": {"experiment.py"},
+    "researchers": {"actor.py", "toolbox.py"}, "training": {"compute.py", "worker.py"},
+}  # fmt: skip
+
+
+def place(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+def part_of(module: str) -> str:
+    """`aar.models.lora` -> `models`."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in it; `from aar import x` counts as `aar.x`."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{place(file)} has a relative import"
+            names = [node.module or ""]
+            yield from [f"aar.{alias.name}" for alias in node.names] if names == ["aar"] else names
+
+
+def imports_of(file: Path, package: str) -> set[str]:
+    return {module for module in imports(file) if module.split(".")[0] == package}
+
+
+def nodes(kind: type[ast.AST]) -> list[tuple[str, ast.AST]]:
+    trees = [(place(file), ast.parse(file.read_text())) for file in FILES]
+    return [(where, node) for where, tree in trees for node in ast.walk(tree) if isinstance(node, kind)]
+
+
+def called(node: ast.AST) -> str:
+    assert isinstance(node, ast.Call)
+    return ast.unparse(node.func)
+
+
+@pytest.mark.parametrize("file", FILES, ids=place)
+def test_imports_point_down(file: Path) -> None:
+    own = part_of("aar." + place(file).removesuffix(".py").replace("/", "."))
+    for module in imports_of(file, "aar"):
+        assert LEVEL[part_of(module)] <= LEVEL.get(own, -1), f"{place(file)} imports {module}"
+
+
+@pytest.mark.parametrize("name", LAB_CLIENT)
+def test_what_runs_in_the_sandbox_imports_numpy_and_the_standard_library_alone(name: str) -> None:
+    for module in imports(ROOT / name):
+        allowed = module.split(".")[0] in {*sys.stdlib_module_names, "numpy"}
+        assert allowed or module in {"aar.errors", "aar.lab", "aar.lab.client", "aar.lab.wire"}, module
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "methods").glob("[!_]*.py")), ids=place)
+def test_a_method_knows_nothing_of_aar(file: Path) -> None:
+    assert not imports_of(file, "aar")
+    roots = {module.split(".")[0] for module in imports(file)}
+    assert roots <= {*sys.stdlib_module_names, "numpy"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=place)
+def test_only_actors_and_what_starts_them_know_ray(file: Path) -> None:
+    part, *rest = Path(place(file)).parts
+    if part in KNOW_NO_RAY or (part in RAY_ONLY_IN and rest[-1] not in RAY_ONLY_IN[part]):
+        assert not imports_of(file, "ray")
+
+
+def modules_after(statement: str) -> set[str]:
+    """The top-level modules that a new interpreter has loaded after `statement`."""
+    code = f"import sys\n{statement}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["aar.campaign.state", "aar.cli", "aar.config", "aar.commons.forum", "aar.scoring.scorebook", "aar.scoring.pgr"],
+)
+def test_what_only_reads_a_campaign_starts_without_torch_and_ray(module: str) -> None:
+    assert modules_after(f"import {module}").isdisjoint({"torch", "transformers", "ray", "deepspeed"})
+
+
+def test_the_lab_client_starts_with_numpy_alone() -> None:
+    loaded = modules_after("import aar.lab.runner")
+    assert "numpy" in loaded
+    assert loaded.isdisjoint({"torch", "ray", "pydantic", "scipy"})
+
+
+def test_models_work_without_ray() -> None:
+    loaded = modules_after("import aar.models.inference, aar.models.student, aar.training.desk")
+    assert "torch" in loaded
+    assert "ray" not in loaded
+
+
+def test_no_error_is_swallowed_whole() -> None:
+    for where, node in nodes(ast.ExceptHandler):
+        assert isinstance(node, ast.ExceptHandler)
+        caught = ast.unparse(node.type) if node.type else "everything"
+        names = {name.strip("() ") for name in caught.split(",")}
+        assert names.isdisjoint({"Exception", "everything"}), f"{where}:{node.lineno} catches {caught}"
+        if "BaseException" in names:
+            raises = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
+            assert raises or where == "lab/runner.py", f"{where}:{node.lineno} catches and keeps BaseException"
+
+
+def test_nothing_is_unpickled() -> None:
+    for file in FILES:
+        roots = {module.split(".")[0] for module in imports(file)}
+        assert roots.isdisjoint({"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}), place(file)
+
+
+def test_arrays_are_read_without_pickle() -> None:
+    for where, node in nodes(ast.Call):
+        assert isinstance(node, ast.Call)
+        assert called(node) != "torch.load", f"{where}:{node.lineno}"
+        if called(node) in {"np.load", "np.save", "numpy.load", "numpy.save", "np.lib.format.read_array"}:
+            given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            assert given.get("allow_pickle") == "False", f"{where}:{node.lineno} may unpickle"
+
+
+def test_only_the_runner_inside_the_sandbox_executes_code() -> None:
+    for where, node in nodes(ast.Call):
+        assert isinstance(node, ast.Call)
+        if called(node) in {"exec", "eval", "__import__", "runpy.run_path", "importlib.import_module"}:
+            assert where == "lab/runner.py", f"{where}:{node.lineno} calls {called(node)}"
+
+
+def test_no_command_goes_through_a_shell() -> None:
+    for where, node in nodes(ast.Call):
+        assert isinstance(node, ast.Call)
+        assert called(node) not in {"os.system", "os.popen"}, f"{where}:{node.lineno}"
+        assert "shell" not in {keyword.arg for keyword in node.keywords}, f"{where}:{node.lineno}"
+
+
+def test_every_module_says_what_it_is() -> None:
+    for file in FILES:
+        if file.read_text().strip():
+            assert ast.get_docstring(ast.parse(file.read_text())), f"{place(file)} has no docstring"

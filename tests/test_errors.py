@@ -1,0 +1,28 @@
+"""The errors: all of one family, each also what it refines, and none lost on its way through Ray."""
+
+import inspect
+import pickle
+
+import pytest
+
+from aar import errors
+from aar.errors import AarError
+
+ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_every_error_is_aars_and_says_what_it_is(kind: type[AarError]) -> None:
+    assert issubclass(kind, AarError)
+    assert kind.__doc__
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ALL if kind is not AarError])
+def test_every_error_refines_a_standard_one(kind: type[AarError]) -> None:
+    assert issubclass(kind, ValueError | RuntimeError)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_an_error_survives_pickling(kind: type[AarError]) -> None:
+    again = pickle.loads(pickle.dumps(kind("what happened and what to do")))
+    assert (type(again), str(again)) == (kind, "what happened and what to do")
