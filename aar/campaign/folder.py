@@ -13,9 +13,10 @@ import os
 import platform
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import aar
 from aar.config import CampaignConfig
@@ -26,6 +27,8 @@ FIXED_PARTS = ("problem", "scoring")
 """Parts of the configuration that scores depend on; they cannot change within one campaign."""
 NEEDED_BYTES = 1 << 30
 STOP_FILE = "stop-requested"
+LOCK_FILE = "driver.lock"
+COMMONS = "commons"
 
 
 def campaigns_root() -> Path:
@@ -83,7 +86,7 @@ class CampaignFolder:
         with storage_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             self.path.chmod(0o700)
-            self._lock = (self.path / "driver.lock").open("a")
+            self._lock = (self.path / LOCK_FILE).open("a")
         self._take_lock()
         self._check_space()
         self._check_same()
@@ -104,12 +107,10 @@ class CampaignFolder:
         return (self.path / STOP_FILE).exists()
 
     def _take_lock(self) -> None:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(self._lock, fcntl.LOCK_EX):
             raise CampaignError(
                 f"{self.path}: another process runs this campaign. Watch it with `aar status`, end it with `aar stop`."
-            ) from None
+            )
 
     def _check_space(self) -> None:
         free = shutil.disk_usage(self.path).free
@@ -136,10 +137,20 @@ class CampaignFolder:
 
 def is_running(folder: Path) -> bool:
     """Does a driver hold this campaign?"""
-    with (folder / "driver.lock").open("a") as lock:
+    if not (folder / LOCK_FILE).exists():
+        return False
+    with storage_errors(folder), (folder / LOCK_FILE).open() as lock:
+        return not _locked(lock, fcntl.LOCK_SH)
+
+
+def _locked(file: IO[str], kind: int) -> bool:
+    """Take a lock. Whoever asks whether a driver runs holds a shared one for an instant, so try for a while."""
+    for _ in range(20):
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
         except BlockingIOError:
+            time.sleep(0.01)
+        else:
             return True
     return False
 

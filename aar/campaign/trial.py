@@ -5,18 +5,13 @@ what a person tries has no influence on what the researchers are measured by.
 """
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import ray
-
-from aar.campaign.driver import Driver, View, _terminable
-from aar.campaign.folder import CampaignFolder, campaign_folder
-from aar.campaign.record import Record
-from aar.campaign.state import CAMPAIGN, CampaignState, read_state
+from aar.campaign.folder import campaign_folder
+from aar.campaign.session import Session, View, run_session
+from aar.campaign.state import CampaignState
 from aar.config import CampaignConfig, ProblemConfig, ResearcherConfig
-from aar.lab.experiment import METHOD_FILE, start_experiment
+from aar.lab.experiment import METHOD_FILE
 from aar.remote import result
 from aar.scoring.records import Experiment
 
@@ -46,16 +41,19 @@ def run_trial(
     """
     ended: list[Experiment] = []
 
-    def make(*parts: Any) -> Driver:
-        return _Trial(method, ended.append, *parts)
+    def work(session: Session) -> None:
+        session.measure_baselines()
+        experiment = _admit(session, method)
+        session.phase(f"running {method.name} on seeds {', '.join(map(str, experiment.seeds))}")
+        ended.append(session.run_experiment(experiment))
 
-    state = _run(derived_config(config, "try", dataset), view, make)
+    state = run_session(derived_config(config, "try", dataset), view, work)
     return state, ended[0]
 
 
 def measure_baselines(config: CampaignConfig, view: View, dataset: str | None = None) -> CampaignState:
     """Compute teacher, ceiling and vanilla on a dataset of `config`'s problem. Raises as `run_trial`."""
-    return _run(derived_config(config, "baselines", dataset), view, _Baselines)
+    return run_session(derived_config(config, "baselines", dataset), view, Session.measure_baselines)
 
 
 def derived_config(config: CampaignConfig, purpose: str, dataset: str | None) -> CampaignConfig:
@@ -85,58 +83,14 @@ def _about(problem: ProblemConfig, dataset: str | None) -> ProblemConfig:
     return problem.model_copy(update={"datasets": datasets})
 
 
-def _run(config: CampaignConfig, view: View, make: Callable[..., Driver]) -> CampaignState:
-    with CampaignFolder(config) as folder:
-        record = Record(folder.path)
-        record.begin_run()
-        outcome = "failed"
-        try:
-            with _terminable():
-                make(config, folder, record, view).run()
-            outcome = "finished"
-        except KeyboardInterrupt:
-            outcome = "stopped"
-            raise
-        finally:
-            record.event(CAMPAIGN, outcome)
-            record.end_run(outcome)
-            ray.shutdown()
-    return read_state(folder.path)
-
-
-class _Baselines(Driver):
-    """A campaign that ends after its baselines."""
-
-    def _research(self) -> None:
-        pass
-
-    def _retest(self) -> None:
-        """No test set is drawn anew: nothing was chosen here."""
-
-
-class _Trial(_Baselines):
-    """A campaign whose research is one method."""
-
-    def __init__(self, method: Method, ended: Callable[[Experiment], None], *parts: Any) -> None:
-        super().__init__(*parts)
-        self._method, self._ended = method, ended
-
-    def _research(self) -> None:
-        experiment = self._admit()
-        if experiment.status == "running":
-            self._phase(f"running {self._method.name} on seeds {', '.join(map(str, experiment.seeds))}")
-            run = start_experiment(self._config, experiment, self._commons, self._scorer, self._compute)
-            (experiment,) = self._watch([run.run.remote()])
-            ray.kill(run)
-        self._ended(experiment)
-
-    def _admit(self) -> Experiment:
-        name, files = self._method.name, {METHOD_FILE: self._method.source}
-        key = hashlib.sha256(name.encode() + b"\0" + self._method.source).hexdigest()
-        snapshot = result(self._commons.publish.remote(PERSON.name, files, name, None, key=key)).id
-        earlier = [one for one in read_state(self._folder.path).experiments if one.snapshot == snapshot]
-        failures = sum(one.status == "failed" for one in earlier)
-        experiment: Experiment = result(
-            self._scorer.admit.remote(PERSON.name, snapshot, name, f"{snapshot}/{failures}")
-        )
-        return experiment
+def _admit(session: Session, method: Method) -> Experiment:
+    """The method as an experiment: an earlier one that was scored, or a new one where there is none or it failed."""
+    files = {METHOD_FILE: method.source}
+    key = hashlib.sha256(method.name.encode() + b"\0" + method.source).hexdigest()
+    snapshot = result(session.commons.publish.remote(PERSON.name, files, method.name, None, key=key)).id
+    earlier = [one for one in session.state().experiments if one.snapshot == snapshot]
+    failures = sum(one.status == "failed" for one in earlier)
+    admitted: Experiment = result(
+        session.scorer.admit.remote(PERSON.name, snapshot, method.name, f"{snapshot}/{failures}")
+    )
+    return admitted

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+from aar.campaign.folder import COMMONS
+from aar.commons import CODE_FOLDER, FORUM_FILE
+
 
 def forum_file(folder: Path) -> Path:
     """The forum's database."""
-    return folder / "commons" / "forum.sqlite"
+    return folder / COMMONS / FORUM_FILE
 
 
 def code_folder(folder: Path) -> Path:
     """The code store's repository."""
-    return folder / "commons" / "code.git"
+    return folder / COMMONS / CODE_FOLDER

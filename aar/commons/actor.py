@@ -14,6 +14,7 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError
 
+from aar.commons import CODE_FOLDER, FORUM_FILE
 from aar.commons.code_store import CodeStore
 from aar.commons.forum import Forum
 from aar.commons.posts import Kind, Post
@@ -23,8 +24,6 @@ from aar.errors import StorageError
 from aar.remote import on_this_node
 
 NAME = "commons"
-FORUM_FILE = "forum.sqlite"
-CODE_FOLDER = "code.git"
 
 
 class Commons:

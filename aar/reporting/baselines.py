@@ -8,8 +8,8 @@ from rich.table import Table
 from aar.campaign.state import CampaignState
 from aar.reporting.tables import new_table
 from aar.reporting.text import estimate_text, pgr_text
-from aar.scoring.actor import HIDDEN
 from aar.scoring.pgr import Correctness, accuracy_estimate
+from aar.scoring.records import HIDDEN
 from aar.scoring.scorebook import Scorebook
 
 

@@ -1,6 +1,8 @@
 """What a person reads when a campaign has ended: leaderboard, retest in words, and where to look next."""
 
 import shlex
+import shutil
+import sys
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -50,9 +52,14 @@ def _verdict(retest: Retest) -> str:
 def places(state: CampaignState, picture: Path) -> list[str]:
     """Where the campaign's files are, and commands to try next, line by line."""
     campaign = campaign_argument(state)
-    code = [f"aar store show {state.best.id} -c {campaign}"] if state.best else []
-    commands = [f"aar forum list -c {campaign}", *code, "aar try my_method.py"]
-    return [f"Picture: {picture}", f"Folder:  {state.folder}", "Next:", *(f"  {line}" for line in commands)]
+    code = [f"store show {state.best.id} -c {campaign}"] if state.best else []
+    commands = [f"forum list -c {campaign}", *code, "try my_method.py"]
+    return [f"Picture: {picture}", f"Folder:  {state.folder}", "Next:", *(f"  {_aar()} {line}" for line in commands)]
+
+
+def _aar() -> str:
+    """How this program can be called again: by its name where the PATH has it."""
+    return "aar" if shutil.which("aar") else shlex.quote(sys.argv[0])
 
 
 def campaign_argument(state: CampaignState) -> str:

@@ -23,13 +23,11 @@ from aar.problems.loading import fresh_test, load_dataset
 from aar.remote import on_this_node
 from aar.scoring.measure import Measure
 from aar.scoring.pgr import Correctness, accuracy_estimate, difference_estimate, pgr_estimate
-from aar.scoring.records import PLATFORM, VANILLA, Baselines, Experiment, Retest, Score
+from aar.scoring.records import HIDDEN, PLATFORM, VANILLA, Baselines, Experiment, Retest, Score
 from aar.scoring.scorebook import Scorebook
 from aar.scoring.task import Task
 
 NAME = "scorer"
-HIDDEN = "hidden"
-"""The name of the test set that experiments are scored on."""
 
 
 class Scorer:

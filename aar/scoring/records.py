@@ -8,6 +8,8 @@ from aar.scoring.pgr import Estimate
 Status = Literal["running", "scored", "failed"]
 PLATFORM = "platform"
 """The author of reference experiments, which no researcher pays for."""
+HIDDEN = "hidden"
+"""The name of the test set that experiments are scored on."""
 VANILLA = "vanilla"
 """The reference method: train on the teacher's hard labels."""
 

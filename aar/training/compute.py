@@ -18,7 +18,7 @@ from ray.actor import ActorHandle
 
 from aar.config import ComputeConfig
 from aar.errors import AarError, ComputeError, StorageError, TrainingError
-from aar.remote import on_this_node
+from aar.remote import on_this_node, result
 from aar.training.artifacts import Artifacts
 from aar.training.requests import FineTune, Request
 
@@ -81,7 +81,7 @@ class Compute:
 
     async def join(self) -> int:
         """A worker group starts: what an earlier one had taken goes back into the queue. Returns its number."""
-        self._incarnation += 1
+        self._incarnation = time.time_ns()
         for key, (_, request) in list(self._taken.items()):
             self._give_back(key, request)
         return self._incarnation
@@ -203,7 +203,7 @@ def _resources(config: ComputeConfig) -> dict[str, float]:
 
 
 def start_compute(config: ComputeConfig, folder: Path, namespace: str) -> ActorHandle[Any]:
-    """The campaign's compute actor; it lives as long as the campaign's driver."""
+    """The campaign's compute actor, ready to be asked; it lives as long as the campaign's driver."""
     actor = ray.remote(Compute).options(
         name="compute",
         namespace=namespace,
@@ -215,4 +215,6 @@ def start_compute(config: ComputeConfig, folder: Path, namespace: str) -> ActorH
         get_if_exists=True,
         runtime_env={"env_vars": {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2"}},
     )
-    return actor.remote(config, str(folder))
+    compute: ActorHandle[Any] = actor.remote(config, str(folder))
+    result(compute.status.remote())  # its handle can be given to actors that outlive a restart only once it is there
+    return compute

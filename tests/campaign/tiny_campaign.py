@@ -1,4 +1,4 @@
-"""A campaign that ends within a minute: a task of whole words, a tiny strong model, a teacher taught by eight examples."""
+"""A campaign that ends within a minute: a task of whole words, a tiny model, a teacher taught by eight examples."""
 
 import json
 import os

@@ -17,7 +17,7 @@ def test_a_finished_campaign_says_so_at_once_and_shows_the_result(campaign: Path
     ended = aar("run", "little.toml")
     assert ended.code == 0
     assert ended.out.startswith("Campaign little is finished.")
-    assert "Best method: e5" in ended.out and "aar store show e5 -c little" in ended.out
+    assert "Best method: e5" in ended.out and " store show e5 -c little" in ended.out
     assert f"Picture: {campaign}/best-pgr.png" in ended.out
     assert (campaign / "best-pgr.png").read_bytes().startswith(b"\x89PNG")
 

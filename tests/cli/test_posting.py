@@ -10,7 +10,8 @@ import pytest
 import ray
 
 from aar.cli.places import code_folder, forum_file
-from aar.commons.actor import CODE_FOLDER, FORUM_FILE, start_commons
+from aar.commons import CODE_FOLDER, FORUM_FILE
+from aar.commons.actor import start_commons
 from tests.cli.conftest import Aar
 
 

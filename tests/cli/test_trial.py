@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aar.campaign.driver import Driver
-from aar.campaign.trial import PERSON, _Baselines, _Trial, derived_config
+from aar.campaign.trial import PERSON, derived_config
 from aar.config import CampaignConfig, load_config
 from aar.errors import ConfigError
 from tests.campaign_fixture import write_toml
@@ -42,9 +41,3 @@ def test_an_unknown_dataset_is_refused(config: CampaignConfig) -> None:
 def test_a_derived_configuration_is_a_valid_one(config: CampaignConfig) -> None:
     trial = derived_config(config, "baselines", "sarcasm")
     assert CampaignConfig.model_validate_json(trial.model_dump_json()) == trial
-
-
-def test_trials_replace_phases_that_the_driver_has() -> None:
-    for phase in ("_research", "_retest"):
-        assert hasattr(Driver, phase) and getattr(_Baselines, phase) is not getattr(Driver, phase)
-    assert _Trial._research is not _Baselines._research

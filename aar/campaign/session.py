@@ -1,0 +1,189 @@
+"""A driver's hold on one campaign: its folder, its Ray actors, and the loop that watches them.
+
+Everything that counts is on disk before it is acknowledged, so that the driver too may be killed: the same command goes
+on from there. Time in which no driver runs does not count against the budget.
+"""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import ray
+from ray.exceptions import GetTimeoutError, RayActorError, RayError
+
+from aar.campaign.cluster import connect
+from aar.campaign.folder import COMMONS, CampaignFolder
+from aar.campaign.record import Record
+from aar.campaign.state import CAMPAIGN, CampaignState, read_state
+from aar.commons.actor import start_commons
+from aar.config import CampaignConfig
+from aar.errors import CampaignError
+from aar.lab.experiment import METHOD_FILE, start_experiment
+from aar.methods import builtin_source
+from aar.remote import result
+from aar.sandbox import require_sandbox
+from aar.scoring.actor import start_scorer
+from aar.scoring.records import PLATFORM, VANILLA, Experiment
+from aar.training.compute import start_compute
+
+POLL_SECONDS = 0.5
+
+
+class View(Protocol):
+    """Shows a campaign to a person while it runs."""
+
+    def show(self, state: CampaignState) -> None:
+        """Called about twice a second."""
+
+
+def run_session(config: CampaignConfig, view: View, work: "Callable[[Session], None]") -> CampaignState:
+    """Start a campaign's actors, do `work` with them, and stop them; returns how the campaign then stands.
+
+    Raises:
+        KeyboardInterrupt: it was stopped, by a signal or by `aar stop`.
+        AarError: a part cannot start or failed; nothing acknowledged is lost.
+    """
+    with CampaignFolder(config) as folder, _recorded(folder.path) as record, _terminable():
+        session = Session(config, folder, record, view)
+        try:
+            session.start()
+            work(session)
+        except RayError as error:
+            raise CampaignError(f"a process of the campaign failed; run the same command to go on. {error}") from error
+        finally:
+            session.end()
+    return read_state(folder.path)
+
+
+@contextmanager
+def _recorded(folder: Path) -> Iterator[Record]:
+    """The record of a run, which says at its end how it ended."""
+    record = Record(folder)
+    record.begin_run()
+    outcome = "failed"
+    try:
+        yield record
+        outcome = "finished"
+    except KeyboardInterrupt:
+        outcome = "stopped"
+        raise
+    finally:
+        record.event(CAMPAIGN, outcome)
+        record.end_run(outcome)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM, which `ray job stop` sends, ends the campaign as Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class Session:
+    """A running campaign. Its actors can be used once it was started."""
+
+    commons: Any
+    scorer: Any
+    compute: Any
+
+    def __init__(self, config: CampaignConfig, folder: CampaignFolder, record: Record, view: View) -> None:
+        self.config, self.namespace = config, f"aar-{config.name}"
+        self._folder, self._record, self._view = folder, record, view
+        self._activities: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Check the machine, connect to Ray, start the actors. Raises AarError when one of that cannot be done."""
+        self.phase("checking the sandbox")
+        require_sandbox()
+        self.phase("starting Ray")
+        connect(self.config, self.namespace)
+        folder = self._folder.path
+        self.commons = start_commons(folder / COMMONS, self.namespace)
+        self.compute = start_compute(self.config.compute, folder, self.namespace)
+        self.scorer = start_scorer(self.config, folder, self.namespace, self.compute)
+
+    def end(self) -> None:
+        """Stop the actors; all but the detached commons end with this process's connection anyway."""
+        if ray.is_initialized() and hasattr(self, "commons"):
+            ray.kill(self.commons)
+        ray.shutdown()
+
+    def measure_baselines(self) -> None:
+        """Teacher, ceiling, and the vanilla method as reference; at once when they are known."""
+        self.phase("baselines: teacher, ceiling and the vanilla reference")
+        files = {METHOD_FILE: builtin_source(VANILLA).encode()}
+        snapshot = result(self.commons.publish.remote(PLATFORM, files, VANILLA, None, key=VANILLA))
+        reference: Experiment = result(self.scorer.admit.remote(PLATFORM, snapshot.id, VANILLA, VANILLA))
+        baselines = self.scorer.baselines.remote()
+        reference = self.run_experiment(reference, baselines)
+        if reference.failure:
+            raise CampaignError(f"the vanilla reference failed: {reference.failure}")
+
+    def run_experiment(self, experiment: Experiment, *beside: Any) -> Experiment:
+        """Run an admitted experiment to its end, unless it has ended, and wait for the calls `beside` it."""
+        if experiment.status != "running":
+            self.watch(list(beside))
+            return experiment
+        actor = start_experiment(self.config, experiment, self.commons, self.scorer, self.compute)
+        ended: Experiment = self.watch([actor.run.remote(), *beside])[0]
+        ray.kill(actor)
+        return ended
+
+    def watch(self, calls: list[Any], researchers: dict[str, Any] | None = None) -> list[Any]:
+        """Show the campaign until the calls have returned; end it early when that is asked for or the time is up.
+
+        Args:
+            researchers: actors by name, whose activity is shown, and who are told when the time is up.
+
+        Returns:
+            What the calls returned. Raises what the first that failed has raised.
+        """
+        actors, waiting, told = researchers or {}, list(calls), False
+        while waiting:
+            done, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=POLL_SECONDS)
+            for call in done:
+                result(call)
+            if self._folder.stop_requested():
+                raise KeyboardInterrupt
+            if actors and not told and self._record.seconds_used() > self.config.budget.minutes * 60:
+                self.note("time is up: experiments that run are finished, no more are started")
+                told = bool([actor.stop.remote() for actor in actors.values()])
+            self._note_activities(actors)
+            self._show()
+        return [result(call) for call in calls]
+
+    def state(self) -> CampaignState:
+        """How the campaign stands."""
+        return read_state(self._folder.path)
+
+    def phase(self, text: str) -> None:
+        """A new part of the campaign begins."""
+        self.note(text)
+        self._show()
+
+    def note(self, text: str) -> None:
+        """Record an event of the campaign."""
+        self._record.event(CAMPAIGN, text)
+
+    def _note_activities(self, researchers: dict[str, Any]) -> None:
+        for name, actor in researchers.items():
+            try:
+                activity = ray.get(actor.activity.remote(), timeout=5)
+            except (RayActorError, GetTimeoutError):
+                activity = "restarting"
+            if self._activities.get(name) != activity:
+                self._activities[name] = activity
+                self._record.event(name, activity)
+
+    def _show(self) -> None:
+        self._record.seen()
+        self._view.show(self.state())

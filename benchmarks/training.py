@@ -1,0 +1,74 @@
+"""How long a student takes: alone or side by side, with what lies below the trained layers kept or computed again.
+
+    python benchmarks/training.py [STUDENTS] [PAIRS]
+
+Prints seconds per student for the quickstart's model and data, and each as a ratio to one student alone with a kept
+prefix. Same machine, same process, one after the other; run it on a quiet machine.
+"""
+
+import sys
+import time
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from aar.config import load_config
+from aar.models import prefix
+from aar.problems.loading import load_dataset
+from aar.problems.texts import model_texts
+from aar.training.desk import Desk
+from aar.training.engine import Group
+from aar.training.requests import FineTune
+
+QUICKSTART = Path(__file__).parents[1] / "jobs" / "quickstart.toml"
+
+
+def main(students: int, pairs: int) -> None:
+    """Measure and print."""
+    dist.init_process_group("gloo", rank=0, world_size=1, store=dist.HashStore())
+    seconds_per_student(1, pairs, kept=True)  # loads the model
+    alone = seconds_per_student(1, pairs, kept=True)
+    print(f"{'one student, prefix kept':40} {alone:6.1f} s   1.00")
+    for count, kept in ((1, False), (students, True)):
+        what = f"{count} side by side, prefix {'kept' if kept else 'computed each time'}"
+        each = seconds_per_student(count, pairs, kept)
+        print(f"{what:40} {each:6.1f} s   {each / alone:.2f}")
+
+
+def seconds_per_student(students: int, pairs: int, kept: bool) -> float:
+    """Wall time of one training of several students, divided by their number; the prefix is computed in it."""
+    config = load_config(QUICKSTART)
+    recipe = config.problem.recipe
+    split = load_dataset(config.problem.dataset().model_copy(update={"train_unlabel": pairs})).train_unlabel
+    texts = model_texts(split.examples, recipe.form)
+    weights, rows = np.ones(pairs, np.float32), np.arange(pairs)
+    requests = [
+        FineTune(
+            config.problem.student.model, texts, (" A", " B"), recipe, split.labels.astype(np.float32), weights, rows,
+            shuffle=True, loss="xent", seed=seed,
+        )
+        for seed in range(students)
+    ]  # fmt: skip
+    desk = _desk()
+    desk._prefixes.clear()
+    began = time.perf_counter()
+    with mock.patch.object(prefix, "MAX_KEPT_BYTES", prefix.MAX_KEPT_BYTES if kept else 0):
+        desk.answer(requests)
+    return (time.perf_counter() - began) / students
+
+
+_DESKS: list[Desk] = []
+
+
+def _desk() -> Desk:
+    """One desk for all measurements, so that the model is loaded once."""
+    if not _DESKS:
+        _DESKS.append(Desk(torch.device("cpu"), "auto", Group(0), lambda key: b""))
+    return _DESKS[0]
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in [*sys.argv[1:], *("3", "300")[len(sys.argv) - 1 :]]))
