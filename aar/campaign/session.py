@@ -109,7 +109,7 @@ class Session:
         folder = self._folder.path
         self.commons = start_commons(folder / COMMONS, self.namespace)
         self.compute = start_compute(self.config.compute, folder, self.namespace)
-        self.scorer = start_scorer(self.config, folder, self.namespace, self.compute)
+        self.scorer = start_scorer(self.config, folder, self.namespace)
 
     def end(self) -> None:
         """Stop the actors; all but the detached commons end with this process's connection anyway."""

@@ -11,8 +11,8 @@ from aar.problems.dataset import Example, Kind, Preference
 
 LABEL_TOKENS: dict[Kind, tuple[str, str]] = {"preference": (" A", " B"), "binary": (" False", " True")}
 DEFAULT_TEMPLATES: dict[Kind, str] = {
-    "preference": "{prompt}\n\nResponse A: {first}\n\nResponse B: {second}\n\nWhich is better, A or B? Answer:",
-    "binary": "Question: {question}\n\nProposed answer: {choice}\n\nIs it correct, True or False? Answer:",
+    "preference": "Question: {prompt}\nAnswer A: {first}\nAnswer B: {second}\nLabel:",
+    "binary": "Question: {question}\nAnswer: {choice}\nLabel:",
 }
 MAX_TEMPLATE = 4000
 """The most characters a template may have."""
@@ -37,7 +37,7 @@ def candidates(example: Example) -> tuple[str, ...]:
 def label_prompt(example: Example, template: str | None = None) -> str:
     """The text after which one of LABEL_TOKENS comes. Raises ProblemError for a template that `fill` refuses."""
     if template is None:
-        return fill(example, DEFAULT_TEMPLATES[kind_of(example)])[0].lstrip("\n")
+        template = DEFAULT_TEMPLATES[kind_of(example)]
     return fill(example, template)[0]
 
 

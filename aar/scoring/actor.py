@@ -26,6 +26,7 @@ from aar.scoring.pgr import Correctness, accuracy_estimate, difference_estimate,
 from aar.scoring.records import HIDDEN, PLATFORM, VANILLA, Baselines, Experiment, Retest, Score
 from aar.scoring.scorebook import Scorebook
 from aar.scoring.task import Task
+from aar.training.compute import NAME as COMPUTE
 
 NAME = "scorer"
 
@@ -224,11 +225,16 @@ class Scorer:
         return tuple(sorted(int(seed) for seed in rng.choice(pool, self._config.scoring.seeds, False)))
 
 
-def start_scorer(
-    config: CampaignConfig, folder: Path, namespace: str, compute: ActorHandle[Any]
-) -> ActorHandle[Any]:
-    """The campaign's scorer; it lives as long as the campaign's driver."""
-    actor = ray.remote(Scorer).options(
+class ScorerActor(Scorer):
+    """The scorer as Ray runs it; it finds the compute actor by name, so that it can be started again by itself."""
+
+    def __init__(self, config: CampaignConfig, folder: str, namespace: str) -> None:
+        super().__init__(config, folder, ray.get_actor(COMPUTE, namespace))
+
+
+def start_scorer(config: CampaignConfig, folder: Path, namespace: str) -> ActorHandle[Any]:
+    """The scorer of a campaign whose compute actor runs; it lives as long as the campaign's driver."""
+    actor = ray.remote(ScorerActor).options(
         name=NAME,
         namespace=namespace,
         num_cpus=0,
@@ -237,4 +243,4 @@ def start_scorer(
         max_task_retries=-1,
         get_if_exists=True,
     )
-    return actor.remote(config, str(folder), compute)
+    return actor.remote(config, str(folder), namespace)

@@ -22,6 +22,7 @@ from aar.remote import on_this_node, result
 from aar.training.artifacts import Artifacts
 from aar.training.requests import FineTune, Request
 
+NAME = "compute"
 STUDENTS_AT_ONCE = 4
 ATTEMPTS = 3
 LONG_POLL_SECONDS = 5.0
@@ -44,7 +45,7 @@ class Compute:
         self._job: threading.Thread | None = None
 
     def __repr__(self) -> str:
-        return "compute"
+        return NAME
 
     async def run(self, request: Request) -> str:
         """The key under which `fetch` gives the request's result, once there is one.
@@ -205,7 +206,7 @@ def _resources(config: ComputeConfig) -> dict[str, float]:
 def start_compute(config: ComputeConfig, folder: Path, namespace: str) -> ActorHandle[Any]:
     """The campaign's compute actor, ready to be asked; it lives as long as the campaign's driver."""
     actor = ray.remote(Compute).options(
-        name="compute",
+        name=NAME,
         namespace=namespace,
         num_cpus=0,
         scheduling_strategy=on_this_node(),
@@ -216,5 +217,5 @@ def start_compute(config: ComputeConfig, folder: Path, namespace: str) -> ActorH
         runtime_env={"env_vars": {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2"}},
     )
     compute: ActorHandle[Any] = actor.remote(config, str(folder))
-    result(compute.status.remote())  # its handle can be given to actors that outlive a restart only once it is there
+    result(compute.status.remote())  # others look it up by name
     return compute

@@ -24,12 +24,13 @@ def test_the_candidate_of_a_judgement_is_the_question_with_its_answer() -> None:
 
 def test_a_label_prompt_ends_where_the_label_token_comes() -> None:
     for example in (CHAT, MATH):
-        assert label_prompt(example).endswith("Answer:")
+        assert label_prompt(example).endswith("Label:")
     assert all(token.startswith(" ") for pair in LABEL_TOKENS.values() for token in pair)
 
 
-def test_a_label_prompt_without_a_prompt_begins_with_the_responses() -> None:
-    assert label_prompt(Preference("", "a", "b")).startswith("Response A: a\n\nResponse B: b")
+def test_a_label_prompt_has_the_published_wording() -> None:
+    assert label_prompt(Preference("Hi", "a", "b")) == "Question: Hi\nAnswer A: a\nAnswer B: b\nLabel:"
+    assert label_prompt(MATH) == "Question: 1 + 1?\nAnswer: 2\nLabel:"
 
 
 def test_a_template_of_ones_own_replaces_the_default() -> None:

@@ -9,7 +9,7 @@ from aar.problems.grammar.structure import STRUCTURE
 from aar.problems.partition import Region, generator, region
 
 PHENOMENA: tuple[Phenomenon, ...] = AGREEMENT + FORMS + STRUCTURE
-DEFAULT_SIZES: dict[Region, int] = {"train_label": 300, "train_unlabel": 1000, "test": 1000, "fresh": 1000}
+DEFAULT_SIZES: dict[Region, int] = {"train_label": 300, "train_unlabel": 1200, "test": 1000, "fresh": 1000}
 LARGEST = 200_000
 """The most pairs of one split: far below what the phenomena can give."""
 
