@@ -8,10 +8,14 @@ from collections.abc import Awaitable
 from typing import Any
 
 import ray
+from ray.actor import ActorHandle
 from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from aar.errors import AarError
+
+COMMONS, SCORER, COMPUTE = "commons", "scorer", "compute"
+"""The names of a campaign's actors, in its Ray namespace."""
 
 
 def result(reference: Any) -> Any:
@@ -28,6 +32,11 @@ async def awaited(reference: Awaitable[Any]) -> Any:
         return await reference
     except RayTaskError as error:
         raise _own(error) from None
+
+
+def named(name: str) -> ActorHandle[Any]:
+    """The actor of this campaign with this name. An actor that looks others up can be started again by itself."""
+    return ray.get_actor(name)
 
 
 def on_this_node() -> NodeAffinitySchedulingStrategy:

@@ -25,11 +25,7 @@ def _campaign(session: Session) -> None:
 
 def _research(session: Session) -> None:
     session.phase("research")
-    handles = (session.commons, session.scorer, session.compute)
-    actors = {
-        one.name: start_researcher(one, session.config, session.namespace, *handles)
-        for one in session.config.researchers
-    }
+    actors = {one.name: start_researcher(one, session.config, session.namespace) for one in session.config.researchers}
     session.watch([actor.run.remote() for actor in actors.values()], actors)
 
 

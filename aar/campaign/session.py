@@ -133,7 +133,7 @@ class Session:
         if experiment.status != "running":
             self.watch(list(beside))
             return experiment
-        actor = start_experiment(self.config, experiment, self.commons, self.scorer, self.compute)
+        actor = start_experiment(self.config, experiment)
         ended: Experiment = self.watch([actor.run.remote(), *beside])[0]
         ray.kill(actor)
         return ended

@@ -40,13 +40,12 @@ def _through_actor(config: CampaignConfig, *arguments: str, **named: Any) -> Pos
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     import ray
 
-    from aar.commons.actor import NAME
-    from aar.remote import result
+    from aar.remote import COMMONS, result
 
     namespace = f"aar-{config.name}"
     try:
         ray.init(address=address or "auto", namespace=namespace, log_to_driver=False, logging_level="ERROR")
-        commons = ray.get_actor(NAME, namespace)
+        commons = ray.get_actor(COMMONS, namespace)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise CampaignError(
             f"{config.name} runs, but its commons was not reached ({error}). It may be starting: try again. If it runs "

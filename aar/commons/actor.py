@@ -21,9 +21,7 @@ from aar.commons.posts import Kind, Post
 from aar.commons.snapshots import Snapshot
 from aar.database import storage_errors
 from aar.errors import StorageError
-from aar.remote import on_this_node
-
-NAME = "commons"
+from aar.remote import COMMONS, on_this_node
 
 
 class Commons:
@@ -37,7 +35,7 @@ class Commons:
         self._forum = Forum(Path(folder, FORUM_FILE))
 
     def __repr__(self) -> str:
-        return NAME
+        return COMMONS
 
     def ping(self) -> str:
         """The folder that is served."""
@@ -109,7 +107,7 @@ def start_commons(folder: Path, namespace: str) -> ActorHandle[Any]:
         StorageError: the folder cannot be used, or the namespace's commons serves another one.
     """
     actor = ray.remote(Commons).options(
-        name=NAME,
+        name=COMMONS,
         namespace=namespace,
         lifetime="detached",
         get_if_exists=True,

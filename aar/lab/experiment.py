@@ -19,7 +19,7 @@ from aar.lab.method_process import run_method
 from aar.lab.requests import FineTuneCall
 from aar.problems.prompts import LABEL_TOKENS, candidates, fill, label_prompt
 from aar.problems.texts import model_texts
-from aar.remote import result
+from aar.remote import COMMONS, COMPUTE, SCORER, named, result
 from aar.sandbox.limits import Limits
 from aar.scoring import records
 from aar.scoring.task import Task
@@ -118,14 +118,12 @@ class ModelBackend:
 class ExperimentRun:
     """The actor that runs one admitted experiment to its end."""
 
-    def __init__(
-        self, config: CampaignConfig, record: records.Experiment, commons: Any, scorer: Any, compute: Any
-    ) -> None:
+    def __init__(self, config: CampaignConfig, record: records.Experiment) -> None:
         self._config, self._record = config, record
-        self._commons, self._scorer, self._compute = commons, scorer, compute
+        self._commons, self._scorer, self._compute = named(COMMONS), named(SCORER), named(COMPUTE)
 
     def __repr__(self) -> str:
-        return f"experiment {self._record.id}"
+        return f"aar-experiment-{self._record.id} · {self._record.researcher}"
 
     def run(self) -> records.Experiment:
         """Run the method for every seed and have it scored; the record says how it ended.
@@ -161,9 +159,7 @@ class ExperimentRun:
         return backend.key(run_method(source, backend, limits=limits, fits=self._config.budget.fits_per_method))
 
 
-def start_experiment(
-    config: CampaignConfig, record: records.Experiment, commons: Any, scorer: Any, compute: Any
-) -> ActorHandle[Any]:
+def start_experiment(config: CampaignConfig, record: records.Experiment) -> ActorHandle[Any]:
     """An actor for an admitted experiment; its `run` runs it."""
     actor = ray.remote(ExperimentRun).options(num_cpus=0, max_restarts=3, max_task_retries=3)
-    return actor.remote(config, record, commons, scorer, compute)
+    return actor.remote(config, record)

@@ -13,6 +13,7 @@ from ray.actor import ActorHandle
 
 from aar.config import CampaignConfig, ResearcherConfig
 from aar.researchers.brain import Brain
+from aar.researchers.directions import direction_name
 from aar.researchers.search.brain import SearchBrain
 from aar.researchers.toolbox import Toolbox
 
@@ -22,16 +23,15 @@ BRAINS: dict[str, type[Brain]] = {"search": SearchBrain}
 class Researcher:
     """One researcher's life. `run` occupies one of its threads; the others answer those who watch."""
 
-    def __init__(
-        self, researcher: ResearcherConfig, config: CampaignConfig, commons: Any, scorer: Any, compute: Any
-    ) -> None:
+    def __init__(self, researcher: ResearcherConfig, config: CampaignConfig) -> None:
         logging.basicConfig(level=logging.INFO, format="%(message)s")
-        self._tools = Toolbox(researcher, config, commons, scorer, compute)
+        self._researcher = researcher
+        self._tools = Toolbox(researcher, config)
         self._brain = BRAINS[researcher.brain]()
         self._stopping = threading.Event()
 
     def __repr__(self) -> str:
-        return f"{self._tools.name} · {self._tools.direction_name}"
+        return title(self._researcher)
 
     def run(self) -> None:
         """Work until nothing is left to do, or until `stop`.
@@ -52,12 +52,15 @@ class Researcher:
         return self._tools.activity
 
 
-def start_researcher(
-    researcher: ResearcherConfig, config: CampaignConfig, namespace: str, commons: Any, scorer: Any, compute: Any
-) -> ActorHandle[Any]:
+def title(researcher: ResearcherConfig) -> str:
+    """What a researcher is called in the Ray dashboard and in logs."""
+    return f"aar-{researcher.name} · {direction_name(researcher.direction)}"
+
+
+def start_researcher(researcher: ResearcherConfig, config: CampaignConfig, namespace: str) -> ActorHandle[Any]:
     """A researcher that lives as long as the campaign's driver."""
     actor = ray.remote(Researcher).options(
-        name=researcher.name,
+        name=title(researcher),
         namespace=namespace,
         num_cpus=0,
         max_concurrency=4,
@@ -65,4 +68,4 @@ def start_researcher(
         max_task_retries=-1,
         get_if_exists=True,
     )
-    return actor.remote(researcher, config, commons, scorer, compute)
+    return actor.remote(researcher, config)

@@ -12,7 +12,7 @@ import ray
 from aar.commons.posts import Kind, Post
 from aar.config import CampaignConfig, ResearcherConfig
 from aar.lab.experiment import start_experiment
-from aar.remote import result
+from aar.remote import COMMONS, SCORER, named, result
 from aar.researchers.directions import read_direction
 from aar.researchers.tools import Result
 from aar.scoring.records import PLATFORM, VANILLA, Experiment, Score
@@ -23,15 +23,13 @@ log = logging.getLogger(__name__)
 class Toolbox:
     """The tools of one researcher."""
 
-    def __init__(
-        self, researcher: ResearcherConfig, config: CampaignConfig, commons: Any, scorer: Any, compute: Any
-    ) -> None:
+    def __init__(self, researcher: ResearcherConfig, config: CampaignConfig) -> None:
         """Raises ConfigError when the direction cannot be read."""
         self.name = researcher.name
         self.direction_name, self.direction = read_direction(researcher.direction)
         self.activity = "starting"
         self._config = config
-        self._commons, self._scorer, self._compute = commons, scorer, compute
+        self._commons, self._scorer = named(COMMONS), named(SCORER)
 
     def read_posts(self, after: int = 0) -> list[Post]:
         posts: list[Post] = result(self._commons.posts.remote(after=after))
@@ -61,7 +59,7 @@ class Toolbox:
     def run_experiment(self, snapshot: str, note: str, key: str) -> Result:
         record: Experiment = result(self._scorer.admit.remote(self.name, snapshot, note, key))
         if record.status == "running":
-            run = start_experiment(self._config, record, self._commons, self._scorer, self._compute)
+            run = start_experiment(self._config, record)
             try:
                 record = result(run.run.remote())
             finally:

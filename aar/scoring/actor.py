@@ -20,15 +20,12 @@ from aar.config import CampaignConfig, DatasetConfig
 from aar.errors import ScoringError
 from aar.problems.dataset import Split
 from aar.problems.loading import fresh_test, load_dataset
-from aar.remote import on_this_node
+from aar.remote import COMPUTE, SCORER, named, on_this_node
 from aar.scoring.measure import Measure
 from aar.scoring.pgr import Correctness, accuracy_estimate, difference_estimate, pgr_estimate
 from aar.scoring.records import HIDDEN, PLATFORM, VANILLA, Baselines, Experiment, Retest, Score
 from aar.scoring.scorebook import Scorebook
 from aar.scoring.task import Task
-from aar.training.compute import NAME as COMPUTE
-
-NAME = "scorer"
 
 
 class Scorer:
@@ -42,7 +39,7 @@ class Scorer:
         self._preparing = asyncio.Lock()
 
     def __repr__(self) -> str:
-        return NAME
+        return SCORER
 
     async def ping(self) -> None:
         """Return when the actor serves."""
@@ -228,14 +225,14 @@ class Scorer:
 class ScorerActor(Scorer):
     """The scorer as Ray runs it; it finds the compute actor by name, so that it can be started again by itself."""
 
-    def __init__(self, config: CampaignConfig, folder: str, namespace: str) -> None:
-        super().__init__(config, folder, ray.get_actor(COMPUTE, namespace))
+    def __init__(self, config: CampaignConfig, folder: str) -> None:
+        super().__init__(config, folder, named(COMPUTE))
 
 
 def start_scorer(config: CampaignConfig, folder: Path, namespace: str) -> ActorHandle[Any]:
     """The scorer of a campaign whose compute actor runs; it lives as long as the campaign's driver."""
     actor = ray.remote(ScorerActor).options(
-        name=NAME,
+        name=SCORER,
         namespace=namespace,
         num_cpus=0,
         scheduling_strategy=on_this_node(),
@@ -243,4 +240,4 @@ def start_scorer(config: CampaignConfig, folder: Path, namespace: str) -> ActorH
         max_task_retries=-1,
         get_if_exists=True,
     )
-    return actor.remote(config, str(folder), namespace)
+    return actor.remote(config, str(folder))

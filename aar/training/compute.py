@@ -18,11 +18,10 @@ from ray.actor import ActorHandle
 
 from aar.config import ComputeConfig
 from aar.errors import AarError, ComputeError, StorageError, TrainingError
-from aar.remote import on_this_node, result
+from aar.remote import COMPUTE, on_this_node, result
 from aar.training.artifacts import Artifacts
 from aar.training.requests import FineTune, Request
 
-NAME = "compute"
 STUDENTS_AT_ONCE = 4
 ATTEMPTS = 3
 LONG_POLL_SECONDS = 5.0
@@ -45,7 +44,7 @@ class Compute:
         self._job: threading.Thread | None = None
 
     def __repr__(self) -> str:
-        return NAME
+        return COMPUTE
 
     async def run(self, request: Request) -> str:
         """The key under which `fetch` gives the request's result, once there is one.
@@ -206,7 +205,7 @@ def _resources(config: ComputeConfig) -> dict[str, float]:
 def start_compute(config: ComputeConfig, folder: Path, namespace: str) -> ActorHandle[Any]:
     """The campaign's compute actor, ready to be asked; it lives as long as the campaign's driver."""
     actor = ray.remote(Compute).options(
-        name=NAME,
+        name=COMPUTE,
         namespace=namespace,
         num_cpus=0,
         scheduling_strategy=on_this_node(),
