@@ -191,7 +191,7 @@ class Scorer:
         _, measure = self._data(config)
         answers = await asyncio.gather(*(measure.student_correct(key, test) for key in students.values()))
         self._book.keep_correctness(config.name, name, model, dict(zip(students, answers, strict=True)), students)
-        return Correctness(np.stack(answers))
+        return Correctness(np.stack(answers), tuple(students))
 
     def _ends(self, dataset: str, test: str) -> tuple[Correctness, Correctness]:
         weak = self._book.correctness(dataset, test, "teacher")

@@ -111,11 +111,12 @@ class Scorebook:
         """What `keep_correctness` stored, seeds in ascending order, or None."""
         rows = select(
             self._db,
-            "SELECT items, bits FROM correctness WHERE dataset = ? AND test = ? AND model = ? ORDER BY seed",
+            "SELECT seed, items, bits FROM correctness WHERE dataset = ? AND test = ? AND model = ? ORDER BY seed",
             dataset, test, model,
         )  # fmt: skip
         unpacked = [np.unpackbits(np.frombuffer(row["bits"], np.uint8), count=row["items"]) for row in rows]
-        return Correctness(np.stack(unpacked).astype(bool)) if unpacked else None
+        seeds = tuple(int(row["seed"]) for row in rows)
+        return Correctness(np.stack(unpacked).astype(bool), seeds) if unpacked else None
 
     def students(self, dataset: str, model: str) -> dict[int, str]:
         """Keys of a model's students, by seed."""

@@ -136,3 +136,14 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
         estimate = accuracy_estimate(Correctness(difficulty < rates[:, None]))
         covered += estimate.low <= 0.75 <= estimate.high
     assert 0.85 <= covered / 60 <= 0.99
+
+
+def test_models_on_the_same_seeds_are_paired_whatever_their_order() -> None:
+    good_seed, bad_seed = np.arange(400) < 320, np.arange(400) < 220
+    teacher = Correctness(np.stack([bad_seed, good_seed]), seeds=(3, 8))
+    better = Correctness(np.stack([np.arange(400) < 350, np.arange(400) < 250]), seeds=(8, 3))
+    paired = difference_estimate(better, teacher)
+    unpaired = difference_estimate(Correctness(better.by_seed), Correctness(teacher.by_seed))
+    assert paired.value == pytest.approx(0.075)
+    assert 0 < paired.low < paired.value < paired.high
+    assert unpaired.low < 0
