@@ -8,11 +8,11 @@ Not protected: a cluster that aar did not start is taken as it is.
 import logging
 import os
 import secrets
-import socket
 from pathlib import Path
 
 import ray
 
+from aar.campaign.ports import port_refusal
 from aar.config import CampaignConfig
 from aar.errors import CampaignError, ConfigError
 
@@ -72,15 +72,11 @@ def _ensure_token(file: Path) -> None:
 
 
 def _check_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise CampaignError(
-                f"port {port} for the Ray dashboard is in use. Stop what uses it, or take another one: "
-                f"cluster.dashboard_port={port + 1}"
-            ) from None
+    if port_refusal(port) is not None:
+        raise CampaignError(
+            f"port {port} for the Ray dashboard is in use. Stop what uses it, or take another one: "
+            f"cluster.dashboard_port={port + 1}"
+        )
 
 
 def _check_size(config: CampaignConfig) -> None:

@@ -8,7 +8,6 @@ import ctypes
 import os
 import platform
 import shutil
-import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from aar.assets import MINILM, SARCASM, SMOLLM2, WheelFile, cache_folder
 from aar.campaign.folder import NEEDED_BYTES, campaigns_root
+from aar.campaign.ports import port_refusal
 from aar.config import ClusterConfig, ComputeConfig
 from aar.sandbox import Check, Limits, probe, profile
 from aar.sandbox.limits import GIB
@@ -143,17 +143,14 @@ def _key(name: str, use: str) -> Check:
 
 
 def _port(port: int) -> Check:
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError as error:
-            remedy = (
-                "If that is the campaign you are running, all is well; otherwise stop what uses it, or take another "
-                f"one: cluster.dashboard_port={port + 1}"
-            )
-            return Check("dashboard port", False, f"port {port} cannot be had: {error.strerror}", remedy)
-    return Check("dashboard port", True, f"{port} is free")
+    refusal = port_refusal(port)
+    if refusal is None:
+        return Check("dashboard port", True, f"{port} is free")
+    remedy = (
+        "If that is the campaign you are running, all is well; otherwise stop what uses it, or take another "
+        f"one: cluster.dashboard_port={port + 1}"
+    )
+    return Check("dashboard port", False, f"port {port} cannot be had: {refusal}", remedy)
 
 
 def _verdict(name: str, passed: bool, detail: str, remedy: str) -> Check:

@@ -46,7 +46,8 @@ class Group:
         world = list(range(dist.get_world_size()))
         alone = [dist.new_group([rank]) for rank in world]
         together = dist.new_group(world)
-        self.ranks = cast(dist.ProcessGroup, together if zero_stage else alone[dist.get_rank()])
+        self.alone = cast(dist.ProcessGroup, alone[dist.get_rank()])
+        self.ranks = cast(dist.ProcessGroup, together if zero_stage else self.alone)
         self.size = dist.get_world_size(self.ranks)
         self.rank = dist.get_rank(self.ranks)
 
@@ -118,7 +119,6 @@ class _Peers:
 
     def __init__(self, group: Group) -> None:
         self._group = group
-        self._alone = dist.new_group([dist.get_rank()], use_local_synchronization=True)
 
     def get_data_parallel_group(self) -> Any:
         return self._group.ranks
@@ -133,7 +133,7 @@ class _Peers:
         return list(dist.get_process_group_ranks(self._group.ranks))
 
     def get_model_parallel_group(self) -> Any:
-        return self._alone
+        return self._group.alone
 
     def get_model_parallel_world_size(self) -> int:
         return 1
