@@ -29,11 +29,15 @@ class ResearcherState:
 
 @dataclass(frozen=True)
 class CampaignState:
-    """One campaign at one moment. Seconds are wall time; `experiments` are oldest first."""
+    """One campaign at one moment. Seconds are wall time; `experiments` are oldest first.
+
+    `protected`: researchers' code runs behind a wall; without one it could have changed any score of the campaign.
+    """
 
     name: str
     folder: Path
     running: bool
+    protected: bool
     phase: str
     seconds_used: float
     seconds_budget: float
@@ -71,6 +75,7 @@ def read_state(folder: Path) -> CampaignState:
         name=config.name,
         folder=folder,
         running=is_running(folder),
+        protected=config.sandbox.provider != "none",
         phase=_latest(events, CAMPAIGN) or "not started",
         seconds_used=record.seconds_used() if record else 0.0,
         seconds_budget=config.budget.minutes * 60,

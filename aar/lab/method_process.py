@@ -1,4 +1,4 @@
-"""Running a method: its file in a sandbox, a broker before it, and what came of it.
+"""Running a method: its source in a sandbox, a broker before it, and what came of it.
 
 Covers: a method that raises, hangs, eats memory or dies ends as a MethodError that its author can act on; a fault of
 the platform is never blamed on the method; the caller gets its answer even while a backend call is still going on.
@@ -7,15 +7,19 @@ Does not cover: stopping that backend call; the platform finishes what it began.
 
 from aar.errors import MethodError
 from aar.lab.broker import Broker, LabBackend, printable
-from aar.sandbox import Limits, Sandbox
-from aar.sandbox.profile import PYTHON
-from aar.sandbox.watch import Outcome
+from aar.sandbox import BROKER_SOCKET, PYTHON, Limits, Outcome, Provider, Spec
+from aar.sandbox.warm import Pool
 
 MAX_SOURCE_BYTES = 2**20
 LINES_SHOWN = 10
 
 
-def run_method(source: bytes, backend: LabBackend, *, limits: Limits, fits: int) -> str:
+def method_pool(provider: Provider, limits: Limits, size: int) -> Pool:
+    """Sandboxes that wait for a method, `size` of them ready at a time."""
+    return Pool(provider, Spec((*PYTHON, "-m", "aar.lab.runner", BROKER_SOCKET), limits), size)
+
+
+def run_method(source: bytes, backend: LabBackend, pool: Pool, *, fits: int) -> str:
     """Run `supervise(lab)` of the method file `source` in a sandbox; return the id of the student that it returned.
 
     Args:
@@ -28,11 +32,11 @@ def run_method(source: bytes, backend: LabBackend, *, limits: Limits, fits: int)
     """
     if len(source) > MAX_SOURCE_BYTES:
         raise MethodError(f"method.py has {len(source)} bytes; at most {MAX_SOURCE_BYTES} are allowed")
-    with Sandbox(limits, {"method.py": source}) as sandbox, sandbox.listen() as listener:
-        broker = Broker(backend, listener, uid=sandbox.uid, fits=fits, on_end=sandbox.stop)
+    with pool.take() as sandbox:
+        broker = Broker(source, backend, sandbox.connection, fits=fits, on_end=sandbox.stop)
         broker.start()
         try:
-            outcome = sandbox.run([*PYTHON, "-m", "aar.lab.runner"])
+            outcome = sandbox.outcome()
         finally:
             broker.join()
     if broker.fault is not None:

@@ -41,7 +41,9 @@ def leaderboard_data(state: CampaignState) -> dict[str, Any]:
         "name": state.name,
         "folder": str(state.folder),
         "baselines": asdict(state.baselines) if state.baselines else None,
-        "experiments": [{"rank": rank, **asdict(one)} for rank, one in ranked(state)],
+        "experiments": [
+            {"rank": rank, "protected": state.protected, **asdict(one)} for rank, one in ranked(state)
+        ],
         "failed": [asdict(one) for one in state.experiments if one.status == "failed"],
         "retests": [asdict(retest) for retest in state.retests],
     }

@@ -15,6 +15,7 @@ from aar.scoring.records import PLATFORM, Experiment
 REFERENCE_STYLE = "cyan"
 FITTED: dict[str, Any] = {"no_wrap": True, "overflow": "ellipsis"}
 NOTHING_YET = "No experiment was scored yet."
+UNPROTECTED = "unprotected"
 
 
 def leaderboard(state: CampaignState) -> RenderableType:
@@ -32,7 +33,8 @@ def _table(state: CampaignState) -> Table:
     table.add_column("method", overflow="fold")
     for name in ("accuracy", "PGR [95 %]"):
         table.add_column(name, no_wrap=True, justify="right")
-    rows = [(one.score.pgr, _experiment_row(rank, one)) for rank, one in ranked(state) if one.score]
+    mark = "" if state.protected else f" ({UNPROTECTED})"
+    rows = [(one.score.pgr, _experiment_row(rank, one, mark)) for rank, one in ranked(state) if one.score]
     if state.baselines:
         ends = state.baselines
         rows += [(1.0, _end_row("ceiling: trained on ground truth", ends.ceiling.value, "1"))]
@@ -42,11 +44,11 @@ def _table(state: CampaignState) -> Table:
     return table
 
 
-def _experiment_row(rank: int | None, one: Experiment) -> list[Text]:
+def _experiment_row(rank: int | None, one: Experiment, mark: str) -> list[Text]:
     assert one.score is not None
     style = REFERENCE_STYLE if one.researcher == PLATFORM else "bold" if rank == 1 else ""
     note = f"{one.note} (reference)" if one.researcher == PLATFORM else one.note
-    cells = (str(rank or ""), one.id, one.researcher, note, f"{one.score.accuracy:.3f}", pgr_text(one.score))
+    cells = (str(rank or ""), one.id, one.researcher, note + mark, f"{one.score.accuracy:.3f}", pgr_text(one.score))
     return [plain(cell, style) for cell in cells]
 
 

@@ -17,13 +17,20 @@ from aar.scoring.records import Experiment, Retest
 
 def summary(state: CampaignState) -> RenderableType:
     """Leaderboard, the best method, and how it did on a test set drawn anew."""
-    return Group(leaderboard(state), *(Text(line) for line in [*_best_words(state.best), *retest_words(state)]))
+    words = [*_protection_words(state), *_best_words(state.best), *retest_words(state)]
+    return Group(leaderboard(state), *(Text(line) for line in words))
 
 
 def _best_words(best: Experiment | None) -> list[str]:
     if best is None or best.score is None:
         return []
     return [f"Best method: {best.id} by {best.researcher}, PGR {pgr_text(best.score)}."]
+
+
+def _protection_words(state: CampaignState) -> list[str]:
+    if state.protected:
+        return []
+    return ["Unprotected: researchers' code ran without a sandbox and could have changed any of these scores."]
 
 
 def retest_words(state: CampaignState) -> list[str]:

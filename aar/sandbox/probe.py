@@ -21,8 +21,9 @@ from typing import Any
 
 from aar.errors import SandboxError
 from aar.sandbox import attempts, profile
-from aar.sandbox.bubblewrap import Sandbox
 from aar.sandbox.limits import MIB, Limits
+from aar.sandbox.provider import provider
+from aar.sandbox.spec import PYTHON, Spec
 from aar.sandbox.watch import Outcome
 
 OLDEST_BUBBLEWRAP = (0, 8)
@@ -105,11 +106,14 @@ def _attempts(limits: Limits) -> tuple[Check, dict[str, str | None]]:
 
 def _try_all(limits: Limits) -> Outcome:
     script = Path(attempts.__file__).read_bytes()
-    with _bait() as facts, Sandbox(limits, {"attempts.py": script}) as sandbox:
+    with _bait() as facts:
         facts |= {
-            "environment": list(profile.ENVIRONMENT), "file_bytes": limits.file_bytes, "processes": limits.processes,
+            "environment": list(profile.environment("method")), "file_bytes": limits.file_bytes,
+            "processes": limits.processes,
         }  # fmt: skip
-        return sandbox.run([*profile.PYTHON, "/work/attempts.py", json.dumps(facts)])
+        command = (*PYTHON, "/work/attempts.py", json.dumps(facts))
+        with provider("bubblewrap").open(Spec(command, limits, files={"attempts.py": script})) as sandbox:
+            return sandbox.run()
 
 
 @contextmanager
@@ -140,8 +144,8 @@ def _kills(limits: Limits) -> Iterator[Check]:
 
 
 def _killed(name: str, program: str, limits: Limits) -> Check:
-    with Sandbox(limits) as sandbox:
-        outcome = sandbox.run([*profile.PYTHON, "-c", program])
+    with provider("bubblewrap").open(Spec((*PYTHON, "-c", program), limits)) as sandbox:
+        outcome = sandbox.run()
     passed = (outcome.killed or "").startswith(name)
     detail = f"killed: {outcome.killed}" if outcome.killed else f"not killed; exit code {outcome.exit_code}"
     return Check(name, passed, detail, "" if passed else REMEDY)

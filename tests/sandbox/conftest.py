@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 import aar
-from aar.sandbox import Limits, Outcome, Sandbox
-from aar.sandbox.profile import PYTHON
+from aar.sandbox import PYTHON, Limits, Outcome, Sandbox, Spec, provider
 from aar.sandbox.runtime import prepared_runtime
 
 MIB = 2**20
@@ -18,13 +17,19 @@ ORDINARY_USER = 12345
 RunPython = Callable[..., Outcome]
 
 
+def python_sandbox(program: str, limits: Limits = SMALL) -> Sandbox:
+    """A sandbox for a Python program, to be entered."""
+    spec = Spec((*PYTHON, "/work/program.py"), limits, files={"program.py": program.encode()})
+    return provider("bubblewrap").open(spec)
+
+
 @pytest.fixture
 def run_python() -> RunPython:
     """Run a Python program in a sandbox with small limits."""
 
     def run(program: str, limits: Limits = SMALL) -> Outcome:
-        with Sandbox(limits, {"program.py": program.encode()}) as sandbox:
-            return sandbox.run([*PYTHON, "/work/program.py"])
+        with python_sandbox(program, limits) as sandbox:
+            return sandbox.run()
 
     return run
 

@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 
 from aar.errors import SandboxError
-from aar.sandbox import Sandbox, tree
-from aar.sandbox.profile import PYTHON
-from tests.sandbox.conftest import SMALL, RunPython
+from aar.sandbox import Spec, provider, tree
+from tests.sandbox.conftest import SMALL, RunPython, python_sandbox
 
 
 def test_a_program_reports_its_output_and_exit_code(run_python: RunPython) -> None:
@@ -120,15 +119,15 @@ def test_the_sandbox_cannot_raise_its_own_limits(run_python: RunPython) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user has one uid only")
 def test_each_sandbox_has_a_uid_of_its_own_that_is_never_root() -> None:
-    with Sandbox(SMALL) as first, Sandbox(SMALL) as second:
+    with python_sandbox("") as first, python_sandbox("") as second:
         assert first.uid != second.uid
         assert 0 not in (first.uid, second.uid)
 
 
 def test_the_host_knows_the_sandbox_by_its_uid() -> None:
-    program = b"import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/broker.sock'); s.recv(1)"
-    with Sandbox(SMALL, {"program.py": program}) as sandbox, sandbox.listen() as listener:
-        thread = threading.Thread(target=sandbox.run, args=([*PYTHON, "/work/program.py"],))
+    program = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/broker.sock'); s.recv(1)"
+    with python_sandbox(program) as sandbox, sandbox.listen() as listener:
+        thread = threading.Thread(target=sandbox.run)
         thread.start()
         listener.settimeout(10)
         connection, _ = listener.accept()
@@ -234,9 +233,9 @@ if os.fork() == 0:
 
 
 def test_a_sandbox_can_be_stopped_from_another_thread() -> None:
-    with Sandbox(SMALL) as sandbox:
+    with python_sandbox("import time; time.sleep(60)") as sandbox:
         threading.Timer(0.3, sandbox.stop).start()
-        outcome = sandbox.run([*PYTHON, "-c", "import time; time.sleep(60)"])
+        outcome = sandbox.run()
     assert outcome.killed == "stopped"
     assert outcome.seconds < 5
 
@@ -254,23 +253,23 @@ def test_a_bubblewrap_killed_from_outside_is_an_outcome() -> None:
             time.sleep(0.02)
 
     threading.Thread(target=kill).start()
-    with Sandbox(SMALL) as sandbox:
-        outcome = sandbox.run([*PYTHON, "-c", "import time; time.sleep(60)"])
+    with python_sandbox("import time; time.sleep(60)") as sandbox:
+        outcome = sandbox.run()
     assert outcome.killed == "from outside, by signal 9"
 
 
 def test_a_sandbox_that_cannot_be_built_is_an_error_and_no_outcome() -> None:
-    with Sandbox(SMALL) as sandbox, pytest.raises(SandboxError, match="could not be set up"):
-        sandbox._shown.append((Path("/nowhere"), "/work/x"))
-        sandbox.run([*PYTHON, "-c", "pass"])
+    spec = Spec(("true",), SMALL, read_only={"/data": Path("/nowhere")})
+    with provider("bubblewrap").open(spec) as sandbox, pytest.raises(SandboxError, match="could not be set up"):
+        sandbox.run()
 
 
 def test_a_sandbox_leaves_no_file_descriptor_and_no_folder(run_python: RunPython) -> None:
     run_python("pass")
     before = len(os.listdir("/proc/self/fd"))
-    with Sandbox(SMALL) as sandbox:
-        sandbox.run([*PYTHON, "-c", "pass"])
-        folder = sandbox._folder
+    with python_sandbox("pass") as sandbox:
+        sandbox.run()
+        folder = sandbox.folder
     assert not folder.exists()
     assert len(os.listdir("/proc/self/fd")) == before
 
@@ -287,11 +286,10 @@ def test_many_sandboxes_run_at_once(run_python: RunPython) -> None:
 
 def test_the_sandbox_dies_with_the_process_that_started_it() -> None:
     program = """
-from aar.sandbox import Limits, Sandbox
-from aar.sandbox.profile import PYTHON
-with Sandbox(Limits()) as sandbox:
-    print(sandbox._folder, flush=True)
-    sandbox.run([*PYTHON, "-c", "import time; time.sleep(60)"])
+from aar.sandbox import PYTHON, Spec, provider
+with provider("bubblewrap").open(Spec((*PYTHON, "-c", "import time; time.sleep(60)"))) as sandbox:
+    print(sandbox.folder, flush=True)
+    sandbox.run()
 """
     python = [sys.executable, "-c", program]
     with subprocess.Popen(python, stdout=subprocess.PIPE, text=True) as starter:
@@ -312,11 +310,10 @@ with Sandbox(Limits()) as sandbox:
 def test_it_works_as_an_ordinary_user(as_ordinary_user: Callable[[str], str]) -> None:
     program = """
 import json
-from aar.sandbox import Limits, Sandbox
-from aar.sandbox.profile import PYTHON
+from aar.sandbox import PYTHON, Limits, Spec, provider
 attempt = "import os, numpy; print(os.getuid(), sorted(os.listdir('/')))"
-with Sandbox(Limits(processes=8)) as sandbox:
-    outcome = sandbox.run([*PYTHON, "-c", attempt])
+with provider("bubblewrap").open(Spec((*PYTHON, "-c", attempt), Limits(processes=8))) as sandbox:
+    outcome = sandbox.run()
     print(json.dumps([sandbox.uid, outcome.exit_code, outcome.stdout, outcome.stderr]))
 """
     uid, code, stdout, stderr = json.loads(as_ordinary_user(program))
