@@ -113,20 +113,61 @@ class ScoringConfig(Settings):
         return self
 
 
+class ClaudeConfig(Settings):
+    """The language model of a `claude` researcher, behind any endpoint that speaks the Messages API.
+
+    Where that is, and with which key, the environment of the `anthropic` package says (ANTHROPIC_BASE_URL,
+    ANTHROPIC_API_KEY and others), never a setting. What is None here is not sent, for endpoints that do not know it.
+    """
+
+    model: str = "claude-opus-5-5"
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = "high"
+    thinking: Literal["adaptive", "disabled"] | None = "adaptive"
+    max_tokens: int = Field(default=32_000, ge=256, description="of one reply, thinking included")
+    cache: Literal["5m", "1h"] | None = Field(default="5m", description="how long prompts are cached")
+    compact_at: int | None = Field(
+        default=150_000, ge=50_000, description="prompts of more tokens are summarised by the endpoint"
+    )
+    prices: Path | None = Field(default=None, description="a price table instead of the one that comes with aar")
+    prompt: Path | None = Field(default=None, description="a system prompt instead of the one that comes with aar")
+
+
+class Limited(Settings):
+    """What may be used up, at most; None: as much as one likes. Device seconds are those of experiments."""
+
+    tokens: int | None = Field(default=None, gt=0, description="of every kind, cached ones included")
+    dollars: float | None = Field(default=None, gt=0)
+    experiments: int | None = Field(default=None, ge=1)
+    cpu_seconds: float | None = Field(default=None, gt=0)
+    gpu_seconds: float | None = Field(default=None, gt=0)
+
+
+class ResearcherBudget(Limited):
+    """What one researcher may use. `minutes` is its wall time over all runs of the campaign."""
+
+    minutes: float | None = Field(default=None, gt=0)
+
+
 class ResearcherConfig(Settings):
-    """One researcher. `direction` is the name of a built-in direction or a path to a text file."""
+    """One researcher. `direction` is the name of a built-in direction or a path to a text file; None: it has none.
+
+    `claude` and `budget` are its own, instead of the campaign's for every researcher.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")
-    brain: Literal["search"] = "search"
-    direction: str
+    brain: Literal["search", "claude", "external"] = "search"
+    direction: str | None = None
+    claude: ClaudeConfig | None = None
+    budget: ResearcherBudget | None = None
 
 
-class BudgetConfig(Settings):
+class BudgetConfig(Limited):
     """What a campaign may use. `minutes` is wall time over all its runs, baselines included."""
 
     minutes: float = Field(default=60, gt=0)
     experiments_per_researcher: int = Field(default=8, ge=1)
     fits_per_method: int = Field(default=8, ge=1, description="fine_tune calls per run of supervise(lab)")
+    researcher: ResearcherBudget = ResearcherBudget()
 
 
 class ComputeConfig(Settings):
@@ -178,6 +219,7 @@ class CampaignConfig(Settings):
     folder: Path | None = None
     problem: ProblemConfig
     researchers: list[ResearcherConfig] = Field(min_length=1)
+    claude: ClaudeConfig = ClaudeConfig()
     scoring: ScoringConfig = ScoringConfig()
     budget: BudgetConfig = BudgetConfig()
     compute: ComputeConfig = ComputeConfig()
@@ -255,7 +297,10 @@ def _path_settings(data: dict[str, Any]) -> list[tuple[Any, str]]:
     datasets, researchers = problem.get("datasets"), data.get("researchers")
     found: list[tuple[Any, str]] = [(problem.get("teacher"), "model"), (problem.get("student"), "model")]
     found += [(node, "source") for node in datasets] if isinstance(datasets, list) else []
-    found += [(node, "direction") for node in researchers] if isinstance(researchers, list) else []
+    own = researchers if isinstance(researchers, list) else []
+    found += [(node, "direction") for node in own]
+    minds = [data.get("claude"), *(node.get("claude") for node in own if isinstance(node, dict))]
+    found += [(mind, name) for mind in minds for name in ("prices", "prompt")]
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from aar.cli import campaign, doctor, forum, show, store
+from aar.cli import campaign, doctor, forum, show, store, transcript
 from aar.cli.output import complain
 from aar.errors import AarError
 
@@ -21,6 +21,7 @@ app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_
 app.command()(campaign.run)
 app.command()(show.status)
 app.command()(show.leaderboard)
+app.command()(transcript.transcript)
 app.add_typer(forum.app, name="forum")
 app.add_typer(store.app, name="store")
 app.command("try")(campaign.try_method)

@@ -11,12 +11,17 @@ def builtin_directions() -> list[str]:
     return sorted(file.name.removesuffix(".md") for file in files(__name__).iterdir() if file.name.endswith(".md"))
 
 
-def read_direction(direction: str) -> tuple[str, str]:
-    """A direction's name and text, from the name of a built-in one or the path of a text file.
+UNDIRECTED = "undirected"
+
+
+def read_direction(direction: str | None) -> tuple[str, str]:
+    """A direction's name and text, from the name of a built-in one or the path of a text file; None: an empty text.
 
     Raises:
         ConfigError: it is neither.
     """
+    if direction is None:
+        return UNDIRECTED, ""
     if direction in builtin_directions():
         return direction, files(__name__).joinpath(f"{direction}.md").read_text(encoding="utf-8").strip()
     try:
@@ -27,6 +32,6 @@ def read_direction(direction: str) -> tuple[str, str]:
         ) from None
 
 
-def direction_name(direction: str) -> str:
+def direction_name(direction: str | None) -> str:
     """What a direction is called: the name of a built-in one, or its file's name without ending."""
-    return Path(direction).stem
+    return UNDIRECTED if direction is None else Path(direction).stem

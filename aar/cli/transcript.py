@@ -1,0 +1,79 @@
+"""`aar transcript`: everything that a researcher was told, thought, called and got back."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aar.cli.output import AsJson, CampaignOption, say
+
+if TYPE_CHECKING:
+    from aar.researchers.transcript import Entry
+
+FOLLOW_SECONDS = 0.5
+
+
+def transcript(
+    researcher: Annotated[str | None, typer.Argument(help="Whose.", show_default="lists who has one")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
+    inspect: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a log of RESEARCHER, or of all, for `inspect view`.")
+    ] = None,
+    campaign: CampaignOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a researcher's transcript; with --json one entry a line."""
+    from aar.campaign.folder import find_campaign
+    from aar.reporting.transcript import entry_words
+
+    folder = find_campaign(campaign)
+    names = [_known(folder, researcher)] if researcher else _names(folder)
+    if inspect:
+        return _export(folder, names, inspect)
+    if researcher is None:
+        return say(*(names or ["No researcher has a transcript yet."]))
+    for entry in _entries(folder, names[0], follow):
+        say(*([json.dumps(vars(entry))] if as_json else entry_words(entry)))
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(file.parent.name for file in folder.glob("researchers/*/transcript.jsonl"))
+
+
+def _known(folder: Path, researcher: str) -> str:
+    from aar.errors import CampaignError
+
+    names = _names(folder)
+    if researcher not in names:
+        raise CampaignError(f"{researcher} has no transcript in {folder}; these have one: {', '.join(names) or 'none'}")
+    return researcher
+
+
+def _entries(folder: Path, researcher: str, follow: bool) -> "Iterator[Entry]":
+    from aar.researchers.transcript import read, transcript_folder
+
+    shown = 0
+    while True:
+        for entry in read(transcript_folder(folder, researcher)):
+            if entry.number > shown:
+                yield entry
+                shown = entry.number
+        if not follow:
+            return
+        time.sleep(FOLLOW_SECONDS)
+
+
+def _export(folder: Path, names: list[str], file: Path) -> None:
+    from aar.campaign.folder import stored_config
+    from aar.database import storage_errors
+    from aar.researchers.transcript import read, transcript_folder
+    from aar.researchers.transcript.inspect_log import inspect_log
+
+    entries = {name: list(read(transcript_folder(folder, name))) for name in names}
+    log = inspect_log(stored_config(folder).name, entries)
+    with storage_errors(file):
+        file.write_text(json.dumps(log))
+    say(f"{file}: {len(names)} researchers; open it with `inspect view start --log-dir {file.resolve().parent}`")

@@ -1,0 +1,68 @@
+"""A transcript as a person reads it: one line that says what an entry is, and below it what was said, in full."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from rich.text import Text
+
+from aar.reporting.text import plain
+from aar.researchers.transcript import Entry
+
+_STYLES = {"assistant": "bold cyan", "user": "bold green", "trouble": "bold red", "end": "bold"}
+_LABELS = {"assistant": "researcher", "user": "told"}
+
+
+def entry_words(entry: Entry) -> list[Text]:
+    """The lines of an entry; empty for one that only repeats what others say."""
+    said = list(_said(entry))
+    if not said:
+        return []
+    kind = entry.data["role"] if entry.kind == "message" else entry.kind
+    when = time.strftime("%H:%M:%S", time.localtime(entry.time))
+    head = Text.assemble((f"{entry.number} {when} ", "dim"), (_LABELS.get(kind, kind), _STYLES.get(kind, "bold")))
+    return [head, *said, Text("")]
+
+
+def _said(entry: Entry) -> Iterator[Text]:
+    data = entry.data
+    match entry.kind:
+        case "message":
+            content = data["content"]
+            blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+            for block in blocks:
+                yield from _block(block)
+        case "result":
+            seconds = f" after {data['seconds']:.1f} s" if "seconds" in data else ""
+            outcome = "refused or failed" if data["is_error"] else "answered"
+            yield plain(f"{data['tool']} {outcome}{seconds}:", "magenta")
+            yield plain(data["text"])
+        case "call" if data.get("id") is None:
+            yield _call(data["tool"], data["arguments"])
+        case "usage":
+            tokens = ", ".join(f"{count} {kind}" for kind, count in data["tokens"].items() if count)
+            yield plain(f"{tokens} tokens, ${data['dollars']:.4f}", "dim")
+        case "anew":
+            yield plain(data["why"])
+            yield plain(data["system"], "dim")
+        case "start" | "trouble" | "steering" | "end":
+            yield plain(", ".join(f"{key}: {value}" for key, value in data.items()))
+
+
+def _block(block: dict[str, Any]) -> Iterator[Text]:
+    match block["type"]:
+        case "text":
+            yield plain(block["text"])
+        case "thinking" if block["thinking"]:
+            yield plain(block["thinking"], "italic dim")
+        case "tool_use":
+            yield _call(block["name"], block["input"])
+        case "compaction":
+            yield plain(f"summary of the conversation so far: {block.get('content') or ''}", "dim")
+
+
+def _call(tool: str, arguments: Any) -> Text:
+    given = arguments if isinstance(arguments, dict) else {"arguments": arguments}
+    lines = [f"  {key}: {value if isinstance(value, str) else json.dumps(value)}" for key, value in given.items()]
+    return plain("\n".join([f"calls {tool}", *lines]), "yellow")

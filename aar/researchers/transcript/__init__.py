@@ -1,0 +1,10 @@
+"""Transcripts: everything a researcher was told, thought, called and got back, kept complete.
+
+`Transcript` writes one, `read` reads it, `conversation` says where its conversation with a model stands, and
+`inspect_log` turns it into a log of Inspect.
+"""
+
+from aar.researchers.transcript.entries import Entry
+from aar.researchers.transcript.journal import Transcript, read, transcript_folder
+
+__all__ = ["Entry", "Transcript", "read", "transcript_folder"]

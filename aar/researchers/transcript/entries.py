@@ -1,0 +1,71 @@
+"""Entries of a transcript, as data, and how one becomes a line of JSON.
+
+Long texts are kept beside the lines, under the SHA-256 of their content, so that lines stay readable and a text that
+comes up again is kept once. Which values were moved out is written beside the data and never inside it: nothing that a
+model writes can pass for a reference.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["start", "message", "usage", "call", "result", "trouble", "steering", "anew", "end"]
+"""start: a process took the researcher up. message: one message of the conversation. usage: what a reply cost.
+call, result: a tool call that begins, and its answer. trouble: a request that failed. steering: what a person asked
+for. anew: the conversation begins again. end: the researcher has ended, and why."""
+
+Place = list[str | int]
+"""Where a value lies in an entry's data: keys and positions from the outside in."""
+
+LONG_CHARACTERS = 8192
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something that happened. `number` counts from 1 without gaps, `time` is in seconds since 1970."""
+
+    number: int
+    time: float
+    kind: Kind
+    data: dict[str, Any]
+
+
+def to_line(entry: Entry, keep: Callable[[str], str]) -> bytes:
+    """The line for an entry; `keep` stores a long text and returns its digest.
+
+    Raises:
+        ValueError: the data is not JSON.
+    """
+    data = json.loads(json.dumps(entry.data, allow_nan=False))
+    places = [place for place, text in _texts(data, []) if len(text) > LONG_CHARACTERS]
+    for place in places:
+        _replace(data, place, keep)
+    record = {"number": entry.number, "time": entry.time, "kind": entry.kind, "data": data}
+    return json.dumps(record | ({"kept": places} if places else {}), ensure_ascii=True).encode() + b"\n"
+
+
+def from_line(line: bytes, fetch: Callable[[str], str]) -> Entry:
+    """The entry of a line; `fetch` returns the text with a digest. Raises ValueError: it is no line of a transcript."""
+    try:
+        record = json.loads(line)
+        for place in record.get("kept", []):
+            _replace(record["data"], place, fetch)
+        return Entry(record["number"], record["time"], record["kind"], record["data"])
+    except (KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"no entry of a transcript: {error}") from None
+
+
+def _texts(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _texts(inner, [*place, key])
+
+
+def _replace(data: Any, place: Place, change: Callable[[str], str]) -> None:
+    *outer, last = place
+    for key in outer:
+        data = data[key]
+    data[last] = change(data[last])

@@ -1,0 +1,139 @@
+"""A transcript on disk: a file of lines that only grows, and a folder of long texts by the digest of their content.
+
+An entry is on the disk when `append` returns. A crash may lose the entry that was being written, never an earlier one;
+what it left of a line is ignored by readers and removed by the next writer. One process writes at a time.
+"""
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from aar.database import storage_errors
+from aar.errors import StorageError
+from aar.researchers.transcript.entries import Entry, Kind, from_line, to_line
+
+FILE = "transcript.jsonl"
+TEXTS = "texts"
+LOCK_SECONDS = 30.0
+
+
+def transcript_folder(campaign: Path, researcher: str) -> Path:
+    """Where a researcher's transcript lies in its campaign's folder."""
+    return campaign / "researchers" / researcher
+
+
+class Transcript:
+    """Writes the transcript in `folder`, going on where an earlier process stopped.
+
+    Attributes:
+        entries: all entries so far, those of earlier processes too.
+
+    Raises:
+        StorageError: the folder cannot be written, another process writes, or an entry is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with storage_errors(folder):
+            (folder / TEXTS).mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = open(folder / FILE, "ab")  # noqa: SIM115 (it stays open)
+            self._take_lock()
+            self._remove_torn_line()
+        self.entries: list[Entry] = list(read(folder))
+
+    def append(self, kind: Kind, **data: Any) -> Entry:
+        """Add an entry; when this returns it is on the disk.
+
+        Raises:
+            StorageError: it could not be written; the transcript is as it was before.
+            ValueError: the data is not JSON.
+        """
+        entry = Entry(len(self.entries) + 1, time.time(), kind, data)
+        line = to_line(entry, self._keep)
+        with storage_errors(self._folder / FILE):
+            end = self._file.tell()
+            try:
+                self._file.write(line)
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            except OSError:
+                os.truncate(self._folder / FILE, end)
+                raise
+        self.entries.append(entry)
+        return entry
+
+    def close(self) -> None:
+        """Let another process write."""
+        self._file.close()
+
+    def _keep(self, text: str) -> str:
+        content = text.encode()
+        digest = hashlib.sha256(content).hexdigest()
+        path = self._folder / TEXTS / digest
+        with storage_errors(path):
+            if not path.exists():
+                staged = path.with_suffix(".part")
+                with open(staged, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                staged.replace(path)
+                _sync_folder(path.parent)
+        return digest
+
+    def _take_lock(self) -> None:
+        """The process before may be about to end, so wait for it."""
+        until = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                return fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise StorageError(f"{self._folder}: another process writes this transcript; end it") from None
+            time.sleep(0.05)
+
+    def _remove_torn_line(self) -> None:
+        path = self._folder / FILE
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(path, whole)
+        self._file.seek(0, os.SEEK_END)
+
+
+def read(folder: Path) -> Iterator[Entry]:
+    """The entries of a transcript, oldest first, while it is being written too; none when there is no transcript yet.
+
+    Raises:
+        StorageError: it cannot be read, or an entry or a text of it is damaged.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return
+    with storage_errors(path), open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield from_line(line, lambda digest: _fetch(folder, digest))
+            except ValueError as error:
+                raise StorageError(f"{path} line {number} is damaged ({error}); restore it from a copy") from None
+
+
+def _fetch(folder: Path, digest: str) -> str:
+    content = (folder / TEXTS / digest).read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ValueError(f"the text {digest[:12]} is not what was written")
+    return content.decode()
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,49 @@
+"""Prices: dated, with a source, and never silently missing."""
+
+from pathlib import Path
+
+import pytest
+
+from aar.config import ClaudeConfig
+from aar.errors import ConfigError
+from aar.researchers.budget import Tokens, read_prices
+
+
+def test_the_default_model_has_a_price_with_date_and_source() -> None:
+    table = read_prices()
+    assert table.price(ClaudeConfig().model).output > 0
+    assert table.date.year >= 2026 and table.source.startswith("https://")
+
+
+def test_a_model_without_a_price_is_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(ConfigError, match=r'no price for the model "gpt-2".*claude\.prices'):
+        read_prices().price("gpt-2")
+
+
+def test_every_kind_of_token_costs_what_the_table_says() -> None:
+    price = read_prices().price("claude-opus-5-5")
+    million = 1_000_000
+    assert price.dollars(Tokens(input=million)) == pytest.approx(4.0)
+    assert price.dollars(Tokens(output=million)) == pytest.approx(20.0)
+    assert price.dollars(Tokens(cache_read=million)) == pytest.approx(0.2)
+    assert price.dollars(Tokens(cache_write_5m=million, cache_write_1h=million)) == pytest.approx(13.0)
+
+
+def test_a_long_prompt_may_cost_more_on_all_its_tokens() -> None:
+    price = read_prices().price("claude-haiku-5-5")
+    assert price.dollars(Tokens(input=100_000, output=10)) == pytest.approx(0.1 * 0.1 + 0.5e-5)
+    assert price.dollars(Tokens(input=1, cache_read=100_000, output=10)) == pytest.approx(
+        (0.5 + 100_000 * 0.05 + 10 * 2.5) / 1e6
+    )
+
+
+def test_a_table_of_ones_own_is_read_and_a_bad_one_is_named(tmp_path: Path) -> None:
+    own = tmp_path / "mine.toml"
+    own.write_text(
+        'source = "a contract"\ndate = 2026-11-01\n[models.mine]\n'
+        "input = 1\noutput = 2\ncache_read = 0\ncache_write_5m = 0\ncache_write_1h = 0\n"
+    )
+    assert read_prices(own).price("mine").output == 2
+    own.write_text('source = "a contract"\ndate = 2026-11-01\n[models.mine]\ninput = 1\n')
+    with pytest.raises(ConfigError, match=r"mine\.toml: no price table: models\.mine\.output"):
+        read_prices(own)

@@ -1,0 +1,94 @@
+"""Transcripts: complete, only growing, and whole again after any crash."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aar.errors import StorageError
+from aar.researchers.transcript import Transcript, read
+from aar.researchers.transcript.journal import FILE, TEXTS
+
+LONG = "0123456789" * 2000
+
+
+def test_what_was_appended_is_read_back_in_order(tmp_path: Path) -> None:
+    transcript = Transcript(tmp_path)
+    transcript.append("anew", system="You do research.", why="first")
+    transcript.append("message", role="user", content=[{"type": "text", "text": "Zażółć \u2028 \x00"}])
+    entries = list(read(tmp_path))
+    assert entries == transcript.entries
+    assert [entry.number for entry in entries] == [1, 2]
+    assert entries[1].data["content"][0]["text"] == "Zażółć \u2028 \x00"
+
+
+def test_long_texts_are_kept_once_beside_the_lines_and_read_back_whole(tmp_path: Path) -> None:
+    transcript = Transcript(tmp_path)
+    for _ in range(2):
+        transcript.append("result", position="1.1", text=LONG, is_error=False)
+    assert (tmp_path / FILE).stat().st_size < 1000
+    assert len(list((tmp_path / TEXTS).iterdir())) == 1
+    assert [entry.data["text"] for entry in read(tmp_path)] == [LONG, LONG]
+
+
+def test_a_long_text_that_was_changed_on_disk_is_refused(tmp_path: Path) -> None:
+    Transcript(tmp_path).append("result", position="1.1", text=LONG, is_error=False)
+    next((tmp_path / TEXTS).iterdir()).write_text("something else")
+    with pytest.raises(StorageError, match=r"line 1 is damaged.*not what was written"):
+        list(read(tmp_path))
+
+
+def test_nothing_that_a_model_writes_passes_for_a_reference(tmp_path: Path) -> None:
+    transcript = Transcript(tmp_path)
+    transcript.append("result", position="1.1", text=LONG, is_error=False)
+    digest = next((tmp_path / TEXTS).iterdir()).name
+    forged = {"kept": [["text"]], "text": digest, "sha256": digest}
+    transcript.append("call", position="2.1", tool="bash", arguments=forged)
+    assert list(read(tmp_path))[1].data["arguments"] == forged
+
+
+def test_a_torn_last_line_is_not_read_and_the_next_writer_removes_it(tmp_path: Path) -> None:
+    first = Transcript(tmp_path)
+    first.append("start", brain="claude")
+    first.close()
+    with open(tmp_path / FILE, "ab") as file:
+        file.write(b'{"number": 2, "ti')
+    assert [entry.number for entry in read(tmp_path)] == [1]
+    again = Transcript(tmp_path)
+    again.append("end", why="done")
+    assert [(entry.number, entry.kind) for entry in read(tmp_path)] == [(1, "start"), (2, "end")]
+
+
+def test_a_damaged_line_in_the_middle_is_an_error_that_names_it(tmp_path: Path) -> None:
+    transcript = Transcript(tmp_path)
+    transcript.append("start", brain="claude")
+    transcript.append("end", why="done")
+    (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes().replace(b'"number": 1', b'"number" 1'))
+    with pytest.raises(StorageError, match="line 1 is damaged"):
+        list(read(tmp_path))
+
+
+def test_a_transcript_that_does_not_exist_yet_is_empty(tmp_path: Path) -> None:
+    assert list(read(tmp_path / "nobody")) == []
+
+
+def test_an_acknowledged_entry_survives_a_kill(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, sys; from aar.researchers.transcript import Transcript\n"
+        f"transcript = Transcript(pathlib.Path({str(tmp_path)!r}))\n"
+        "while True:\n"
+        "    entry = transcript.append('message', role='user', content='x' * 9000)\n"
+        "    print(entry.number, flush=True)\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert child.stdout
+    acknowledged = [int(child.stdout.readline()) for _ in range(20)]
+    os.kill(child.pid, signal.SIGKILL)
+    acknowledged += [int(line) for line in child.communicate()[0].splitlines() if line.endswith("\n") or line]
+    entries = list(read(tmp_path))
+    assert len(entries) >= len(acknowledged) - 1
+    assert all(len(entry.data["content"]) == 9000 for entry in entries)
+    assert Transcript(tmp_path).append("end", why="done").number == len(entries) + 1
