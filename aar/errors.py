@@ -61,6 +61,18 @@ class ScoringError(AarError, ValueError):
     """A submission that cannot be scored, or an experiment that the scorer does not admit."""
 
 
+class ToolError(AarError, ValueError):
+    """A researcher's tool call that cannot be answered as asked; the message says what to do next."""
+
+
+class BudgetError(AarError, RuntimeError):
+    """A researcher's budget is used up: it ends."""
+
+
+class MindError(AarError, RuntimeError):
+    """The endpoint behind a researcher refuses it for a reason that trying again does not remove."""
+
+
 class ForumError(AarError, ValueError):
     """A post, reply, vote or query that the forum refuses."""
 

@@ -24,7 +24,7 @@ KNOW_NO_RAY = (
 )  # fmt: skip
 RAY_ONLY_IN = {
     "scoring": {"actor.py"}, "commons": {"actor.py"}, "lab": {"experiment.py"},
-    "researchers": {"actor.py", "toolbox.py"}, "training": {"compute.py", "worker.py"},
+    "researchers": {"actor.py", "toolbox.py", "ray_platform.py"}, "training": {"compute.py", "worker.py"},
 }  # fmt: skip
 
 

@@ -17,7 +17,9 @@ from ray.actor import ActorHandle
 from aar.config import CampaignConfig
 from aar.errors import LabError, MethodError, ModelError, ProblemError
 from aar.lab.broker import Description
+from aar.lab.check import check_method, slice_of
 from aar.lab.method_process import method_pool, run_method
+from aar.lab.progress import Progress
 from aar.lab.requests import FineTuneCall
 from aar.problems.prompts import LABEL_TOKENS, candidates, fill, label_prompt
 from aar.problems.texts import model_texts
@@ -31,6 +33,7 @@ from aar.training.requests import Embed, FineTune, LabelOdds, LogLikelihoods, Pr
 
 METHOD_FILE = "method.py"
 EXPERIMENTS_AT_ONCE = 100
+CANCELLED = "cancelled by its researcher"
 
 
 class ModelBackend:
@@ -124,6 +127,7 @@ class Experiments:
     def __init__(self, config: CampaignConfig) -> None:
         self._config = config
         self._commons, self._scorer, self._compute = named(COMMONS), named(SCORER), named(COMPUTE)
+        self._followed: dict[str, Progress] = {}
         limits = Limits.from_config(config.sandbox)
         self._pool = method_pool(provider(config.sandbox.provider), limits, size=config.scoring.seeds)
 
@@ -136,11 +140,41 @@ class Experiments:
     def run(self, record: records.Experiment) -> records.Experiment:
         """Run an admitted experiment's method for every seed and have it scored; the record says how it ended.
 
+        Whoever asks for one that runs already waits for it.
+
         Raises:
             AarError: the platform failed, not the method; the experiment is still running and can be run again.
         """
-        if record.status != "running":
-            return record
+        with self._progress(record.id).turn:
+            known: records.Experiment = result(self._scorer.experiment.remote(record.id))
+            return known if known.status != "running" else self._run_all(known)
+
+    def log(self, experiment: str) -> str:
+        """What an experiment's method has printed, by the seeds that have ended since this actor started."""
+        return self._progress(experiment).log()
+
+    def cancel(self, experiment: str) -> records.Experiment:
+        """End an experiment as failed; what runs for it is stopped. One that has ended stays as it is."""
+        record: records.Experiment = result(self._scorer.fail.remote(experiment, CANCELLED))
+        if record.failure == CANCELLED:
+            self._progress(experiment).cancel()
+        return record
+
+    def check(self, source: bytes) -> str:
+        """Run a method once on a small slice of the research dataset; how it went, in words. It is not scored."""
+        known: list[records.Experiment] = result(self._scorer.experiments.remote())
+        seeds = next((one.seeds for one in known if one.researcher == records.PLATFORM), ())
+        if not seeds:
+            raise LabError("the baselines are not measured yet; check again when they are")
+        task: Task = result(self._scorer.task.remote(self._config.problem.dataset().name, seeds[0]))
+        part = slice_of(task)
+        backend = ModelBackend(part, seeds[0], self._config.problem.student.model, self._compute)
+        return check_method(source, part, backend, self._pool, fits=self._config.budget.fits_per_method)
+
+    def _progress(self, experiment: str) -> Progress:
+        return self._followed.setdefault(experiment, Progress())  # atomic, unlike a defaultdict
+
+    def _run_all(self, record: records.Experiment) -> records.Experiment:
         try:
             source = self._source(record)
             with ThreadPoolExecutor(len(record.seeds)) as threads:
@@ -162,7 +196,8 @@ class Experiments:
         """One seed, in a sandbox of its own; returns the key of the student."""
         task: Task = result(self._scorer.task.remote(record.dataset, seed))
         backend = ModelBackend(task, seed, self._config.problem.student.model, self._compute)
-        return backend.key(run_method(source, backend, self._pool, fits=self._config.budget.fits_per_method))
+        seen, fits = self._progress(record.id).of(seed), self._config.budget.fits_per_method
+        return backend.key(run_method(source, backend, self._pool, fits=fits, observer=seen))
 
 
 def start_experiments(config: CampaignConfig, namespace: str) -> ActorHandle[Any]:

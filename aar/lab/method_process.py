@@ -5,6 +5,9 @@ the platform is never blamed on the method; the caller gets its answer even whil
 Does not cover: stopping that backend call; the platform finishes what it began.
 """
 
+from collections.abc import Callable
+from typing import Protocol
+
 from aar.errors import MethodError
 from aar.lab.broker import Broker, LabBackend, printable
 from aar.sandbox import BROKER_SOCKET, PYTHON, Limits, Outcome, Provider, Spec
@@ -19,7 +22,19 @@ def method_pool(provider: Provider, limits: Limits, size: int) -> Pool:
     return Pool(provider, Spec((*PYTHON, "-m", "aar.lab.runner", BROKER_SOCKET), limits), size)
 
 
-def run_method(source: bytes, backend: LabBackend, pool: Pool, *, fits: int) -> str:
+class Observer(Protocol):
+    """Follows one run of a method."""
+
+    def started(self, stop: Callable[[], None]) -> None:
+        """It runs; `stop` ends it, from any thread."""
+
+    def ended(self, printed: str) -> None:
+        """It has ended, and this is what it printed."""
+
+
+def run_method(
+    source: bytes, backend: LabBackend, pool: Pool, *, fits: int, observer: Observer | None = None
+) -> str:
     """Run `supervise(lab)` of the method file `source` in a sandbox; return the id of the student that it returned.
 
     Args:
@@ -35,10 +50,14 @@ def run_method(source: bytes, backend: LabBackend, pool: Pool, *, fits: int) -> 
     with pool.take() as sandbox:
         broker = Broker(source, backend, sandbox.connection, fits=fits, on_end=sandbox.stop)
         broker.start()
+        if observer:
+            observer.started(sandbox.stop)
         try:
             outcome = sandbox.outcome()
         finally:
             broker.join()
+        if observer:
+            observer.ended(outcome.stdout + outcome.stderr)
     if broker.fault is not None:
         raise broker.fault
     if broker.student is not None:

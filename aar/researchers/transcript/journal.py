@@ -7,6 +7,7 @@ what it left of a line is ignored by readers and removed by the next writer. One
 import fcntl
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,7 @@ def transcript_folder(campaign: Path, researcher: str) -> Path:
 
 
 class Transcript:
-    """Writes the transcript in `folder`, going on where an earlier process stopped.
+    """Writes the transcript in `folder`, from any thread, going on where an earlier process stopped.
 
     Attributes:
         entries: all entries so far, those of earlier processes too.
@@ -37,7 +38,7 @@ class Transcript:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder, self._turn = folder, threading.Lock()
         with storage_errors(folder):
             (folder / TEXTS).mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = open(folder / FILE, "ab")  # noqa: SIM115 (it stays open)
@@ -52,9 +53,9 @@ class Transcript:
             StorageError: it could not be written; the transcript is as it was before.
             ValueError: the data is not JSON.
         """
-        entry = Entry(len(self.entries) + 1, time.time(), kind, data)
-        line = to_line(entry, self._keep)
-        with storage_errors(self._folder / FILE):
+        with self._turn, storage_errors(self._folder / FILE):
+            entry = Entry(len(self.entries) + 1, time.time(), kind, data)
+            line = to_line(entry, self._keep)
             end = self._file.tell()
             try:
                 self._file.write(line)
@@ -63,7 +64,7 @@ class Transcript:
             except OSError:
                 os.truncate(self._folder / FILE, end)
                 raise
-        self.entries.append(entry)
+            self.entries.append(entry)
         return entry
 
     def close(self) -> None:

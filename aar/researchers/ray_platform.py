@@ -1,0 +1,120 @@
+"""The platform as a running campaign offers it to one researcher, through its actors. Implements Platform.
+
+The researcher's name is set here, by whoever runs it; no call can act in another's name.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+
+from aar.commons.posts import Kind, Post
+from aar.commons.snapshots import Snapshot
+from aar.errors import ScoringError
+from aar.remote import COMMONS, EXPERIMENTS, SCORER, named, result
+from aar.scoring.records import PLATFORM, Experiment
+from aar.scoring.task import Task
+
+
+class RayPlatform:
+    """Commons, scorer and experiments, for the researcher called `name`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._commons, self._scorer, self._experiments = named(COMMONS), named(SCORER), named(EXPERIMENTS)
+        self._running: dict[str, Any] = {}
+
+    def resume(self) -> None:
+        """Run those of its experiments that an earlier process may have left behind."""
+        for one in self.experiments():
+            if one.researcher == self._name and one.status == "running":
+                self._run(one)
+
+    def posts(
+        self, kind: Kind | None = None, author: str | None = None, after: int = 0, *, newest_first: bool = False,
+        limit: int = 50,
+    ) -> list[Post]:  # fmt: skip
+        posts: list[Post] = result(
+            self._commons.posts.remote(kind, author, after, limit, newest_first=newest_first)
+        )
+        return posts
+
+    def get_post(self, post: int) -> Post:
+        found: Post = result(self._commons.get.remote(post))
+        return found
+
+    def replies(self, post: int) -> list[Post]:
+        posts: list[Post] = result(self._commons.replies.remote(post))
+        return posts
+
+    def search_posts(self, query: str, limit: int) -> list[Post]:
+        posts: list[Post] = result(self._commons.search.remote(query, limit))
+        return posts
+
+    def post(self, kind: Kind, title: str, body: str, *, key: str, links: Mapping[str, Any]) -> Post:
+        post: Post = result(self._commons.post.remote(self._name, kind, title, body, key=key, **links))
+        return post
+
+    def vote(self, post: int, value: int, *, key: str) -> int:
+        votes: int = result(self._commons.vote.remote(post, self._name, value, key=key))
+        return votes
+
+    def publish(self, files: Mapping[str, bytes], message: str, parent: str | None, *, key: str) -> Snapshot:
+        snapshot: Snapshot = result(self._commons.publish.remote(self._name, dict(files), message, parent, key=key))
+        return snapshot
+
+    def checkout(self, snapshot: str) -> dict[str, bytes]:
+        files: dict[str, bytes] = result(self._commons.checkout.remote(snapshot))
+        return files
+
+    def diff(self, a: str, b: str) -> str:
+        text: str = result(self._commons.diff.remote(a, b))
+        return text
+
+    def snapshot(self, snapshot: str) -> Snapshot:
+        found: Snapshot = result(self._commons.snapshot.remote(snapshot))
+        return found
+
+    def start_experiment(self, snapshot: str, note: str, *, key: str) -> Experiment:
+        experiment: Experiment = result(self._scorer.admit.remote(self._name, snapshot, note, key))
+        self._run(experiment)
+        return experiment
+
+    def experiment(self, experiment: str) -> Experiment:
+        """Raises, besides, what the platform failed of while it ran one of the researcher's own."""
+        self._check_failure(experiment)
+        found: Experiment = result(self._scorer.experiment.remote(experiment))
+        return found
+
+    def experiments(self) -> list[Experiment]:
+        experiments: list[Experiment] = result(self._scorer.experiments.remote())
+        return experiments
+
+    def experiment_log(self, experiment: str) -> str:
+        printed: str = result(self._experiments.log.remote(experiment))
+        return printed
+
+    def cancel_experiment(self, experiment: str) -> Experiment:
+        ended: Experiment = result(self._experiments.cancel.remote(experiment))
+        return ended
+
+    def check(self, source: bytes) -> str:
+        words: str = result(self._experiments.check.remote(source))
+        return words
+
+    def task(self) -> Task:
+        references = [one for one in self.experiments() if one.researcher == PLATFORM and one.seeds]
+        if not references:
+            raise ScoringError("the baselines are not measured yet")
+        task: Task = result(self._scorer.task.remote(references[0].dataset, references[0].seeds[0]))
+        return task
+
+    def _run(self, experiment: Experiment) -> None:
+        if experiment.status == "running" and experiment.id not in self._running:
+            self._running[experiment.id] = self._experiments.run.remote(experiment)
+
+    def _check_failure(self, experiment: str) -> None:
+        call = self._running.get(experiment)
+        if call is not None and ray.wait([call], timeout=0)[0]:
+            del self._running[experiment]
+            result(call)

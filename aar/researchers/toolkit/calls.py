@@ -1,0 +1,98 @@
+"""Answering tool calls, each of them once, whatever happens in between.
+
+That a call begins is on disk before it runs, and what came of it before anybody is told. So whoever goes on after a
+crash knows of every call whether it was made: one with a result is not made again; one without is made again under its
+key where that does nothing twice, and is else answered with a warning that it may have happened.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from aar.errors import AarError, BudgetError, ToolError
+from aar.researchers.toolkit.desk import Desk
+from aar.researchers.toolkit.registry import find
+from aar.researchers.toolkit.tool import Call
+from aar.researchers.transcript import Transcript
+from aar.researchers.transcript.conversation import Conversation, conversation
+
+MOST_CHARACTERS = 16_000
+HEAD, TAIL = 10_000, 5_000
+INTERRUPTED = (
+    "The platform was interrupted while this ran, so it may have happened, in part or as a whole, and is not repeated. "
+    "Look what is there before you do it again; a shell begins anew, in /work."
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the caller is told."""
+
+    text: str
+    is_error: bool
+
+
+class Caller:
+    """Answers the calls of one researcher, from any thread, and writes its transcript."""
+
+    def __init__(self, desk: Desk, transcript: Transcript) -> None:
+        self._desk, self._transcript = desk, transcript
+        self._before: Conversation = conversation(transcript.entries)
+
+    def answer(self, tool: str, arguments: Any, position: str, id: str | None = None) -> Answer:
+        """Answer a call, or tell again what an earlier process answered.
+
+        Args:
+            position: the call's place in the researcher's life, which no other call has.
+            id: what the model calls it.
+
+        Raises:
+            BudgetError: a limit of the researcher ends it here; the call was not carried out.
+            Exception: a platform fault that is none of AarError.
+        """
+        known = self._before.results.get(position)
+        if known:
+            return Answer(*known)
+        again = position in self._before.begun
+        if not again:
+            self._transcript.append("call", position=position, id=id, tool=tool, arguments=arguments)
+        began = time.monotonic()
+        try:
+            answer = Answer(self._run(tool, arguments, position, again), False)
+        except BudgetError as error:
+            self._record(Answer(f"not done: {error}", True), position, id, tool, began)
+            raise
+        except AarError as error:
+            answer = Answer(str(error), True)
+        return self._record(answer, position, id, tool, began)
+
+    def _run(self, name: str, arguments: Any, position: str, again: bool) -> str:
+        tool = find(name)
+        if again and not tool.repeatable:
+            raise ToolError(INTERRUPTED)
+        return tool.run(self._desk, Call(tool.parse(arguments), f"{self._desk.name}/{position}", again))
+
+    def _record(self, answer: Answer, position: str, id: str | None, tool: str, began: float) -> Answer:
+        """Write down what came of a call, whole, and return what the caller is told of it."""
+        told = Answer(self._bounded(answer.text, position), answer.is_error)
+        whole = {} if told == answer else {"whole": answer.text}
+        self._transcript.append(
+            "result", position=position, id=id, tool=tool, text=told.text, is_error=told.is_error,
+            seconds=round(time.monotonic() - began, 3), **whole,
+        )  # fmt: skip
+        return told
+
+    def _bounded(self, text: str, position: str) -> str:
+        """`text`, or its beginning and end and where the whole of it is."""
+        text = _encodable(text)
+        if len(text) <= MOST_CHARACTERS:
+            return text
+        file = self._desk.shared.write(f"outputs/{position}.txt", text.encode())
+        left_out = len(text) - HEAD - TAIL
+        where = f"the whole is in {file}: read it with grep, sed -n or files view"
+        return f"{text[:HEAD]}\n\n[... {left_out} characters left out; {where} ...]\n\n{text[-TAIL:]}"
+
+
+def _encodable(text: str) -> str:
+    """`text` without halves of surrogate pairs, which no JSON of the API can carry, and without NUL."""
+    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -1,0 +1,57 @@
+"""One call, one effect, whatever dies in between."""
+
+from pathlib import Path
+
+from aar.researchers.toolkit.calls import Caller
+from aar.researchers.transcript import Transcript
+from tests.researchers.toolkit.conftest import Bench
+
+
+def goes_on(bench: Bench) -> Caller:
+    """What a process finds that takes over from one that was killed."""
+    bench.transcript.close()
+    bench.transcript = Transcript(bench.desk.places.workspace.parent)
+    return Caller(bench.desk, bench.transcript)
+
+
+def forget_the_end(bench: Bench) -> None:
+    """As if the process had been killed after a call took effect and before that was written down."""
+    path = bench.desk.places.workspace.parent / "transcript.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+
+
+def test_a_completed_call_is_told_again_and_not_made_again(bench: Bench) -> None:
+    first = bench.caller.answer("bash", {"command": "echo x >>log; wc -l <log"}, "1.1")
+    again = goes_on(bench).answer("bash", {"command": "echo x >>log; wc -l <log"}, "1.1")
+    assert first == again and first.text == "1"
+    assert (bench.desk.places.workspace / "log").read_text() == "x\n"
+
+
+def test_a_command_that_was_cut_off_is_not_repeated_and_the_researcher_is_told(bench: Bench) -> None:
+    bench.caller.answer("bash", {"command": "echo x >>log"}, "1.1")
+    forget_the_end(bench)
+    answer = goes_on(bench).answer("bash", {"command": "echo x >>log"}, "1.1")
+    assert answer.is_error and "may have happened" in answer.text
+    assert (bench.desk.places.workspace / "log").read_text() == "x\n"
+
+
+def test_a_post_that_was_cut_off_is_made_once(bench: Bench) -> None:
+    arguments = {"kind": "insight", "title": "Once"}
+    first = bench.caller.answer("forum_post", arguments, "1.1")
+    forget_the_end(bench)
+    assert goes_on(bench).answer("forum_post", arguments, "1.1") == first
+    assert len(bench.campaign.forum.posts()) == 1
+
+
+def test_an_experiment_that_was_cut_off_is_started_once(bench: Bench) -> None:
+    bench.writes_method()
+    first = bench.caller.answer("run_experiment", {"note": "once"}, "1.1")
+    forget_the_end(bench)
+    assert goes_on(bench).answer("run_experiment", {"note": "once"}, "1.1") == first
+    assert len(bench.campaign.started) == 1
+    assert bench.desk.spend.spent().amounts.experiments == 1
+
+
+def test_what_no_json_can_carry_is_replaced(bench: Bench, tmp_path: Path) -> None:
+    answer = bench.does("bash", command="printf 'a\\x00b\\xff'")
+    assert answer.startswith("a") and "\0" not in answer

@@ -1,0 +1,132 @@
+"""Experiments, forum, code store, leaderboard, notes, budget: as a researcher uses them."""
+
+import pytest
+
+from aar.config import CampaignConfig
+from aar.errors import BudgetError
+from tests.researchers.toolkit.conftest import Bench, NewBench
+
+
+def test_an_experiment_is_started_waited_for_and_told(bench: Bench) -> None:
+    bench.writes_method()
+    started = bench.does("run_experiment", note="one epoch")
+    assert started.startswith("e1 runs snapshot") and "2 experiments are left" in started
+    told = bench.does("experiment", action="wait", experiment="e1")
+    assert "one epoch" in told and "PGR 0.60" in told
+    assert "printed by e1" in bench.does("experiment", action="log", experiment="e1")
+    assert "e1 by researcher-1" in bench.does("experiment", action="list")
+
+
+def test_waiting_ends_when_somebody_wants_the_researcher(bench: Bench) -> None:
+    bench.campaign.instant = False
+    bench.writes_method()
+    bench.does("run_experiment", note="slow")
+    bench.desk.wanted = lambda: True
+    assert "running for" in bench.does("experiment", action="wait", experiment="e1", seconds=600)
+
+
+def test_an_experiment_can_be_cancelled_by_its_own_researcher_alone(bench: Bench, new_bench: NewBench) -> None:
+    bench.campaign.instant = False
+    bench.writes_method()
+    bench.does("run_experiment", note="slow")
+    assert "researcher-1's" in new_bench(1).refuses("experiment", action="cancel", experiment="e1")
+    assert "failed: cancelled" in bench.does("experiment", action="cancel", experiment="e1")
+
+
+def test_a_near_duplicate_is_pointed_out_with_its_post_before_anything_runs(bench: Bench, new_bench: NewBench) -> None:
+    bench.writes_method()
+    bench.does("run_experiment", note="one epoch")
+    bench.does("forum_post", kind="result", title="It works", experiment="e1", body="About e1.", family="Vanilla!")
+    other = new_bench(1)
+    other.writes_method()
+    other.does("bash", command="sed -i 's/Try it/The same in other words/; 1a # a comment' method.py")
+    refused = other.refuses("run_experiment", note="mine")
+    assert "e1 by researcher-1" in refused and "post 1 by researcher-1" in refused and "although_tried" in refused
+    assert len(bench.campaign.started) == 1
+    assert other.does("run_experiment", note="mine", although_tried=True).startswith("e2 ")
+
+
+def test_the_experiment_beyond_the_limit_ends_the_researcher(bench: Bench) -> None:
+    for epochs in (1, 2, 3):
+        bench.writes_method(epochs)
+        bench.does("run_experiment", note=f"{epochs} epochs", although_tried=True)
+    with pytest.raises(BudgetError, match="3 experiments of 3 experiments used by researcher-1"):
+        bench.call("run_experiment", note="a fourth", although_tried=True)
+    assert "not done" in bench.transcript.entries[-1].data["text"]
+    assert len(bench.campaign.started) == 3
+
+
+def test_the_campaigns_own_limit_of_experiments_holds_too(new_bench: NewBench, config: CampaignConfig) -> None:
+    budget = config.budget.model_copy(update={"experiments": 1})
+    one, other = (new_bench(number, config.model_copy(update={"budget": budget})) for number in (0, 1))
+    one.writes_method()
+    one.does("run_experiment", note="the only one")
+    other.writes_method(9)
+    with pytest.raises(BudgetError, match="used by the campaign"):
+        other.call("run_experiment", note="too late", although_tried=True)
+
+
+def test_a_method_that_cannot_run_starts_nothing(bench: Bench) -> None:
+    bench.does("files", command="create", path="method.py", file_text="def supervise(lab)\n")
+    assert "no Python source" in bench.refuses("run_experiment", note="broken")
+    bench.does("files", command="create", path="method.py", file_text="x = 1\n")
+    assert "no function supervise" in bench.refuses("quick_check")
+    assert not bench.campaign.started and not bench.campaign.checked
+
+
+def test_a_quick_check_runs_the_method_and_costs_no_experiment(bench: Bench) -> None:
+    bench.writes_method(name="draft.py")
+    assert bench.does("quick_check", method="draft.py").startswith("works")
+    assert "3 experiments left" in bench.does("budget")
+
+
+def test_posts_are_read_searched_replied_to_voted_on_and_synced_as_files(bench: Bench, new_bench: NewBench) -> None:
+    bench.does("forum_post", kind="hypothesis", title="Soft labels help", body="Because\nthey do. zebra")
+    other = new_bench(1)
+    assert "1 hypothesis by researcher-1 (+0 votes): Soft labels help" in other.does("forum_read")
+    assert "> they do. zebra" in other.does("forum_read", post=1)
+    assert "Soft labels help" in other.does("forum_read", query="zebras")
+    assert other.does("forum_reply", post=1, title="Do they?") == "post 2 answers post 1"
+    assert other.does("vote", post=1, value=1) == "post 1 has 1 votes"
+    assert "there is no post 77" in other.refuses("vote", post=77, value=1)
+    found = other.does("bash", command="grep -rl zebra /shared/forum")
+    assert found == "/shared/forum/00001-hypothesis-researcher-1.md"
+
+
+def test_a_result_needs_a_family_and_families_are_counted(bench: Bench) -> None:
+    assert "No result names a family" in bench.refuses("forum_post", kind="result", title="PGR 0.6")
+    bench.does("forum_post", kind="result", title="PGR 0.6", family="Label  Denoising")
+    answer = bench.does("forum_post", kind="result", title="PGR 0.5", family="curriculum")
+    assert "label-denoising (1), curriculum (1); entropy 1.00 bits over 2 results" in answer
+
+
+def test_snapshots_are_published_checked_out_and_compared(bench: Bench, new_bench: NewBench) -> None:
+    bench.writes_method()
+    bench.does("bash", command="mkdir -p notes/__pycache__ && echo why >notes/why.md && touch notes/__pycache__/x")
+    published = bench.does("store_publish", message="a start", paths=["method.py", "notes"])
+    assert published.startswith("2 files are snapshot ")
+    snapshot = published.split()[-1]
+    other = new_bench(1)
+    shown = other.does("store_checkout", snapshot=snapshot)
+    assert "by researcher-1" in shown and f"/shared/snapshots/{snapshot}/notes/why.md" in shown
+    copy = f"cp /shared/snapshots/{snapshot}/method.py /work/"
+    other.does("bash", command=f"{copy} && sed -i s/epochs=1/epochs=2/ method.py")
+    other.does("run_experiment", note="two epochs", parent=snapshot, although_tried=True)
+    assert "+    return lab.fine_tune(lab.weak_labels, epochs=2)" in other.does("store_diff", snapshot="e1")
+
+
+def test_the_leaderboard_ranks_by_pgr_and_tells_families(bench: Bench) -> None:
+    assert "Nothing was scored yet" in bench.does("leaderboard")
+    bench.writes_method()
+    bench.does("run_experiment", note="one epoch")
+    assert "1. e1 researcher-1: accuracy 0.850" in bench.does("leaderboard")
+
+
+def test_notes_outlive_the_process_and_are_bounded(bench: Bench, new_bench: NewBench) -> None:
+    bench.does("lab_notes", command="create", path="/memories/ideas.md", file_text="try EM")
+    assert "try EM" in bench.does("lab_notes", command="view", path="/memories/ideas.md")
+    assert "escape" in bench.refuses("lab_notes", command="view", path="/memories/../../x")
+    full = bench.refuses("lab_notes", command="create", path="/memories/big", file_text="x" * 2**20)
+    assert "notes are full" in full
+    bench.transcript.close()
+    assert new_bench().desk.notes.all() == {"/memories/ideas.md": "try EM"}
