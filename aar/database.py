@@ -6,8 +6,10 @@ read at the same time. A connection belongs to the thread that opened it.
 
 import errno
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from aar.errors import StorageError
@@ -85,6 +87,28 @@ def open_database(path: Path, schema: str, *, version: int = 1, read_only: bool 
             connection.close()
             raise
     return connection
+
+
+class Connections:
+    """One database for several threads: each gets a connection of its own when it first asks for one."""
+
+    def __init__(self, path: Path, schema: str, *, read_only: bool = False) -> None:
+        """As `open_database`, which it calls at once for the calling thread."""
+        self._open = partial(open_database, path, schema, read_only=read_only)
+        self._local = threading.local()
+        self.get()
+
+    def get(self) -> sqlite3.Connection:
+        """The calling thread's connection. Raises StorageError as `open_database`."""
+        if not hasattr(self._local, "connection"):
+            self._local.connection = self._open()
+        connection: sqlite3.Connection = self._local.connection
+        return connection
+
+    def close(self) -> None:
+        """Close the calling thread's connection; those of other threads close with them."""
+        self.get().close()
+        del self._local.connection
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, schema: str, version: int, read_only: bool) -> None:

@@ -15,7 +15,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = (
     ("", "errors"), ("config",), ("assets",), ("database",), ("remote",), ("problems",), ("models",), ("training",),
     ("scoring",), ("commons",), ("sandbox",), ("lab",), ("methods",), ("researchers",), ("campaign",), ("reporting",),
-    ("cli", "__main__"),
+    ("rehearsal",), ("cli", "__main__"),
 )  # fmt: skip
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 LAB_CLIENT = ("lab/__init__.py", "lab/client.py", "lab/wire.py", "lab/runner.py")

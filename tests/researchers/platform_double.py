@@ -1,6 +1,7 @@
 """A platform in one process: the real forum and code store; experiments end when a test says so, or at once."""
 
 import hashlib
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -32,8 +33,16 @@ class Campaign:
     checked: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.forum = Forum(self.folder / "forum.sqlite")
         self.code = CodeStore(self.folder / "code.git")
+        self._threads = threading.local()
+
+    @property
+    def forum(self) -> Forum:
+        """The forum, for the thread that asks."""
+        if not hasattr(self._threads, "forum"):
+            self._threads.forum = Forum(self.folder / "forum.sqlite")
+        forum: Forum = self._threads.forum
+        return forum
 
     def finish(self, id: str, score: Score | None = SCORE, failure: str | None = None) -> Experiment:
         key, one = next((key, one) for key, one in self.started.items() if one.id == id)

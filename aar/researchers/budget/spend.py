@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from aar.database import open_database, select, transaction
+from aar.database import Connections, select, transaction
 from aar.researchers.budget.amounts import NAMES, Amounts, Tokens
 
 FILE = "spend.sqlite"
@@ -41,14 +41,14 @@ class Spent:
 
 
 class Spend:
-    """The spending of the campaign in `folder`.
+    """The spending of the campaign in `folder`, for any thread.
 
     Raises:
         StorageError: the database is missing (read-only) or cannot be used.
     """
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
-        self._db = open_database(folder / FILE, _SCHEMA, read_only=read_only)
+        self._db = Connections(folder / FILE, _SCHEMA, read_only=read_only)
 
     def close(self) -> None:
         """Close the database."""
@@ -68,16 +68,16 @@ class Spend:
         row = {"key": key, "time": time.time(), "researcher": researcher, "model": model}
         row |= (tokens or Tokens()).model_dump() | used
         marks = ", ".join(f":{column}" for column in row)
-        with transaction(self._db) as db:
+        with transaction(self._db.get()) as db:
             db.execute(f"INSERT OR IGNORE INTO entries ({', '.join(row)}) VALUES ({marks})", row)
 
     def spent(self, researcher: str | None = None) -> Spent:
         """What a researcher has used up, or all of them together."""
         whose = "? IS NULL OR researcher = ?"
-        row = select(self._db, f"SELECT {_SUMS} FROM entries WHERE {whose}", researcher, researcher)[0]
+        row = select(self._db.get(), f"SELECT {_SUMS} FROM entries WHERE {whose}", researcher, researcher)[0]
         since = time.time() - RATE_SECONDS
         recent = select(
-            self._db,
+            self._db.get(),
             f"SELECT coalesce(sum(dollars), 0) FROM entries WHERE ({whose}) AND time > ?",
             researcher, researcher, since,
         )  # fmt: skip
@@ -85,7 +85,7 @@ class Spend:
 
     def researchers(self) -> list[str]:
         """Everybody who has used up anything, by name."""
-        return [row[0] for row in select(self._db, "SELECT DISTINCT researcher FROM entries ORDER BY researcher")]
+        return [row[0] for row in select(self._db.get(), "SELECT DISTINCT researcher FROM entries ORDER BY researcher")]
 
 
 def _spent(row: sqlite3.Row, recent: float) -> Spent:
