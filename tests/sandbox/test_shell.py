@@ -85,13 +85,13 @@ def test_exceeding_a_limit_is_told(workspace: Path, command: str, killed: str) -
     assert reply.exit_code is None and reply.seconds < 15
 
 
-def test_limits_hold_for_the_background_too(workspace: Path) -> None:
+def test_limits_hold_for_the_background_too(workspace: Path, others: set[int]) -> None:
     with limited(workspace) as shell:
         shell.run("python3 -c 'import time; x = [bytearray(1 << 20) for _ in range(400)]; time.sleep(60)' &", 10)
         until = time.monotonic() + 10
-        while len(descendants(os.getpid())) > 1 and time.monotonic() < until:
+        while set(descendants(os.getpid())) - others and time.monotonic() < until:
             time.sleep(0.05)
-        assert descendants(os.getpid()) == [os.getpid()]
+        assert set(descendants(os.getpid())) <= others
 
 
 def test_a_workspace_has_one_shell_at_a_time(shell: Shell, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +113,7 @@ def test_a_command_that_cannot_be_sent_is_refused(shell: Shell, command: str, re
         shell.run(command, 10)
 
 
-def test_a_closed_shell_leaves_no_process_and_no_descriptor(workspace: Path) -> None:
+def test_a_closed_shell_leaves_no_process_and_no_descriptor(workspace: Path, others: set[int]) -> None:
     with limited(workspace) as first:
         first.run("true", 10)
     before = len(os.listdir("/proc/self/fd"))
@@ -122,7 +122,7 @@ def test_a_closed_shell_leaves_no_process_and_no_descriptor(workspace: Path) -> 
         shell.run("sleep 60", 0.2)
         shell.run("true", 10)
     assert len(os.listdir("/proc/self/fd")) == before
-    assert descendants(os.getpid()) == [os.getpid()]
+    assert set(descendants(os.getpid())) <= others
 
 
 def test_commands_are_answered_quickly(shell: Shell) -> None:

@@ -14,7 +14,7 @@ from aar.sandbox.conformance.trial import Nonconforming, Trial
 from aar.sandbox.probe import REMEDY, Check
 from aar.sandbox.provider import Provider
 
-__all__ = ["BEHAVIOUR", "WALL", "conformance", "conforms"]
+__all__ = ["BEHAVIOUR", "WALL", "Rule", "conformance", "conforms", "rules_for"]
 
 Rule = Callable[[Trial], None]
 
@@ -22,9 +22,14 @@ BEHAVIOUR: tuple[Rule, ...] = (*commands.RULES, *limits.RULES, *shells.RULES)
 WALL: tuple[Rule, ...] = walls.RULES
 
 
+def rules_for(provider: Provider) -> tuple[Rule, ...]:
+    """What a provider has to pass."""
+    return BEHAVIOUR + WALL if provider.protects else BEHAVIOUR
+
+
 def conformance(provider: Provider) -> Iterator[Check]:
     """Every check that concerns the provider, one after the other; half a minute in all."""
-    for rule in BEHAVIOUR + WALL if provider.protects else BEHAVIOUR:
+    for rule in rules_for(provider):
         yield conforms(provider, rule)
 
 
