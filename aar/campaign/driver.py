@@ -6,9 +6,11 @@ import ray
 
 from aar.campaign.session import Session, View, run_session
 from aar.campaign.state import CampaignState
+from aar.campaign.team import Team
 from aar.config import CampaignConfig
 from aar.errors import ProblemError
 from aar.researchers.actor import start_researcher
+from aar.researchers.steering import Steering
 
 
 def run_campaign(config: CampaignConfig, view: View) -> CampaignState:
@@ -25,8 +27,15 @@ def _campaign(session: Session) -> None:
 
 def _research(session: Session) -> None:
     session.phase("research")
-    actors = {one.name: start_researcher(one, session.config, session.namespace) for one in session.config.researchers}
-    session.watch([actor.run.remote() for actor in actors.values()], actors)
+    steering, folder = Steering(session.folder), session.folder
+    try:
+        team = Team(
+            session.config, steering, session.record,
+            lambda one: start_researcher(one, session.config, folder, session.namespace),
+        )  # fmt: skip
+        session.watch(team.join(), team)
+    finally:
+        steering.close()
 
 
 def _retest(session: Session) -> None:

@@ -17,12 +17,14 @@ from aar.campaign.cluster import connect
 from aar.campaign.folder import COMMONS, CampaignFolder
 from aar.campaign.record import Record
 from aar.campaign.state import CAMPAIGN, CampaignState, read_state
+from aar.campaign.team import Team
 from aar.commons.actor import start_commons
 from aar.config import CampaignConfig
 from aar.errors import CampaignError
 from aar.lab.experiment import METHOD_FILE, start_experiments
 from aar.methods import builtin_source
 from aar.remote import result
+from aar.researchers.claude.access import check_minds
 from aar.sandbox import provider, require_sandbox
 from aar.scoring.actor import start_scorer
 from aar.scoring.records import PLATFORM, VANILLA, Experiment
@@ -99,11 +101,13 @@ class Session:
 
     def __init__(self, config: CampaignConfig, folder: CampaignFolder, record: Record, view: View) -> None:
         self.config, self.namespace = config, f"aar-{config.name}"
-        self._folder, self._record, self._view = folder, record, view
+        self.folder, self.record = folder.path, record
+        self._folder, self._view = folder, view
         self._activities: dict[str, str] = {}
 
     def start(self) -> None:
         """Check the machine, connect to Ray, start the actors. Raises AarError when one of that cannot be done."""
+        check_minds(self.config)
         self.phase("checking the sandbox")
         if provider(self.config.sandbox.provider).protects:
             require_sandbox()
@@ -142,28 +146,36 @@ class Session:
         ended: Experiment = self.watch([self.experiments.run.remote(experiment), *beside])[0]
         return ended
 
-    def watch(self, calls: list[Any], researchers: dict[str, Any] | None = None) -> list[Any]:
+    def watch(self, calls: list[Any], team: Team | None = None) -> list[Any]:
         """Show the campaign until the calls have returned; end it early when that is asked for or the time is up.
 
         Args:
-            researchers: actors by name, whose activity is shown, and who are told when the time is up.
+            team: researchers, whose activity is shown, who are told when the time is up, and who may become more.
 
         Returns:
             What the calls returned. Raises what the first that failed has raised.
         """
-        actors, waiting, told = researchers or {}, list(calls), False
+        waiting, told = list(calls), False
         while waiting:
             done, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=POLL_SECONDS)
             for call in done:
                 result(call)
             if self._folder.stop_requested():
                 raise KeyboardInterrupt
-            if actors and not told and self._record.seconds_used() > self.config.budget.minutes * 60:
-                self.note("time is up: experiments that run are finished, no more are started")
-                told = bool([actor.stop.remote() for actor in actors.values()])
-            self._note_activities(actors)
+            if team and not told:
+                waiting += team.join()
+                told = self._tell_if_time_is_up(team)
+            self._note_activities(team.actors if team else {})
             self._show()
         return [result(call) for call in calls]
+
+    def _tell_if_time_is_up(self, team: Team) -> bool:
+        if self.record.seconds_used() <= self.config.budget.minutes * 60:
+            return False
+        self.note("time is up: experiments that run are finished, no more are started")
+        for actor in team.actors.values():
+            actor.stop.remote()
+        return True
 
     def state(self) -> CampaignState:
         """How the campaign stands."""
@@ -176,7 +188,7 @@ class Session:
 
     def note(self, text: str) -> None:
         """Record an event of the campaign."""
-        self._record.event(CAMPAIGN, text)
+        self.record.event(CAMPAIGN, text)
 
     def _note_activities(self, researchers: dict[str, Any]) -> None:
         for name, actor in researchers.items():
@@ -186,8 +198,8 @@ class Session:
                 activity = "restarting"
             if self._activities.get(name) != activity:
                 self._activities[name] = activity
-                self._record.event(name, activity)
+                self.record.event(name, activity)
 
     def _show(self) -> None:
-        self._record.seen()
+        self.record.seen()
         self._view.show(self.state())

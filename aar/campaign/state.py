@@ -3,28 +3,21 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from aar.campaign.folder import is_running, stored_config
+from aar.campaign.folder import COMMONS, is_running, stored_config
 from aar.campaign.record import FILE as RECORD_FILE
-from aar.campaign.record import Event, Record
-from aar.researchers.directions import direction_name
+from aar.campaign.record import Record
+from aar.campaign.researcher_state import ResearcherState, researcher_states, spent_in
+from aar.commons import FORUM_FILE
+from aar.commons.forum import PAGE_POSTS, Forum
+from aar.commons.posts import Post
+from aar.researchers.budget import Spent
+from aar.researchers.diversity import families
 from aar.scoring.records import PLATFORM, VANILLA, Baselines, Experiment, Retest
 from aar.scoring.scorebook import FILE as SCORES_FILE
 from aar.scoring.scorebook import Scorebook
 
 CAMPAIGN = "campaign"
 """The source of events that are the campaign's own; its latest is the phase."""
-
-
-@dataclass(frozen=True)
-class ResearcherState:
-    """One researcher: what it is doing and what it has done."""
-
-    name: str
-    direction: str
-    activity: str
-    experiments: int
-    limit: int
-    best_pgr: float | None
 
 
 @dataclass(frozen=True)
@@ -45,6 +38,8 @@ class CampaignState:
     experiments: tuple[Experiment, ...]
     baselines: Baselines | None
     retests: tuple[Retest, ...]
+    spent: Spent
+    families: dict[str, int]
 
     @property
     def scored(self) -> list[Experiment]:
@@ -71,30 +66,25 @@ def read_state(folder: Path) -> CampaignState:
     events = record.events() if record else []
     dataset = config.problem.dataset().name
     experiments = [one for one in (book.experiments() if book else []) if one.dataset == dataset]
+    latest = {event.source: event.text for event in events}
+    researchers = researcher_states(folder, config, latest, experiments)
     return CampaignState(
         name=config.name,
         folder=folder,
         running=is_running(folder),
         protected=config.sandbox.provider != "none",
-        phase=_latest(events, CAMPAIGN) or "not started",
+        phase=latest.get(CAMPAIGN, "not started"),
         seconds_used=record.seconds_used() if record else 0.0,
         seconds_budget=config.budget.minutes * 60,
-        researchers=tuple(
-            ResearcherState(
-                name=one.name,
-                direction=direction_name(one.direction),
-                activity=_latest(events, one.name) or "not started",
-                experiments=sum(done.researcher == one.name and done.status != "running" for done in experiments),
-                limit=config.budget.experiments_per_researcher,
-                best_pgr=max((e.score.pgr for e in experiments if e.researcher == one.name and e.score), default=None),
-            )
-            for one in config.researchers
-        ),
+        researchers=researchers,
         experiments=tuple(experiments),
         baselines=book.baselines(dataset) if book else None,
         retests=tuple(book.retests()) if book else (),
+        spent=spent_in(folder),
+        families=dict(families(_results(folder))),
     )
 
 
-def _latest(events: list[Event], source: str) -> str | None:
-    return next((event.text for event in reversed(events) if event.source == source), None)
+def _results(folder: Path) -> list[Post]:
+    file = folder / COMMONS / FORUM_FILE
+    return Forum(file, read_only=True).posts(kind="result", limit=PAGE_POSTS) if file.exists() else []

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from aar.cli import campaign, doctor, forum, show, store, transcript
+from aar.cli import campaign, doctor, forum, shell, show, store, transcript
 from aar.cli.output import complain
 from aar.errors import AarError
 
@@ -28,6 +28,7 @@ app.command("try")(campaign.try_method)
 app.command()(campaign.baselines)
 app.command()(campaign.stop)
 app.command()(doctor.doctor)
+app.command()(shell.shell)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,6 +1,7 @@
 """The live view: a campaign in at most 25 lines of 80 columns, drawn anew twice a second."""
 
 import time
+from collections import Counter
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -8,9 +9,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from aar.campaign.state import CampaignState, ResearcherState
+from aar.campaign.researcher_state import ResearcherState
+from aar.campaign.state import CampaignState
+from aar.reporting.spending import cost_words
 from aar.reporting.tables import new_table
 from aar.reporting.text import duration, one_line, pgr_text, plain
+from aar.researchers.diversity import entropy
 from aar.scoring.records import Experiment
 
 RESEARCHERS_SHOWN = 6
@@ -47,6 +51,7 @@ def dashboard(state: CampaignState, now: float) -> RenderableType:
         Text(_progress(state, len(ended))),
         *_accuracies(state),
         *_best(state),
+        *(Text(line, no_wrap=True, overflow="ellipsis") for line in [*cost_words(state.spent), *_families(state)]),
         Text(""),
         _researchers(state.researchers),
         *_unfinished(state, running, now),
@@ -80,6 +85,14 @@ def _best(state: CampaignState) -> list[Text]:
     return [line]
 
 
+def _families(state: CampaignState) -> list[str]:
+    counts = Counter(state.families)
+    if not counts:
+        return []
+    shown = ", ".join(f"{name} {count}" for name, count in counts.most_common())
+    return [f"families of methods: entropy {entropy(counts):.2f} bits · {shown}"]
+
+
 def _researchers(researchers: tuple[ResearcherState, ...]) -> Table:
     table = new_table(expand=True)
     table.add_column("researcher", no_wrap=True, overflow="ellipsis", max_width=16)
@@ -89,7 +102,8 @@ def _researchers(researchers: tuple[ResearcherState, ...]) -> Table:
     table.add_column("doing", no_wrap=True, overflow="ellipsis", ratio=1)
     for one in researchers[:RESEARCHERS_SHOWN]:
         best = "" if one.best_pgr is None else f"{one.best_pgr:.2f}"
-        table.add_row(one.name, one.direction, f"{one.experiments}/{one.limit}", best, one_line(one.activity))
+        doing = one.activity if one.standing == "working" else f"{one.standing}: {one.activity}"
+        table.add_row(one.name, one.direction, f"{one.experiments}/{one.limit}", best, one_line(doing))
     if len(researchers) > RESEARCHERS_SHOWN:
         table.add_row(f"and {len(researchers) - RESEARCHERS_SHOWN} more")
     return table

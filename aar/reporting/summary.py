@@ -11,13 +11,14 @@ from rich.text import Text
 from aar.campaign.folder import campaigns_root
 from aar.campaign.state import CampaignState
 from aar.reporting.leaderboard import leaderboard
+from aar.reporting.spending import cost_words
 from aar.reporting.text import estimate_text, pgr_text, plain
 from aar.scoring.records import Experiment, Retest
 
 
 def summary(state: CampaignState) -> RenderableType:
     """Leaderboard, the best method, and how it did on a test set drawn anew."""
-    words = [*_protection_words(state), *_best_words(state.best), *retest_words(state)]
+    words = [*_protection_words(state), *_best_words(state.best), *retest_words(state), *cost_words(state.spent)]
     return Group(leaderboard(state), *(Text(line) for line in words))
 
 

@@ -1,55 +1,100 @@
 """A researcher: one Ray actor with a brain, a direction and its tools, that works until its budget is used up.
 
-The actor keeps nothing that matters: killed at any moment, Ray starts it again and its brain reads from the forum
-where it was.
+The actor keeps nothing that matters: killed at any moment, Ray starts it again and its brain reads from the campaign's
+folder where it was. It runs on the node that has this folder.
 """
 
 import logging
-import threading
+from pathlib import Path
 from typing import Any
 
 import ray
 from ray.actor import ActorHandle
 
 from aar.config import CampaignConfig, ResearcherConfig
+from aar.remote import on_this_node
 from aar.researchers.brain import Brain
+from aar.researchers.budget import Spend
 from aar.researchers.directions import direction_name
-from aar.researchers.search.brain import SearchBrain
-from aar.researchers.toolbox import Toolbox
+from aar.researchers.life import Life
+from aar.researchers.ray_platform import RayPlatform
 
-BRAINS: dict[str, type[Brain]] = {"search": SearchBrain}
+CALLS_AT_ONCE = 16
 
 
 class Researcher:
-    """One researcher's life. `run` occupies one of its threads; the others answer those who watch."""
+    """One researcher's life. `run` occupies one of its threads; the others answer those who watch or call."""
 
-    def __init__(self, researcher: ResearcherConfig, config: CampaignConfig) -> None:
+    def __init__(self, researcher: ResearcherConfig, config: CampaignConfig, folder: str) -> None:
+        """Raises ConfigError when its direction, prompt or price cannot be read."""
         logging.basicConfig(level=logging.INFO, format="%(message)s")
+        logging.getLogger("httpx2").setLevel(logging.WARNING)
         self._researcher = researcher
-        self._tools = Toolbox(researcher, config)
-        self._brain = BRAINS[researcher.brain]()
-        self._stopping = threading.Event()
+        self._life = Life(researcher, config, Path(folder))
+        self._brain = _BRAINS[researcher.brain](self._life, Path(folder))
 
     def __repr__(self) -> str:
         return title(self._researcher)
 
     def run(self) -> None:
-        """Work until nothing is left to do, or until `stop`.
+        """Work until it ends, or until `stop`.
 
         Raises:
             AarError: a part of the platform failed; nothing acknowledged is lost, and `run` may be called again.
         """
-        while not self._stopping.is_set() and self._brain.step(self._tools):
-            pass
-        self._tools.say("stopped" if self._stopping.is_set() else "finished")
+        self._brain.run()
 
     def stop(self) -> None:
-        """Begin no further step."""
-        self._stopping.set()
+        """Its time is up: begin nothing further."""
+        self._life.stop()
 
     def activity(self) -> str:
         """What it is doing now."""
-        return self._tools.activity
+        return self._life.activity
+
+    def call(self, tool: str, arguments: object, key: str | None = None) -> tuple[str, bool]:
+        """Answer a tool call for whoever thinks for an external researcher: a text, and whether it is an error."""
+        from aar.researchers.external.brain import ExternalBrain
+
+        if not isinstance(self._brain, ExternalBrain):
+            return f'{self._researcher.name} thinks for itself; calls are for researchers with brain = "external"', True
+        answer = self._brain.call(tool, arguments, key)
+        return answer.text, answer.is_error
+
+
+def _search(life: Life, folder: Path) -> Brain:
+    from aar.researchers.search.mind import SearchMind
+    from aar.researchers.toolbox import Toolbox
+
+    return SearchMind(life, Toolbox(life, RayPlatform(life.researcher.name)))
+
+
+def _claude(life: Life, folder: Path) -> Brain:
+    from aar.researchers.claude.brain import ClaudeBrain
+
+    return ClaudeBrain(life, *_desk_and_transcript(life, folder))
+
+
+def _external(life: Life, folder: Path) -> Brain:
+    from aar.researchers.external.brain import ExternalBrain
+
+    return ExternalBrain(life, *_desk_and_transcript(life, folder))
+
+
+_BRAINS = {"search": _search, "claude": _claude, "external": _external}
+
+
+def _desk_and_transcript(life: Life, folder: Path) -> Any:
+    from aar.researchers.toolkit.desk import Desk, Places
+    from aar.researchers.toolkit.shelf import stock
+    from aar.researchers.transcript import Transcript, transcript_folder
+
+    name = life.researcher.name
+    platform = RayPlatform(name)
+    platform.resume()
+    desk = Desk(life.researcher, life.config, Places.of(folder, name), platform, Spend(folder))
+    stock(desk.shared, platform)
+    return desk, Transcript(transcript_folder(folder, name))
 
 
 def title(researcher: ResearcherConfig) -> str:
@@ -57,15 +102,23 @@ def title(researcher: ResearcherConfig) -> str:
     return f"aar-{researcher.name} · {direction_name(researcher.direction)}"
 
 
-def start_researcher(researcher: ResearcherConfig, config: CampaignConfig, namespace: str) -> ActorHandle[Any]:
+def actor_name(researcher: str) -> str:
+    """The name of a researcher's actor in its campaign's namespace, which a new direction does not change."""
+    return f"researcher-{researcher}"
+
+
+def start_researcher(
+    researcher: ResearcherConfig, config: CampaignConfig, folder: Path, namespace: str
+) -> ActorHandle[Any]:
     """A researcher that lives as long as the campaign's driver."""
     actor = ray.remote(Researcher).options(
-        name=title(researcher),
+        name=actor_name(researcher.name),
         namespace=namespace,
         num_cpus=0,
-        max_concurrency=4,
+        scheduling_strategy=on_this_node(),
+        max_concurrency=CALLS_AT_ONCE,
         max_restarts=-1,
         max_task_retries=-1,
         get_if_exists=True,
     )
-    return actor.remote(researcher, config)
+    return actor.remote(researcher, config, str(folder))

@@ -2,11 +2,9 @@
 
 from typing import Protocol
 
-from aar.researchers.tools import Tools
-
 
 class Brain(Protocol):
-    """Decides what to try next. A new one must be able to go on where a killed one stopped, from the forum alone."""
+    """Decides what to do. A new one must be able to go on where a killed one stopped, from what is on disk alone."""
 
-    def step(self, tools: Tools) -> bool:
-        """Do one unit of work, usually one experiment. False: there is nothing more to do."""
+    def run(self) -> None:
+        """Work until the researcher ends. Raises AarError when the platform failed; it may be called again."""

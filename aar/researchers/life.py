@@ -74,7 +74,7 @@ class Life:
         while self.standing() == "paused" and not self.stopping:
             self.say("paused")
             time.sleep(PAUSE_POLL_SECONDS)
-            self._since = time.monotonic()
+            self.skip_time()
 
     def used_up(self, spend: Spend) -> Limit | None:
         """The innermost limit that is used up, its time counted until now."""
@@ -92,6 +92,11 @@ class Life:
             self._since += seconds
         spend.add(name, f"time/{name}/{time.time_ns()}", amounts=Amounts(seconds=seconds))
         return 0.0
+
+    def skip_time(self) -> None:
+        """The time since it was last counted was not its own."""
+        with self._turn:
+            self._since = time.monotonic()
 
     def _open(self) -> Steering:
         if self._steering is None:

@@ -80,6 +80,17 @@ class RayPlatform:
         self._run(experiment)
         return experiment
 
+    def finished(self, experiment: Experiment) -> Experiment:
+        """An experiment that was started, when it has ended."""
+        call = self._running.pop(experiment.id, None)
+        ended: Experiment = experiment if call is None else result(call)
+        return ended
+
+    def experiments_left(self) -> int:
+        """How many experiments the researcher may still start."""
+        left: int = result(self._scorer.experiments_left.remote(self._name))
+        return left
+
     def experiment(self, experiment: str) -> Experiment:
         """Raises, besides, what the platform failed of while it ran one of the researcher's own."""
         self._check_failure(experiment)

@@ -50,8 +50,8 @@ class Wish:
 class Steering:
     """The wishes of the campaign in `folder`, for any thread. Raises StorageError when its database cannot be used."""
 
-    def __init__(self, folder: Path) -> None:
-        self._db = Connections(folder / FILE, _SCHEMA)
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        self._db = Connections(folder / FILE, _SCHEMA, read_only=read_only)
 
     def close(self) -> None:
         """Close the database."""

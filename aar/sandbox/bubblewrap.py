@@ -9,18 +9,10 @@ import os
 from pathlib import Path
 
 from aar.sandbox import profile, seccomp
-from aar.sandbox.cgroup import Cgroup
+from aar.sandbox.entrance import entrance
 from aar.sandbox.runtime import prepared_runtime
 from aar.sandbox.sandbox import Launch, Sandbox
 from aar.sandbox.spec import Spec
-
-# Joins control groups, makes folders reachable that the sandbox's user could not walk to, and becomes the command.
-ENTER = """
-set -e
-while [ "$1" != -- ]; do echo $$ >"$1"; shift; done; shift
-while [ "$1" != -- ]; do mount --bind "$1" "$2"; shift 2; done; shift
-exec "$@"
-"""
 
 
 class BubblewrapSandbox(Sandbox):
@@ -37,7 +29,7 @@ class BubblewrapSandbox(Sandbox):
         status, status_end = os.pipe()
         wall = profile.command_line(self.spec, runtime, shown, workspace, status_end, filter_end)
         return Launch(
-            command=[*_entrance(self.cgroup, stages), *_privileges(self.uid), *wall],
+            command=[*entrance(self.cgroup, stages), *_privileges(self.uid), *wall],
             environment=profile.OUTER_ENVIRONMENT,
             descriptors=(status_end, filter_end),
             reports=open(status, "rb"),
@@ -69,16 +61,6 @@ class Bubblewrap:
     def open(self, spec: Spec) -> Sandbox:
         """A sandbox, to be entered. Raises SandboxError on entering or starting, when it cannot be built."""
         return BubblewrapSandbox(spec)
-
-
-def _entrance(cgroup: Cgroup | None, stages: dict[Path, Path]) -> list[str]:
-    """The start of the command line: what has to be done as the user who runs aar."""
-    members = [str(file) for file in cgroup.members] if cgroup else []
-    mounts = [str(path) for pair in stages.items() for path in pair]
-    if not members and not mounts:
-        return []
-    own_mounts = [profile.program("unshare", "util-linux"), "--mount", "--propagation", "private"] if mounts else []
-    return [*own_mounts, "/bin/sh", "-c", ENTER, "enter", *members, "--", *mounts, "--"]
 
 
 def _privileges(uid: int) -> list[str]:

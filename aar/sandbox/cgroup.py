@@ -7,12 +7,12 @@ delegated group: there `guard` sums memory itself, and the kernel limits process
 """
 
 import itertools
-import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from aar.sandbox.leftovers import group_prefix, remove_left_groups
 from aar.sandbox.limits import Limits
 
 ROOT = Path("/sys/fs/cgroup")
@@ -49,7 +49,7 @@ class Cgroup:
 
 def make_cgroup(limits: Limits, root: Path = ROOT, own: Path = Path("/proc/self/cgroup")) -> Cgroup | None:
     """A new group with these limits, or None where this process may not make one."""
-    name = f"aar-{os.getpid()}-{next(_NUMBERS)}"
+    name = f"{group_prefix()}{next(_NUMBERS)}"
     groups = _own_groups(own)
     if "memory" in groups:
         return _make_version_1(root, groups, name, limits)
@@ -100,6 +100,7 @@ def _controllers(folder: Path) -> list[str]:
 
 
 def _new_folder(parent: Path, name: str) -> Path | None:
+    remove_left_groups(parent)
     try:
         (parent / name).mkdir()
     except OSError:

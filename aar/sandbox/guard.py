@@ -3,8 +3,9 @@
 Covers: memory and CPU time of the whole tree, wall time, bytes and files of the workspace and of the places in memory.
 The kernel holds memory and the number of processes where it lets aar make a control group (see `cgroup`); elsewhere
 memory is summed here over all processes.
-Does not cover: what is used between two looks. Without a control group memory may be exceeded for a tick, and the disk
-for as long as it takes to count a workspace.
+Does not cover: what is used between two looks. Without a control group memory may be exceeded for a tick, and what
+lies in pipes and sockets is bounded by the kernel's limits alone; the disk may be exceeded for as long as it takes to
+count a workspace.
 """
 
 import os

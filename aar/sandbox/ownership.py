@@ -14,7 +14,7 @@ from pathlib import Path
 
 from aar.errors import SandboxError
 
-WAIT_SECONDS = 5.0
+WAIT_SECONDS = 2.0
 
 
 def open_to(uid: int, path: Path, mode: int) -> None:

@@ -30,6 +30,13 @@ def start_process(command: list[str], **options: Any) -> "subprocess.Popen[bytes
     return _STARTER.submit(lambda: subprocess.Popen(command, **options)).result()
 
 
+def readable(descriptor: int, seconds: float) -> bool:
+    """Whether something can be read within a time; also for numbers beyond those that `select` takes."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(1000 * seconds))
+
+
 class Running:
     """A started process and all that descends from it.
 
@@ -83,7 +90,7 @@ class Running:
         self.kill()
         self.process.wait()
         if self._pidfd is not None:
-            gone, _, _ = select.select([self._pidfd], [], [], DEATH_SECONDS)
+            gone = readable(self._pidfd, DEATH_SECONDS)
             with self._lock:
                 os.close(self._pidfd)
                 self._pidfd = None

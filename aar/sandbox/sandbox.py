@@ -21,6 +21,7 @@ from typing import IO, Self
 
 from aar.sandbox.cgroup import make_cgroup
 from aar.sandbox.guard import Guard
+from aar.sandbox.leftovers import FOLDERS, folder_prefix, remove_left_folders
 from aar.sandbox.ownership import held_workspace, open_to
 from aar.sandbox.running import Running, start_process
 from aar.sandbox.spec import BROKER_SOCKET, Spec
@@ -65,8 +66,8 @@ class Sandbox(ABC):
         """Raises SandboxError when the sandbox cannot be prepared, or its workspace is in use."""
         with ExitStack() as stack:
             self.uid = stack.enter_context(self._identity())
-            # /tmp, whatever TMPDIR says: the sandbox's uid must be able to reach it, and a socket's path must be short.
-            self.folder = Path(tempfile.mkdtemp(prefix="aar-sandbox-", dir="/tmp"))
+            remove_left_folders()
+            self.folder = Path(tempfile.mkdtemp(prefix=folder_prefix(), dir=FOLDERS))
             stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
             open_to(self.uid, self.folder, 0o710)
             for name, content in self.spec.files.items():

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from aar.sandbox import profile
+from aar.sandbox.entrance import entrance
 from aar.sandbox.runtime import prepared_runtime
 from aar.sandbox.sandbox import Launch, Sandbox
 from aar.sandbox.spec import Spec
@@ -27,7 +28,7 @@ class UnprotectedSandbox(Sandbox):
         command = [_translated(part, places) for part in self.spec.command]
         variables = {**profile.environment(self.spec.view), **self.spec.environment}
         return Launch(
-            command=[*limits, *command],
+            command=[*entrance(self.cgroup, {}), *limits, *command],
             environment={name: _translated(value, places) for name, value in variables.items()},
             cwd=str(work),
         )

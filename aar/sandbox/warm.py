@@ -118,10 +118,12 @@ class Pool:
 def _connection(sandbox: Sandbox, running: Running, listener: socket.socket) -> socket.socket:
     """The first connection from the sandbox itself."""
     ended = os.pidfd_open(running.pid)
+    poll = select.poll()
+    for descriptor in (listener.fileno(), ended):
+        poll.register(descriptor, select.POLLIN)
     with closing(os.fdopen(ended, "rb")):
         while True:
-            ready, _, _ = select.select([listener.fileno(), ended], [], [], START_SECONDS)
-            if listener.fileno() not in ready:
+            if listener.fileno() not in dict(poll.poll(1000 * START_SECONDS)):
                 sandbox.stop()
                 outcome = sandbox.watch(running)
                 raise SandboxError(f"a sandbox's program did not start: {outcome.stderr.strip()[-500:]}")

@@ -1,7 +1,6 @@
 """Watching one running command: its output, its limits, its end."""
 
 import os
-import select
 import selectors
 import threading
 from contextlib import closing
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from aar.errors import SandboxError
 from aar.sandbox.guard import TICK_SECONDS, Guard
 from aar.sandbox.limits import Limits, readable_bytes
-from aar.sandbox.running import SIGNAL_EXIT, Running
+from aar.sandbox.running import SIGNAL_EXIT, Running, readable
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class Watch:
     def _collect_rest(self) -> None:
         """What the dead tree left in its pipes. A process that escaped a weak wall may still hold one open."""
         for source, read in self._read.items():
-            while len(read) <= self._limits.output_bytes and select.select([source], [], [], 0)[0]:
+            while len(read) <= self._limits.output_bytes and readable(source, 0):
                 chunk = os.read(source, 2**16)
                 if not chunk:
                     break

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from aar.campaign.state import CampaignState, ResearcherState
+from aar.campaign.researcher_state import NOTHING, ResearcherState
+from aar.campaign.state import CampaignState
 from aar.scoring.pgr import Estimate
 from aar.scoring.records import PLATFORM, VANILLA, Baselines, Experiment, Retest, Score
 
@@ -35,6 +36,11 @@ def experiment(number: int, researcher: str, pgr: float | None = None, failure: 
     )
 
 
+def researcher(name: str, direction: str, activity: str, experiments: int = 0) -> ResearcherState:
+    """One that drives no language model."""
+    return ResearcherState(name, "search", direction, activity, "working", experiments, 3, None, NOTHING, ())
+
+
 BASELINES = Baselines("minimal-pairs", (1, 2, 3), Estimate(0.7, 0.68, 0.72), Estimate(0.97, 0.96, 0.98), 1000)
 EMPTY = CampaignState(
     name="little",
@@ -44,10 +50,12 @@ EMPTY = CampaignState(
     phase="research",
     seconds_used=251,
     seconds_budget=840,
-    researchers=(ResearcherState("researcher-1", "strong-prior", "reading the forum", 0, 3, None),),
+    researchers=(researcher("researcher-1", "strong-prior", "reading the forum"),),
     experiments=(),
     baselines=None,
     retests=(),
+    spent=NOTHING,
+    families={},
 )
 MEASURED = replace(EMPTY, baselines=BASELINES, experiments=(experiment(1, PLATFORM, 0.4),))
 
@@ -60,7 +68,7 @@ def crowded(researchers: int, experiments: int) -> CampaignState:
     """A campaign with many researchers, all of them busy, and many experiments that ended."""
     doing = "experiment 3: soft, " * 9
     people = tuple(
-        ResearcherState(f"researcher-{number}", "unsupervised-elicitation", doing, 3, 30, 0.5)
+        replace(researcher(f"researcher-{number}", "unsupervised-elicitation", doing, 3), limit=30, best_pgr=0.5)
         for number in range(researchers)
     )
     done = [experiment(number, "researcher-1", number / 100) for number in range(2, experiments)]

@@ -9,12 +9,19 @@ import pytest
 import aar
 from aar.sandbox import PYTHON, Limits, Outcome, Sandbox, Spec, provider
 from aar.sandbox.runtime import prepared_runtime
+from aar.sandbox.tree import descendants
 
 MIB = 2**20
 SMALL = Limits(memory_bytes=256 * MIB, cpu_seconds=20, wall_seconds=20, processes=20, file_bytes=4 * MIB)
 ORDINARY_USER = 12345
 
 RunPython = Callable[..., Outcome]
+
+
+@pytest.fixture
+def others() -> set[int]:
+    """The processes below this one that were there before the test."""
+    return set(descendants(os.getpid()))
 
 
 def python_sandbox(program: str, limits: Limits = SMALL) -> Sandbox:

@@ -1,7 +1,6 @@
 """A researcher's shell: what persists between commands, what a limit ends, and what is left."""
 
 import os
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,34 +24,12 @@ def workspace(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shell(workspace: Path) -> Iterator[Shell]:
-    with Shell(provider("bubblewrap"), workspace, LIMITS) as shell:
+    with limited(workspace) as shell:
         yield shell
 
 
-def limited(workspace: Path, **limits: float) -> Shell:
-    return Shell(provider("bubblewrap"), workspace, replace(LIMITS, **limits))  # type: ignore[arg-type]
-
-
-def test_folder_variables_and_functions_persist(shell: Shell) -> None:
-    shell.run('cd /tmp; export A=3; b() { echo "b $1"; }', 10)
-    assert shell.run("pwd; echo $A; b 4", 10).output == "/tmp\n3\nb 4\n"
-
-
-def test_output_and_errors_come_in_their_order(shell: Shell) -> None:
-    reply = shell.run("echo one; echo two >&2; echo three; exit_with() { return $1; }; exit_with 7", 10)
-    assert (reply.output, reply.exit_code, reply.killed) == ("one\ntwo\nthree\n", 7, None)
-
-
-def test_a_command_is_one_word_whatever_is_in_it(shell: Shell) -> None:
-    awkward = "cat <<'EOF'\nit's \"quoted\" $HOME `x` \\ ö\nEOF\n# a comment"
-    assert shell.run(awkward, 10).output == "it's \"quoted\" $HOME `x` \\ ö\n"
-
-
-def test_a_syntax_error_is_a_reply_and_the_shell_goes_on(shell: Shell) -> None:
-    shell.run("x=1", 10)
-    reply = shell.run("for (", 10)
-    assert reply.exit_code != 0 and "syntax error" in reply.output
-    assert shell.run("echo $x", 10).output == "1\n"
+def limited(workspace: Path) -> Shell:
+    return Shell(provider("bubblewrap"), workspace, LIMITS)
 
 
 def test_a_command_finds_nothing_on_its_standard_input(shell: Shell) -> None:
@@ -64,13 +41,6 @@ def test_the_workspace_is_the_hosts_folder_and_stays(shell: Shell, workspace: Pa
     assert shell.run("cat given; echo made >made", 10).output == "from the host"
     shell.close()
     assert (workspace / "made").read_text() == "made\n"
-
-
-def test_a_workspace_in_a_folder_that_others_cannot_enter_can_be_used(tmp_path: Path) -> None:
-    (tmp_path / "private" / "work").mkdir(parents=True)
-    (tmp_path / "private").chmod(0o700)
-    with limited(tmp_path / "private" / "work") as shell:
-        assert shell.run("echo x >f && cat f", 10).output == "x\n"
 
 
 def test_read_only_places_can_be_read_only(workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -91,73 +61,37 @@ def test_tools_of_the_machine_are_there_but_not_what_was_installed_by_hand(shell
     assert listed.splitlines()[-4:] == ["alternatives", "group", "ld.so.cache", "passwd"]
 
 
-def test_a_time_out_kills_the_whole_tree_and_a_fresh_shell_follows(shell: Shell, workspace: Path) -> None:
-    shell.run(f"x=1; {BACKGROUND}", 10)
-    reply = shell.run("sleep 60", 0.5)
-    assert (reply.exit_code, reply.killed) == (None, "wall time limit 0.5 s")
-    assert reply.seconds < 5
-    beats = (workspace / "beat").read_text()
-    time.sleep(0.5)
-    assert (workspace / "beat").read_text() == beats
-    assert shell.run("echo ${x-fresh}; ls", 10).output == "fresh\nbeat\n"
-
-
-def test_a_shell_that_stops_itself_does_not_stop_its_time(shell: Shell) -> None:
-    shell.run("(sleep 0.2; kill -STOP $$) &", 10)
-    time.sleep(0.5)
-    assert shell.run("echo " + "x" * 500_000, 0.5).killed == "wall time limit 0.5 s"
-
-
-def test_leaving_the_shell_is_a_reply_and_a_fresh_one_follows(shell: Shell) -> None:
-    assert shell.run("exit 3", 10).exit_code == 3
-    assert shell.run("echo new", 10).output == "new\n"
-
-
 def test_what_runs_in_the_background_speaks_at_the_next_command(shell: Shell) -> None:
     shell.run("(sleep 0.2; echo later) &", 10)
     assert shell.run("sleep 0.5; echo now", 10).output == "later\nnow\n"
 
 
 @pytest.mark.parametrize(
-    ("command", "limits", "killed"),
+    ("command", "killed"),
     [
-        ("cat /dev/zero", {}, "output limit 1 MiB"),
-        ("while :; do :; done", {"cpu_seconds": 0.5}, "CPU time limit 0.5 s"),
-        ("for i in 1 2 3 4; do python3 -c 'import time; x = bytearray(90 << 20); time.sleep(9)' & done; wait", {},
+        ("for i in 1 2 3 4; do python3 -c 'import time; x = bytearray(90 << 20); time.sleep(9)' & done; wait",
          "memory limit 256 MiB"),
-        ("for i in 1 2 3 4 5; do head -c 3M /dev/zero >$i; done; sleep 9", {}, "disk limit 8 MiB"),
-        ("for i in {1..600}; do >$i; done; sleep 9", {}, "limit of 500 files"),
-        ("cd /tmp; for i in {1..600}; do >$i; done; sleep 9", {}, "limit of 500 files"),
-        ("for i in {1..70}; do mkdir d; cd d; done; sleep 9", {}, "limit of 64 nested folders"),
-        ("mkdir d; for i in {1..600}; do >d/$i; done; chmod 0 d; sleep 9", {}, "limit of "),
+        ("for i in 1 2 3 4 5; do head -c 3M /dev/zero >$i; done; sleep 9", "disk limit 8 MiB"),
+        ("for i in {1..600}; do >$i; done; sleep 9", "limit of 500 files"),
+        ("cd /tmp; for i in {1..600}; do >$i; done; sleep 9", "limit of 500 files"),
+        ("for i in {1..70}; do mkdir d; cd d; done; sleep 9", "limit of 64 nested folders"),
+        ("mkdir d; for i in {1..600}; do >d/$i; done; chmod 0 d; sleep 9", "limit of "),
     ],
 )  # fmt: skip
-def test_exceeding_a_limit_is_told(workspace: Path, command: str, limits: dict[str, float], killed: str) -> None:
-    with limited(workspace, **limits) as shell:
+def test_exceeding_a_limit_is_told(workspace: Path, command: str, killed: str) -> None:
+    with limited(workspace) as shell:
         reply = shell.run(command, 20)
     assert reply.killed is not None and reply.killed.startswith(killed)
     assert reply.exit_code is None and reply.seconds < 15
 
 
-def test_cpu_time_counts_for_each_command_anew(workspace: Path) -> None:
-    burn = "import time\nwhile time.process_time() < 0.6: pass"
-    with limited(workspace, cpu_seconds=1.0) as shell:
-        assert [shell.run(f"python3 -c '{burn}'", 20).exit_code for _ in range(3)] == [0, 0, 0]
-
-
-def test_limits_hold_for_the_background_too(workspace: Path) -> None:
+def test_limits_hold_for_the_background_too(workspace: Path, others: set[int]) -> None:
     with limited(workspace) as shell:
         shell.run("python3 -c 'import time; x = [bytearray(1 << 20) for _ in range(400)]; time.sleep(60)' &", 10)
         until = time.monotonic() + 10
-        while len(descendants(os.getpid())) > 1 and time.monotonic() < until:
+        while set(descendants(os.getpid())) - others and time.monotonic() < until:
             time.sleep(0.05)
-        assert descendants(os.getpid()) == [os.getpid()]
-
-
-def test_a_shell_can_be_stopped_from_another_thread(shell: Shell) -> None:
-    shell.run("true", 10)
-    threading.Timer(0.3, shell.stop).start()
-    assert shell.run("sleep 60", 60).killed == "stopped"
+        assert set(descendants(os.getpid())) <= others
 
 
 def test_a_workspace_has_one_shell_at_a_time(shell: Shell, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +113,7 @@ def test_a_command_that_cannot_be_sent_is_refused(shell: Shell, command: str, re
         shell.run(command, 10)
 
 
-def test_a_closed_shell_leaves_no_process_and_no_descriptor(workspace: Path) -> None:
+def test_a_closed_shell_leaves_no_process_and_no_descriptor(workspace: Path, others: set[int]) -> None:
     with limited(workspace) as first:
         first.run("true", 10)
     before = len(os.listdir("/proc/self/fd"))
@@ -188,7 +122,7 @@ def test_a_closed_shell_leaves_no_process_and_no_descriptor(workspace: Path) -> 
         shell.run("sleep 60", 0.2)
         shell.run("true", 10)
     assert len(os.listdir("/proc/self/fd")) == before
-    assert descendants(os.getpid()) == [os.getpid()]
+    assert set(descendants(os.getpid())) <= others
 
 
 def test_commands_are_answered_quickly(shell: Shell) -> None:

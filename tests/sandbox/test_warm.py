@@ -69,19 +69,19 @@ def test_its_time_counts_from_when_it_is_used(pool: Pool) -> None:
         assert sandbox.outcome().seconds < 0.4
 
 
-def test_one_that_died_while_it_waited_is_not_handed_out(pool: Pool) -> None:
+def test_one_that_died_while_it_waited_is_not_handed_out(others: set[int], pool: Pool) -> None:
     fill(pool)
-    for pid in descendants(os.getpid())[:0:-1]:
+    for pid in set(descendants(os.getpid())) - others:
         os.kill(pid, signal.SIGKILL)
     time.sleep(0.1)
     with pool.take() as sandbox:
         assert exchange(sandbox, b"x") == b"x 0"
 
 
-def test_closing_a_pool_leaves_nothing(pool: Pool) -> None:
+def test_closing_a_pool_leaves_nothing(others: set[int], pool: Pool) -> None:
     fill(pool)
     pool.close()
-    assert descendants(os.getpid()) == [os.getpid()]
+    assert set(descendants(os.getpid())) <= others
 
 
 def test_an_empty_pool_still_serves() -> None:

@@ -2,13 +2,10 @@
 
 from dataclasses import dataclass, fields
 
-from pydantic import BaseModel, ConfigDict
 
-
-class Tokens(BaseModel):
+@dataclass(frozen=True)
+class Tokens:
     """Tokens of one request, each counted once: `input` is what was neither read from the cache nor written to it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     input: int = 0
     output: int = 0
@@ -46,3 +43,4 @@ class Amounts:
 
 
 NAMES = tuple(one.name for one in fields(Amounts))
+KINDS = tuple(one.name for one in fields(Tokens))

@@ -44,7 +44,7 @@ class Price(Rates):
     def dollars(self, tokens: Tokens) -> float:
         """What one request cost."""
         rates: Rates = self.above if self.above and tokens.prompt > self.above.tokens else self
-        return float(sum(getattr(rates, kind) * count for kind, count in tokens.model_dump().items())) / PER
+        return float(sum(getattr(rates, kind) * count for kind, count in vars(tokens).items())) / PER
 
 
 class PriceTable(_Strict):

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aar.database import Connections, select, transaction
-from aar.researchers.budget.amounts import NAMES, Amounts, Tokens
+from aar.researchers.budget.amounts import KINDS, NAMES, Amounts, Tokens
 
 FILE = "spend.sqlite"
-_TOKENS = tuple(Tokens.model_fields)
-_COLUMNS = (*_TOKENS, "dollars", "seconds", "experiments", "cpu_seconds", "gpu_seconds")
+_COLUMNS = (*KINDS, "dollars", "seconds", "experiments", "cpu_seconds", "gpu_seconds")
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS entries (
     key TEXT PRIMARY KEY, time REAL NOT NULL, researcher TEXT NOT NULL, model TEXT,
@@ -66,7 +65,7 @@ class Spend:
         """Note what was used up. `amounts.tokens` is not looked at: tokens are counted from `tokens`."""
         used = {name: value for name, value in vars(amounts or Amounts()).items() if name != "tokens"}
         row = {"key": key, "time": time.time(), "researcher": researcher, "model": model}
-        row |= (tokens or Tokens()).model_dump() | used
+        row |= vars(tokens or Tokens()) | used
         marks = ", ".join(f":{column}" for column in row)
         with transaction(self._db.get()) as db:
             db.execute(f"INSERT OR IGNORE INTO entries ({', '.join(row)}) VALUES ({marks})", row)
@@ -89,6 +88,6 @@ class Spend:
 
 
 def _spent(row: sqlite3.Row, recent: float) -> Spent:
-    tokens = Tokens(**{name: int(row[name]) for name in _TOKENS})
+    tokens = Tokens(**{name: int(row[name]) for name in KINDS})
     values = {name: row[name] for name in NAMES if name != "tokens"}
     return Spent(Amounts(tokens=tokens.total, **values), tokens, recent)

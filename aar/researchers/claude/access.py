@@ -1,7 +1,5 @@
 """Whether a model can be reached at all, as far as it can be told before the first request."""
 
-import anthropic
-
 from aar.config import CampaignConfig, ClaudeConfig
 from aar.errors import ConfigError, MindError
 from aar.researchers.budget import read_prices
@@ -40,6 +38,8 @@ def check_price(mind: ClaudeConfig) -> None:
 
 def check_credentials() -> None:
     """Raises MindError when the anthropic package finds no credentials in its environment."""
+    import anthropic  # takes seconds
+
     client = anthropic.AsyncAnthropic()
     headers = {name.lower() for name in client.default_headers}
     given = (client.api_key, client.auth_token, client.credentials)

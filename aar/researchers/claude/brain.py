@@ -272,7 +272,7 @@ class ClaudeBrain:
         dollars = self._price.dollars(tokens)
         name, model = self._desk.name, self._settings.model
         self._desk.spend.add(name, f"{name}/{key}", model=model, tokens=tokens, amounts=Amounts(dollars=dollars))
-        self._transcript.append("usage", message=message, model=model, tokens=tokens.model_dump(), dollars=dollars)
+        self._transcript.append("usage", message=message, model=model, tokens=vars(tokens), dollars=dollars)
 
     def _count_cut(self, stream: Any) -> None:
         """A reply that was cut off is paid for as far as it came."""

@@ -3,6 +3,7 @@
 from anthropic.types.beta import BetaUsage
 
 from aar.researchers.budget import Tokens
+from aar.researchers.budget.amounts import KINDS
 
 
 def tokens_of(usage: BetaUsage) -> Tokens:
@@ -13,7 +14,7 @@ def tokens_of(usage: BetaUsage) -> Tokens:
     own = _tokens(usage)
     compactions = [one for one in usage.iterations or [] if one.type == "compaction"]
     counted = [own, *(_tokens(one) for one in compactions)]
-    return Tokens(**{kind: sum(getattr(one, kind) for one in counted) for kind in Tokens.model_fields})
+    return Tokens(**{kind: sum(getattr(one, kind) for one in counted) for kind in KINDS})
 
 
 def _tokens(usage: object) -> Tokens:

@@ -71,6 +71,7 @@ def _conclude(tools: Tools, plan: Plan, result: Result) -> None:
     vanilla, knowledge = tools.reference(), read(tools)
     score, method = result.score, describe(plan.spec)
     data: dict[str, Any] = {"spec": plan.spec.to_dict(), "value": score.pgr if score else None}
+    data["family"] = f"labels: {plan.spec.labels}"
     if score is not None:
         data["score"] = asdict(score)
     tools.post(

@@ -1,0 +1,53 @@
+"""What a campaign costs: what was used up, how fast, what is left, and the cost of an hour of a researcher."""
+
+from rich.console import RenderableType
+
+from aar.campaign.researcher_state import ResearcherState
+from aar.campaign.state import CampaignState
+from aar.reporting.tables import new_table
+from aar.reporting.text import duration, plain
+from aar.researchers.budget import Limit, Spent
+from aar.researchers.budget.limits import readable
+from aar.researchers.budget.spend import RATE_SECONDS
+
+
+def cost_words(spent: Spent) -> list[str]:
+    """The cost in a line; none where no language model was paid for."""
+    if not spent.tokens.total:
+        return []
+    per_hour = spent.dollars_per_hour
+    hour = "" if per_hour is None else f", {dollars(per_hour)} per researcher-hour"
+    hours = spent.amounts.seconds / 3600
+    recent = f"{dollars(spent.recent_dollars)} in the last {RATE_SECONDS / 60:.0f} min"
+    return [f"cost {dollars(spent.amounts.dollars)} ({recent}) in {hours:.2f} researcher-hours{hour}"]
+
+
+def spending(state: CampaignState) -> list[RenderableType]:
+    """A table of what every researcher has used up and what is left to it; none where nothing was paid for."""
+    if not state.spent.tokens.total:
+        return []
+    table = new_table()
+    for name in ("researcher", "time", "tokens in", "cached", "out", "cost", "10 min", "left"):
+        table.add_column(name, no_wrap=name != "left", justify="left" if name in ("researcher", "left") else "right")
+    for one in state.researchers:
+        table.add_row(*(plain(cell) for cell in _row(one)))
+    return [table]
+
+
+def dollars(amount: float) -> str:
+    """An amount of money, with cents, or more digits where it is less than one."""
+    return f"${amount:.2f}" if amount >= 0.01 or not amount else f"${amount:.4f}"
+
+
+def _row(one: ResearcherState) -> tuple[str, ...]:
+    tokens, amounts = one.spent.tokens, one.spent.amounts
+    written = tokens.input + tokens.cache_write_5m + tokens.cache_write_1h
+    counts = (f"{count:,}" for count in (written, tokens.cache_read, tokens.output))
+    money = dollars(amounts.dollars), dollars(one.spent.recent_dollars)
+    return one.name, duration(amounts.seconds), *counts, *money, _left(one.limits)
+
+
+def _left(limits: tuple[Limit, ...]) -> str:
+    """The limit that is nearest to its end."""
+    nearest = min(limits, key=lambda limit: limit.left / limit.most, default=None)
+    return f"{readable(nearest.what, nearest.left)} ({nearest.scope})" if nearest else ""
