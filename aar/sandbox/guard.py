@@ -85,9 +85,16 @@ class Guard:
         places = MEMORY_PLACES if self._workspace is None else MEMORY_PLACES[:2]
         for place in places if self._running.is_namespace else ():
             with suppress(OSError):  # the sandbox has ended, or has no such place of its own
-                found = os.statvfs(f"/proc/{self._running.init}/root{place}")
-                if found.f_files:
+                inside = f"/proc/{self._running.init}/root{place}"
+                found = os.statvfs(inside)
+                # Before its root is its own, a sandbox shows the machine's places.
+                if found.f_files and os.stat(inside).st_dev not in _machine_devices():
                     yield (found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree
+
+
+def _machine_devices() -> set[int]:
+    """The file systems that the machine itself has at the places of a sandbox."""
+    return {os.stat(place).st_dev for place in ("/", *MEMORY_PLACES) if os.path.exists(place)}
 
 
 def workspace_excess(folder: Path, limits: Limits) -> str | None:
