@@ -14,8 +14,8 @@ ROOT = Path(aar.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = (
     ("", "errors"), ("config",), ("assets",), ("database",), ("remote",), ("problems",), ("models",), ("training",),
-    ("scoring",), ("commons",), ("sandbox",), ("lab",), ("methods",), ("researchers",), ("campaign",), ("reporting",),
-    ("rehearsal",), ("cli", "__main__"),
+    ("scoring",), ("commons",), ("sandbox",), ("lab",), ("methods",), ("researchers",), ("campaign",), ("gateway",),
+    ("reporting",), ("rehearsal",), ("cli", "__main__"),
 )  # fmt: skip
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 LAB_CLIENT = ("lab/__init__.py", "lab/client.py", "lab/wire.py", "lab/runner.py")
@@ -24,7 +24,7 @@ KNOW_NO_RAY = (
 )  # fmt: skip
 RAY_ONLY_IN = {
     "scoring": {"actor.py"}, "commons": {"actor.py"}, "lab": {"experiment.py"},
-    "researchers": {"actor.py", "toolbox.py", "ray_platform.py"}, "training": {"compute.py", "worker.py"},
+    "researchers": {"actor.py", "ray_platform.py"}, "training": {"compute.py", "worker.py"},
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from aar.cli import campaign, doctor, forum, shell, show, store, transcript
+from aar.cli import acting, campaign, doctor, external, forum, rehearse, shell, show, steer, store, transcript
 from aar.cli.output import complain
 from aar.errors import AarError
 
@@ -19,11 +19,16 @@ CAMPAIGN is a campaign's name or folder; without it, the campaign that ran last 
 
 app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(campaign.run)
+app.command()(rehearse.rehearse)
 app.command()(show.status)
 app.command()(show.leaderboard)
 app.command()(transcript.transcript)
 app.add_typer(forum.app, name="forum")
 app.add_typer(store.app, name="store")
+app.add_typer(steer.app, name="steer")
+app.command()(external.join)
+app.command()(external.mcp)
+app.add_typer(acting.app, name="as")
 app.command("try")(campaign.try_method)
 app.command()(campaign.baselines)
 app.command()(campaign.stop)

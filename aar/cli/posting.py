@@ -1,6 +1,5 @@
 """A person's post: through the commons actor while the campaign runs, because it is then the only one who writes."""
 
-import os
 import uuid
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,8 @@ from aar.campaign.folder import is_running, stored_config
 from aar.cli.places import forum_file
 from aar.commons.forum import Forum
 from aar.commons.posts import Kind, Post
-from aar.config import CampaignConfig
-from aar.errors import CampaignError, StorageError
+from aar.errors import StorageError
+from aar.gateway.link import connect, unreached
 
 
 def post(folder: Path, author: str, kind: Kind, title: str, body: str, links: dict[str, Any]) -> Post:
@@ -23,7 +22,7 @@ def post(folder: Path, author: str, kind: Kind, title: str, body: str, links: di
     """
     key = f"person/{uuid.uuid4()}"
     if is_running(folder):
-        return _through_actor(stored_config(folder), author, kind, title, body, key=key, **links)
+        return _through_actor(folder, author, kind, title, body, key=key, **links)
     file = forum_file(folder)
     if not file.is_file():
         raise StorageError(f"{file}: the campaign has no forum yet. Start it first with `aar run`.")
@@ -34,22 +33,15 @@ def post(folder: Path, author: str, kind: Kind, title: str, body: str, links: di
         forum.close()
 
 
-def _through_actor(config: CampaignConfig, *arguments: str, **named: Any) -> Post:
-    address = config.cluster.address or os.environ.get("RAY_ADDRESS")
-    if not address:  # a local cluster of aar's asks for its token; Ray reads this when it is imported
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
+def _through_actor(folder: Path, *arguments: str, **named: Any) -> Post:
+    namespace = connect(folder)
     import ray
 
     from aar.remote import COMMONS, result
 
-    namespace = f"aar-{config.name}"
     try:
-        ray.init(address=address or "auto", namespace=namespace, log_to_driver=False, logging_level="ERROR")
         commons = ray.get_actor(COMMONS, namespace)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise CampaignError(
-            f"{config.name} runs, but its commons was not reached ({error}). It may be starting: try again. If it runs "
-            "on a cluster elsewhere, or beside other clusters, set RAY_ADDRESS to its cluster's address."
-        ) from None
+    except ValueError as error:
+        raise unreached(stored_config(folder), error) from None
     written: Post = result(commons.post.remote(*arguments, **named))
     return written

@@ -29,7 +29,7 @@ def seen_in(request: dict[str, Any]) -> Seen:
             _check_reply(place, message, messages[place + 1])
             results.append([])
         elif results:
-            results[-1] += [_text(block) for block in _blocks(message)]
+            results[-1] += _told(_blocks(message))
     return Seen(_name(request), results)
 
 
@@ -61,6 +61,12 @@ def _name(request: dict[str, Any]) -> str:
 def _blocks(message: dict[str, Any]) -> list[dict[str, Any]]:
     content = message["content"]
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _told(blocks: list[dict[str, Any]]) -> list[str]:
+    """The results of tools, or, where there are none, what else was said."""
+    results = [block for block in blocks if block["type"] == "tool_result"]
+    return [_text(block) for block in results or blocks]
 
 
 def _text(block: dict[str, Any]) -> str:

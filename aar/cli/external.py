@@ -1,0 +1,97 @@
+"""`aar join`, `mcp` and `as`: how minds outside take part in a campaign as one of its external researchers."""
+
+import json
+import os
+import sys
+import uuid
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from aar.cli.output import CampaignOption, say
+
+TOKEN = "AAR_TOKEN"
+HOST, PORT = "127.0.0.1", 8732
+
+Name = Annotated[str, typer.Argument(metavar="RESEARCHER", help="An external researcher of the campaign.")]
+
+
+def join(
+    researcher: Name,
+    url: Annotated[str, typer.Option(help="Where `aar mcp --http` serves.")] = f"http://{HOST}:{PORT}/mcp",
+    campaign: CampaignOption = None,
+) -> None:
+    """Print what to paste so that somebody can take part as RESEARCHER. Its earlier token becomes void."""
+    from aar.campaign.folder import find_campaign
+    from aar.gateway.link import checked_external
+    from aar.researchers.external.credentials import issue
+
+    folder = find_campaign(campaign).resolve()
+    token = issue(folder, checked_external(folder, researcher))
+    program = [sys.executable, "-m", "aar", "mcp", "-c", str(folder)]
+    stdio = {"command": program[0], "args": program[1:], "env": {TOKEN: token}}
+    http = {"type": "http", "url": url, "headers": {"Authorization": f"Bearer {token}"}}
+    say(
+        f"{researcher} is whoever holds this token. It is shown once; `aar join {researcher}` makes a new one.",
+        "", "On this machine, for any MCP client (Claude Code: put it into .mcp.json):",
+        json.dumps({"mcpServers": {"aar": stdio}}, indent=2),
+        "", f"From elsewhere, while `aar mcp --http -c {folder}` serves here:",
+        json.dumps({"mcpServers": {"aar": http}}, indent=2),
+        "", "Without MCP, on this machine:", f"  aar as {researcher} -c {folder} budget",
+    )  # fmt: skip
+
+
+def mcp(
+    http: Annotated[bool, typer.Option("--http", help="Serve every external researcher over HTTP.")] = False,
+    host: Annotated[str, typer.Option(help="Where to serve; anything but this machine needs TLS before it.")] = HOST,
+    port: Annotated[int, typer.Option(help="On which port.")] = PORT,
+    campaign: CampaignOption = None,
+) -> None:
+    """Serve the researchers' tools to MCP clients: to one on standard input and output, named by $AAR_TOKEN."""
+    import asyncio
+
+    from aar.campaign.folder import find_campaign
+    from aar.errors import CampaignError
+    from aar.gateway.link import Link
+    from aar.gateway.mcp_server import http_server, serve_stdio
+
+    folder = find_campaign(campaign)
+    if http:
+        say(f"serving http://{host}:{port}/mcp; `aar join` prints how to use it")
+        return http_server(Link(folder), _instructions(folder, None), host, port).run()
+    from aar.researchers.external.credentials import researcher_of
+
+    researcher = researcher_of(folder, os.environ.get(TOKEN, ""))
+    if researcher is None:
+        raise CampaignError(f"{TOKEN} names no external researcher of this campaign; `aar join` prints what to set")
+    asyncio.run(serve_stdio(Link(folder), researcher, _instructions(folder, researcher)))
+
+
+def _instructions(folder: Path, researcher: str | None) -> str:
+    """The background that other researchers have as their system prompt."""
+    from aar.campaign.folder import stored_config
+    from aar.config import ResearcherConfig
+    from aar.researchers.claude.words import direction_words, system_words
+
+    config = stored_config(folder)
+    known = {one.name: one for one in config.researchers}
+    one = known.get(researcher or "") or ResearcherConfig(name=researcher or "a-researcher", brain="external")
+    return f"{system_words(one, config)}\n{direction_words(one.direction)}"
+
+
+def call(campaign: str | None, researcher: str, tool: str, **arguments: Any) -> str:
+    """The answer to one tool call; exit code 1 when it is an error."""
+    from aar.campaign.folder import find_campaign
+    from aar.cli.output import complain
+    from aar.gateway.link import Link, checked_external
+    from aar.reporting.text import printable
+
+    folder = find_campaign(campaign)
+    link = Link(folder)
+    given = {name: value for name, value in arguments.items() if value is not None}
+    text, is_error = link.call(checked_external(folder, researcher), tool, given, f"cli-{uuid.uuid4()}")
+    if is_error:
+        complain(text)
+        raise typer.Exit(1)
+    return printable(text)

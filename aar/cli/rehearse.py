@@ -1,0 +1,74 @@
+"""`aar rehearse`: a campaign against a server on this machine that plays its language models by script."""
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aar.cli.campaign import File, Overrides
+from aar.cli.output import say
+
+if TYPE_CHECKING:
+    from aar.config import CampaignConfig
+    from aar.rehearsal.server import Endpoint
+
+SECONDS = 24 * 3600
+
+
+def rehearse(
+    file: File,
+    overrides: Overrides = None,
+    faults: Annotated[bool, typer.Option("--faults", help="Let the endpoint fail now and then, in every way.")] = False,
+    serve: Annotated[
+        int | None, typer.Option(metavar="PORT", help="Only serve, until Ctrl-C, and say how to use it.")
+    ] = None,
+) -> None:
+    """Rehearse a campaign before you pay for it: everything is real but the thinking, which is scripted and free."""
+    from aar.cli.campaign import run
+    from aar.config import load_config
+    from aar.errors import ConfigError
+    from aar.rehearsal.server import Rehearsal
+
+    config = load_config(file, overrides)
+    endpoint = _endpoint(config, faults)
+    if serve is not None:
+        return _serve(endpoint, serve)
+    if config.cluster.address or os.environ.get("RAY_ADDRESS"):
+        raise ConfigError(
+            "a rehearsal runs on a Ray of its own, which inherits where the endpoint is; unset RAY_ADDRESS and "
+            "cluster.address, or use --serve and give the cluster's nodes the environment that it prints"
+        )
+    with Rehearsal(endpoint) as rehearsal:
+        os.environ.update(_environment(rehearsal.url))
+        own = [f"name={config.name}-rehearsal"]
+        own += [f"folder={config.folder.with_name(config.folder.name + '-rehearsal')}"] if config.folder else []
+        run(file, [*(overrides or []), *own])
+
+
+def _endpoint(config: "CampaignConfig", faults: bool) -> "Endpoint":
+    from aar.errors import ConfigError
+    from aar.rehearsal.faults import EVERY_KIND
+    from aar.rehearsal.players import cast
+    from aar.rehearsal.server import Endpoint
+
+    names = [one.name for one in config.researchers if one.brain == "claude"]
+    if not names:
+        raise ConfigError('no researcher of this campaign has brain = "claude", so there is nothing to rehearse')
+    return Endpoint(cast(names), EVERY_KIND if faults else None)
+
+
+def _serve(endpoint: "Endpoint", port: int) -> None:
+    import time
+
+    from aar.rehearsal.server import Rehearsal
+
+    with Rehearsal(endpoint, port) as rehearsal:
+        say(*(f"export {name}={value}" for name, value in _environment(rehearsal.url).items()))
+        try:
+            time.sleep(SECONDS)
+        except KeyboardInterrupt:
+            return
+
+
+def _environment(url: str) -> dict[str, str]:
+    return {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "rehearsal"}

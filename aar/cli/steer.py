@@ -1,0 +1,111 @@
+"""`aar steer`: what a person may ask of researchers, while a campaign runs or before it goes on."""
+
+import getpass
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aar.cli.output import CampaignOption, say
+
+if TYPE_CHECKING:
+    from aar.researchers.steering import Action
+
+app = typer.Typer(help="Message, pause, resume, stop, direct and add researchers.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(metavar="RESEARCHER", help="A researcher of the campaign.")]
+By = Annotated[str | None, typer.Option(help="Who asks.", show_default="your user name")]
+
+
+@app.command()
+def message(
+    researcher: Name,
+    text: Annotated[str, typer.Argument(help='What to tell it; "-" reads it from standard input.')],
+    by: By = None,
+    campaign: CampaignOption = None,
+) -> None:
+    """Tell a researcher something; it reads it at its next turn."""
+    _ask(campaign, researcher, "message", sys.stdin.read() if text == "-" else text, by)
+
+
+@app.command()
+def pause(researcher: Name, by: By = None, campaign: CampaignOption = None) -> None:
+    """Let a researcher rest after its present turn; experiments that run go on."""
+    _ask(campaign, researcher, "pause", "", by)
+
+
+@app.command()
+def resume(researcher: Name, by: By = None, campaign: CampaignOption = None) -> None:
+    """Let a paused researcher go on."""
+    _ask(campaign, researcher, "resume", "", by)
+
+
+@app.command()
+def stop(researcher: Name, by: By = None, campaign: CampaignOption = None) -> None:
+    """End a researcher after its present turn."""
+    _ask(campaign, researcher, "stop", "", by)
+
+
+@app.command()
+def direction(
+    researcher: Name,
+    new: Annotated[str | None, typer.Argument(help="A direction's name or text file; none: undirected.")] = None,
+    by: By = None,
+    campaign: CampaignOption = None,
+) -> None:
+    """Give a researcher another direction."""
+    _ask(campaign, researcher, "direction", _direction(new) or "", by)
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="The new researcher's name.")],
+    brain: Annotated[str, typer.Option(help="search, claude or external.")] = "claude",
+    direction: Annotated[str | None, typer.Option(help="A direction's name or text file.")] = None,
+    model: Annotated[str | None, typer.Option(help="Its model, instead of the campaign's.")] = None,
+    by: By = None,
+    campaign: CampaignOption = None,
+) -> None:
+    """Add a researcher; it begins at once where the campaign runs."""
+    from aar.campaign.folder import find_campaign, stored_config
+    from aar.errors import CampaignError
+    from aar.researchers.steering import new_researcher
+
+    config = stored_config(find_campaign(campaign))
+    own = config.claude.model_copy(update={"model": model}).model_dump() if model else None
+    one = new_researcher(name=name, brain=brain, direction=_direction(direction), claude=own)
+    if name in _names(find_campaign(campaign)):
+        raise CampaignError(f"there is a researcher {name} already; give another name")
+    _ask(campaign, name, "add", one.model_dump_json(), by, new=True)
+
+
+def _direction(direction: str | None) -> str | None:
+    """A direction that can be read, as the researcher's process will find it. Raises ConfigError."""
+    from aar.researchers.directions import builtin_directions, read_direction
+
+    read_direction(direction)
+    return direction if direction is None or direction in builtin_directions() else str(Path(direction).resolve())
+
+
+def _ask(
+    campaign: str | None, researcher: str, action: "Action", text: str, by: str | None, *, new: bool = False
+) -> None:
+    from aar.campaign.folder import find_campaign, is_running
+    from aar.errors import CampaignError
+    from aar.researchers.steering import Steering
+
+    folder = find_campaign(campaign)
+    names = _names(folder)
+    if not new and researcher not in names:
+        raise CampaignError(f"there is no researcher {researcher}; there are: {', '.join(names)}")
+    wish = Steering(folder).ask(by or getpass.getuser(), researcher, action, text)
+    when = "it is taken up at the next turn" if is_running(folder) else "it is taken up when the campaign goes on"
+    say(f"{wish.describe()}: {when}")
+
+
+def _names(folder: Path) -> list[str]:
+    from aar.campaign.folder import stored_config
+    from aar.researchers.steering import FILE, Steering, roster
+
+    wishes = Steering(folder, read_only=True).wishes() if (folder / FILE).exists() else []
+    return [one.name for one in roster(stored_config(folder), wishes)]

@@ -1,0 +1,1 @@
+"""The way in for minds outside: tool calls for external researchers, over MCP or from a command line."""

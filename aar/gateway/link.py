@@ -1,0 +1,103 @@
+"""A connection from another process to a campaign that runs."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from aar.campaign.folder import is_running, stored_config
+from aar.config import CampaignConfig
+from aar.errors import CampaignError
+from aar.researchers.external.credentials import researcher_of
+from aar.researchers.steering import FILE, Steering, roster
+
+
+def connect(folder: Path) -> str:
+    """Connect this process to the Ray cluster of a running campaign; returns the campaign's namespace.
+
+    Raises:
+        CampaignError: it does not run, or its cluster was not reached.
+    """
+    config = stored_config(folder)
+    if not is_running(folder):
+        raise CampaignError(f"{config.name} does not run; start it first with `aar run`")
+    address = config.cluster.address or os.environ.get("RAY_ADDRESS")
+    if not address:  # a local cluster of aar's asks for its token; Ray reads this when it is imported
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    import ray
+
+    namespace = f"aar-{config.name}"
+    try:
+        ray.init(address=address or "auto", namespace=namespace, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise unreached(config, error) from None
+    return namespace
+
+
+def unreached(config: CampaignConfig, error: Exception) -> CampaignError:
+    """What to say when a running campaign's actors are not found."""
+    return CampaignError(
+        f"{config.name} runs, but was not reached ({error}). It may be starting: try again. If it runs on a cluster "
+        "elsewhere, or beside other clusters, set RAY_ADDRESS to its cluster's address."
+    )
+
+
+class Link:
+    """Calls the tools of a running campaign's external researchers. Raises CampaignError as `connect`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._config = folder, stored_config(folder)
+        self._namespace = connect(folder)
+        self._actors: dict[str, Any] = {}
+
+    def who(self, token: str) -> str | None:
+        """The researcher that a token stands for."""
+        return researcher_of(self._folder, token)
+
+    def call(self, researcher: str, tool: str, arguments: object, key: str | None = None) -> tuple[str, bool]:
+        """Call a tool; the answer, and whether it is an error. Blocks.
+
+        Raises:
+            CampaignError: the researcher is not there yet, or its campaign has ended.
+        """
+        from ray.exceptions import RayActorError
+
+        from aar.remote import result
+
+        try:
+            text, is_error = result(self._actor(researcher).call.remote(tool, arguments, key))
+        except RayActorError as error:
+            self._actors.pop(researcher, None)
+            raise CampaignError(f"{researcher} was lost while it answered ({error}); call again") from None
+        return str(text), bool(is_error)
+
+    def _actor(self, researcher: str) -> Any:
+        import ray
+
+        from aar.researchers.actor import actor_name
+
+        if researcher not in self._actors:
+            try:
+                self._actors[researcher] = ray.get_actor(actor_name(researcher), self._namespace)
+            except ValueError:
+                raise CampaignError(
+                    f"{researcher} takes no calls now: the campaign is still measuring its baselines, or is over"
+                ) from None
+        return self._actors[researcher]
+
+
+def external_researchers(folder: Path) -> list[str]:
+    """The names of a campaign's external researchers, those too that were added."""
+    wishes = Steering(folder, read_only=True).wishes() if (folder / FILE).exists() else []
+    return [one.name for one in roster(stored_config(folder), wishes) if one.brain == "external"]
+
+
+def checked_external(folder: Path, researcher: str) -> str:
+    """`researcher`, if it is an external one. Raises CampaignError, which says how to add one, when it is not."""
+    names = external_researchers(folder)
+    if researcher not in names:
+        known = f"it has: {', '.join(names)}" if names else "it has none"
+        raise CampaignError(
+            f'{researcher} is no external researcher of this campaign ({known}). Add one with brain = "external" to '
+            f"its file, or while it runs: aar steer add {researcher} --brain external"
+        )
+    return researcher
