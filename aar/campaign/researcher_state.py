@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from aar.budget import Amounts, Limit, Spend, Spent, Tokens, limits_of
+from aar.budget.spend import FILE as SPEND_FILE
 from aar.config import CampaignConfig, ResearcherConfig
-from aar.researchers.budget import Amounts, Limit, Spend, Spent, Tokens, limits_of
-from aar.researchers.budget.spend import FILE as SPEND_FILE
 from aar.researchers.directions import direction_name
 from aar.researchers.steering import FILE as STEERING_FILE
 from aar.researchers.steering import Standing, Steering, Wish, roster, standing

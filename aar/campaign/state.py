@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from aar.budget import Spent
 from aar.campaign.folder import COMMONS, is_running, stored_config
 from aar.campaign.record import FILE as RECORD_FILE
 from aar.campaign.record import Record
@@ -10,7 +11,6 @@ from aar.campaign.researcher_state import ResearcherState, researcher_states, sp
 from aar.commons import FORUM_FILE
 from aar.commons.forum import PAGE_POSTS, Forum
 from aar.commons.posts import Post
-from aar.researchers.budget import Spent
 from aar.researchers.diversity import families
 from aar.scoring.records import PLATFORM, VANILLA, Baselines, Experiment, Retest
 from aar.scoring.scorebook import FILE as SCORES_FILE

@@ -39,11 +39,15 @@ CANCELLED = "cancelled by its researcher"
 class ModelBackend:
     """What a method's lab calls do for one seed: requests to the compute actor. Implements LabBackend.
 
-    Students are known to the method by a handle that means something in this run alone.
+    Students are known to the method by a handle that means something in this run alone. Device time is charged to
+    the researcher's account.
     """
 
-    def __init__(self, task: Task, seed: int, student_model: str, compute: ActorHandle[Any]) -> None:
+    def __init__(
+        self, task: Task, seed: int, student_model: str, compute: ActorHandle[Any], account: str
+    ) -> None:
         self._task, self._seed, self._model, self._compute = task, seed, student_model, compute
+        self._account = account
         self._texts = model_texts(task.examples, task.recipe.form)
         self._labels = LABEL_TOKENS[task.kind]
         self._keys: dict[str, str] = {}
@@ -91,6 +95,7 @@ class ModelBackend:
                 seed=self._seed,
                 start=None if request.base is None else self.key(request.base),
             ),
+            self._account,
         )
         handle = f"student-{len(self._keys) + 1}"
         self._keys[handle] = key
@@ -108,7 +113,7 @@ class ModelBackend:
 
     def _ask(self, request: Request) -> np.ndarray:
         try:
-            return ask_and_wait(self._compute, request)
+            return ask_and_wait(self._compute, request, self._account)
         except ModelError as error:
             raise LabError(str(error)) from None
 
@@ -160,7 +165,7 @@ class Experiments:
             self._progress(experiment).cancel()
         return record
 
-    def check(self, source: bytes) -> str:
+    def check(self, source: bytes, account: str) -> str:
         """Run a method once on a small slice of the research dataset; how it went, in words. It is not scored."""
         known: list[records.Experiment] = result(self._scorer.experiments.remote())
         seeds = next((one.seeds for one in known if one.researcher == records.PLATFORM), ())
@@ -168,7 +173,7 @@ class Experiments:
             raise LabError("the baselines are not measured yet; check again when they are")
         task: Task = result(self._scorer.task.remote(self._config.problem.dataset().name, seeds[0]))
         part = slice_of(task)
-        backend = ModelBackend(part, seeds[0], self._config.problem.student.model, self._compute)
+        backend = ModelBackend(part, seeds[0], self._config.problem.student.model, self._compute, account)
         return check_method(source, part, backend, self._pool, fits=self._config.budget.fits_per_method)
 
     def _progress(self, experiment: str) -> Progress:
@@ -195,7 +200,7 @@ class Experiments:
     def _run(self, record: records.Experiment, source: bytes, seed: int) -> str:
         """One seed, in a sandbox of its own; returns the key of the student."""
         task: Task = result(self._scorer.task.remote(record.dataset, seed))
-        backend = ModelBackend(task, seed, self._config.problem.student.model, self._compute)
+        backend = ModelBackend(task, seed, self._config.problem.student.model, self._compute, record.researcher)
         seen, fits = self._progress(record.id).of(seed), self._config.budget.fits_per_method
         return backend.key(run_method(source, backend, self._pool, fits=fits, observer=seen))
 

@@ -2,13 +2,13 @@
 
 from rich.console import RenderableType
 
+from aar.budget import Limit, Spent
+from aar.budget.limits import readable
+from aar.budget.spend import RATE_SECONDS
 from aar.campaign.researcher_state import ResearcherState
 from aar.campaign.state import CampaignState
 from aar.reporting.tables import new_table
 from aar.reporting.text import duration, plain
-from aar.researchers.budget import Limit, Spent
-from aar.researchers.budget.limits import readable
-from aar.researchers.budget.spend import RATE_SECONDS
 
 
 def cost_words(spent: Spent) -> list[str]:

@@ -11,10 +11,10 @@ from typing import Any
 import ray
 from ray.actor import ActorHandle
 
+from aar.budget import Spend
 from aar.config import CampaignConfig, ResearcherConfig
 from aar.remote import on_this_node
 from aar.researchers.brain import Brain
-from aar.researchers.budget import Spend
 from aar.researchers.directions import direction_name
 from aar.researchers.life import Life
 from aar.researchers.ray_platform import RayPlatform

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from aar.researchers.budget import Limit, exceeded
+from aar.budget import Limit, exceeded
 from aar.researchers.toolkit.desk import Desk
 from aar.researchers.toolkit.results import experiment_words
 from aar.researchers.transcript import Entry, Transcript

@@ -6,8 +6,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from aar.budget import Amounts, Limit, Spend, exceeded, limits_of
 from aar.config import CampaignConfig, ResearcherConfig
-from aar.researchers.budget import Amounts, Limit, Spend, exceeded, limits_of
 from aar.researchers.steering import Standing, Steering, Wish, standing
 
 log = logging.getLogger(__name__)

@@ -110,7 +110,7 @@ class RayPlatform:
         return ended
 
     def check(self, source: bytes) -> str:
-        words: str = result(self._experiments.check.remote(source))
+        words: str = result(self._experiments.check.remote(source, self._name))
         return words
 
     def task(self) -> Task:

@@ -21,12 +21,12 @@ async def train(compute: Any, request: FineTune) -> str:
     return key
 
 
-def ask_and_wait(compute: Any, request: Request) -> np.ndarray:
-    """As `ask`, blocking."""
-    return array_from_bytes(result(compute.fetch.remote(result(compute.run.remote(request)))))
+def ask_and_wait(compute: Any, request: Request, account: str) -> np.ndarray:
+    """As `ask`, blocking, and charged to a researcher's account."""
+    return array_from_bytes(result(compute.fetch.remote(result(compute.run.remote(request, account)))))
 
 
-def train_and_wait(compute: Any, request: FineTune) -> str:
-    """As `train`, blocking."""
-    key: str = result(compute.run.remote(request))
+def train_and_wait(compute: Any, request: FineTune, account: str) -> str:
+    """As `train`, blocking, and charged to a researcher's account."""
+    key: str = result(compute.run.remote(request, account))
     return key

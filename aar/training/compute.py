@@ -16,6 +16,7 @@ from typing import Any
 import ray
 from ray.actor import ActorHandle
 
+from aar.budget import Amounts, Spend
 from aar.config import ComputeConfig
 from aar.errors import AarError, ComputeError, StorageError, TrainingError
 from aar.remote import COMPUTE, on_this_node, result
@@ -24,6 +25,8 @@ from aar.training.requests import FineTune, Request
 
 STUDENTS_AT_ONCE = 4
 ATTEMPTS = 3
+PLATFORM = "platform"
+"""The account of what no researcher asked for."""
 LONG_POLL_SECONDS = 5.0
 IDLE_POLL_SECONDS = 0.02
 
@@ -37,6 +40,9 @@ class Compute:
         self._waiting: OrderedDict[str, Request] = OrderedDict()
         self._taken: dict[str, tuple[int, Request]] = {}
         self._answers: dict[str, asyncio.Future[None]] = {}
+        self._accounts: dict[str, str] = {}
+        self._begun: dict[str, tuple[float, int]] = {}
+        self._spend = Spend(self._folder)
         self._deaths: Counter[str] = Counter()
         self._incarnation = 0
         self._computed = 0
@@ -46,8 +52,11 @@ class Compute:
     def __repr__(self) -> str:
         return COMPUTE
 
-    async def run(self, request: Request) -> str:
+    async def run(self, request: Request, account: str = PLATFORM) -> str:
         """The key under which `fetch` gives the request's result, once there is one.
+
+        Args:
+            account: the researcher to whom the device time is charged, if it has to be computed.
 
         Raises:
             ModelError, TrainingError: the workers cannot answer it, and why.
@@ -61,6 +70,7 @@ class Compute:
         if key not in self._answers:
             self._answers[key] = asyncio.get_running_loop().create_future()
             self._waiting[key] = request
+            self._accounts[key] = account
         await asyncio.shield(self._answers[key])
         return key
 
@@ -101,6 +111,7 @@ class Compute:
         """Results from a worker."""
         for key, data in results.items():
             self._taken.pop(key, None)
+            self._charge(key)
             try:
                 self._artifacts.put(key, data)
             except StorageError as error:
@@ -122,7 +133,18 @@ class Compute:
         keys = [quick] if quick else self._company(next(iter(self._waiting)))
         work = [(key, self._waiting.pop(key)) for key in keys]
         self._taken.update({key: (incarnation, request) for key, request in work})
+        self._begun.update({key: (time.monotonic(), len(work)) for key, _ in work})
         return work
+
+    def _charge(self, key: str) -> None:
+        """Charge what a result cost: the time since a worker took it, shared by what was taken together."""
+        if key not in self._begun:
+            return
+        (since, together), config = self._begun.pop(key), self._config
+        workers = config.workers if config.zero_stage else 1
+        seconds = (time.monotonic() - since) / together * workers
+        used = Amounts(cpu_seconds=seconds * config.cpus_per_worker, gpu_seconds=seconds * config.gpus_per_worker)
+        self._spend.add(self._accounts.pop(key, PLATFORM), f"compute/{key}", amounts=used)
 
     def _company(self, first: str) -> list[str]:
         wanted = self._waiting[first]

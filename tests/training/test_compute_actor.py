@@ -16,6 +16,7 @@ import psutil
 import pytest
 import ray
 
+from aar.budget import Spend
 from aar.config import ComputeConfig
 from aar.errors import ModelError
 from aar.training.asking import ask_and_wait, train_and_wait
@@ -25,12 +26,17 @@ from tests.training.toy import TARGETS, TEXTS, accuracy, recipe, request
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
+ADA = "ada"
 CONFIG = ComputeConfig(workers=1, cpus_per_worker=1, precision="float32")
 
 
 @pytest.fixture(scope="module")
-def compute(ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    folder = tmp_path_factory.mktemp("campaign")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("campaign")
+
+
+@pytest.fixture(scope="module")
+def compute(ray_session: None, folder: Path) -> Iterator[Any]:
     actor = start_compute(CONFIG, folder, namespace=str(folder))
     yield actor
     ray.kill(actor)
@@ -65,26 +71,36 @@ def processes(title: str) -> list[psutil.Process]:
 def test_equal_requests_are_computed_once(compute: Any, model: str) -> None:
     before = status(compute)["computed"]
     with ThreadPoolExecutor(4) as pool:
-        keys = set(pool.map(lambda _: train_and_wait(compute, request(model)), range(4)))
+        keys = set(pool.map(lambda _: train_and_wait(compute, request(model), ADA), range(4)))
     assert keys == {request(model).key()}
     assert status(compute)["computed"] == before + 1
+
+
+def test_device_time_is_charged_once_to_whoever_asked(compute: Any, folder: Path, model: str) -> None:
+    before = Spend(folder).spent(ADA).amounts.cpu_seconds
+    wanted = request(model, seed=77)
+    train_and_wait(compute, wanted, ADA)
+    charged = Spend(folder).spent(ADA).amounts
+    assert charged.cpu_seconds > before and charged.gpu_seconds == 0
+    train_and_wait(compute, wanted, "ben")
+    assert Spend(folder).spent("ben").amounts.cpu_seconds == 0
 
 
 def test_students_trained_side_by_side_are_each_their_own(compute: Any, model: str) -> None:
     wanted = [request(model, seed=2), request(model, seed=3, targets=1 - TARGETS), request(model, seed=4)]
     with ThreadPoolExecutor(3) as pool:
-        keys = list(pool.map(lambda one: train_and_wait(compute, one), wanted))
-    right = [accuracy(ask_and_wait(compute, Predict(model, TEXTS, key))) for key in keys]
+        keys = list(pool.map(lambda one: train_and_wait(compute, one, ADA), wanted))
+    right = [accuracy(ask_and_wait(compute, Predict(model, TEXTS, key), ADA)) for key in keys]
     assert right[0] > 0.9 and right[1] < 0.1 and right[2] > 0.9
 
 
 def test_a_bad_request_is_its_callers_error_and_the_workers_go_on(compute: Any, model: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model here") as caught:
-        ask_and_wait(compute, LogLikelihoods(str(tmp_path), TEXTS, 32))
+        ask_and_wait(compute, LogLikelihoods(str(tmp_path), TEXTS, 32), ADA)
     assert type(caught.value) is ModelError
     with pytest.raises(ModelError, match="the model has 4 layers"):
-        train_and_wait(compute, request(model, recipe=recipe(last_layers=9)))
-    assert ask_and_wait(compute, LogLikelihoods(model, TEXTS, 32)).shape == (len(TEXTS), 1)
+        train_and_wait(compute, request(model, recipe=recipe(last_layers=9)), ADA)
+    assert ask_and_wait(compute, LogLikelihoods(model, TEXTS, 32), ADA).shape == (len(TEXTS), 1)
 
 
 def test_a_worker_killed_in_the_middle_of_a_fit_is_replaced_and_the_fit_completes(compute: Any, model: str) -> None:
@@ -96,11 +112,11 @@ def test_a_worker_killed_in_the_middle_of_a_fit_is_replaced_and_the_fit_complete
         os.kill(worker.pid, signal.SIGKILL)
         assert not asked.done()
         key = asked.result()
-    assert accuracy(ask_and_wait(compute, Predict(model, TEXTS, key))) > 0.9
+    assert accuracy(ask_and_wait(compute, Predict(model, TEXTS, key), ADA)) > 0.9
 
 
 def test_a_killed_actor_returns_with_its_results_and_its_callers_get_theirs(compute: Any, model: str) -> None:
-    done = train_and_wait(compute, request(model))
+    done = train_and_wait(compute, request(model), ADA)
     long = request(model, recipe=recipe(epochs=60), seed=6)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(train_and_wait, compute, long)
@@ -109,6 +125,6 @@ def test_a_killed_actor_returns_with_its_results_and_its_callers_get_theirs(comp
         os.kill(actor.pid, signal.SIGKILL)
         key = asked.result()
     assert key == long.key()
-    assert train_and_wait(compute, request(model)) == done
-    odds = ask_and_wait(compute, Predict(model, TEXTS, done))
+    assert train_and_wait(compute, request(model), ADA) == done
+    odds = ask_and_wait(compute, Predict(model, TEXTS, done), ADA)
     assert np.isfinite(odds).all() and accuracy(odds) > 0.9

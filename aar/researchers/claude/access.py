@@ -1,8 +1,8 @@
 """Whether a model can be reached at all, as far as it can be told before the first request."""
 
+from aar.budget import read_prices
 from aar.config import CampaignConfig, ClaudeConfig
 from aar.errors import ConfigError, MindError
-from aar.researchers.budget import read_prices
 from aar.researchers.claude.words import first_words, system_words
 
 NO_CREDENTIALS = (

@@ -12,8 +12,8 @@ import anthropic
 from anthropic import APIRequest, AsyncCallNext
 from anthropic.lib.tools import BetaAsyncStreamingToolRunner
 
+from aar.budget import Amounts, read_prices
 from aar.errors import BudgetError
-from aar.researchers.budget import Amounts, read_prices
 from aar.researchers.claude.access import check_credentials
 from aar.researchers.claude.request import request_settings
 from aar.researchers.claude.tools import Dispatcher, runner_tools

@@ -2,8 +2,8 @@
 
 from anthropic.types.beta import BetaUsage
 
-from aar.researchers.budget import Tokens
-from aar.researchers.budget.amounts import KINDS
+from aar.budget import Tokens
+from aar.budget.amounts import KINDS
 
 
 def tokens_of(usage: BetaUsage) -> Tokens:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from aar.budget import Limit
+from aar.budget.limits import readable
 from aar.config import CampaignConfig, ResearcherConfig
-from aar.researchers.budget import Limit
-from aar.researchers.budget.limits import readable
 from aar.researchers.directions import read_direction
 from aar.researchers.prompts import fill, read_prompt, system_prompt
 from aar.researchers.steering import Wish

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from aar.budget import Limit, Spend, limits_of
 from aar.config import CampaignConfig, ResearcherConfig
-from aar.researchers.budget import Limit, Spend, limits_of
 from aar.researchers.toolkit.notes import Notes
 from aar.researchers.toolkit.platform import Platform
 from aar.researchers.toolkit.shared import SHOWN_AS, Shared

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from aar.budget import Amounts
 from aar.commons.text import checked_line
 from aar.errors import BudgetError, ToolError
-from aar.researchers.budget import Amounts
 from aar.researchers.toolkit.results import experiment_words, outcome_words
 from aar.researchers.toolkit.similar import METHOD_FILE, Twin
 from aar.researchers.toolkit.tool import Arguments, Call, Tool

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from aar.researchers.budget.limits import readable
+from aar.budget.limits import readable
 from aar.researchers.diversity import diversity_words
 from aar.researchers.toolkit.results import ranking
 from aar.researchers.toolkit.tool import Arguments, Call, Tool

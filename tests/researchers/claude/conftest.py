@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from aar.budget import Spend
 from aar.config import CampaignConfig, load_config
 from aar.rehearsal.faults import Schedule
 from aar.rehearsal.script import Part
 from aar.rehearsal.server import Endpoint, Rehearsal
-from aar.researchers.budget import Spend
 from aar.researchers.claude import troubles
 from aar.researchers.claude.brain import ClaudeBrain
 from aar.researchers.life import Life

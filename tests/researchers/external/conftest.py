@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from aar.budget import Spend
 from aar.config import CampaignConfig, ResearcherBudget, load_config
-from aar.researchers.budget import Spend
 from aar.researchers.external.brain import ExternalBrain
 from aar.researchers.life import Life
 from aar.researchers.toolkit.desk import Desk, Places

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from aar.budget import Spend
 from aar.config import CampaignConfig, load_config
-from aar.researchers.budget import Spend
 from aar.researchers.toolkit.calls import Answer, Caller
 from aar.researchers.toolkit.desk import Desk, Places
 from aar.researchers.toolkit.shelf import stock

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from aar.budget.amounts import NAMES, Amounts
+from aar.budget.spend import Spend
 from aar.config import CampaignConfig, Limited, ResearcherConfig
-from aar.researchers.budget.amounts import NAMES, Amounts
-from aar.researchers.budget.spend import Spend
 
 _UNITS = {
     "tokens": "{:,.0f} tokens", "dollars": "${:.2f}", "seconds": "{:,.0f} s of wall time",

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from aar.budget import Tokens, read_prices
 from aar.config import ClaudeConfig
 from aar.errors import ConfigError
-from aar.researchers.budget import Tokens, read_prices
 
 
 def test_the_default_model_has_a_price_with_date_and_source() -> None:

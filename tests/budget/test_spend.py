@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from aar.budget import Amounts, Spend, Tokens, exceeded, limits_of
 from aar.config import CampaignConfig, ResearcherBudget, load_config
-from aar.researchers.budget import Amounts, Spend, Tokens, exceeded, limits_of
 from tests.campaign_fixture import write_toml
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from aar.budget.amounts import Tokens
 from aar.errors import ConfigError
-from aar.researchers.budget.amounts import Tokens
 
 BUILTIN = "prices.toml"
 PER = 1_000_000

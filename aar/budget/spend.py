@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from aar.budget.amounts import KINDS, NAMES, Amounts, Tokens
 from aar.database import Connections, select, transaction
-from aar.researchers.budget.amounts import KINDS, NAMES, Amounts, Tokens
 
 FILE = "spend.sqlite"
 _COLUMNS = (*KINDS, "dollars", "seconds", "experiments", "cpu_seconds", "gpu_seconds")

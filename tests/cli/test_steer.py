@@ -1,0 +1,73 @@
+"""`aar steer` and `aar join`: what people ask of researchers, durable and checked."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from aar.campaign.state import read_state
+from aar.researchers.external.credentials import researcher_of
+from aar.researchers.steering import Steering
+from tests.cli.conftest import Aar
+
+
+def test_a_message_is_kept_until_the_campaign_goes_on(campaign: Path, aar: Aar) -> None:
+    out = aar("steer", "message", "researcher-1", "Look at calibration.", "--by", "dana").out
+    assert "dana asks: message researcher-1: Look at calibration." in out and "when the campaign goes on" in out
+    (wish,) = Steering(campaign).wishes()
+    assert (wish.researcher, wish.action, wish.text) == ("researcher-1", "message", "Look at calibration.")
+
+
+def test_pausing_resuming_and_stopping_show_in_the_state(campaign: Path, aar: Aar) -> None:
+    for action, standing in (("pause", "paused"), ("resume", "working"), ("stop", "stopped")):
+        assert aar("steer", action, "researcher-2").code == 0
+        assert read_state(campaign).researchers[1].standing == standing
+    assert "stopped:" in aar("status").out
+
+
+def test_a_new_direction_is_read_before_it_is_taken(campaign: Path, aar: Aar) -> None:
+    assert aar("steer", "direction", "researcher-1", "curriculum").code == 0
+    assert read_state(campaign).researchers[0].direction == "curriculum"
+    assert "neither a readable text file" in aar("steer", "direction", "researcher-1", "nonsense").err
+    Path("mine.md").write_text("Try everything twice.")
+    aar("steer", "direction", "researcher-1", "mine.md")
+    assert read_state(campaign).researchers[0].direction == "mine"
+
+
+def test_a_researcher_is_added_once(campaign: Path, aar: Aar) -> None:
+    assert aar("steer", "add", "eve", "--brain", "external").code == 0
+    assert [(one.name, one.brain) for one in read_state(campaign).researchers][-1] == ("eve", "external")
+    assert "already" in aar("steer", "add", "eve").err
+    assert "brain" in aar("steer", "add", "fay", "--brain", "psychic").err
+    assert "name" in aar("steer", "add", "Not A Name").err
+
+
+def test_an_unknown_researcher_is_named_with_those_that_there_are(campaign: Path, aar: Aar) -> None:
+    assert "there are: researcher-1, researcher-2, researcher-3" in aar("steer", "pause", "nobody").err
+
+
+def test_joining_prints_a_configuration_whose_token_names_the_researcher(campaign: Path, aar: Aar) -> None:
+    aar("steer", "add", "eve", "--brain", "external")
+    out = aar("join", "eve").out
+    start = out.index("{")
+    stdio, _ = json.JSONDecoder().raw_decode(out[start:])
+    server = stdio["mcpServers"]["aar"]
+    assert server["args"][-3:] == ["mcp", "-c", str(campaign.resolve())]
+    assert researcher_of(campaign, server["env"]["AAR_TOKEN"]) == "eve"
+    assert '"Authorization": "Bearer aar_' in out and "aar as eve -c" in out
+
+
+def test_only_external_researchers_can_be_joined(campaign: Path, aar: Aar) -> None:
+    assert "aar steer add researcher-1 --brain external" in aar("join", "researcher-1").err
+
+
+@pytest.mark.parametrize("command", [("as", "eve", "budget"), ("mcp", "--http")])
+def test_acting_in_a_campaign_that_does_not_run_says_so(campaign: Path, aar: Aar, command: tuple[str, ...]) -> None:
+    assert "does not run; start it first" in aar(*command).err
+
+
+def test_an_mcp_server_without_a_valid_token_says_what_to_set(
+    campaign: Path, aar: Aar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AAR_TOKEN", "aar_made_up")
+    assert "AAR_TOKEN names no external researcher" in aar("mcp").err

@@ -1,0 +1,59 @@
+"""Prompts and directions: files that people can edit."""
+
+from pathlib import Path
+
+import pytest
+
+from aar.config import ClaudeConfig, ResearcherConfig, load_config
+from aar.errors import ConfigError, MindError
+from aar.researchers.claude.access import check_minds
+from aar.researchers.claude.words import direction_words, first_words, system_words
+from aar.researchers.directions import builtin_directions
+from tests.campaign_fixture import write_toml
+
+
+def test_there_are_many_directions_all_short() -> None:
+    texts = [direction_words(name) for name in builtin_directions()]
+    assert len(texts) >= 9 and len(set(texts)) == len(texts)
+    assert all(len(text) < 400 for text in texts)
+
+
+def test_the_system_prompt_names_the_researcher_and_the_problem(tmp_path: Path) -> None:
+    config = load_config(write_toml(tmp_path))
+    words = system_words(config.researchers[0], config)
+    assert words.startswith("You are researcher-1,") and "smollm2-135m" in words and "{" not in words
+
+
+def test_a_researcher_may_be_undirected(tmp_path: Path) -> None:
+    assert "choose your own" in first_words(ResearcherConfig(name="ada", brain="claude"), [])
+
+
+def test_a_prompt_of_ones_own_is_used(tmp_path: Path) -> None:
+    own = tmp_path / "mine.md"
+    own.write_text("You are {name}. Braces such as {this} stay.")
+    config = load_config(write_toml(tmp_path), [f"claude.prompt={own}"])
+    assert system_words(config.researchers[0], config) == "You are researcher-1. Braces such as {this} stay.\n"
+
+
+def test_what_a_mind_lacks_is_told_before_anything_is_paid_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config(write_toml(tmp_path))
+
+    def check(**settings: object) -> None:
+        mind = ClaudeConfig.model_validate(settings)
+        one = ResearcherConfig(name="ada", brain="claude", claude=mind)
+        check_minds(config.model_copy(update={"researchers": [one]}))
+
+    with pytest.raises(ConfigError, match=r'ada: .*no price for the model "gpt-2"'):
+        check(model="gpt-2")
+    with pytest.raises(ConfigError, match="the prompt cannot be read"):
+        check(prompt=str(tmp_path / "nowhere.md"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(MindError, match="ANTHROPIC_API_KEY"):
+        check()
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "rehearsal")
+    check()
+    check_minds(config)
