@@ -94,6 +94,7 @@ def _desk_and_transcript(life: Life, folder: Path) -> Any:
     platform.resume()
     desk = Desk(life.researcher, life.config, Places.of(folder, name), platform, Spend(folder))
     stock(desk.shared, platform)
+    life.interrupt = desk.interrupt
     return desk, Transcript(transcript_folder(folder, name))
 
 

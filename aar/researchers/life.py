@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,12 +24,14 @@ class Life:
     Attributes:
         activity: what it is doing now, for people.
         taken: the number of the last wish that it has taken up.
+        interrupt: ends what it is doing in its sandbox, from any thread.
     """
 
     def __init__(self, researcher: ResearcherConfig, config: CampaignConfig, folder: Path) -> None:
         self.researcher, self.config = researcher, config
         self.activity = "starting"
         self.taken = 0
+        self.interrupt: Callable[[], None] | None = None
         self._folder = folder
         self._stopping = threading.Event()
         self._turn = threading.Lock()
@@ -44,8 +47,10 @@ class Life:
             log.info("%s", activity)
 
     def stop(self) -> None:
-        """Its time is up: begin nothing further."""
+        """Its time is up: begin nothing further, and end the command that runs."""
         self._stopping.set()
+        if self.interrupt:
+            self.interrupt()
 
     @property
     def stopping(self) -> bool:

@@ -80,20 +80,27 @@ def test_a_researcher_killed_twenty_times_does_nothing_twice(
     replies = [entry for entry in entries if entry.kind == "message" and entry.data["role"] == "assistant"]
     lost = len(endpoint.requests) - len(replies)
     assert lost <= kills, "more than the reply in flight was lost"
-    assert Spend(tmp_path).spent().amounts.experiments == STEPS
+    assert Spend(tmp_path).spent().amounts.experiments == len(accepted(entries, "run_experiment", "note"))
 
 
 def check_each_was_done_once(folder: Path, entries: list[Entry]) -> None:
-    """Commands at most once, and those that are missing were told to be uncertain; the rest exactly once."""
+    """Commands at most once, and those that are missing were told to be uncertain; the rest once, if not refused."""
     lines = (folder / "researchers" / NAME / "workspace" / "log").read_text().split()
     assert max(Counter(lines).values()) == 1
     uncertain = [one for one in entries if one.kind == "result" and "may have happened" in one.data["text"]]
     assert len(lines) >= STEPS - len(uncertain)
     posts = Forum(folder / "forum.sqlite", read_only=True).posts(limit=1000)
-    assert Counter(post.title for post in posts if post.title.startswith("insight")) == Counter(
-        f"insight {number}" for number in range(STEPS)
-    )
-    experiments = Scorebook(folder, read_only=True).experiments()
-    assert [one.note for one in experiments] == [f"number {number}" for number in range(STEPS)]
+    titles = [post.title for post in posts if post.title.startswith("insight")]
+    assert titles == [f"insight {number}" for number in range(STEPS)]
+    done = accepted(entries, "run_experiment", "note")
+    assert len(done) >= STEPS - 2, "only what was cut off while writing the first method can be refused"
+    assert [one.note for one in Scorebook(folder, read_only=True).experiments()] == done
     messages = [snapshot.message for snapshot in CodeStore(folder / "code.git", read_only=True).log(1000)]
-    assert Counter(messages) == Counter(f"number {number}" for number in range(STEPS))
+    assert sorted(messages) == sorted(done)
+
+
+def accepted(entries: list[Entry], tool: str, argument: str) -> list[str]:
+    """An argument of every call of a tool that was not refused, in their order."""
+    refused = {one.data["position"] for one in entries if one.kind == "result" and one.data["is_error"]}
+    calls = [one.data for one in entries if one.kind == "call" and one.data["tool"] == tool]
+    return [call["arguments"][argument] for call in calls if call["position"] not in refused]

@@ -1,0 +1,118 @@
+"""What the platform itself costs when nine scripted researchers work: memory, and CPU time per tool call.
+
+    python benchmarks/minds.py [RESEARCHERS] [ROUNDS]
+
+Each researcher is a Ray actor with the anthropic package, a sandbox, a transcript and a budget, and talks to a server
+on loopback that plays it by script: eight tool calls a round. Commons and scorer are the real actors. No model is
+trained and no experiment is run: what those cost is no cost of a tool call. Memory is the proportional set size of
+every process of the campaign, Ray's own and the sandboxes included. CPU time is that of researchers, commons and scorer
+while they work, git included, without their start and without what commands in sandboxes use.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import ray
+
+from aar.commons.actor import start_commons
+from aar.config import CampaignConfig, load_config
+from aar.lab.experiment import start_experiments
+from aar.rehearsal.script import Part, say, use
+from aar.rehearsal.server import Endpoint, Rehearsal
+from aar.researchers.actor import start_researcher
+from aar.researchers.toolkit.desk import Places
+from aar.researchers.toolkit.shared import Shared
+from aar.researchers.transcript import read, transcript_folder
+from aar.scoring.actor import start_scorer
+from aar.training.compute import start_compute
+
+QUICKSTART = Path(__file__).parents[1] / "jobs" / "quickstart.toml"
+NAMESPACE = "benchmark"
+COUNTED = ("Researcher", "Commons", "Scorer")
+METHOD = "def supervise(lab):\n    return lab.fine_tune(lab.weak_labels)\n"
+
+
+def part(rounds: int) -> Part:
+    """A round: eight calls, from the cheapest to one that git answers."""
+    for number in range(rounds):
+        yield say("", use("bash", command="ls /shared/forum | wc -l"), use("budget"), thinking="What is there?")
+        yield say("", use("files", command="create", path="method.py", file_text=f"{METHOD}# {number}\n"))
+        yield say("", use("store_publish", message=f"draft {number}"))
+        yield say("", use("forum_post", kind="insight", title=f"insight {number}", body="words " * 200))
+        yield say("", use("forum_read", limit=20), use("vote", post=1, value=1), use("leaderboard"))
+
+
+def main(researchers: int, rounds: int) -> None:
+    """Measure and print."""
+    folder = Path(tempfile.mkdtemp(prefix="aar-benchmark-"))
+    names = [f"researcher-{number}" for number in range(researchers)]
+    config = configured(folder, names)
+    with Rehearsal(Endpoint({name: lambda: part(rounds) for name in names})) as rehearsal:
+        os.environ |= {"ANTHROPIC_BASE_URL": rehearsal.url, "ANTHROPIC_API_KEY": "rehearsal"}
+        ray.init(address="local", namespace=NAMESPACE, num_cpus=2, log_to_driver=False)
+        actors = started(config, folder)
+        before, began = cpu_seconds(), time.monotonic()
+        waiting, memory = [actor.run.remote() for actor in actors], 0
+        while waiting:
+            _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=1)
+            memory = max(memory, resident_bytes())
+        used, wall = cpu_seconds() - before, time.monotonic() - began
+    calls = sum(entry.kind == "result" for name in names for entry in read(transcript_folder(folder, name)))
+    ray.shutdown()
+    print(f"{researchers} researchers, {calls} tool calls in {wall:.0f} s")
+    print(f"memory, at most: {memory / 2**30:.2f} GiB")
+    print(f"the platform's CPU time: {1000 * used / calls:.1f} ms per tool call")
+
+
+def configured(folder: Path, names: list[str]) -> CampaignConfig:
+    """Researchers that are driven by a model, with the data that a scorer would hand them already in place."""
+    people = [{"name": name, "brain": "claude"} for name in names]
+    for name in names:
+        shared = Shared(Places.of(folder, name).shared)
+        shared.write("data/weak_labels.npy", b"")
+    config = load_config(QUICKSTART, [f"folder={folder}"])
+    return CampaignConfig.model_validate({**config.model_dump(), "researchers": people})
+
+
+def started(config: CampaignConfig, folder: Path) -> list[ray.actor.ActorHandle]:
+    """The campaign's actors; the researchers have been asked something, so that they are there."""
+    start_commons(folder / "commons", NAMESPACE)
+    start_compute(config.compute, folder, NAMESPACE)
+    start_scorer(config, folder, NAMESPACE)
+    start_experiments(config, NAMESPACE)
+    actors = [start_researcher(one, config, folder, NAMESPACE) for one in config.researchers]
+    ray.get([actor.activity.remote() for actor in actors])
+    return actors
+
+
+def cpu_seconds() -> float:
+    """CPU time so far of the actors that answer tool calls, and of the git processes of the commons."""
+    total = 0.0
+    for process in psutil.Process().children(recursive=True):
+        title = " ".join(process.cmdline())
+        if title.startswith("ray::") and any(name in title for name in COUNTED):
+            times = process.cpu_times()
+            total += times.user + times.system
+            total += times.children_user + times.children_system if "Commons" in title else 0.0
+    return total
+
+
+def resident_bytes() -> int:
+    """Proportional memory of this process and everything below it."""
+    own = psutil.Process()
+    total = 0
+    for process in [own, *own.children(recursive=True)]:
+        try:
+            total += process.memory_full_info().pss
+        except psutil.Error:
+            continue
+    return total
+
+
+if __name__ == "__main__":
+    given = [int(argument) for argument in sys.argv[1:3]]
+    main(*(given + [9, 10][len(given) :]))
