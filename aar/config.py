@@ -143,6 +143,17 @@ class ComputeConfig(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
 
+class ProgramsConfig(Settings):
+    """The training programs of methods, `lab.train`: how many a run may have, and what each may use."""
+
+    per_method: int = Field(default=2, ge=0)
+    ranks: int = Field(default=4, ge=1, le=64, description="most processes of one program")
+    cpus: int = Field(default=2, ge=1, description="threads of all its processes together")
+    gpus: int = Field(default=0, ge=0, description="devices that it is given, and that Ray keeps free for it")
+    memory_gib: float = Field(default=8, gt=0)
+    wall_seconds: float = Field(default=1800, gt=0)
+
+
 class SandboxConfig(Settings):
     """Where agents' code runs, and the limits of each such place.
 
@@ -181,6 +192,7 @@ class CampaignConfig(Settings):
     scoring: ScoringConfig = ScoringConfig()
     budget: BudgetConfig = BudgetConfig()
     compute: ComputeConfig = ComputeConfig()
+    programs: ProgramsConfig = ProgramsConfig()
     sandbox: Annotated[SandboxConfig, BeforeValidator(_sandbox_settings)] = SandboxConfig()
     cluster: ClusterConfig = ClusterConfig()
 

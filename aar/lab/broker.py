@@ -18,18 +18,27 @@ import numpy as np
 
 from aar.errors import LabError, TrainingError, WireError
 from aar.lab import requests, wire
-from aar.lab.requests import FineTuneCall
+from aar.lab.requests import FineTuneCall, TrainCall
 
-__all__ = ["Broker", "Description", "FineTuneCall", "LabBackend"]
+__all__ = ["Broker", "Description", "FineTuneCall", "LabBackend", "TrainCall"]
 
 Answer = TypeVar("Answer")
 
 CALLS = {"method": 1, "describe": 10, "zero_shot": 100, "embed": 100, "predict": 1000}
-"""How often a run may make each kind of call; how often it may fine-tune is a setting."""
+"""How often a run may make each kind of call; what trains a student is a setting, see `Allowance`."""
 MAX_REFUSALS = 1000
 MAX_REQUEST_HEADER = 64 * 2**10
 REQUEST_BYTES_PER_EXAMPLE = 1024  # five times what a full request needs, so that the excess is named
 MAX_ERROR_TEXT = 8000
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What one run may train: `fits` by fine_tune, `programs` by train, each of at most so many `ranks`."""
+
+    fits: int
+    programs: int = 0
+    ranks: int = 1
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,10 @@ class LabBackend(Protocol):
         """The id of the new student."""
         ...
 
+    def train(self, call: TrainCall) -> str:
+        """The id of the student that a training program made."""
+        ...
+
     def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
         """(m, 2) probabilities for rows of the training texts."""
         ...
@@ -81,7 +94,8 @@ class Broker:
     """
 
     def __init__(
-        self, source: bytes, backend: LabBackend, connection: socket.socket, *, fits: int, on_end: Callable[[], None]
+        self, source: bytes, backend: LabBackend, connection: socket.socket, allowance: Allowance,
+        on_end: Callable[[], None],
     ) -> None:
         """`source` is what the sandbox is to run. `on_end` is called once student, error or fault is known.
 
@@ -94,7 +108,8 @@ class Broker:
         self._source, self._backend, self._connection, self._on_end = source, backend, connection, on_end
         self._described = backend.describe()
         self._n = len(self._described.examples)
-        self._left = {**CALLS, "fine_tune": fits}
+        self._left = {**CALLS, "fine_tune": allowance.fits, "train": allowance.programs}
+        self._most_ranks = allowance.ranks
         self._refusals_left = MAX_REFUSALS
         self._students: set[str] = set()
         self._in_call = False
@@ -121,7 +136,7 @@ class Broker:
             self._on_end()
 
     def _converse(self, connection: socket.socket) -> None:
-        most = MAX_REQUEST_HEADER + wire.LENGTH.size + REQUEST_BYTES_PER_EXAMPLE * self._n
+        most = MAX_REQUEST_HEADER + wire.LENGTH.size + 2 * requests.MAX_PROGRAM + REQUEST_BYTES_PER_EXAMPLE * self._n
         while self._refusals_left and not (self.student or self.error):
             try:
                 payload = wire.receive(connection, most)
@@ -142,10 +157,13 @@ class Broker:
                 self._finish(frame)
                 return wire.Frame({})
             body, arrays = self._dispatch(frame)
-            return wire.Frame({**body, "budget": {"fits": self._left["fine_tune"]}}, arrays)
+            return wire.Frame({**body, "budget": self._budget()}, arrays)
         except (WireError, LabError, TrainingError) as refusal:
             self._refusals_left -= 1
             return _refused(refusal)
+
+    def _budget(self) -> dict[str, int]:
+        return {"fits": self._left["fine_tune"], "programs": self._left["train"]}
 
     def _spend(self, call: str) -> None:
         if self._left[call] == 0:
@@ -173,16 +191,23 @@ class Broker:
                 return {}, _array(self._ask("embed", lambda: backend.embed(layer)))
             case "fine_tune":
                 return {"student": self._fine_tune(requests.fine_tune_call(frame, self._n))}, {}
+            case "train":
+                return {"student": self._train(requests.train_call(frame, self._most_ranks))}, {}
             case "predict":
                 student, rows = requests.prediction(frame, self._n)
                 self._check_own(student)
                 return {}, _array(self._ask("predict", lambda: backend.predict(student, rows)))
-        raise LabError("unknown call; the lab answers describe, zero_shot, embed, fine_tune and predict")
+        raise LabError("unknown call; the lab answers describe, zero_shot, embed, fine_tune, train and predict")
 
     def _fine_tune(self, request: FineTuneCall) -> str:
         if request.base is not None:
             self._check_own(request.base)
         student = self._ask("fine_tune", lambda: self._backend.fine_tune(request))
+        self._students.add(student)
+        return student
+
+    def _train(self, call: TrainCall) -> str:
+        student = self._ask("train", lambda: self._backend.train(call))
         self._students.add(student)
         return student
 

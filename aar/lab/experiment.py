@@ -16,9 +16,11 @@ from ray.actor import ActorHandle
 
 from aar.config import CampaignConfig
 from aar.errors import LabError, MethodError, ModelError, ProblemError
-from aar.lab.broker import Description
+from aar.lab.broker import Allowance, Description
 from aar.lab.method_process import method_pool, run_method
-from aar.lab.requests import FineTuneCall
+from aar.lab.requests import FineTuneCall, TrainCall
+from aar.lab.training import ProgramRun, run_program
+from aar.models.catalog import model_folder
 from aar.problems.prompts import LABEL_TOKENS, candidates, fill, label_prompt
 from aar.problems.texts import model_texts
 from aar.remote import COMMONS, COMPUTE, EXPERIMENTS, SCORER, named, result
@@ -27,7 +29,7 @@ from aar.scoring import records
 from aar.scoring.task import Task
 from aar.training.arrays import class_probabilities
 from aar.training.asking import ask_and_wait, train_and_wait
-from aar.training.requests import Embed, FineTune, LabelOdds, LogLikelihoods, Predict, Request
+from aar.training.requests import Adopt, Embed, FineTune, LabelOdds, LogLikelihoods, Predict, Request
 
 METHOD_FILE = "method.py"
 EXPERIMENTS_AT_ONCE = 100
@@ -39,8 +41,10 @@ class ModelBackend:
     Students are known to the method by a handle that means something in this run alone.
     """
 
-    def __init__(self, task: Task, seed: int, student_model: str, compute: ActorHandle[Any]) -> None:
+    def __init__(self, task: Task, seed: int, student_model: str, compute: ActorHandle[Any], programs: Any) -> None:
+        """`programs`: the remote function that runs training programs, see `program_runner`."""
         self._task, self._seed, self._model, self._compute = task, seed, student_model, compute
+        self._programs = programs
         self._texts = model_texts(task.examples, task.recipe.form)
         self._labels = LABEL_TOKENS[task.kind]
         self._keys: dict[str, str] = {}
@@ -93,6 +97,29 @@ class ModelBackend:
         self._keys[handle] = key
         return handle
 
+    def train(self, call: TrainCall) -> str:
+        recipe, described = self._task.recipe, self.describe()
+        run = ProgramRun(
+            source=call.source,
+            ranks=call.ranks,
+            arrays=call.arrays,
+            examples=described.examples,
+            kind=described.kind,
+            seed=self._seed,
+            weak_labels=described.weak_labels,
+            texts=self._texts,
+            recipe=recipe,
+            labels=self._labels,
+        )
+        weights: bytes = result(self._programs.remote(run, self._model))
+        try:
+            key = train_and_wait(self._compute, Adopt(self._model, self._labels, recipe, weights))
+        except ModelError as error:
+            raise LabError(str(error)) from None
+        handle = f"student-{len(self._keys) + 1}"
+        self._keys[handle] = key
+        return handle
+
     def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
         probabilities = class_probabilities(self._ask(Predict(self._model, self._texts, self.key(student))))
         return probabilities if rows is None else probabilities[rows]
@@ -125,6 +152,7 @@ class Experiments:
         self._config = config
         self._commons, self._scorer, self._compute = named(COMMONS), named(SCORER), named(COMPUTE)
         limits = Limits.from_config(config.sandbox)
+        self._programs = program_runner(config)
         self._pool = method_pool(provider(config.sandbox.provider), limits, size=config.scoring.seeds)
 
     def __repr__(self) -> str:
@@ -161,8 +189,24 @@ class Experiments:
     def _run(self, record: records.Experiment, source: bytes, seed: int) -> str:
         """One seed, in a sandbox of its own; returns the key of the student."""
         task: Task = result(self._scorer.task.remote(record.dataset, seed))
-        backend = ModelBackend(task, seed, self._config.problem.student.model, self._compute)
-        return backend.key(run_method(source, backend, self._pool, fits=self._config.budget.fits_per_method))
+        backend = ModelBackend(task, seed, self._config.problem.student.model, self._compute, self._programs)
+        programs = self._config.programs
+        allowance = Allowance(self._config.budget.fits_per_method, programs.per_method, programs.ranks)
+        return backend.key(run_method(source, backend, self._pool, allowance))
+
+
+def program_runner(config: CampaignConfig) -> Any:
+    """A remote function from a ProgramRun and the model's name to the adapter's bytes.
+
+    Ray keeps the GPUs free that a program is given, and its sandbox is shown those alone. CPUs are not reserved: where
+    the training workers hold them all, a program could never start.
+    """
+
+    def run(program: ProgramRun, model: str) -> bytes:
+        gpus = tuple(int(number) for number in ray.get_gpu_ids())
+        return run_program(program, model_folder(model), provider(config.sandbox.provider), config.programs, gpus)
+
+    return ray.remote(run).options(num_cpus=0, num_gpus=config.programs.gpus, max_retries=0)
 
 
 def start_experiments(config: CampaignConfig, namespace: str) -> ActorHandle[Any]:

@@ -6,7 +6,7 @@ Does not cover: stopping that backend call; the platform finishes what it began.
 """
 
 from aar.errors import MethodError
-from aar.lab.broker import Broker, LabBackend, printable
+from aar.lab.broker import Allowance, Broker, LabBackend, printable
 from aar.sandbox import BROKER_SOCKET, PYTHON, Limits, Outcome, Provider, Spec
 from aar.sandbox.warm import Pool
 
@@ -19,11 +19,8 @@ def method_pool(provider: Provider, limits: Limits, size: int) -> Pool:
     return Pool(provider, Spec((*PYTHON, "-m", "aar.lab.runner", BROKER_SOCKET), limits), size)
 
 
-def run_method(source: bytes, backend: LabBackend, pool: Pool, *, fits: int) -> str:
+def run_method(source: bytes, backend: LabBackend, pool: Pool, allowance: Allowance) -> str:
     """Run `supervise(lab)` of the method file `source` in a sandbox; return the id of the student that it returned.
-
-    Args:
-        fits: how many times the method may fine-tune.
 
     Raises:
         MethodError: the method failed; the message is for its author.
@@ -33,7 +30,7 @@ def run_method(source: bytes, backend: LabBackend, pool: Pool, *, fits: int) -> 
     if len(source) > MAX_SOURCE_BYTES:
         raise MethodError(f"method.py has {len(source)} bytes; at most {MAX_SOURCE_BYTES} are allowed")
     with pool.take() as sandbox:
-        broker = Broker(source, backend, sandbox.connection, fits=fits, on_end=sandbox.stop)
+        broker = Broker(source, backend, sandbox.connection, allowance, on_end=sandbox.stop)
         broker.start()
         try:
             outcome = sandbox.outcome()

@@ -15,8 +15,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aar.sandbox.cgroup import Cgroup
-from aar.sandbox.limits import Limits, readable_bytes
+from aar.sandbox.limits import SHARED_MEMORY_BYTES, Limits, readable_bytes
 from aar.sandbox.running import Running
+from aar.sandbox.tree import PAGE_BYTES
 
 TICK_SECONDS = 0.05
 DISK_SECONDS = 0.25
@@ -30,6 +31,7 @@ class Guard:
     def __init__(self, running: Running, limits: Limits, workspace: Path | None, cgroup: Cgroup | None) -> None:
         self._running, self._limits, self._workspace, self._cgroup = running, limits, workspace, cgroup
         self._next_look = self._next_count = 0.0
+        self._largest_place = max(limits.file_bytes, SHARED_MEMORY_BYTES) + PAGE_BYTES
         self.begin(limits.wall_seconds)
 
     def begin(self, wall_seconds: float | None) -> None:
@@ -86,7 +88,8 @@ class Guard:
         for place in places if self._running.is_namespace else ():
             with suppress(OSError):  # the sandbox has ended, or has no such place of its own
                 found = os.statvfs(f"/proc/{self._running.init}/root{place}")
-                if found.f_files:
+                # While bubblewrap is at work, the path leads to a larger file system of the host's.
+                if found.f_blocks * found.f_frsize <= self._largest_place:
                     yield (found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree
 
 

@@ -31,8 +31,8 @@ REFUSED = (
 )  # fmt: skip
 NAMESPACE_FLAGS = (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000)
 TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
-LAST_FAMILY = 10  # AF_INET6; allowed families are AF_UNIX 1, AF_INET 2 and AF_INET6 10: the network namespace is empty
-OTHER_FAMILIES = (0, 3, 4, 5, 6, 7, 8, 9)
+FAMILIES = frozenset({1, 2, 10})  # AF_UNIX, AF_INET and AF_INET6: the network namespace is empty
+NETLINK, ROUTES = 16, 0
 
 
 class _Comparison(ctypes.Structure):
@@ -41,48 +41,52 @@ class _Comparison(ctypes.Structure):
     _fields_ = (("argument", ctypes.c_uint), ("op", ctypes.c_int), ("a", ctypes.c_uint64), ("b", ctypes.c_uint64))
 
 
-Rule = tuple[str, int, tuple[int, int, int, int] | None]
+Condition = tuple[int, int, int, int]
 
 
-def _rules() -> Iterator[Rule]:
-    """System call, the error it answers with, and the condition (argument, comparison, a, b) if it is not always."""
+def _rules(routes: bool) -> Iterator[tuple[str, int, *tuple[Condition, ...]]]:
+    """System call, the error it answers with, and all conditions (argument, comparison, a, b) under which it does."""
     for name in REFUSED:
-        yield name, errno.EPERM, None
+        yield name, errno.EPERM
     # Its flags lie in memory, where a filter cannot look; libraries fall back to clone.
-    yield "clone3", errno.ENOSYS, None
+    yield "clone3", errno.ENOSYS
     for flag in NAMESPACE_FLAGS:
         yield "clone", errno.EPERM, (0, MASKED_EQUAL, flag, flag)
     for request in TERMINAL_INPUT:
         yield "ioctl", errno.EPERM, (1, MASKED_EQUAL, 0xFFFFFFFF, request)
+    allowed = FAMILIES | {NETLINK} if routes else FAMILIES
     for call in ("socket", "socketpair"):
-        yield call, errno.EPERM, (0, GREATER, LAST_FAMILY, 0)
-        for family in OTHER_FAMILIES:
+        yield call, errno.EPERM, (0, GREATER, max(allowed), 0)
+        for family in set(range(max(allowed))) - allowed:
             yield call, errno.EPERM, (0, EQUAL, family, 0)
+    if routes:  # of netlink, routes alone
+        yield "socket", errno.EPERM, (2, GREATER, ROUTES, 0), (0, EQUAL, NETLINK, 0)
 
 
-def filter_fd() -> int:
+def filter_fd(*, routes: bool = False) -> int:
     """A new memory file that holds the filter, for one sandbox: the reader moves its offset, so it cannot be shared.
+
+    `routes`: it may ask for the interfaces of its network, as processes that find each other over loopback do.
 
     Raises:
         SandboxError: libseccomp is missing or refuses a rule.
     """
     file = os.memfd_create("aar-seccomp", os.MFD_CLOEXEC)
-    os.write(file, _program())
+    os.write(file, _program(routes))
     os.lseek(file, 0, os.SEEK_SET)
     return file
 
 
 @functools.cache
-def _program() -> bytes:
+def _program(routes: bool) -> bytes:
     library = _libseccomp()
     context = library.seccomp_init(ALLOW)
     file = os.memfd_create("aar-seccomp-build", os.MFD_CLOEXEC)
     try:
-        for name, error, condition in _rules():
+        for name, error, *conditions in _rules(routes):
             number = library.seccomp_syscall_resolve_name(name.encode())
-            comparisons = (_Comparison * 1)(_Comparison(*condition)) if condition else None
-            count = len(comparisons or ())
-            _check(library.seccomp_rule_add_array(context, ERRNO | error, number, count, comparisons), name)
+            comparisons = (_Comparison * len(conditions))(*(_Comparison(*one) for one in conditions))
+            _check(library.seccomp_rule_add_array(context, ERRNO | error, number, len(conditions), comparisons), name)
         _check(library.seccomp_export_bpf(context, file), "export")
         return os.pread(file, os.fstat(file).st_size, 0)
     finally:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from aar.errors import TrainingError
+from aar.models.adoption import adopted
 from aar.models.batching import Visits
 from aar.models.catalog import model_folder
 from aar.models.data import Texts
@@ -18,10 +19,10 @@ from aar.models.inference import embed, flatten, label_odds, log_likelihoods, pr
 from aar.models.language_model import Cut, LanguageModel
 from aar.models.precision import Precision, choose_dtype
 from aar.models.prefix import Prefix
-from aar.models.student import Student
+from aar.models.student import Student, StudentShape
 from aar.training.arrays import array_to_bytes
 from aar.training.engine import Fit, Group, fine_tune
-from aar.training.requests import Embed, FineTune, LabelOdds, LogLikelihoods, Predict, Request
+from aar.training.requests import Adopt, Embed, FineTune, LabelOdds, LogLikelihoods, Predict, Request
 
 MODELS_KEPT = 2
 PREFIXES_KEPT = 4
@@ -48,6 +49,8 @@ class Desk:
         match first:
             case FineTune():
                 return self._fine_tune([request for request in requests if isinstance(request, FineTune)])
+            case Adopt():
+                return [self._adopt(first).to_bytes()]
             case Predict():
                 values = self._predict(first)
             case LogLikelihoods():
@@ -68,6 +71,11 @@ class Desk:
         prefix, k = self._prefix(first.model, recipe.last_layers, recipe.max_tokens, first.texts)
         students = fine_tune(model, prefix, k, recipe, first.labels, [self._fit(r) for r in requests], self._group)
         return [student.to_bytes() for student in students]
+
+    def _adopt(self, request: Adopt) -> Student:
+        recipe = request.recipe
+        shape = StudentShape(recipe.form, recipe.last_layers, recipe.max_tokens, request.labels)
+        return adopted(request.weights, shape, self._language_model(request.model).cut(recipe.last_layers))
 
     def _fit(self, request: FineTune) -> Fit:
         return Fit(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aar.errors import LabError, TrainingError
-from aar.lab.broker import Description, FineTuneCall
+from aar.lab.broker import Description, FineTuneCall, TrainCall
 
 N = 20
 
@@ -21,6 +21,7 @@ class NumpyBackend:
     failure: BaseException | None = None
     gate: threading.Event | None = None
     requests: list[FineTuneCall] = field(default_factory=list)
+    programs: list[TrainCall] = field(default_factory=list)
     templates: list[str | None] = field(default_factory=list)
     entered: threading.Event = field(default_factory=threading.Event)
 
@@ -45,6 +46,11 @@ class NumpyBackend:
         if self.failure is not None:
             raise self.failure
         self.requests.append(request)
+        return f"student-{len(self.requests)}"
+
+    def train(self, call: TrainCall) -> str:
+        self.programs.append(call)
+        self.requests.append(FineTuneCall(np.full((N, 2), 0.5, np.float32), None, None, "xent", None, None, None))
         return f"student-{len(self.requests)}"
 
     def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from aar.errors import LabError, MethodError, TrainingError
+from aar.lab.broker import Allowance
 from aar.lab.method_process import method_pool, run_method
 from aar.sandbox import Limits, provider
 from tests.lab.doubles import NumpyBackend
@@ -38,7 +39,7 @@ def run(source: str, backend: NumpyBackend | None = None, limits: Limits = LIMIT
 
 def run_bytes(source: bytes, backend: NumpyBackend, limits: Limits = LIMITS, fits: int = 1) -> str:
     with closing(method_pool(provider("bubblewrap"), limits, size=0)) as pool:
-        return run_method(source, backend, pool, fits=fits)
+        return run_method(source, backend, pool, Allowance(fits))
 
 
 def failure(source: str, limits: Limits = LIMITS) -> str:
@@ -109,7 +110,7 @@ def test_what_the_method_printed_comes_with_its_failure() -> None:
 
 
 def test_a_file_that_is_no_text_is_refused_like_a_syntax_error() -> None:
-    with pytest.raises(MethodError, match=r"syntax error|SyntaxError"):
+    with pytest.raises(MethodError, match=r"syntax error|SyntaxError|null bytes"):
         run_bytes(b"\xff\xfe\x00", NumpyBackend())
 
 

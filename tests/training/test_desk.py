@@ -132,7 +132,7 @@ def test_a_bad_request_is_an_error_and_the_desk_goes_on(desk: Desk, llama_folder
     with pytest.raises(ModelError, match="no tokens"):
         desk.answer([LogLikelihoods(str(llama_folder), (("",),), 32)])
     with pytest.raises(TrainingError, match="do not know the request Request"):
-        desk.answer([Request(str(llama_folder), TEXTS)])
+        desk.answer([Request(str(llama_folder))])
     assert len(desk.answer([request(str(llama_folder))])) == 1
 
 
