@@ -41,6 +41,8 @@ class ModelBackend:
         self._texts = model_texts(task.examples, task.recipe.form)
         self._labels = LABEL_TOKENS[task.kind]
         self._keys: dict[str, str] = {}
+        self._fits: list[records.Fit] = []
+        self._asked: list[str] = []
 
     def describe(self) -> Description:
         examples = [asdict(example) for example in self._task.examples]
@@ -87,11 +89,21 @@ class ModelBackend:
             ),
         )
         handle = f"student-{len(self._keys) + 1}"
+        self._note_fit(changes, request.base)
         self._keys[handle] = key
         return handle
 
+    def _note_fit(self, changes: dict[str, float], base: str | None) -> None:
+        """What was recipe in a fit: with which settings, from where, and after which students had been asked."""
+        numbers = {handle: number for number, handle in enumerate(self._keys)}
+        start = None if base is None else numbers[base]
+        asked = tuple(sorted({numbers[handle] for handle in self._asked}))
+        self._fits.append(records.Fit(changes["epochs"], changes["lr"], start, asked))
+        self._asked.clear()
+
     def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
         probabilities = class_probabilities(self._ask(Predict(self._model, self._texts, self.key(student))))
+        self._asked.append(student)
         return probabilities if rows is None else probabilities[rows]
 
     def key(self, handle: str) -> str:
@@ -99,6 +111,10 @@ class ModelBackend:
         if handle not in self._keys:
             raise LabError(f"this run has no student {handle[:80]!r}")
         return self._keys[handle]
+
+    def trained(self, handle: str) -> records.Trained:
+        """What the run ended with, when the method has returned the student that it knows by `handle`."""
+        return records.Trained(self.key(handle), tuple(self._fits), list(self._keys).index(handle))
 
     def _ask(self, request: Request) -> np.ndarray:
         try:
@@ -126,7 +142,7 @@ class ExperimentRun:
         return f"aar-experiment-{self._record.id} · {self._record.researcher}"
 
     def run(self) -> records.Experiment:
-        """Run the method for every seed and have it scored; the record says how it ended.
+        """Run the method on every dataset and seed and have it scored; the record says how it ended.
 
         Raises:
             AarError: the platform failed, not the method; the experiment is still running and can be run again.
@@ -136,13 +152,13 @@ class ExperimentRun:
             return record
         try:
             source = self._source()
-            with ThreadPoolExecutor(len(record.seeds)) as pool:
-                keys = pool.map(lambda seed: self._run(source, seed), record.seeds)
-                students = dict(zip(record.seeds, keys, strict=True))
+            with ThreadPoolExecutor(len(record.runs)) as pool:
+                ended = pool.map(lambda run: self._run(source, run), record.runs)
+                trained = dict(zip(record.runs, ended, strict=True))
         except MethodError as error:
             failed: records.Experiment = result(self._scorer.fail.remote(record.id, str(error)))
             return failed
-        scored: records.Experiment = result(self._scorer.score.remote(record.id, students))
+        scored: records.Experiment = result(self._scorer.score.remote(record.id, trained))
         return scored
 
     def _source(self) -> bytes:
@@ -151,12 +167,12 @@ class ExperimentRun:
             raise MethodError(f"the snapshot has no {METHOD_FILE}; put supervise(lab) into a file of that name")
         return files[METHOD_FILE]
 
-    def _run(self, source: bytes, seed: int) -> str:
-        """One seed, in a sandbox of its own; returns the key of the student."""
-        task: Task = result(self._scorer.task.remote(self._record.dataset, seed))
-        backend = ModelBackend(task, seed, self._config.problem.student.model, self._compute)
+    def _run(self, source: bytes, run: records.Run) -> records.Trained:
+        """One run, in a sandbox of its own."""
+        task: Task = result(self._scorer.task.remote(self._record.id, run))
+        backend = ModelBackend(task, run.seed, self._config.problem.student.model, self._compute)
         limits = Limits.from_config(self._config.sandbox)
-        return backend.key(run_method(source, backend, limits=limits, fits=self._config.budget.fits_per_method))
+        return backend.trained(run_method(source, backend, limits=limits, fits=self._config.budget.fits_per_method))
 
 
 def start_experiment(config: CampaignConfig, record: records.Experiment) -> ActorHandle[Any]:
