@@ -6,6 +6,7 @@ from aar.campaign.session import Session, View, run_session
 from aar.campaign.state import CampaignState
 from aar.config import CampaignConfig
 from aar.errors import ScoringError
+from aar.remote import result
 from aar.researchers.actor import start_researcher
 from aar.scoring.records import Experiment
 
@@ -30,13 +31,10 @@ def _research(session: Session) -> None:
 
 
 def _verify(session: Session) -> None:
-    """The best methods, each snapshot once, on fresh seeds and the sealed part of the test set."""
-    settings, state = session.config.verification, session.state()
-    best: dict[str, Experiment] = {}
-    for experiment in state.ranked:
-        best.setdefault(experiment.snapshot, experiment)
-    done = {one.experiment for one in state.verifications}
-    for experiment in list(best.values())[: settings.best]:
+    """The best methods on fresh seeds and the sealed part of the test set."""
+    settings, done = session.config.verification, {one.experiment for one in session.state().verifications}
+    best: list[Experiment] = result(session.scorer.best.remote(settings.best))
+    for experiment in best:
         try:
             if experiment.id not in done:
                 session.verify(experiment, settings)

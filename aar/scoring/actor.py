@@ -121,6 +121,16 @@ class Scorer:
         left += [] if budget.experiments is None else [budget.experiments - len(started)]
         return max(0, min(left))
 
+    async def best(self, count: int) -> list[Experiment]:
+        """The researchers' best experiments by exact score on dev, each snapshot once; for the platform alone.
+
+        What nobody was told may choose what is verified: no answer depends on it, and sealed had no part in it.
+        """
+        scored = [one for one in await self.experiments() if one.status == "scored" and one.researcher != PLATFORM]
+        by_snapshot = {one.snapshot: one for one in reversed(scored)}
+        ordered = sorted(by_snapshot.values(), key=lambda one: (-self._feedback.exact_pgr(one), one.started))
+        return ordered[:count]
+
     async def plan_verification(self, experiment: str, settings: VerificationConfig) -> list[Experiment]:
         """The experiments that have to be run before `conclude_verification`. Raises as `plan.plan`."""
         return plan(self._config, settings, self._book, self._book.experiment(experiment), self._hidden)

@@ -39,6 +39,10 @@ class Feedback:
         hidden = self._hidden(dataset)
         return Gap(*(hidden.correctness(test, model) for model in (experiment.id, TEACHER, CEILING)))
 
+    def exact_pgr(self, experiment: Experiment) -> float:
+        """The mean PGR on dev, for the platform alone."""
+        return sum(self.gap(experiment, one, DEV).pgr for one in experiment.datasets) / len(experiment.datasets)
+
     def _score(self, experiment: Experiment) -> Score:
         gaps = {dataset: self.gap(experiment, dataset, DEV) for dataset in experiment.datasets}
         exact = mean_pgr_estimate(list(gaps.values()))

@@ -29,8 +29,8 @@ def checked_predictions(values: np.ndarray, items: int) -> np.ndarray:
         if not np.isin(values, (0, 1)).all():
             raise ScoringError(f"labels must be 0 or 1; {expected}")
         return np.asarray(values == 1)
-    if values.min() < 0 or np.abs(values.sum(axis=1, dtype=float) - 1).max() > 1e-3:
-        raise ScoringError(f"probabilities must not be negative and each row must sum to 1; {expected}")
+    if values.min() < 0 or values.max() > 1 + 1e-3 or np.abs(values.sum(axis=1, dtype=float) - 1).max() > 1e-3:
+        raise ScoringError(f"probabilities must lie between 0 and 1 and each row must sum to 1; {expected}")
     return np.asarray(values[:, 1] > values[:, 0])
 
 

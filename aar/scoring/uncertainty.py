@@ -18,6 +18,7 @@ and one t with Satterthwaite's degrees of freedom for all parts still somewhat; 
 Not covered: with one seed its scatter is unknown, and the interval then holds for this seed alone.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ from scipy import optimize, stats
 
 LEVEL = 0.95
 SMALLEST_P = 1e-12
+LEAST_OWN = 0.25
+"""At least this share of the scatter between items is theirs: two seeds may agree by luck, and hide the residual."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,8 @@ def _reach(parts: tuple[Part, ...], level: float) -> float:
     variance = sum(part.variance for part in parts)
     if variance == 0:
         return 0.0
-    dof = variance**2 / sum(part.variance**2 / part.dof for part in parts)
-    return float(stats.t.ppf(0.5 + level / 2, dof)) * float(variance) ** 0.5
+    dof = 1 / sum((part.variance / variance) ** 2 / part.dof for part in parts)
+    return float(stats.t.ppf(0.5 + level / 2, dof)) * math.sqrt(variance)
 
 
 def moments(*terms: np.ndarray) -> Moments:
@@ -109,7 +112,8 @@ def moments(*terms: np.ndarray) -> Moments:
     repeated = [term for term in terms if len(term) > 1]
     # The scatter between items holds a share of the residual, which the scatter between seeds holds too.
     shared = sum(_residual(term) / len(term) for term in repeated)
-    item_part = Part(max(0.0, float(by_item.var(ddof=1)) - shared) / items, items - 1)
+    scatter = float(by_item.var(ddof=1))
+    item_part = Part(max(scatter - shared, LEAST_OWN * scatter) / items, items - 1)
     seed_parts = tuple(Part(float(term.mean(axis=1).var(ddof=1)) / len(term), len(term) - 1) for term in repeated)
     return Moments(float(by_item.mean()), (item_part,), seed_parts)
 
