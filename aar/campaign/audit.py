@@ -179,6 +179,11 @@ class _Audit:
                 yield from transcript_findings(file.stem, lines, self.config.name)
 
 
+def told_numbers(folder: Path) -> Known:
+    """Every number that the platform has told in the campaign in `folder`; none before it has scores."""
+    return known_numbers(Scorebook(folder, read_only=True) if (folder / SCORES_FILE).exists() else None)
+
+
 def known_numbers(book: Scorebook | None) -> Known:
     """Every number that the platform has told in a campaign."""
     if book is None:

@@ -20,6 +20,7 @@ from aar.lab.requests import FineTuneCall
 from aar.problems.prompts import LABEL_TOKENS, candidates, fill, label_prompt
 from aar.problems.texts import model_texts
 from aar.remote import COMMONS, COMPUTE, SCORER, named, result
+from aar.sandbox.decoys import decoys
 from aar.sandbox.limits import Limits
 from aar.scoring import records
 from aar.scoring.task import Task
@@ -172,7 +173,9 @@ class ExperimentRun:
         task: Task = result(self._scorer.task.remote(self._record.id, run))
         backend = ModelBackend(task, run.seed, self._config.problem.student.model, self._compute)
         limits = Limits.from_config(self._config.sandbox)
-        return backend.trained(run_method(source, backend, limits=limits, fits=self._config.budget.fits_per_method))
+        fits = self._config.budget.fits_per_method
+        returned = run_method(source, backend, limits=limits, fits=fits, decoys=decoys(self._config.name))
+        return backend.trained(returned)
 
 
 def start_experiment(config: CampaignConfig, record: records.Experiment) -> ActorHandle[Any]:

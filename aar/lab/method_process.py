@@ -5,6 +5,8 @@ the platform is never blamed on the method; the caller gets its answer even whil
 Does not cover: stopping that backend call; the platform finishes what it began.
 """
 
+from collections.abc import Mapping
+
 from aar.errors import MethodError
 from aar.lab.broker import Broker, LabBackend, printable
 from aar.sandbox import Limits, Sandbox
@@ -15,11 +17,14 @@ MAX_SOURCE_BYTES = 2**20
 LINES_SHOWN = 10
 
 
-def run_method(source: bytes, backend: LabBackend, *, limits: Limits, fits: int) -> str:
+def run_method(
+    source: bytes, backend: LabBackend, *, limits: Limits, fits: int, decoys: Mapping[str, bytes] | None = None
+) -> str:
     """Run `supervise(lab)` of the method file `source` in a sandbox; return the id of the student that it returned.
 
     Args:
         fits: how many times the method may fine-tune.
+        decoys: files that lie beside the method and are nobody's business (aar.sandbox.decoys).
 
     Raises:
         MethodError: the method failed; the message is for its author.
@@ -28,7 +33,7 @@ def run_method(source: bytes, backend: LabBackend, *, limits: Limits, fits: int)
     """
     if len(source) > MAX_SOURCE_BYTES:
         raise MethodError(f"method.py has {len(source)} bytes; at most {MAX_SOURCE_BYTES} are allowed")
-    with Sandbox(limits, {"method.py": source}) as sandbox, sandbox.listen() as listener:
+    with Sandbox(limits, {**(decoys or {}), "method.py": source}) as sandbox, sandbox.listen() as listener:
         broker = Broker(backend, listener, uid=sandbox.uid, fits=fits, on_end=sandbox.stop)
         broker.start()
         try:

@@ -10,7 +10,7 @@ from rich.text import Text
 from aar.campaign.state import CampaignState
 from aar.reporting.data import ranked
 from aar.reporting.tables import new_table
-from aar.reporting.text import estimate_text, one_line, pgr_text, plain
+from aar.reporting.text import one_line, pgr_text, plain
 from aar.scoring.records import PLATFORM, Experiment
 
 REFERENCE_STYLE = "cyan"
@@ -47,7 +47,7 @@ def _experiment_row(rank: int | None, one: Experiment, state: CampaignState) -> 
     style = REFERENCE_STYLE if one.researcher == PLATFORM else "bold" if rank == 1 else ""
     note = f"{one.note} (reference)" if one.researcher == PLATFORM else one.note
     marks = "".join(f" ({finding})" for finding in state.findings.get(one.id, ()))
-    verified = next((estimate_text(found.pgr, 2) for found in state.verifications if found.experiment == one.id), "")
+    verified = next((f"{found.pgr.value:.2f}" for found in state.verifications if found.experiment == one.id), "")
     score = (f"{one.score.accuracy:.3f}", pgr_text(one.score), verified)
     return [plain(cell, style) for cell in (str(rank or ""), one.id, one.researcher, note + marks, *score)]
 
