@@ -163,7 +163,8 @@ def leak(attack: Attack, repeats: int, seed: int = 0) -> Leak:
 def main(repeats: int) -> None:
     """Measure and print."""
     print(f"{SUBMISSIONS} submissions, {DEV} dev and {SEALED} sealed items, means of {repeats} attacks")
-    print(f"{'attack':20} {'exact: dev':>11} {'sealed':>8} {'ours: dev':>11} {'sealed':>8} {'dev, in SE above chance':>25}")
+    heads = f"{'exact: dev':>11} {'sealed':>8} {'ours: dev':>11} {'sealed':>8} {'dev, in SE above chance':>25}"
+    print(f"{'attack':20} {heads}")
     for name, attack in ATTACKS.items():
         one = leak(attack, repeats)
         print(

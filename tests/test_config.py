@@ -127,7 +127,10 @@ def test_an_unknown_key_below_an_optional_part_is_named_too(file: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "expected"),
     [
-        (MINIMAL.replace('"minimal-pairs"', '"minimal-pairs"\nrole = "transfer"'), 'at least one dataset must have role = "research"'),
+        (
+            MINIMAL.replace('"minimal-pairs"', '"minimal-pairs"\nrole = "transfer"'),
+            'at least one dataset must have role = "research"',
+        ),
         (MINIMAL.replace('name = "moved"', 'name = "pairs"'), "two datasets share a name: pairs, pairs"),
         (MINIMAL + '[[researchers]]\nname = "ada"\ndirection = "x"\n', "two researchers share a name: ada, ada"),
         (MINIMAL.replace("[[researchers]]", "[researchers]"), "researchers: Input should be a valid list"),

@@ -20,7 +20,7 @@ from aar.config import CampaignConfig
 from aar.database import storage_errors
 from aar.errors import AssetError, LedgerError, ProblemError
 from aar.problems.loading import load_dataset
-from aar.scoring.audit.claims import Known, unbacked
+from aar.scoring.audit.claims import NOTHING_KNOWN, Known, unbacked
 from aar.scoring.audit.code import hard_coded, seed_hunting
 from aar.scoring.audit.findings import Finding
 from aar.scoring.audit.probing import probing
@@ -187,7 +187,7 @@ def told_numbers(folder: Path) -> Known:
 def known_numbers(book: Scorebook | None) -> Known:
     """Every number that the platform has told in a campaign."""
     if book is None:
-        return Known((), ())
+        return NOTHING_KNOWN
     experiments = [one for one in book.experiments() if not one.verifies]
     names = {dataset for one in experiments for dataset in one.datasets}
     baselines = [one for name in sorted(names) if (one := book.baselines(name))]

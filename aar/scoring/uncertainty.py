@@ -122,8 +122,8 @@ def _residual(term: np.ndarray) -> float:
     """The residual mean square of a two-way layout, without a copy of the whole array."""
     seeds, items = term.shape
     between = items * (term.mean(axis=1) ** 2).sum() + seeds * (term.mean(axis=0) ** 2).sum()
-    rest = (term**2).sum() - between + seeds * items * term.mean() ** 2
-    return max(0.0, float(rest)) / ((seeds - 1) * (items - 1))
+    rest = float((term**2).sum() - between + seeds * items * term.mean() ** 2)
+    return max(0.0, rest) / ((seeds - 1) * (items - 1))
 
 
 def added(independent: Iterable[Moments]) -> Moments:

@@ -57,7 +57,8 @@ def test_scores_of_the_predictions_protocol_are_marked() -> None:
 
 def test_a_row_shows_what_was_verified_and_what_the_audit_found() -> None:
     state = with_experiments(experiment(2, "researcher-1", 0.5))
-    shown = printed(leaderboard(replace(state, verifications=(verification("e2", 0.1),), findings={"e2": ("probing",)})))
+    looked_at = replace(state, verifications=(verification("e2", 0.1),), findings={"e2": ("probing",)})
+    shown = printed(leaderboard(looked_at))
     assert "[0.40, 0.60]      0.75" in shown and "(probing)" in " ".join(shown.split())
 
 
@@ -86,7 +87,8 @@ def test_looks_at_sealed_are_corrected_for_together() -> None:
 
 def test_a_report_tells_datasets_controls_and_verdicts() -> None:
     nothing = ControlResult("shuffled", "uses no weak supervision", Estimate(0.0, 0.0, 0.0), "PGR lost when shuffled")
-    one = verification("e2", 0.1, controls=(nothing,), fair_pgr=Estimate(0.5, 0.4, 0.6), optimism=Estimate(0.3, 0.2, 0.4))
+    fair, optimism = Estimate(0.5, 0.4, 0.6), Estimate(0.3, 0.2, 0.4)
+    one = verification("e2", 0.1, controls=(nothing,), fair_pgr=fair, optimism=optimism)
     shown = printed(verification_report(replace(MEASURED, verifications=(one,)), one))
     words = " ".join(shown.split())
     assert "e2: better than vanilla; overfitted to dev; uses no weak supervision." in words

@@ -1,4 +1,4 @@
-"""The scorer over a double of the compute actor: what it measures, draws, admits, refuses, answers and does not tell."""
+"""The scorer over a double of the compute actor: what it measures, draws, admits, refuses, and does not tell."""
 
 import asyncio
 import dataclasses

@@ -41,13 +41,16 @@ def test_the_cut_depends_on_the_seed_alone() -> None:
     assert one == same != other
 
 
-@pytest.mark.parametrize("make", [lambda row: Preference("", f"a {row}", f"b {row}"), lambda row: Judgement(f"q{row // 4}", f"c{row}")])
+MAKERS = [lambda row: Preference("", f"a {row}", f"b {row}"), lambda row: Judgement(f"q{row // 4}", f"c{row}")]
+
+
+@pytest.mark.parametrize("make", MAKERS)
 def test_dev_and_sealed_are_the_test_set(make: object) -> None:
     rows = [(make(row), row % 2) for row in range(80)]  # type: ignore[operator]
     dev, sealed = cut(split_of(rows), 0.5, seed=3)
     assert len(dev) == len(sealed) == 40
-    labels = dict(rows)
-    assert {**dict(zip(dev.examples, dev.labels, strict=True)), **dict(zip(sealed.examples, sealed.labels, strict=True))} == labels
+    found = {example: label for part in (dev, sealed) for example, label in zip(part.examples, part.labels, strict=True)}
+    assert found == dict(rows)
     assert dev.labels.sum() == sealed.labels.sum() == 20
 
 

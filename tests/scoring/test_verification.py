@@ -184,7 +184,7 @@ def test_a_method_that_fails_on_fresh_seeds_cannot_be_verified_and_one_that_fail
     other = lab.scored(0.08, key="2", snapshot="s2")
     arms = lab.do(lab.scorer.plan_verification(other.id, VerificationConfig(seeds=3, controls=[])))
     lab.do(lab.scorer.fail(arms[-1].id, "only on seed 7"))
-    with pytest.raises(ScoringError, match="e.* cannot be verified: .* only on seed 7"):
+    with pytest.raises(ScoringError, match=r"e.* cannot be verified: .* only on seed 7"):
         lab.do(lab.scorer.conclude_verification(other.id, VerificationConfig(seeds=3, controls=[])))
 
 

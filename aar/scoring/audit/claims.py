@@ -8,16 +8,17 @@ Not covered: numbers in words, or without a name; whether the number belongs to 
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from aar.commons.posts import Post
 from aar.scoring.audit.findings import Finding
-from aar.scoring.records import Baselines, Experiment, Verification
+from aar.scoring.records import Baselines, DatasetVerification, Experiment, Verification
 from aar.scoring.uncertainty import Estimate
 
 Badge = Literal["verified", "measured", "claimed"]
+Measure = Literal["pgr", "accuracy"]
 NUMBER = re.compile(
     r"\b(?P<what>PGR|gap recovered|accuracy|acc)\b[^\d\n+−-]{0,24}"
     r"(?P<number>[+−-]?(?:\d+\.\d+|\.\d+|\d+(?=\s?%)))(?P<percent>\s?%)?",
@@ -36,27 +37,41 @@ class Badged:
 
 @dataclass(frozen=True)
 class Known:
-    """Every PGR and accuracy that the platform has told."""
+    """Every PGR and every accuracy that the platform has told."""
 
-    verified: tuple[float, ...]
-    measured: tuple[float, ...]
+    verified: Mapping[Measure, tuple[float, ...]]
+    measured: Mapping[Measure, tuple[float, ...]]
 
     @classmethod
     def of(
         cls, experiments: Iterable[Experiment], baselines: Iterable[Baselines], verifications: Iterable[Verification]
     ) -> "Known":
         """From what the scorebook holds."""
-        measured = [number for one in experiments for number in _of_experiment(one)]
-        measured += [number for one in baselines for end in (one.weak, one.ceiling) for number in _of_estimate(end)]
-        verified = [number for one in verifications for number in _of_verification(one)]
-        return cls(tuple(verified), tuple(measured))
+        released = [one.score for one in experiments if one.score is not None]
+        scores = [*released, *(part for score in released for part in score.by_dataset)]
+        ends = [end.value for one in baselines for end in (one.weak, one.ceiling)]
+        verified = list(verifications)
+        parts = [part for one in verified for part in one.datasets]
+        return cls(
+            verified={
+                "pgr": tuple(one.value for one in _pgrs(verified)),
+                "accuracy": tuple(each.value for one in parts for each in _accuracies(one)),
+            },
+            measured={
+                "pgr": tuple(score.pgr for score in scores),
+                "accuracy": (*(score.accuracy for score in scores), *ends),
+            },
+        )
 
-    def badge(self, value: float, decimals: int) -> Badge:
+    def badge(self, measure: Measure, value: float, decimals: int) -> Badge:
         """The badge of a number that was given with so many decimals."""
         tolerance = 0.5 * 10.0**-decimals + 1e-9
-        if any(abs(value - known) <= tolerance for known in self.verified):
+        if any(abs(value - known) <= tolerance for known in self.verified[measure]):
             return "verified"
-        return "measured" if any(abs(value - known) <= tolerance for known in self.measured) else "claimed"
+        return "measured" if any(abs(value - known) <= tolerance for known in self.measured[measure]) else "claimed"
+
+
+NOTHING_KNOWN = Known({"pgr": (), "accuracy": ()}, {"pgr": (), "accuracy": ()})
 
 
 def badges(text: str, known: Known) -> list[Badged]:
@@ -68,7 +83,9 @@ def badges(text: str, known: Known) -> list[Badged]:
         value = float(number)
         if match["percent"]:
             value, decimals = value / 100, decimals + 2
-        found.append(Badged(match["what"], number + (match["percent"] or "").strip(), known.badge(value, decimals)))
+        measure: Measure = "accuracy" if match["what"].lower().startswith("acc") else "pgr"
+        badge = known.badge(measure, value, decimals)
+        found.append(Badged(match["what"], number + (match["percent"] or "").strip(), badge))
     return found
 
 
@@ -81,7 +98,7 @@ def _unbacked(post: Post, known: Known) -> list[Finding]:
     found = badges(f"{post.title}\n{post.body}", known)
     claimed = [f"{one.what} {one.number}" for one in found if one.badge == "claimed"]
     value = post.data.get("value")
-    if isinstance(value, int | float) and math.isfinite(value) and known.badge(value, 6) == "claimed":
+    if isinstance(value, int | float) and math.isfinite(value) and known.badge("pgr", value, 6) == "claimed":
         claimed.append(f"value {value}")
     if not claimed:
         return []
@@ -89,19 +106,13 @@ def _unbacked(post: Post, known: Known) -> list[Finding]:
     return [Finding("unbacked claim", post.author, post.experiment, words, "; ".join(dict.fromkeys(claimed)))]
 
 
-def _of_estimate(one: Estimate) -> tuple[float, ...]:
-    return one.value, one.low, one.high
+def _pgrs(verifications: Iterable[Verification]) -> Iterator[Estimate]:
+    for one in verifications:
+        yield one.pgr
+        yield from (part.pgr for part in one.datasets)
+        if one.fair_pgr is not None:
+            yield one.fair_pgr
 
 
-def _of_experiment(one: Experiment) -> list[float]:
-    if one.score is None:
-        return []
-    score = one.score
-    parts = [number for part in score.by_dataset for number in (part.accuracy, part.pgr)]
-    return [score.accuracy, score.pgr, score.pgr_low, score.pgr_high, *parts]
-
-
-def _of_verification(one: Verification) -> list[float]:
-    estimates = [one.pgr, one.over_vanilla, *([one.fair_pgr] if one.fair_pgr else [])]
-    estimates += [each for part in one.datasets for each in (part.accuracy, part.vanilla, part.pgr, part.over_vanilla)]
-    return [number for estimate in estimates for number in _of_estimate(estimate)]
+def _accuracies(part: DatasetVerification) -> tuple[Estimate, ...]:
+    return part.weak, part.vanilla, part.accuracy, part.ceiling

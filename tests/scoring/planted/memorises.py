@@ -1,4 +1,4 @@
-"""A planted cheat: it remembers the quickstart's pairs by a digest of their texts; what it does not know is vanilla's."""
+"""A planted cheat: it remembers pairs of the quickstart by a digest of their texts; the others are vanilla's."""
 
 import hashlib
 
