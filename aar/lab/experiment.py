@@ -46,8 +46,10 @@ class ModelBackend:
         self._asked: list[str] = []
 
     def describe(self) -> Description:
-        examples = [asdict(example) for example in self._task.examples]
-        return Description(self._task.kind, examples, self._task.weak_labels, self._seed)
+        examples, shown = (
+            [asdict(example) for example in rows] for rows in (self._task.examples, self._task.test_examples)
+        )
+        return Description(self._task.kind, examples, self._task.weak_labels, self._seed, shown)
 
     def zero_shot(self, template: str | None) -> np.ndarray:
         """The strong model's own belief.
@@ -107,15 +109,21 @@ class ModelBackend:
         self._asked.append(student)
         return probabilities if rows is None else probabilities[rows]
 
+    def predict_test(self, student: str) -> np.ndarray:
+        texts = model_texts(self._task.test_examples, self._task.recipe.form)
+        return class_probabilities(self._ask(Predict(self._model, texts, self.key(student))))
+
     def key(self, handle: str) -> str:
         """The key of the student that the method knows by `handle`."""
         if handle not in self._keys:
             raise LabError(f"this run has no student {handle[:80]!r}")
         return self._keys[handle]
 
-    def trained(self, handle: str) -> records.Trained:
-        """What the run ended with, when the method has returned the student that it knows by `handle`."""
-        return records.Trained(self.key(handle), tuple(self._fits), list(self._keys).index(handle))
+    def trained(self, returned: str | np.ndarray) -> records.Trained:
+        """What the run ended with: the method has returned a student, by its handle, or predictions."""
+        if not isinstance(returned, str):
+            return records.Trained(None, tuple(self._fits), predictions=returned)
+        return records.Trained(self.key(returned), tuple(self._fits), list(self._keys).index(returned))
 
     def _ask(self, request: Request) -> np.ndarray:
         try:

@@ -7,6 +7,8 @@ Does not cover: stopping that backend call; the platform finishes what it began.
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from aar.errors import MethodError
 from aar.lab.broker import Broker, LabBackend, printable
 from aar.sandbox import Limits, Sandbox
@@ -19,8 +21,10 @@ LINES_SHOWN = 10
 
 def run_method(
     source: bytes, backend: LabBackend, *, limits: Limits, fits: int, decoys: Mapping[str, bytes] | None = None
-) -> str:
+) -> str | np.ndarray:
     """Run `supervise(lab)` of the method file `source` in a sandbox; return the id of the student that it returned.
+
+    Where test examples are shown, it may return predictions instead; these are not checked here.
 
     Args:
         fits: how many times the method may fine-tune.
@@ -44,6 +48,8 @@ def run_method(
         raise broker.fault
     if broker.student is not None:
         return broker.student
+    if broker.predictions is not None:
+        return broker.predictions
     raise MethodError(_failure(broker.error, outcome))
 
 

@@ -123,7 +123,8 @@ def _residual(term: np.ndarray) -> float:
     seeds, items = term.shape
     between = items * (term.mean(axis=1) ** 2).sum() + seeds * (term.mean(axis=0) ** 2).sum()
     rest = float((term**2).sum() - between + seeds * items * term.mean() ** 2)
-    return max(0.0, rest) / ((seeds - 1) * (items - 1))
+    mean_square: float = max(0.0, rest) / ((seeds - 1) * (items - 1))
+    return mean_square
 
 
 def added(independent: Iterable[Moments]) -> Moments:

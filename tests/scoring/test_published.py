@@ -13,7 +13,7 @@ from aar.scoring.published import read_published
 WEAK = {"42": {"weak_acc": 0.50}, "43": {"weak_acc": 0.54}}
 CEILING = {"42": {"strong_acc": 0.70}, "43": {"strong_acc": 0.74}}
 METHODS = {
-    "vanilla": {seed: {"transfer_acc": value, "pgr": 0.0} for seed, value in (("42", 0.54), ("43", 0.58), ("44", 0.62))},
+    "vanilla": {seed: {"transfer_acc": acc, "pgr": 0.0} for seed, acc in (("42", 0.54), ("43", 0.58), ("44", 0.62))},
     "once": {"42": {"transfer_acc": 0.72}},
 }
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from aar.commons.posts import Post
 from aar.scoring.audit.findings import Finding
-from aar.scoring.records import Baselines, DatasetVerification, Experiment, Verification
+from aar.scoring.records import Baselines, DatasetScore, DatasetVerification, Experiment, Score, Verification
 from aar.scoring.uncertainty import Estimate
 
 Badge = Literal["verified", "measured", "claimed"]
@@ -48,7 +48,7 @@ class Known:
     ) -> "Known":
         """From what the scorebook holds."""
         released = [one.score for one in experiments if one.score is not None]
-        scores = [*released, *(part for score in released for part in score.by_dataset)]
+        scores: list[Score | DatasetScore] = [*released, *(part for score in released for part in score.by_dataset)]
         ends = [end.value for one in baselines for end in (one.weak, one.ceiling)]
         verified = list(verifications)
         parts = [part for one in verified for part in one.datasets]

@@ -10,7 +10,8 @@ KNOWN = Known.of([experiment(2, "ada", 0.62)], [BASELINES], [verification("e2", 
 
 
 def post(text: str, kind: Kind = "result", **data: object) -> Post:
-    return Post(id=7, time=0.0, votes=0, author="eve", kind=kind, title="a title", body=text, experiment="e2", data=data)
+    known = {"id": 7, "time": 0.0, "votes": 0, "author": "eve", "title": "a title", "experiment": "e2"}
+    return Post.model_validate({**known, "kind": kind, "body": text, "data": data})
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_seeds_that_were_tried_one_after_another_are_found() -> None:
 
 
 def test_a_seed_inside_a_call_counts_too_and_new_comments_do_not_hide_it() -> None:
-    source = '"""Version {0}."""\nimport numpy as np\n\ndef supervise(lab):\n    """{0}"""\n    np.random.default_rng({0})\n'
+    source = '"""Version {0}."""\nimport numpy as np\n\ndef supervise(lab):\n    np.random.default_rng({0})\n'
     assert seed_hunting("eve", {f"e{at}": source.format(at) for at in range(3)})
 
 
