@@ -15,6 +15,7 @@ from ray.actor import ActorHandle
 from aar.config import CampaignConfig
 from aar.errors import LabError, MethodError, ModelError, ProblemError
 from aar.lab.broker import Description
+from aar.lab.fit_log import FitLog
 from aar.lab.method_process import run_method
 from aar.lab.requests import FineTuneCall
 from aar.problems.prompts import LABEL_TOKENS, candidates, fill, label_prompt
@@ -42,8 +43,7 @@ class ModelBackend:
         self._texts = model_texts(task.examples, task.recipe.form)
         self._labels = LABEL_TOKENS[task.kind]
         self._keys: dict[str, str] = {}
-        self._fits: list[records.Fit] = []
-        self._asked: list[str] = []
+        self._log = FitLog()
 
     def describe(self) -> Description:
         examples, shown = (
@@ -92,21 +92,13 @@ class ModelBackend:
             ),
         )
         handle = f"student-{len(self._keys) + 1}"
-        self._note_fit(changes, request.base)
+        self._log.fitted(handle, changes["epochs"], changes["lr"], request.base)
         self._keys[handle] = key
         return handle
 
-    def _note_fit(self, changes: dict[str, float], base: str | None) -> None:
-        """What was recipe in a fit: with which settings, from where, and after which students had been asked."""
-        numbers = {handle: number for number, handle in enumerate(self._keys)}
-        start = None if base is None else numbers[base]
-        asked = tuple(sorted({numbers[handle] for handle in self._asked}))
-        self._fits.append(records.Fit(changes["epochs"], changes["lr"], start, asked))
-        self._asked.clear()
-
     def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
         probabilities = class_probabilities(self._ask(Predict(self._model, self._texts, self.key(student))))
-        self._asked.append(student)
+        self._log.asked(student)
         return probabilities if rows is None else probabilities[rows]
 
     def predict_test(self, student: str) -> np.ndarray:
@@ -122,8 +114,8 @@ class ModelBackend:
     def trained(self, returned: str | np.ndarray) -> records.Trained:
         """What the run ended with: the method has returned a student, by its handle, or predictions."""
         if not isinstance(returned, str):
-            return records.Trained(None, tuple(self._fits), predictions=returned)
-        return records.Trained(self.key(returned), tuple(self._fits), list(self._keys).index(returned))
+            return records.Trained(None, self._log.fits, predictions=returned)
+        return records.Trained(self.key(returned), self._log.fits, self._log.number(returned))
 
     def _ask(self, request: Request) -> np.ndarray:
         try:

@@ -6,7 +6,7 @@ from aar.reporting.tables import new_table
 from aar.reporting.text import estimate_text, plain
 from aar.scoring.published import PublishedDataset, PublishedMethod
 
-CAPTION = "SD, SE: over seeds, as published; the interval adds items and both ends of the gap"
+CAPTION = "SD, SE: over seeds, as published. The interval adds items and the ends' seeds."
 
 
 def published_tables(datasets: list[PublishedDataset]) -> list[Table]:
@@ -15,7 +15,7 @@ def published_tables(datasets: list[PublishedDataset]) -> list[Table]:
 
 
 def _table(one: PublishedDataset) -> Table:
-    weak, ceiling = f"weak {one.weak:.3f} ({one.weak_seeds} seeds)", f"ceiling {one.ceiling:.3f} ({one.ceiling_seeds})"
+    weak, ceiling = f"weak {one.weak:.3f} ({one.weak_seeds})", f"ceiling {one.ceiling:.3f} ({one.ceiling_seeds})"
     table = new_table(f"{one.name}: {one.items} test items, {weak}, {ceiling}", CAPTION)
     table.add_column("method", overflow="fold")
     for name in ("seeds", "transfer", "PGR [95 %]", "SD", "SE"):
