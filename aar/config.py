@@ -7,9 +7,9 @@ file. What is resolved here is stored in the campaign folder and is all that a c
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from aar.errors import ConfigError
 
@@ -178,13 +178,20 @@ class ComputeConfig(Settings):
 
 
 class SandboxConfig(Settings):
-    """Limits of the process that runs `supervise(lab)`."""
+    """Where agents' code runs, and the limits of each such place.
 
+    `provider` "none" means no protection: every score of the campaign is marked. It can be written in a campaign's own
+    TOML alone, as `sandbox = "none"`.
+    """
+
+    provider: Literal["bubblewrap", "none"] = "bubblewrap"
     memory_gib: float = Field(default=4, gt=0)
     cpu_seconds: int = Field(default=600, ge=1)
     wall_seconds: int = Field(default=3600, ge=1, description="time spent waiting for lab calls counts")
     processes: int = Field(default=64, ge=1)
-    file_mib: int = Field(default=256, ge=1)
+    file_mib: int = Field(default=256, ge=1, description="of one file, and of all of /tmp")
+    disk_mib: int = Field(default=1024, ge=1, description="of a workspace")
+    files: int = Field(default=20_000, ge=100, description="files and folders of a workspace")
 
 
 class ClusterConfig(Settings):
@@ -192,6 +199,10 @@ class ClusterConfig(Settings):
 
     address: str | None = None
     dashboard_port: int = Field(default=8265, ge=1, le=65535)
+
+
+def _sandbox_settings(value: Any) -> Any:
+    return {"provider": "none"} if value == "none" else value
 
 
 class CampaignConfig(Settings):
@@ -205,7 +216,7 @@ class CampaignConfig(Settings):
     verification: VerificationConfig = VerificationConfig()
     budget: BudgetConfig = BudgetConfig()
     compute: ComputeConfig = ComputeConfig()
-    sandbox: SandboxConfig = SandboxConfig()
+    sandbox: Annotated[SandboxConfig, BeforeValidator(_sandbox_settings)] = SandboxConfig()
     cluster: ClusterConfig = ClusterConfig()
 
     @model_validator(mode="after")
@@ -230,6 +241,7 @@ def load_config(file: Path, overrides: list[str] | None = None) -> CampaignConfi
         raise ConfigError(f"{file}: not TOML: {error}") from None
     for override in overrides or []:
         _apply(data, override)
+        _check_protection(override)
     _resolve_paths(data, file.resolve().parent)
     try:
         return CampaignConfig.model_validate(data)
@@ -252,6 +264,13 @@ def _apply(data: dict[str, Any], override: str) -> None:
             raise ConfigError(f'"{override}": {".".join(parents[: depth + 1])} has no keys below it')
         data = node
     data[last] = value
+
+
+def _check_protection(override: str) -> None:
+    """Whether agents' code runs unprotected is decided where it can be read later."""
+    key = override.partition("=")[0].strip()
+    if key in ("sandbox", "sandbox.provider"):
+        raise ConfigError(f'"{override}": the sandbox can only be chosen in the campaign\'s own file')
 
 
 def _resolve_paths(data: dict[str, Any], base: Path) -> None:

@@ -14,7 +14,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from aar.errors import AarError
 
-COMMONS, SCORER, COMPUTE = "commons", "scorer", "compute"
+COMMONS, SCORER, COMPUTE, EXPERIMENTS = "commons", "scorer", "compute", "experiments"
 """The names of a campaign's actors, in its Ray namespace."""
 
 

@@ -1,24 +1,32 @@
-"""What the sandbox costs an experiment: a method that does nothing but return a student, run behind the wall.
+"""What the wall costs: a shell command and a whole method run, behind it and without it.
 
     python benchmarks/sandbox.py [RUNS]
 
-Prints the median milliseconds of a whole method run (sandbox start, Python, numpy, broker, one fine_tune call that the
-backend answers at once), and of a bare Python process that imports numpy, for the ratio.
+Prints medians in milliseconds and ratios, each pair measured in turns in the same run. "warm" is what experiments pay:
+their sandboxes have been started before. A method's run is the exchange of its source, one fine_tune call that the
+backend answers at once, and the end of its process.
 """
 
 import statistics
-import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from aar.lab.broker import Description, FineTuneCall
-from aar.lab.method_process import run_method
-from aar.sandbox import Limits, require_sandbox
+from aar.lab.method_process import method_pool, run_method
+from aar.sandbox import Limits, Shell, provider, require_sandbox
+from aar.sandbox.warm import Pool
 
 METHOD = b"def supervise(lab):\n    return lab.fine_tune(lab.weak_labels)\n"
+COMMANDS = {"shell: true": "true", "shell: ls": "ls -la /", "shell: python3": "python3 -c 'import numpy'"}
+WALLS = ("bubblewrap", "none")
+REFILL_SECONDS = 0.4
 
 
 class InstantBackend:
@@ -46,25 +54,50 @@ class InstantBackend:
         return np.full((100, 2), 0.5)
 
 
-def median_ms(run: Callable[[], object], runs: int) -> float:
-    """Median wall time of `run` after one warm-up."""
-    run()
-    times = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        run()
-        times.append(1000 * (time.perf_counter() - began))
-    return statistics.median(times)
+def medians(runs: int, *measured: Callable[[], object], pause: float = 0) -> list[float]:
+    """Median milliseconds of each, measured in turns after one warm-up."""
+    times: list[list[float]] = [[] for _ in measured]
+    for _ in range(runs + 1):
+        for run, spent in zip(measured, times, strict=True):
+            time.sleep(pause)
+            began = time.perf_counter()
+            run()
+            spent.append(1000 * (time.perf_counter() - began))
+    return [statistics.median(spent[1:]) for spent in times]
 
 
-def main(runs: int) -> None:
-    """Measure and print."""
-    require_sandbox()
-    walled = median_ms(lambda: run_method(METHOD, InstantBackend(), limits=Limits(), fits=1), runs)
-    bare = median_ms(lambda: subprocess.run([sys.executable, "-c", "import numpy"], check=True), runs)
-    print(f"method in the sandbox   {walled:6.1f} ms   {walled / bare:.2f}")
-    print(f"python with numpy       {bare:6.1f} ms   1.00")
+def report(what: str, walled: float, bare: float) -> None:
+    """One line."""
+    print(f"{what:20} {walled:8.2f} ms   without {bare:8.2f} ms   adds {walled - bare:7.2f} ms   x {walled / bare:.2f}")
+
+
+def measure_shells(runs: int) -> None:
+    """Commands in a shell that runs already."""
+    with ExitStack() as stack:
+        folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in WALLS]
+        walled, bare = (
+            stack.enter_context(Shell(provider(wall), folder, Limits()))
+            for wall, folder in zip(WALLS, folders, strict=True)
+        )
+        for what, command in COMMANDS.items():
+            report(what, *medians(runs, lambda c=command: walled.run(c, 60), lambda c=command: bare.run(c, 60)))
+
+
+def measure_methods(runs: int) -> None:
+    """Whole method runs, cold and warm."""
+    for what, size, pause in (("method: cold", 0, 0.0), ("method: warm", 1, REFILL_SECONDS)):
+        with ExitStack() as stack:
+            pools = [stack.enter_context(closing(method_pool(provider(wall), Limits(), size))) for wall in WALLS]
+            report(what, *medians(runs, *(partial(run_instantly, pool) for pool in pools), pause=pause))
+
+
+def run_instantly(pool: Pool) -> str:
+    """A method run whose lab calls cost nothing."""
+    return run_method(METHOD, InstantBackend(), pool, fits=1)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
+    require_sandbox()
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    measure_shells(count)
+    measure_methods(count)

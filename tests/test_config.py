@@ -57,6 +57,12 @@ def test_what_a_file_leaves_out_has_a_default(file: Path) -> None:
     assert [one.brain for one in config.researchers] == ["search"]
 
 
+def test_going_without_a_sandbox_is_written_in_the_campaigns_own_file(file: Path) -> None:
+    assert load_config(file).sandbox.provider == "bubblewrap"
+    file.write_text('sandbox = "none"\n' + file.read_text())
+    assert load_config(file).sandbox.provider == "none"
+
+
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
 def test_every_job_that_comes_with_aar_can_be_read(job: Path) -> None:
     assert load_config(job).name == job.stem
@@ -104,6 +110,8 @@ def test_the_last_override_wins(file: Path) -> None:
         ("compute.zero_stage=3", "compute.zero_stage: Input should be 0, 1 or 2"),
         ("name=Über Alles", "name: String should match pattern"),
         ("scoring.seeds=9", "scoring: seeds (9) are drawn from the baselines' 5: ask for fewer"),
+        ("sandbox=none", "can only be chosen in the campaign's own file"),
+        ("sandbox.provider=none", "can only be chosen in the campaign's own file"),
         ("budget", '"budget" is no override; write key=value'),
         ("name.x=1", '"name.x=1": name has no keys below it'),
     ],

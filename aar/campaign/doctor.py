@@ -18,7 +18,8 @@ from aar.assets import MINILM, SARCASM, SMOLLM2, WheelFile, cache_folder
 from aar.campaign.folder import NEEDED_BYTES, campaigns_root
 from aar.campaign.ports import port_refusal
 from aar.config import ClusterConfig, ComputeConfig
-from aar.sandbox import Check, Limits, probe, profile
+from aar.sandbox import Check, Limits, probe, profile, provider
+from aar.sandbox.conformance import conformance
 from aar.sandbox.limits import GIB
 
 NEEDED_MEMORY = 6 * GIB
@@ -33,8 +34,11 @@ OPTIONAL_KEYS = {
 }
 
 
-def diagnose() -> list[Check]:
-    """Every check, in the order in which a campaign would meet them; takes ten seconds or so."""
+def diagnose(*, full: bool = False) -> list[Check]:
+    """Every check, in the order in which a campaign would meet them; takes ten seconds or so.
+
+    `full`: the sandbox's whole conformance suite too.
+    """
     return [
         _python(),
         _cores(),
@@ -47,6 +51,7 @@ def diagnose() -> list[Check]:
         _device(),
         *(_key(name, use) for name, use in OPTIONAL_KEYS.items()),
         _port(DASHBOARD_PORT),
+        *(_conformance() if full else ()),
     ]
 
 
@@ -107,6 +112,11 @@ def _has_library(name: str) -> bool:
 def _sandbox() -> Iterator[Check]:
     for check in probe(Limits()):
         yield replace(check, name=f"sandbox: {check.name}")
+
+
+def _conformance() -> Iterator[Check]:
+    for check in conformance(provider("bubblewrap")):
+        yield replace(check, name=f"sandbox {check.name}")
 
 
 def _asset(name: str, asset: WheelFile) -> Check:

@@ -15,6 +15,7 @@ import platform
 import shutil
 import subprocess
 import time
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -24,8 +25,8 @@ from aar.config import CampaignConfig
 from aar.database import storage_errors
 from aar.errors import CampaignError
 
-FIXED_PARTS = ("problem", "scoring")
-"""Parts of the configuration that scores depend on; they cannot change within one campaign."""
+FIXED_PARTS = ("problem", "scoring", "sandbox.provider")
+"""What scores, and the trust in them, depend on in the configuration; it cannot change within one campaign."""
 NEEDED_BYTES = 1 << 30
 STOP_FILE = "stop-requested"
 LOCK_FILE = "driver.lock"
@@ -128,7 +129,7 @@ class CampaignFolder:
         if not (self.path / "config.json").is_file():
             return
         before = stored_config(self.path)
-        changed = [part for part in FIXED_PARTS if getattr(before, part) != getattr(self._config, part)]
+        changed = [part for part in FIXED_PARTS if attrgetter(part)(before) != attrgetter(part)(self._config)]
         if changed:
             raise CampaignError(
                 f"{self.path} holds a campaign whose {' and '.join(changed)} settings differ from these, so its scores "

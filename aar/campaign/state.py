@@ -33,14 +33,15 @@ class ResearcherState:
 class CampaignState:
     """One campaign at one moment. Seconds are wall time; `experiments` are oldest first, without verifying ones.
 
-    `baselines`: one for each research dataset, once they were computed.
-    `findings`: what the last audit found, in words, by experiment. `ledger_head`: the digest that stands for the whole
-    ledger.
+    `protected`: researchers' code runs behind a wall; without one it could have changed any score of the campaign.
+    `baselines`: one for each research dataset, once they were computed. `findings`: what the last audit found, in
+    words, by experiment. `ledger_head`: the digest that stands for the whole ledger.
     """
 
     name: str
     folder: Path
     running: bool
+    protected: bool
     phase: str
     seconds_used: float
     seconds_budget: float
@@ -101,6 +102,7 @@ def read_state(folder: Path) -> CampaignState:
         name=config.name,
         folder=folder,
         running=is_running(folder),
+        protected=config.sandbox.provider != "none",
         phase=_latest(events, CAMPAIGN) or "not started",
         seconds_used=record.seconds_used() if record else 0.0,
         seconds_budget=config.budget.minutes * 60,

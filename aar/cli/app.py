@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from aar.cli import campaign, doctor, forum, show, store, verify
+from aar.cli import campaign, doctor, forum, shell, show, store, verify
 from aar.cli.output import complain
 from aar.errors import AarError
 
@@ -29,6 +29,7 @@ app.command()(verify.verify)
 app.command()(verify.audit)
 app.command()(campaign.stop)
 app.command()(doctor.doctor)
+app.command()(shell.shell)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

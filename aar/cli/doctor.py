@@ -1,11 +1,15 @@
 """`aar doctor`: what is missing on this machine, and how to get it."""
 
+from typing import Annotated
+
 import typer
 
 from aar.cli.output import AsJson, say, say_json
 
+Full = Annotated[bool, typer.Option("--full", help="Try everything that the sandbox promises; takes a minute.")]
 
-def doctor(as_json: AsJson = False) -> None:
+
+def doctor(as_json: AsJson = False, full: Full = False) -> None:
     """Check this machine; exit code 1 when something is missing."""
     from dataclasses import asdict
 
@@ -13,7 +17,7 @@ def doctor(as_json: AsJson = False) -> None:
     from aar.reporting.tables import new_table
     from aar.reporting.text import plain
 
-    checks = diagnose()
+    checks = diagnose(full=full)
     missing = [check for check in checks if not check.passed]
     if as_json:
         say_json([asdict(check) for check in checks])

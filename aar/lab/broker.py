@@ -1,15 +1,14 @@
 """The broker: answers one sandbox's lab calls on the trusted side, and nothing else.
 
-Covers: a fixed list of calls; checked and bounded arguments; budgets of fits and of calls; students of other runs;
-frames that are malformed, oversized or cut short; peers other than the sandbox. What is wrong is answered with an
-error, and the broker goes on; where the stream cannot be read any further, it hangs up.
-Does not cover: a sandbox that keeps the broker busy with valid calls (its limits on calls and wall time end that), and
-whatever the backend does with a valid request.
+Covers: a fixed list of calls; checked and bounded arguments; a budget for each kind of call; students of other runs;
+frames that are malformed, oversized or cut short. What is wrong is answered with an error, and the broker goes on;
+where the stream cannot be read any further, it hangs up.
+Does not cover: who is at the other end of the connection (see `aar.sandbox.warm`), a sandbox that keeps the broker busy
+with valid calls (the budgets and its limit on wall time end that), and what the backend does with a valid request.
 """
 
 import contextlib
 import socket
-import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,11 +24,12 @@ __all__ = ["Broker", "Description", "FineTuneCall", "LabBackend"]
 
 Answer = TypeVar("Answer")
 
-MAX_CALLS = 1000
+CALLS = {"method": 1, "describe": 10, "zero_shot": 100, "embed": 100, "predict": 1000, "predict_test": 100}
+"""How often a run may make each kind of call; how often it may fine-tune is a setting."""
+MAX_REFUSALS = 1000
 MAX_REQUEST_HEADER = 64 * 2**10
 REQUEST_BYTES_PER_EXAMPLE = 1024  # five times what a full request needs, so that the excess is named
 MAX_ERROR_TEXT = 8000
-CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class _PlatformFault(Exception):
 
 
 class Broker:
-    """Serves one connection on `listener`, in a thread of its own, until the method has finished or the socket closes.
+    """Serves one connection, in a thread of its own, until the method has finished or the socket closes.
 
     Attributes:
         student: the id that the method returned, once it has.
@@ -91,9 +91,9 @@ class Broker:
     """
 
     def __init__(
-        self, backend: LabBackend, listener: socket.socket, *, uid: int, fits: int, on_end: Callable[[], None]
+        self, source: bytes, backend: LabBackend, connection: socket.socket, *, fits: int, on_end: Callable[[], None]
     ) -> None:
-        """`uid` is the only peer that is served. `on_end` is called once student, error or fault is known.
+        """`source` is what the sandbox is to run. `on_end` is called once student, error or fault is known.
 
         Raises:
             whatever `backend.describe` raises.
@@ -102,10 +102,11 @@ class Broker:
         self.predictions: np.ndarray | None = None
         self.error: str | None = None
         self.fault: BaseException | None = None
-        self._backend, self._listener, self._uid, self._on_end = backend, listener, uid, on_end
+        self._source, self._backend, self._connection, self._on_end = source, backend, connection, on_end
         self._described = backend.describe()
         self._n = len(self._described.examples)
-        self._fits_left, self._calls_left = fits, MAX_CALLS
+        self._left = {**CALLS, "fine_tune": fits}
+        self._refusals_left = MAX_REFUSALS
         self._students: set[str] = set()
         self._in_call = False
         self._thread = threading.Thread(target=self._serve, name="lab-broker", daemon=True)
@@ -116,15 +117,17 @@ class Broker:
 
     def join(self) -> None:
         """Wait until every frame that the dead sandbox left was read; a backend call in progress is not waited for."""
-        with contextlib.suppress(OSError):  # wakes the thread if no sandbox ever connected
-            self._listener.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # a process that escaped a weak wall may hold its end open
+            self._connection.shutdown(socket.SHUT_RD)
         while self._thread.is_alive() and not self._in_call:
             self._thread.join(0.02)
 
     def _serve(self) -> None:
         # The sandbox may close its end at any moment; how it ended is read from its outcome.
-        with contextlib.suppress(OSError, _PlatformFault), self._accept() as connection:
-            self._converse(connection)
+        with contextlib.suppress(OSError, _PlatformFault):
+            self._converse(self._connection)
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
         if self._ended or self.fault:
             self._on_end()
 
@@ -133,19 +136,10 @@ class Broker:
         """Has the method said how it ended?"""
         return bool(self.student or self.error) or self.predictions is not None
 
-    def _accept(self) -> socket.socket:
-        while True:
-            connection, _ = self._listener.accept()
-            peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
-            _, uid, _ = CREDENTIALS.unpack(peer)
-            if uid == self._uid:
-                return connection
-            connection.close()
-
     def _converse(self, connection: socket.socket) -> None:
         rows = self._n + len(self._described.test_examples)
         most = MAX_REQUEST_HEADER + wire.LENGTH.size + REQUEST_BYTES_PER_EXAMPLE * rows
-        while not self._ended:
+        while self._refusals_left and not self._ended:
             try:
                 payload = wire.receive(connection, most)
             except WireError as refusal:  # where the next frame would begin is unknown
@@ -160,23 +154,30 @@ class Broker:
 
     def _answer(self, payload: bytearray) -> wire.Frame:
         try:
-            if self._calls_left == 0:
-                raise LabError(f"the run's {MAX_CALLS} lab calls are used up")
             frame = wire.decode(payload, MAX_REQUEST_HEADER)
             if frame.body.get("call") == "finish":
                 self._finish(frame)
                 return wire.Frame({})
-            self._calls_left -= 1
             body, arrays = self._dispatch(frame)
-            return wire.Frame({**body, "budget": {"fits": self._fits_left}}, arrays)
+            return wire.Frame({**body, "budget": {"fits": self._left["fine_tune"]}}, arrays)
         except (WireError, LabError, TrainingError) as refusal:
+            self._refusals_left -= 1
             return _refused(refusal)
+
+    def _spend(self, call: str) -> None:
+        if self._left[call] == 0:
+            raise LabError(f"the run's budget of {call} calls is spent; make fewer of them in one run")
+        self._left[call] -= 1
 
     def _dispatch(self, frame: wire.Frame) -> tuple[dict[str, object], dict[str, np.ndarray]]:
         """The answer to one well-formed frame: JSON values and arrays."""
         backend, described = self._backend, self._described
         match frame.body.get("call"):
+            case "method":
+                self._spend("method")
+                return {}, {"method": np.frombuffer(self._source, np.uint8)}
             case "describe":
+                self._spend("describe")
                 body: dict[str, object] = {
                     "kind": described.kind, "examples": described.examples, "seed": described.seed,
                     "test_examples": described.test_examples,
@@ -184,20 +185,20 @@ class Broker:
                 return body, {"weak_labels": np.asarray(described.weak_labels, np.float32)}
             case "zero_shot":
                 template = requests.template(frame)
-                return {}, _array(self._ask(lambda: backend.zero_shot(template)))
+                return {}, _array(self._ask("zero_shot", lambda: backend.zero_shot(template)))
             case "embed":
                 layer = requests.layer(frame)
-                return {}, _array(self._ask(lambda: backend.embed(layer)))
+                return {}, _array(self._ask("embed", lambda: backend.embed(layer)))
             case "fine_tune":
                 return {"student": self._fine_tune(requests.fine_tune_call(frame, self._n))}, {}
             case "predict":
                 student, rows = requests.prediction(frame, self._n)
                 self._check_own(student)
-                return {}, _array(self._ask(lambda: backend.predict(student, rows)))
+                return {}, _array(self._ask("predict", lambda: backend.predict(student, rows)))
             case "predict_test" if described.test_examples:
                 student, _ = requests.prediction(frame, self._n)
                 self._check_own(student)
-                return {}, _array(self._ask(lambda: backend.predict_test(student)))
+                return {}, _array(self._ask("predict_test", lambda: backend.predict_test(student)))
             case "predict_test":
                 raise LabError("test inputs are not shown in this protocol")
         raise LabError("unknown call; the lab answers describe, zero_shot, embed, fine_tune and predict")
@@ -205,10 +206,7 @@ class Broker:
     def _fine_tune(self, request: FineTuneCall) -> str:
         if request.base is not None:
             self._check_own(request.base)
-        if self._fits_left == 0:
-            raise LabError("the run's budget of fits is spent; lab.budget says what is left before each call")
-        self._fits_left -= 1
-        student = self._ask(lambda: self._backend.fine_tune(request))
+        student = self._ask("fine_tune", lambda: self._backend.fine_tune(request))
         self._students.add(student)
         return student
 
@@ -227,10 +225,12 @@ class Broker:
         else:
             self.error = "supervise(lab) returned a student that this run did not train"
 
-    def _ask(self, call: Callable[[], Answer]) -> Answer:
+    def _ask(self, call: str, compute: Callable[[], Answer]) -> Answer:
+        """The backend's answer to a checked call, which is paid for."""
+        self._spend(call)
         self._in_call = True
         try:
-            return call()
+            return compute()
         except (LabError, TrainingError):
             raise
         # Whatever else the platform raises must reach the caller of the run, from this thread, as itself.

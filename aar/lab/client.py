@@ -117,15 +117,25 @@ class Lab:
 
     def _call(self, name: str, arguments: dict[str, Any], arrays: dict[str, np.ndarray] | None = None) -> wire.Frame:
         with self._turn:
-            wire.send(self._connection, wire.Frame({"call": name, **arguments}, arrays or {}))
-            payload = wire.receive(self._connection)
-        if payload is None:
-            raise LabError("the lab has closed the connection")
-        answer = wire.decode(payload)
-        if "error" in answer.body:
-            raise LabError(answer.body["error"])
+            answer = _exchange(self._connection, wire.Frame({"call": name, **arguments}, arrays or {}))
         self.budget = answer.body["budget"]
         return answer
+
+
+def receive_method(connection: socket.socket) -> bytes:
+    """The source of the method that this sandbox is to run. Waits until there is one."""
+    return _exchange(connection, wire.Frame({"call": "method"})).arrays["method"].tobytes()
+
+
+def _exchange(connection: socket.socket, call: wire.Frame) -> wire.Frame:
+    wire.send(connection, call)
+    payload = wire.receive(connection)
+    if payload is None:
+        raise LabError("the lab has closed the connection")
+    answer = wire.decode(payload)
+    if "error" in answer.body:
+        raise LabError(answer.body["error"])
+    return answer
 
 
 def _number(value: float | None) -> float | None:

@@ -1,7 +1,9 @@
-"""An experiment: one method, run in a sandbox once for each seed that the scorer drew, then scored.
+"""Experiments: one method each, run in a sandbox once for each seed that the scorer drew, then scored.
 
 The actor stands between the two planes. It hands method code training texts and weak labels through the broker, turns
-lab calls into requests to the compute actor, and gives the returned students to the scorer.
+lab calls into requests to the compute actor, and gives the returned students to the scorer. One actor serves a whole
+campaign, so that sandboxes can wait for methods; it keeps nothing, and experiments that it was running when it was
+killed are run again.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -16,13 +18,13 @@ from aar.config import CampaignConfig
 from aar.errors import LabError, MethodError, ModelError, ProblemError
 from aar.lab.broker import Description
 from aar.lab.fit_log import FitLog
-from aar.lab.method_process import run_method
+from aar.lab.method_process import method_pool, run_method
 from aar.lab.requests import FineTuneCall
 from aar.problems.prompts import LABEL_TOKENS, candidates, fill, label_prompt
 from aar.problems.texts import model_texts
-from aar.remote import COMMONS, COMPUTE, SCORER, named, result
+from aar.remote import COMMONS, COMPUTE, EXPERIMENTS, SCORER, named, result
+from aar.sandbox import Limits, provider
 from aar.sandbox.decoys import decoys
-from aar.sandbox.limits import Limits
 from aar.scoring import records
 from aar.scoring.task import Task
 from aar.training.arrays import class_probabilities
@@ -30,6 +32,7 @@ from aar.training.asking import ask_and_wait, train_and_wait
 from aar.training.requests import Embed, FineTune, LabelOdds, LogLikelihoods, Predict, Request
 
 METHOD_FILE = "method.py"
+EXPERIMENTS_AT_ONCE = 100
 
 
 class ModelBackend:
@@ -132,29 +135,35 @@ class ModelBackend:
             raise LabError(str(error)) from None
 
 
-class ExperimentRun:
-    """The actor that runs one admitted experiment to its end."""
+class Experiments:
+    """Runs the experiments of one campaign, each in sandboxes of its own, several at a time."""
 
-    def __init__(self, config: CampaignConfig, record: records.Experiment) -> None:
-        self._config, self._record = config, record
+    def __init__(self, config: CampaignConfig) -> None:
+        self._config = config
         self._commons, self._scorer, self._compute = named(COMMONS), named(SCORER), named(COMPUTE)
+        limits = Limits.from_config(config.sandbox)
+        self._pool = method_pool(
+            provider(config.sandbox.provider), limits, size=config.scoring.seeds, decoys=decoys(config.name)
+        )
 
     def __repr__(self) -> str:
-        return f"aar-experiment-{self._record.id} · {self._record.researcher}"
+        return EXPERIMENTS
 
-    def run(self) -> records.Experiment:
-        """Run the method on every dataset and seed and have it scored; the record says how it ended.
+    def ping(self) -> None:
+        """Return when the actor serves."""
+
+    def run(self, record: records.Experiment) -> records.Experiment:
+        """Run an admitted experiment's method on every dataset and seed and have it scored; returns how it ended.
 
         Raises:
             AarError: the platform failed, not the method; the experiment is still running and can be run again.
         """
-        record = self._record
         if record.status != "running":
             return record
         try:
-            source = self._source()
-            with ThreadPoolExecutor(len(record.runs)) as pool:
-                ended = pool.map(lambda run: self._run(source, run), record.runs)
+            source = self._source(record)
+            with ThreadPoolExecutor(len(record.runs)) as threads:
+                ended = threads.map(lambda run: self._run(record, source, run), record.runs)
                 trained = dict(zip(record.runs, ended, strict=True))
         except MethodError as error:
             failed: records.Experiment = result(self._scorer.fail.remote(record.id, str(error)))
@@ -162,23 +171,30 @@ class ExperimentRun:
         scored: records.Experiment = result(self._scorer.score.remote(record.id, trained))
         return scored
 
-    def _source(self) -> bytes:
-        files: dict[str, bytes] = result(self._commons.checkout.remote(self._record.snapshot))
+    def _source(self, record: records.Experiment) -> bytes:
+        files: dict[str, bytes] = result(self._commons.checkout.remote(record.snapshot))
         if METHOD_FILE not in files:
             raise MethodError(f"the snapshot has no {METHOD_FILE}; put supervise(lab) into a file of that name")
         return files[METHOD_FILE]
 
-    def _run(self, source: bytes, run: records.Run) -> records.Trained:
+    def _run(self, record: records.Experiment, source: bytes, run: records.Run) -> records.Trained:
         """One run, in a sandbox of its own."""
-        task: Task = result(self._scorer.task.remote(self._record.id, run))
+        task: Task = result(self._scorer.task.remote(record.id, run))
         backend = ModelBackend(task, run.seed, self._config.problem.student.model, self._compute)
-        limits = Limits.from_config(self._config.sandbox)
-        fits = self._config.budget.fits_per_method
-        returned = run_method(source, backend, limits=limits, fits=fits, decoys=decoys(self._config.name))
-        return backend.trained(returned)
+        return backend.trained(run_method(source, backend, self._pool, fits=self._config.budget.fits_per_method))
 
 
-def start_experiment(config: CampaignConfig, record: records.Experiment) -> ActorHandle[Any]:
-    """An actor for an admitted experiment; its `run` runs it."""
-    actor = ray.remote(ExperimentRun).options(num_cpus=0, max_restarts=3, max_task_retries=3)
-    return actor.remote(config, record)
+def start_experiments(config: CampaignConfig, namespace: str) -> ActorHandle[Any]:
+    """The actor that runs a campaign's experiments; it lives as long as the campaign's driver."""
+    actor = ray.remote(Experiments).options(
+        name=EXPERIMENTS,
+        namespace=namespace,
+        num_cpus=0,
+        max_concurrency=EXPERIMENTS_AT_ONCE,
+        max_restarts=-1,
+        max_task_retries=3,
+        get_if_exists=True,
+    )
+    experiments: ActorHandle[Any] = actor.remote(config)
+    result(experiments.ping.remote())  # others look it up by name
+    return experiments

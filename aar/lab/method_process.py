@@ -1,4 +1,4 @@
-"""Running a method: its file in a sandbox, a broker before it, and what came of it.
+"""Running a method: its source in a sandbox, a broker before it, and what came of it.
 
 Covers: a method that raises, hangs, eats memory or dies ends as a MethodError that its author can act on; a fault of
 the platform is never blamed on the method; the caller gets its answer even while a backend call is still going on.
@@ -11,24 +11,32 @@ import numpy as np
 
 from aar.errors import MethodError
 from aar.lab.broker import Broker, LabBackend, printable
-from aar.sandbox import Limits, Sandbox
-from aar.sandbox.profile import PYTHON
-from aar.sandbox.watch import Outcome
+from aar.sandbox import BROKER_SOCKET, PYTHON, Limits, Outcome, Provider, Spec
+from aar.sandbox.warm import Pool
 
 MAX_SOURCE_BYTES = 2**20
 LINES_SHOWN = 10
 
 
-def run_method(
-    source: bytes, backend: LabBackend, *, limits: Limits, fits: int, decoys: Mapping[str, bytes] | None = None
-) -> str | np.ndarray:
+def method_pool(
+    provider: Provider, limits: Limits, size: int, decoys: Mapping[str, bytes] | None = None
+) -> Pool:
+    """Sandboxes that wait for a method, `size` of them ready at a time.
+
+    Args:
+        decoys: files that lie in each of them and are nobody's business (aar.sandbox.decoys).
+    """
+    command = (*PYTHON, "-m", "aar.lab.runner", BROKER_SOCKET)
+    return Pool(provider, Spec(command, limits, files=decoys or {}), size)
+
+
+def run_method(source: bytes, backend: LabBackend, pool: Pool, *, fits: int) -> str | np.ndarray:
     """Run `supervise(lab)` of the method file `source` in a sandbox; return the id of the student that it returned.
 
     Where test examples are shown, it may return predictions instead; these are not checked here.
 
     Args:
         fits: how many times the method may fine-tune.
-        decoys: files that lie beside the method and are nobody's business (aar.sandbox.decoys).
 
     Raises:
         MethodError: the method failed; the message is for its author.
@@ -37,11 +45,11 @@ def run_method(
     """
     if len(source) > MAX_SOURCE_BYTES:
         raise MethodError(f"method.py has {len(source)} bytes; at most {MAX_SOURCE_BYTES} are allowed")
-    with Sandbox(limits, {**(decoys or {}), "method.py": source}) as sandbox, sandbox.listen() as listener:
-        broker = Broker(backend, listener, uid=sandbox.uid, fits=fits, on_end=sandbox.stop)
+    with pool.take() as sandbox:
+        broker = Broker(source, backend, sandbox.connection, fits=fits, on_end=sandbox.stop)
         broker.start()
         try:
-            outcome = sandbox.run([*PYTHON, "-m", "aar.lab.runner"])
+            outcome = sandbox.outcome()
         finally:
             broker.join()
     if broker.fault is not None:

@@ -1,10 +1,12 @@
-"""The first program of a method's sandbox: load /work/method.py, run `supervise(lab)`, report how it went.
+"""The first program of a method's sandbox: ask for a method, run its `supervise(lab)`, report how it went.
 
-    python -m aar.lab.runner
+    python -m aar.lab.runner SOCKET
 
-It shares its process with method code, so nothing it says is believed beyond what the broker can check.
+It is started before there is a method: imports are done, and the answer to its first call may take its time. It shares
+its process with method code, so nothing it says is believed beyond what the broker can check.
 """
 
+import linecache
 import os
 import socket
 import sys
@@ -16,17 +18,16 @@ import numpy as np
 
 from aar.errors import LabError
 from aar.lab import wire
-from aar.lab.client import Lab, Student
+from aar.lab.client import Lab, Student, receive_method
 
-SOCKET = "/run/broker.sock"
-METHOD = "/work/method.py"
+METHOD = "method.py"
 FRAMES_SHOWN = 8
 
 
 def main() -> None:
     """Run the method and send the final frame: the student's id, or what went wrong in words."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.connect(SOCKET)
+    connection.connect(sys.argv[1])
     result = _run(connection)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -38,8 +39,9 @@ def main() -> None:
 def _run(connection: socket.socket) -> wire.Frame:
     """What the last frame says, but for its name."""
     try:
+        source = receive_method(connection)
         lab = Lab(connection)
-        returned = _load().supervise(lab)
+        returned = _load(source).supervise(lab)
         if isinstance(returned, Student):
             return wire.Frame({"student": returned.id})
         if lab.test_examples:
@@ -58,9 +60,8 @@ def _predictions(values: np.ndarray) -> wire.Frame:
     return wire.Frame({}, {"predictions": values})
 
 
-def _load() -> Any:
-    with open(METHOD, "rb") as file:
-        source = file.read()
+def _load(source: bytes) -> Any:
+    linecache.cache[METHOD] = (len(source), None, source.decode(errors="replace").splitlines(keepends=True), METHOD)
     module = types.ModuleType("method")
     module.__file__ = METHOD
     sys.modules["method"] = module

@@ -55,7 +55,8 @@ def _row(state: CampaignState, one: Experiment) -> dict[str, Any]:
     """An experiment with the platform's badge on its score, its verdicts, and what the audit found."""
     verdict = verdict_words(state).get(one.id)
     badge = "verified" if verdict else "measured"
-    return {**asdict(one), "badge": badge, "verdict": verdict, "findings": state.findings.get(one.id, ())}
+    marks = {"badge": badge, "verdict": verdict, "findings": state.findings.get(one.id, ())}
+    return {"protected": state.protected, **asdict(one), **marks}
 
 
 def ranked(state: CampaignState) -> list[tuple[int | None, Experiment]]:

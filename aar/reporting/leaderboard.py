@@ -16,6 +16,7 @@ from aar.scoring.records import PLATFORM, Experiment
 REFERENCE_STYLE = "cyan"
 FITTED: dict[str, Any] = {"no_wrap": True, "overflow": "ellipsis"}
 NOTHING_YET = "No experiment was scored yet."
+UNPROTECTED = "unprotected"
 
 
 def leaderboard(state: CampaignState) -> RenderableType:
@@ -46,7 +47,8 @@ def _experiment_row(rank: int | None, one: Experiment, state: CampaignState) -> 
     assert one.score is not None
     style = REFERENCE_STYLE if one.researcher == PLATFORM else "bold" if rank == 1 else ""
     note = f"{one.note} (reference)" if one.researcher == PLATFORM else one.note
-    marks = "".join(f" ({finding})" for finding in state.findings.get(one.id, ()))
+    found = (*(() if state.protected else (UNPROTECTED,)), *state.findings.get(one.id, ()))
+    marks = "".join(f" ({mark})" for mark in found)
     verified = next((f"{found.pgr.value:.2f}" for found in state.verifications if found.experiment == one.id), "")
     score = (f"{one.score.accuracy:.3f}", pgr_text(one.score), verified)
     return [plain(cell, style) for cell in (str(rank or ""), one.id, one.researcher, note + marks, *score)]

@@ -20,7 +20,7 @@ from aar.scoring.records import Experiment
 def summary(state: CampaignState) -> RenderableType:
     """Leaderboard, the best method, how verified methods did, and what the audit found."""
     verified = [line for one in state.verifications for line in verification_lines(state, one)]
-    lines = [*_best_words(state.best), *verified, *_integrity(state)]
+    lines = [*_protection_words(state), *_best_words(state.best), *verified, *_integrity(state)]
     return Group(leaderboard(state), *(Text(line) for line in lines))
 
 
@@ -34,6 +34,12 @@ def _integrity(state: CampaignState) -> list[str]:
     flagged = ", ".join(sorted(state.findings))
     found = f"The audit has findings on {flagged}; see {state.folder / REPORT_FILE}." if flagged else None
     return [*([found] if found else []), f"Ledger: {state.ledger_head}"]
+
+
+def _protection_words(state: CampaignState) -> list[str]:
+    if state.protected:
+        return []
+    return ["Unprotected: researchers' code ran without a sandbox and could have changed any of these scores."]
 
 
 def places(state: CampaignState, picture: Path) -> list[str]:

@@ -7,12 +7,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-import ray
-
 from aar.commons.posts import Kind, Post
 from aar.config import CampaignConfig, ResearcherConfig
-from aar.lab.experiment import start_experiment
-from aar.remote import COMMONS, SCORER, named, result
+from aar.remote import COMMONS, EXPERIMENTS, SCORER, named, result
 from aar.researchers.directions import read_direction
 from aar.researchers.tools import Result
 from aar.scoring.records import PLATFORM, VANILLA, Experiment, Score
@@ -59,11 +56,7 @@ class Toolbox:
     def run_experiment(self, snapshot: str, note: str, key: str) -> Result:
         record: Experiment = result(self._scorer.admit.remote(self.name, snapshot, note, key))
         if record.status == "running":
-            run = start_experiment(self._config, record)
-            try:
-                record = result(run.run.remote())
-            finally:
-                ray.kill(run)
+            record = result(named(EXPERIMENTS).run.remote(record))
         return Result(record.id, record.score, record.failure)
 
     def reference(self) -> Score | None:

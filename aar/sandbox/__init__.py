@@ -1,12 +1,19 @@
-"""The wall around code that an agent wrote: one bubblewrap process tree per run, its limits, and proof that it stands.
+"""The wall around code that an agent wrote: bubblewrap process trees, their limits, and proof that the wall stands.
 
-`Sandbox` runs a command behind the wall, `Limits` says how much it may use, `require_sandbox` refuses to go on where
-the wall cannot be built, and `probe` says why.
+A `Provider` opens a `Sandbox` for what a `Spec` asks: one command that runs to its end with an `Outcome`. `Shell` is a
+bash that lives on between commands. `require_sandbox` refuses to go on where the wall cannot be built; `probe` says
+why; `conformance` holds what every provider has to pass.
 """
 
-from aar.sandbox.bubblewrap import Sandbox
 from aar.sandbox.limits import Limits
 from aar.sandbox.probe import Check, probe, require_sandbox
+from aar.sandbox.provider import Provider, provider
+from aar.sandbox.sandbox import Sandbox
+from aar.sandbox.shell import Reply, Shell
+from aar.sandbox.spec import BROKER_SOCKET, PYTHON, Spec
 from aar.sandbox.watch import Outcome
 
-__all__ = ["Check", "Limits", "Outcome", "Sandbox", "probe", "require_sandbox"]
+__all__ = [
+    "BROKER_SOCKET", "PYTHON", "Check", "Limits", "Outcome", "Provider", "Reply", "Sandbox", "Shell", "Spec", "probe",
+    "provider", "require_sandbox",
+]  # fmt: skip

@@ -48,8 +48,10 @@ def read_host_file(facts: dict[str, Any]) -> str | None:
 def write_root(facts: dict[str, Any]) -> str | None:
     """Write where nothing should be writable."""
     for folder in ("/", "/runtime", "/dev", "/proc/sys/kernel"):
-        through = _refused(f"wrote a file in {folder}", Path(folder, "aar-probe").touch)
+        file = Path(folder, "aar-probe")
+        through = _refused(f"wrote a file in {folder}", file.touch)
         if through:
+            file.unlink()
             return through
     return None
 

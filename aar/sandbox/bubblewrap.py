@@ -1,107 +1,73 @@
-"""The sandbox: one command behind the wall.
+"""The wall: a sandbox made of Linux namespaces by bubblewrap.
 
-Covers: what `profile` (sight and privileges), `seccomp` (system calls), `uids` (identity) and `watch` (totals, the
-end of the whole tree) cover; and when the thread that runs a sandbox dies, the sandbox dies too.
-Does not cover: bugs of the kernel or of bubblewrap; side channels; device access (there is none).
+Covers: what `profile` (sight and privileges), `seccomp` (system calls), `uids` (identity), `cgroup` and `guard`
+(totals) and `running` (the end of the whole tree) cover; and when aar dies, its sandboxes die too.
+Does not cover: bugs of the kernel, of bubblewrap or of a GPU's driver; side channels.
 """
 
 import os
-import shutil
-import socket
-import subprocess
-import tempfile
-import threading
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from aar.sandbox import profile, seccomp
-from aar.sandbox.limits import Limits
+from aar.sandbox.entrance import entrance
 from aar.sandbox.runtime import prepared_runtime
-from aar.sandbox.uids import leased_uid
-from aar.sandbox.watch import Outcome, Watch
+from aar.sandbox.sandbox import Launch, Sandbox
+from aar.sandbox.spec import Spec
 
 
-class Sandbox:
-    """A place for one command behind the wall: a context manager, entered once, for one `run`.
+class BubblewrapSandbox(Sandbox):
+    """One process tree behind the wall."""
 
-    Attributes:
-        uid: the user id that the kernel knows the sandbox by, also on the broker's socket. Never 0.
-    """
-
-    uid: int
-
-    def __init__(self, limits: Limits, files: Mapping[str, bytes] | None = None) -> None:
-        """`files` appear read-only in /work under their names."""
-        self.limits = limits
-        self._files = dict(files or {})
-        self._shown: list[tuple[Path, str]] = []
-        self._cleanup = ExitStack()
-        self._stopped = threading.Event()
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self.uid = stack.enter_context(leased_uid())
-            # /tmp, whatever TMPDIR says: the sandbox's uid must be able to reach it, and a socket's path must be short.
-            self._folder = Path(tempfile.mkdtemp(prefix="aar-sandbox-", dir="/tmp"))
-            stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
-            self._hand_over(self._folder, 0o710)
-            for name, content in self._files.items():
-                self._show(name, content)
-            self._cleanup = stack.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._cleanup.close()
-
-    def listen(self) -> socket.socket:
-        """A listening Unix socket that the sandbox alone finds, at /run/broker.sock. The caller closes it."""
-        path = self._folder / "broker.sock"
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(str(path))
-        self._hand_over(path, 0o660)
-        listener.listen(1)
-        self._shown.append((path, profile.BROKER_SOCKET))
-        return listener
-
-    def run(self, command: Sequence[str]) -> Outcome:
-        """Run `command` until it ends or a limit ends it. Blocks; the sandbox dies with the calling thread.
-
-        Raises:
-            SandboxError: the sandbox could not be set up.
-        """
-        view = profile.View(prepared_runtime(), tuple(self._shown))
-        status, status_end = os.pipe()
+    def _launch(self) -> Launch:
+        runtime = prepared_runtime()
+        if self.spec.view == "shell":
+            self._name_the_user()
+        stages = self._stages() if os.geteuid() == 0 else {}
+        shown = {target: stages.get(source, source) for target, source in self.shown.items()}
+        workspace = self.spec.workspace and stages.get(self.spec.workspace, self.spec.workspace)
         filter_end = seccomp.filter_fd()
-        with open(status, "rb") as reports:
-            try:
-                process = subprocess.Popen(
-                    profile.command_line(command, view, self.limits, self.uid, status_end, filter_end),
-                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/",
-                    env=profile.OUTER_ENVIRONMENT, pass_fds=(status_end, filter_end), start_new_session=True,
-                )  # fmt: skip
-            finally:
-                os.close(status_end)
-                os.close(filter_end)
-            with process:
-                return Watch(process, reports, self.limits, self._stopped).outcome()
+        status, status_end = os.pipe()
+        wall = profile.command_line(self.spec, runtime, shown, workspace, status_end, filter_end)
+        return Launch(
+            command=[*entrance(self.cgroup, stages), *_privileges(self.uid), *wall],
+            environment=profile.OUTER_ENVIRONMENT,
+            descriptors=(status_end, filter_end),
+            reports=open(status, "rb"),
+        )
 
-    def stop(self) -> None:
-        """End the sandbox, from any thread; `run` then returns an outcome with `killed` "stopped"."""
-        self._stopped.set()
+    def _name_the_user(self) -> None:
+        """Programs want to know who they run as."""
+        self._show("/etc/passwd", f"researcher:x:{self.uid}:{self.uid}::/work:/usr/bin/bash\n".encode())
+        self._show("/etc/group", f"researcher:x:{self.uid}:\n".encode())
 
-    def _show(self, name: str, content: bytes) -> None:
-        path = self._folder / name
-        path.write_bytes(content)
-        self._hand_over(path, 0o640)
-        self._shown.append((path, f"/work/{name}"))
+    def _stages(self) -> dict[Path, Path]:
+        """Places in the sandbox's own folder for what may lie where its user cannot walk to, such as a home."""
+        sources = [*self.spec.read_only.values(), *filter(None, [self.spec.workspace])]
+        stages = {source: self.folder / f"stage-{number}" for number, source in enumerate(sources)}
+        for source, stage in stages.items():
+            if source.is_dir():
+                stage.mkdir()
+            else:
+                stage.touch()
+        return stages
 
-    def _hand_over(self, path: Path, mode: int) -> None:
-        """Let the sandbox's group use it, while it stays ours."""
-        if os.geteuid() == 0:
-            os.chown(path, 0, self.uid)
-        path.chmod(mode)
+
+class Bubblewrap:
+    """The provider that protects; the only one that aar uses unless a campaign's file says otherwise."""
+
+    name = "bubblewrap"
+    protects = True
+
+    def open(self, spec: Spec) -> Sandbox:
+        """A sandbox, to be entered. Raises SandboxError on entering or starting, when it cannot be built."""
+        return BubblewrapSandbox(spec)
+
+
+def _privileges(uid: int) -> list[str]:
+    """Root gives up its identity before bubblewrap starts; an ordinary user has nothing to give up."""
+    if os.geteuid() != 0:
+        return []
+    return [
+        profile.program("setpriv", "util-linux"), "--reuid", str(uid), "--regid", str(uid), "--clear-groups",
+        "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs",
+    ]  # fmt: skip

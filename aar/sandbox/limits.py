@@ -14,10 +14,12 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Limits:
-    """What one sandbox may use. Exceeding memory, CPU, wall time or output kills the whole process tree.
+    """What one sandbox may use. Exceeding one that is a total kills the whole process tree.
 
-    `memory_bytes` and `cpu_seconds` are sums over the tree; `processes` counts threads too; `file_bytes` bounds one
-    file, and also all of /work and all of /tmp; `output_bytes` bounds stdout and stderr each.
+    `memory_bytes` and `cpu_seconds` are sums over the tree, memory including what lies in /tmp and /dev/shm;
+    `processes` counts threads too; `file_bytes` bounds one file, and also all of /tmp and of a /work that vanishes;
+    `disk_bytes` bounds a workspace, and `files` how many files and folders there are in it, or in such a place;
+    `output_bytes` bounds stdout and stderr each. In a shell, CPU time, wall time and output are those of one command.
     """
 
     memory_bytes: int = 4 * GIB
@@ -25,6 +27,8 @@ class Limits:
     wall_seconds: float = 3600
     processes: int = 64
     file_bytes: int = 256 * MIB
+    disk_bytes: int = GIB
+    files: int = 20_000
     open_files: int = 256
     output_bytes: int = MIB
 
@@ -37,6 +41,8 @@ class Limits:
             wall_seconds=config.wall_seconds,
             processes=config.processes,
             file_bytes=config.file_mib * MIB,
+            disk_bytes=config.disk_mib * MIB,
+            files=config.files,
         )
 
 

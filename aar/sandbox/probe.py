@@ -21,10 +21,13 @@ from typing import Any
 
 from aar.errors import SandboxError
 from aar.sandbox import attempts, profile
-from aar.sandbox.bubblewrap import Sandbox
+from aar.sandbox.bubblewrap import Bubblewrap
 from aar.sandbox.limits import MIB, Limits
-from aar.sandbox.watch import Outcome
+from aar.sandbox.provider import Provider
+from aar.sandbox.spec import PYTHON, Spec, View
 
+WALLED = Bubblewrap()
+VIEWS: tuple[View, ...] = ("method", "shell")
 OLDEST_BUBBLEWRAP = (0, 8)
 REMEDY = "Do not run method code on this machine; report the failed check with the output of `aar doctor --json`."
 INSTALL = "apt-get install bubblewrap util-linux libseccomp2 (bubblewrap 0.8 or newer: Debian 12, Ubuntu 24.04)"
@@ -72,11 +75,35 @@ def probe(limits: Limits) -> list[Check]:
     installed = _bubblewrap()
     if not installed.passed:
         return [installed]
-    started, through = _attempts(replace(limits, wall_seconds=30))
-    if not started.passed:
-        return [installed, started]
-    walls = [_wall(attempt.__name__, through) for attempt in attempts.ATTEMPTS]
-    return [installed, started, *walls, *_kills(limits)]
+    try:
+        through = {view: what_gets_through(WALLED, replace(limits, wall_seconds=30), view) for view in VIEWS}
+    except SandboxError as error:
+        return [installed, Check("start", False, str(error), namespace_remedy())]
+    walls = [_wall(view, attempt.__name__, through[view]) for view in VIEWS for attempt in attempts.ATTEMPTS]
+    return [installed, Check("start", True, "a sandbox starts and ends"), *walls, *_kills(limits)]
+
+
+def what_gets_through(provider: Provider, limits: Limits, view: View) -> dict[str, str | None]:
+    """What each attempt, by its name, reached from inside a sandbox, in words, or None where the wall held.
+
+    Raises:
+        SandboxError: the sandbox could not be set up, or the attempts did not run to their end.
+    """
+    with _bait() as facts:
+        facts |= {
+            "environment": list(profile.environment(view)), "file_bytes": limits.file_bytes,
+            "processes": limits.processes,
+        }  # fmt: skip
+        command = (*PYTHON, "/work/attempts.py", json.dumps(facts))
+        script = {"attempts.py": Path(attempts.__file__).read_bytes()}
+        with provider.open(Spec(command, limits, view, files=script)) as sandbox:
+            outcome = sandbox.run()
+    try:
+        found: dict[str, str | None] = json.loads(outcome.stdout)
+    except json.JSONDecodeError:
+        how = outcome.killed or outcome.stderr.strip()[-300:]
+        raise SandboxError(f"the attempts to get through did not run to their end ({how})") from None
+    return found
 
 
 def _bubblewrap() -> Check:
@@ -88,28 +115,6 @@ def _bubblewrap() -> Check:
     if version < OLDEST_BUBBLEWRAP:
         return Check("bubblewrap", False, f"{answer.strip()} at {path} is too old", f"Install a newer one: {INSTALL}")
     return Check("bubblewrap", True, f"{answer.strip()} at {path}")
-
-
-def _attempts(limits: Limits) -> tuple[Check, dict[str, str | None]]:
-    """Whether a sandbox starts at all, and what got through from inside it, by the attempt's name."""
-    try:
-        outcome = _try_all(limits)
-        through = json.loads(outcome.stdout)
-    except SandboxError as error:
-        return Check("start", False, str(error), namespace_remedy()), {}
-    except json.JSONDecodeError:
-        detail = f"the attempts did not run to their end ({outcome.killed or outcome.stderr.strip()[-300:]})"
-        return Check("start", False, detail, REMEDY), {}
-    return Check("start", True, f"a sandbox starts and ends in {outcome.seconds:.2f} s"), through
-
-
-def _try_all(limits: Limits) -> Outcome:
-    script = Path(attempts.__file__).read_bytes()
-    with _bait() as facts, Sandbox(limits, {"attempts.py": script}) as sandbox:
-        facts |= {
-            "environment": list(profile.ENVIRONMENT), "file_bytes": limits.file_bytes, "processes": limits.processes,
-        }  # fmt: skip
-        return sandbox.run([*profile.PYTHON, "/work/attempts.py", json.dumps(facts)])
 
 
 @contextmanager
@@ -127,9 +132,9 @@ def _bait() -> Iterator[dict[str, Any]]:
         yield {"canary": canary.name, "port": server.getsockname()[1], "abstract": abstract}
 
 
-def _wall(name: str, through: dict[str, str | None]) -> Check:
+def _wall(view: View, name: str, through: dict[str, str | None]) -> Check:
     success = through.get(name, "it was not tried")
-    title = name.replace("_", " ")
+    title = f"{view}: {name.replace('_', ' ')}"
     return Check(title, success is None, success or "refused", "" if success is None else REMEDY)
 
 
@@ -140,8 +145,8 @@ def _kills(limits: Limits) -> Iterator[Check]:
 
 
 def _killed(name: str, program: str, limits: Limits) -> Check:
-    with Sandbox(limits) as sandbox:
-        outcome = sandbox.run([*profile.PYTHON, "-c", program])
+    with WALLED.open(Spec((*PYTHON, "-c", program), limits)) as sandbox:
+        outcome = sandbox.run()
     passed = (outcome.killed or "").startswith(name)
     detail = f"killed: {outcome.killed}" if outcome.killed else f"not killed; exit code {outcome.exit_code}"
     return Check(name, passed, detail, "" if passed else REMEDY)

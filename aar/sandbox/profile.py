@@ -1,107 +1,127 @@
 """The bubblewrap command line: all that a sandbox can see and do, in one place.
 
 Covers: no uid 0 outside, no capabilities, no way to new privileges or namespaces; own user, pid, ipc, uts, cgroup and
-network namespaces (loopback only, nobody listening); a read-only root holding the runtime alone; writable places that
-are sized and vanish with the sandbox; an environment built from nothing; limits that the kernel holds per process.
-Does not cover: totals over the process tree (see `watch`), and inode counts of the writable places.
+network namespaces (loopback only, nobody listening); a read-only root holding the runtime, and for a shell the
+machine's programs; writable places that are sized, and vanish with the sandbox unless they are its workspace; an
+environment built from nothing; limits that the kernel holds per process.
+Does not cover: totals over the process tree and over files (see `guard`). Paths of the host can be read in
+/proc/self/mountinfo, and what the machine is (its processor, memory, kernel) in /proc.
 """
 
 import os
 import resource
 import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from aar.errors import SandboxError
 from aar.sandbox.limits import GIB, MIB, Limits
 from aar.sandbox.runtime import Runtime
+from aar.sandbox.spec import Spec, View
 
-BROKER_SOCKET = "/run/broker.sock"
-PYTHON = ("/runtime/bin/python3", "-ISB")
 ENVIRONMENT = {
-    "PATH": "/runtime/bin",
     "HOME": "/work",
     "TMPDIR": "/tmp",
     "LANG": "C.UTF-8",
-    "LD_LIBRARY_PATH": "/runtime/lib",
     # One thread each: threads count as processes, and their stacks and arenas as address space.
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "2",
 }
+PROGRAMS: dict[View, dict[str, str]] = {
+    "method": {"PATH": "/runtime/bin", "LD_LIBRARY_PATH": "/runtime/lib"},
+    "training": {"PATH": "/runtime/bin", "LD_LIBRARY_PATH": "/runtime/lib"},
+    "shell": {"PATH": "/runtime/shell:/usr/bin:/bin:/usr/sbin:/sbin", "TERM": "dumb", "PAGER": "cat"},
+}
 OUTER_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}  # the sandbox can read it in /proc/1/environ
+SYSTEM_LINKS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+SYSTEM_FILES = ("/etc/alternatives", "/etc/ld.so.cache")  # names behind names of Debian's programs and libraries
 SHARED_MEMORY_BYTES = 64 * MIB
-# Address space beyond memory proper: libraries, stacks, reserved arenas. The watchdog holds memory itself.
+# Address space beyond memory proper: libraries, stacks, reserved arenas. The guard holds memory itself.
 ADDRESS_SLACK = GIB
 
 
-@dataclass(frozen=True)
-class View:
-    """What one sandbox sees besides the runtime: host files shown read-only at sandbox paths."""
-
-    runtime: Runtime
-    read_only: tuple[tuple[Path, str], ...] = ()
+def environment(view: View) -> dict[str, str]:
+    """The variables of every sandbox of a view, with paths as it sees them."""
+    return {**ENVIRONMENT, **PROGRAMS[view]}
 
 
 def command_line(
-    command: Sequence[str], view: View, limits: Limits, uid: int, status_fd: int, seccomp_fd: int
+    spec: Spec, runtime: Runtime, shown: Mapping[str, Path], workspace: Path | None, status_fd: int, seccomp_fd: int
 ) -> list[str]:
-    """The full command that runs `command` behind the wall as outside user `uid`.
+    """The bubblewrap command that runs `spec`.
+
+    Args:
+        shown: host files and folders by the path at which they appear read-only.
+        workspace: the folder that becomes /work, where this user can reach it.
 
     Raises:
-        SandboxError: a program that it needs is missing; the message says how to install it.
+        SandboxError: bubblewrap is not installed.
     """
+    variables = {**environment(spec.view), **spec.environment}
     return [
-        *_privileges(uid),
-        _program("bwrap", "bubblewrap"),
+        program("bwrap", "bubblewrap"),
         "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-net", "--unshare-cgroup-try",
         "--disable-userns", "--die-with-parent", "--new-session", "--hostname", "sandbox", "--cap-drop", "ALL",
         "--json-status-fd", str(status_fd), "--seccomp", str(seccomp_fd),
-        "--clearenv", *_flatten(("--setenv", name, value) for name, value in ENVIRONMENT.items()),
-        *_mounts(view, limits),
-        "--chdir", "/work", "--", *_process_limits(limits), *command,
-    ]  # fmt: skip
-
-
-def _privileges(uid: int) -> list[str]:
-    """Root gives up its identity before bubblewrap starts; an ordinary user has nothing to give up."""
-    if os.geteuid() != 0:
-        return []
-    return [
-        _program("setpriv", "util-linux"), "--reuid", str(uid), "--regid", str(uid), "--clear-groups",
-        "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs",
-    ]  # fmt: skip
-
-
-def _mounts(view: View, limits: Limits) -> list[str]:
-    loader = view.runtime.loader
-    return [
-        "--ro-bind", str(view.runtime.folder), "/runtime",
-        "--ro-bind", str(view.runtime.folder / "lib" / Path(loader).name), loader,
-        "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev",
-        *_sized("/dev/shm", SHARED_MEMORY_BYTES),
-        *_sized("/tmp", limits.file_bytes), *_sized("/work", limits.file_bytes),
-        *_flatten(("--ro-bind", str(source), target) for source, target in view.read_only),
+        "--clearenv", *_flatten(("--setenv", name, value) for name, value in variables.items()),
+        *_system(spec.view, runtime), *_devices(), *_writable(spec.limits, workspace),
+        *_flatten(("--ro-bind", str(source), target) for target, source in shown.items()),
         "--remount-ro", "/dev", "--remount-ro", "/",
+        "--chdir", "/work", "--", *process_limits(spec, "/runtime/bin/prlimit"), *spec.command,
     ]  # fmt: skip
+
+
+def _system(view: View, runtime: Runtime) -> list[str]:
+    """The programs of a view, and the loader where they expect it."""
+    own = ["--ro-bind", str(runtime.folder), "/runtime"]
+    if view == "shell":
+        return [*own, *_machine()]
+    return [*own, "--ro-bind", str(runtime.folder / "lib" / Path(runtime.loader).name), runtime.loader]
+
+
+def _machine() -> list[str]:
+    """The distribution's programs, but not what was installed beside them by hand."""
+    shown = ["--ro-bind", "/usr", "/usr", *_sized("/usr/local", 4096), "--remount-ro", "/usr/local"]
+    for place in SYSTEM_LINKS:
+        if os.path.islink(place):
+            shown += ["--symlink", os.readlink(place), place]
+        elif os.path.isdir(place):
+            shown += ["--ro-bind", place, place]
+    return shown + _flatten(("--ro-bind-try", place, place) for place in SYSTEM_FILES)
+
+
+def _devices() -> list[str]:
+    return ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]
+
+
+def _writable(limits: Limits, workspace: Path | None) -> list[str]:
+    work = ["--bind", str(workspace), "/work"] if workspace else _sized("/work", limits.file_bytes)
+    return [*_sized("/dev/shm", SHARED_MEMORY_BYTES), *_sized("/tmp", limits.file_bytes), *work]
 
 
 def _sized(place: str, size: int) -> list[str]:
     return ["--size", str(size), "--tmpfs", place]
 
 
-def _process_limits(limits: Limits) -> list[str]:
-    """Set inside the user namespace, so that an ordinary user's other processes do not count against the sandbox."""
+def process_limits(spec: Spec, prlimit: str) -> list[str]:
+    """The start of a command that sets what the kernel holds per process.
+
+    Used inside the user namespace, so that an ordinary user's other processes do not count against the sandbox.
+    """
+    limits = spec.limits
     wanted = {
-        "as": (resource.RLIMIT_AS, limits.memory_bytes + ADDRESS_SLACK),
-        "cpu": (resource.RLIMIT_CPU, int(limits.cpu_seconds) + 1),  # the watchdog, which can say why, comes first
+        "cpu": (resource.RLIMIT_CPU, int(limits.cpu_seconds) + 1),  # the guard, which can say why, comes first
         "nproc": (resource.RLIMIT_NPROC, limits.processes),
         "fsize": (resource.RLIMIT_FSIZE, limits.file_bytes),
         "nofile": (resource.RLIMIT_NOFILE, limits.open_files),
         "core": (resource.RLIMIT_CORE, 0),
     }
-    return ["/runtime/bin/prlimit", *(f"--{name}={_allowed(which, value)}" for name, (which, value) in wanted.items())]
+    if spec.view == "shell":
+        del wanted["cpu"]  # its CPU time is counted anew for each command
+    if spec.view != "training":  # torch reserves far more address space than it uses
+        wanted["as"] = (resource.RLIMIT_AS, limits.memory_bytes + ADDRESS_SLACK)
+    return [prlimit, *(f"--{name}={_allowed(which, value)}" for name, (which, value) in wanted.items())]
 
 
 def _allowed(which: int, value: int) -> int:
@@ -113,7 +133,8 @@ def _flatten(groups: Iterable[Sequence[str]]) -> list[str]:
     return [item for group in groups for item in group]
 
 
-def _program(name: str, package: str) -> str:
+def program(name: str, package: str) -> str:
+    """The path of a program of the machine. Raises SandboxError with the package to install."""
     found = shutil.which(name, path=OUTER_ENVIRONMENT["PATH"])
     if found is None:
         raise SandboxError(f"{name} was not found. Install it: apt-get install {package}")

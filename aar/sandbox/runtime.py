@@ -2,7 +2,7 @@
 
 The interpreter that runs aar may live under a home that only its owner can enter, beside packages and keys that method
 code has no business to see. So the runtime is a copy: interpreter, shared libraries with their loader, standard
-library, numpy, and the client side of `aar.lab`; nothing else of the machine is visible, no shell and no /usr.
+library, numpy, and the client side of `aar.lab`. A method sees nothing else of the machine, no shell and no /usr.
 
 Its name holds the digest of what it is made of. It is built beside its place and renamed, so it is whole or absent.
 
@@ -44,6 +44,11 @@ LEFT_OUT = (
 )  # fmt: skip
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 UNUSED_SECONDS = 7 * 86400
+# For a shell, whose other programs must not find the runtime's libraries before the machine's.
+SHELL_PYTHON = """#!/bin/sh
+runtime=${0%/*}/..
+LD_LIBRARY_PATH=$runtime/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} exec "$runtime/bin/python3" "$@"
+"""
 LIBRARY_LINE = re.compile(r"^\s+(?:(\S+) => )?(/\S+) \(0x", re.MULTILINE)
 
 
@@ -141,6 +146,7 @@ def _build(folder: Path) -> None:
         binaries += [_copy_binary(_tool("prlimit"), building / "bin" / "prlimit")]
         loader = _copy_libraries([*binaries, *modules.rglob("*.so*")], building / "lib")
         (building / "loader").write_text(loader)
+        _add_shell_python(building / "shell")
         compileall.compile_dir(modules, quiet=2, workers=1)
         _make_readable(building)
         building.rename(folder)
@@ -197,6 +203,13 @@ def _needed_libraries(files: Iterable[Path]) -> Iterator[tuple[str, str]]:
     for name, path in LIBRARY_LINE.findall(listing):
         if "numpy.libs" not in path:
             yield Path(name or path).name, path
+
+
+def _add_shell_python(folder: Path) -> None:
+    folder.mkdir()
+    for name in ("python", "python3"):
+        (folder / name).write_text(SHELL_PYTHON)
+        (folder / name).chmod(0o755)
 
 
 def _make_readable(folder: Path) -> None:

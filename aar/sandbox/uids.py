@@ -4,14 +4,16 @@ A sandbox must never be kernel uid 0: even without capabilities, uid 0 may write
 /proc/sys/kernel/core_pattern. And the limit on processes is counted per outside uid, so two sandboxes must not share
 one.
 
-Covers: sandboxes started as root, by any number of processes of one machine.
+Covers: sandboxes started as root, by any number of processes of one machine; no process of an earlier sandbox has the
+uid of a later one.
 Does not cover: sandboxes started as an ordinary user, which keep that user's uid.
 """
 
 import fcntl
 import os
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aar.errors import SandboxError
@@ -40,7 +42,9 @@ def leased_uid() -> Iterator[int]:
     except OSError as error:
         raise SandboxError(f"{LEASES}: {error.strerror}. As root, aar keeps its sandboxes' user ids there.") from None
     try:
-        yield _first_uid() + number
+        uid = _first_uid() + number
+        _end_orphans(uid)
+        yield uid
     finally:
         os.close(lease)
 
@@ -54,6 +58,14 @@ def _take_lease() -> tuple[int, int]:
         except BlockingIOError:
             os.close(lease)
     raise SandboxError(f"all {COUNT} user ids for sandboxes are in use; wait for running experiments to end")
+
+
+def _end_orphans(uid: int) -> None:
+    """End what an aar that was killed while it started a sandbox may have left: the lease says that it is nobody's."""
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError):
+            if folder.name.isdigit() and folder.stat().st_uid == uid:
+                os.kill(int(folder.name), signal.SIGKILL)
 
 
 def _first_uid() -> int:

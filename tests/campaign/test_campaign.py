@@ -16,7 +16,7 @@ from tests.campaign.tiny_campaign import finish, kill, start, wait_for
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-VICTIMS = ("aar.lab.runner", "ExperimentRun", "RayTrainWorker", "Commons", "Scorer", "Researcher", "Compute")
+VICTIMS = ("aar.lab.runner", "Experiments", "RayTrainWorker", "Commons", "Scorer", "Researcher", "Compute")
 """What is killed, by what its command line contains: a method's process, then one actor of each kind."""
 
 

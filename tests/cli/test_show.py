@@ -16,8 +16,8 @@ def test_status_tells_researchers_and_the_best_score(campaign: Path, aar: Aar) -
 def test_status_as_json_is_one_document_with_stable_keys(campaign: Path, aar: Aar) -> None:
     data = json.loads(aar("status", "little", "--json").out)
     assert set(data) == {
-        "name", "folder", "running", "phase", "seconds_used", "seconds_budget", "researchers", "experiments",
-        "baselines", "verifications", "protocol", "findings", "ledger_head", "best", "reference",
+        "name", "folder", "running", "protected", "phase", "seconds_used", "seconds_budget", "researchers",
+        "experiments", "baselines", "verifications", "protocol", "findings", "ledger_head", "best", "reference",
     }  # fmt: skip
     assert (data["name"], data["best"], data["reference"], data["running"]) == ("little", "e5", "e1", False)
     assert data["researchers"][0]["experiments"] == 2

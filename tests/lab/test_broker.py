@@ -1,12 +1,9 @@
 """What the broker accepts and refuses, asked over a raw socket by a peer that need not be polite."""
 
-import os
 import socket
 import struct
-import tempfile
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,16 +22,12 @@ UNIFORM = np.full((N, 2), 0.5, np.float32)
 class Served:
     """A broker over a numpy backend, and the other end of its socket."""
 
-    def __init__(self, folder: Path, backend: NumpyBackend, uid: int) -> None:
+    def __init__(self, backend: NumpyBackend) -> None:
         self.backend = backend
         self.ended = threading.Event()
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(folder / "s"))
-        self.listener.listen(1)
-        self.broker = Broker(backend, self.listener, uid=uid, fits=3, on_end=self.ended.set)
+        self.connection, self.other_end = socket.socketpair()
+        self.broker = Broker(b"source", backend, self.other_end, fits=3, on_end=self.ended.set)
         self.broker.start()
-        self.connection = socket.socket(socket.AF_UNIX)
-        self.connection.connect(str(folder / "s"))
         self.connection.settimeout(10)
 
     def ask(self, body: dict[str, Any], **arrays: np.ndarray) -> wire.Frame:
@@ -52,15 +45,14 @@ class Served:
     def close(self) -> None:
         self.connection.close()
         self.broker.join()
-        self.listener.close()
+        self.other_end.close()
 
 
 @pytest.fixture
 def served() -> Iterator[Served]:
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        served = Served(Path(folder), NumpyBackend(), os.geteuid())
-        yield served
-        served.close()
+    served = Served(NumpyBackend())
+    yield served
+    served.close()
 
 
 @pytest.fixture
@@ -146,14 +138,26 @@ def test_bad_arguments_are_refused_with_their_name_and_nothing_is_trained(
 def test_the_budget_of_fits_ends(lab: Lab) -> None:
     for _ in range(3):
         lab.fine_tune(UNIFORM)
-    with pytest.raises(LabError, match="budget of fits is spent"):
+    with pytest.raises(LabError, match="budget of fine_tune calls is spent"):
         lab.fine_tune(UNIFORM)
 
 
 def test_the_number_of_calls_is_bounded(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    for _ in range(broker_module.MAX_CALLS):
+    for _ in range(broker_module.CALLS["zero_shot"]):
         assert "error" not in served.ask({"call": "zero_shot", "template": None}).body
-    assert "used up" in served.refusal({"call": "zero_shot", "template": None})
+    assert "budget of zero_shot calls is spent" in served.refusal({"call": "zero_shot", "template": None})
+    assert "error" not in served.ask({"call": "embed"}).body
+
+
+def test_a_sandbox_that_only_asks_nonsense_is_hung_up_on(served: Served) -> None:
+    for _ in range(broker_module.MAX_REFUSALS):
+        assert "unknown call" in served.refusal({"call": "open_the_door"})
+    assert wire.receive(served.connection) is None
+
+
+def test_the_source_of_the_method_is_told_once(served: Served) -> None:
+    assert served.ask({"call": "method"}).arrays["method"].tobytes() == b"source"
+    assert "budget of method calls is spent" in served.refusal({"call": "method"})
 
 
 def test_students_of_other_runs_are_refused(lab: Lab) -> None:
@@ -244,13 +248,6 @@ def test_a_student_that_the_run_did_not_train_is_no_result(served: Served, lab: 
     assert served.ended.wait(5)
     assert served.broker.student is None
     assert "did not train" in str(served.broker.error)
-
-
-def test_other_peers_than_the_sandbox_are_turned_away() -> None:
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        served = Served(Path(folder), NumpyBackend(), os.geteuid() + 1)
-        assert served.connection.recv(1) == b""
-        served.close()
 
 
 def test_text_from_a_sandbox_is_made_harmless() -> None:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,8 @@ import numpy as np
 import pytest
 
 from aar.errors import LabError, MethodError, TrainingError
-from aar.lab.method_process import run_method
-from aar.sandbox import Limits
+from aar.lab.method_process import method_pool, run_method
+from aar.sandbox import Limits, provider
 from aar.sandbox.decoys import decoys, touched
 from tests.lab.doubles import NumpyBackend
 
@@ -34,7 +35,12 @@ def supervise(lab):
 
 
 def run(source: str, backend: NumpyBackend | None = None, limits: Limits = LIMITS, fits: int = 4) -> Any:
-    return run_method(source.encode(), backend or NumpyBackend(), limits=limits, fits=fits)
+    return run_bytes(source.encode(), backend or NumpyBackend(), limits, fits)
+
+
+def run_bytes(source: bytes, backend: NumpyBackend, limits: Limits = LIMITS, fits: int = 1) -> Any:
+    with closing(method_pool(provider("bubblewrap"), limits, size=0)) as pool:
+        return run_method(source, backend, pool, fits=fits)
 
 
 def failure(source: str, limits: Limits = LIMITS) -> str:
@@ -106,7 +112,7 @@ def test_what_the_method_printed_comes_with_its_failure() -> None:
 
 def test_a_file_that_is_no_text_is_refused_like_a_syntax_error() -> None:
     with pytest.raises(MethodError, match=r"syntax error|SyntaxError"):
-        run_method(b"\xff\xfe\x00", NumpyBackend(), limits=LIMITS, fits=1)
+        run_bytes(b"\xff\xfe\x00", NumpyBackend())
 
 
 def test_a_huge_file_is_refused() -> None:
@@ -144,7 +150,7 @@ def supervise(lab):
 
 def test_the_budget_of_fits_holds() -> None:
     source = "def supervise(lab):\n  for _ in range(3): student = lab.fine_tune(lab.weak_labels)\n  return student"
-    with pytest.raises(MethodError, match="budget of fits is spent"):
+    with pytest.raises(MethodError, match="budget of fine_tune calls is spent"):
         run(source, fits=2)
 
 
@@ -192,14 +198,10 @@ def test_a_second_connection_is_not_served() -> None:
 import socket
 def supervise(lab):
     other = socket.socket(socket.AF_UNIX)
-    other.settimeout(0.5)
-    other.connect("/run/broker.sock")
-    other.sendall(b"\\0\\0\\0\\0")
     try:
-        assert other.recv(10) == b""
-    except OSError:
-        pass
-    return lab.fine_tune(lab.weak_labels)
+        other.connect("/run/broker.sock")
+    except ConnectionRefusedError:
+        return lab.fine_tune(lab.weak_labels)
 """
     assert run(source) == "student-1"
 
@@ -271,7 +273,8 @@ def test_where_they_are_not_shown_they_cannot_be_predicted() -> None:
 
 
 def test_decoys_lie_beside_the_method() -> None:
-    source = "def supervise(lab):\n  raise RuntimeError(open('/work/test_labels.jsonl').read())"
-    with pytest.raises(MethodError) as caught:
-        run_method(source.encode(), NumpyBackend(), limits=LIMITS, fits=1, decoys=decoys("quickstart"))
+    source = b"def supervise(lab):\n  raise RuntimeError(open('/work/test_labels.jsonl').read())"
+    pool = method_pool(provider("bubblewrap"), LIMITS, size=0, decoys=decoys("quickstart"))
+    with closing(pool), pytest.raises(MethodError) as caught:
+        run_method(source, NumpyBackend(), pool, fits=1)
     assert touched(str(caught.value), "quickstart") == ["labels"]

@@ -50,6 +50,7 @@ EMPTY = CampaignState(
     name="little",
     folder=Path("/nowhere/little"),
     running=True,
+    protected=True,
     phase="research",
     seconds_used=251,
     seconds_budget=840,

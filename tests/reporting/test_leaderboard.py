@@ -33,6 +33,17 @@ def test_a_method_above_the_ceiling_stands_above_it() -> None:
     assert rows == sorted(rows)
 
 
+def test_every_score_of_a_campaign_without_a_wall_is_marked() -> None:
+    walled = with_experiments(experiment(2, "researcher-1", 0.5), experiment(3, "researcher-2", 0.4))
+    bare = replace(walled, protected=False)
+    rows = [line for line in printed(leaderboard(bare)).splitlines() if line.split()[:1] in (["1"], ["2"], ["e1"])]
+    shown = printed(summary(bare))
+    assert len(rows) == 3 and " ".join(shown.split()).count("(unprotected)") == 3
+    assert "could have changed any of these scores" in " ".join(shown.split())
+    assert "unprotected" not in printed(summary(walled)).lower()
+    assert {row["protected"] for row in leaderboard_data(bare)["experiments"]} == {False}
+
+
 def test_the_caption_tells_seeds_and_items() -> None:
     shown = printed(leaderboard(with_experiments(experiment(2, "researcher-1", 0.5))))
     assert "dev of minimal-pairs (1000 items): means over 2 seeds, references over 3" in shown

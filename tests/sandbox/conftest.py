@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import aar
-from aar.sandbox import Limits, Outcome, Sandbox
-from aar.sandbox.profile import PYTHON
+from aar.sandbox import PYTHON, Limits, Outcome, Sandbox, Spec, provider
 from aar.sandbox.runtime import prepared_runtime
+from aar.sandbox.tree import descendants
 
 MIB = 2**20
 SMALL = Limits(memory_bytes=256 * MIB, cpu_seconds=20, wall_seconds=20, processes=20, file_bytes=4 * MIB)
@@ -19,12 +19,24 @@ RunPython = Callable[..., Outcome]
 
 
 @pytest.fixture
+def others() -> set[int]:
+    """The processes below this one that were there before the test."""
+    return set(descendants(os.getpid()))
+
+
+def python_sandbox(program: str, limits: Limits = SMALL) -> Sandbox:
+    """A sandbox for a Python program, to be entered."""
+    spec = Spec((*PYTHON, "/work/program.py"), limits, files={"program.py": program.encode()})
+    return provider("bubblewrap").open(spec)
+
+
+@pytest.fixture
 def run_python() -> RunPython:
     """Run a Python program in a sandbox with small limits."""
 
     def run(program: str, limits: Limits = SMALL) -> Outcome:
-        with Sandbox(limits, {"program.py": program.encode()}) as sandbox:
-            return sandbox.run([*PYTHON, "/work/program.py"])
+        with python_sandbox(program, limits) as sandbox:
+            return sandbox.run()
 
     return run
 

@@ -25,7 +25,7 @@ def test_the_wall_stands_here(limits: Limits) -> None:
     checks = probe(limits)
     assert [check for check in checks if not check.passed] == []
     names = {check.name for check in checks}
-    assert {"connect outside", "connect to host", "read host file", "see environment", "memory limit"} <= names
+    assert {"method: connect outside", "shell: read host file", "shell: see environment", "memory limit"} <= names
 
 
 def test_require_sandbox_lets_pass_where_the_wall_stands() -> None:

@@ -1,0 +1,72 @@
+"""What nothing inside a sandbox may reach, whatever it was opened for."""
+
+import os
+
+from aar.sandbox.conformance.trial import Nonconforming, Trial, expect
+from aar.sandbox.probe import what_gets_through
+from aar.sandbox.spec import PYTHON, Spec, View
+
+LOOK_AROUND = """
+import os, sys
+print(sorted(name for name in os.listdir("/proc") if name.isdigit()), os.listdir("/tmp"), os.listdir("/dev/shm"))
+open("/tmp/mine", "w"); open("/dev/shm/mine", "w")
+sys.stdout.flush()
+import time; time.sleep(0.5)
+"""
+
+
+def lets_nothing_through_from_a_method(trial: Trial) -> None:
+    """Network, files, environment, processes, namespaces and limits, tried from where methods run."""
+    _expect_nothing_through(trial, "method")
+
+
+def lets_nothing_through_from_a_shell(trial: Trial) -> None:
+    """The same, tried from where a researcher's commands run."""
+    _expect_nothing_through(trial, "shell")
+
+
+def lets_nothing_through_from_a_training_program(trial: Trial) -> None:
+    """The same, tried from where a training program runs."""
+    _expect_nothing_through(trial, "training")
+
+
+def keeps_sandboxes_apart(trial: Trial) -> None:
+    """Two at once see neither each other's processes nor each other's files."""
+    with trial.open(LOOK_AROUND) as first, trial.open(LOOK_AROUND) as second:
+        running = first.start(), second.start()
+        outcomes = first.watch(running[0]), second.watch(running[1])
+    alone = "['1', '2'] [] []\n"
+    expect([outcome.stdout for outcome in outcomes], [alone, alone])
+
+
+def is_never_root(trial: Trial) -> None:
+    """The kernel knows each sandbox by a user id that is not 0, and as root by one of its own."""
+    with trial.open("") as first, trial.open("") as second:
+        if 0 in (first.uid, second.uid) or (os.geteuid() == 0 and first.uid == second.uid):
+            raise Nonconforming(f"the sandboxes' user ids are {first.uid} and {second.uid}")
+
+
+def shows_no_shell_to_a_method(trial: Trial) -> None:
+    """A method finds Python and nothing else of the machine."""
+    program = "import os; print(sorted(os.listdir('/')), os.path.exists('/usr'), os.path.exists('/bin/sh'))"
+    expect(trial.run(program).stdout.split("]")[1].strip(), "False False")
+
+
+def shows_nothing_installed_by_hand(trial: Trial) -> None:
+    """A shell sees the distribution's programs, and no home, no settings, no /usr/local."""
+    program = "import os; print([os.path.exists(f'/{n}') for n in ('home', 'root', 'var', 'etc/shadow', 'etc/ssh')])"
+    with trial.provider.open(Spec((*PYTHON, "-c", program + "; print(os.listdir('/usr/local'))"), view="shell")) as one:
+        expect(one.run().stdout, "[False, False, False, False, False]\n[]\n")
+
+
+def _expect_nothing_through(trial: Trial, view: View) -> None:
+    through = what_gets_through(trial.provider, trial.limits, view)
+    leaks = {name: success for name, success in through.items() if success}
+    expect(leaks, {})
+
+
+RULES = (
+    lets_nothing_through_from_a_method, lets_nothing_through_from_a_shell,
+    lets_nothing_through_from_a_training_program, keeps_sandboxes_apart, is_never_root, shows_no_shell_to_a_method,
+    shows_nothing_installed_by_hand,
+)  # fmt: skip

@@ -1,0 +1,151 @@
+"""One sandbox, whatever its provider: its identity, its private folder, its start, its end.
+
+Covers: a user id of its own where the provider is root; small files and the broker's socket that it alone finds; a
+control group where there can be one; that nothing is left when it was closed.
+Does not cover: the wall itself, which is the provider's.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from aar.sandbox.cgroup import make_cgroup
+from aar.sandbox.guard import Guard
+from aar.sandbox.leftovers import FOLDERS, folder_prefix, remove_left_folders
+from aar.sandbox.ownership import held_workspace, open_to
+from aar.sandbox.running import Running, start_process
+from aar.sandbox.spec import BROKER_SOCKET, Spec
+from aar.sandbox.uids import leased_uid
+from aar.sandbox.watch import Outcome, Watch
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A host command that starts a sandbox's command.
+
+    `descriptors` are inherited by it and closed once it was started; what it says of itself comes on `reports`.
+    """
+
+    command: list[str]
+    environment: Mapping[str, str]
+    cwd: str = "/"
+    descriptors: tuple[int, ...] = ()
+    reports: IO[bytes] | None = None
+
+
+class Sandbox(ABC):
+    """A place for one command: a context manager, entered once, for one `run` or one `start`.
+
+    Attributes:
+        uid: the user id that the kernel knows the sandbox by. Never 0 behind a wall.
+    """
+
+    uid: int
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.shown: dict[str, Path] = dict(spec.read_only)  # host paths by the sandbox's
+        self._closing = ExitStack()
+        self._stopped = threading.Event()
+
+    @abstractmethod
+    def _launch(self) -> Launch:
+        """What to start. Raises SandboxError when something that it needs is missing."""
+
+    def __enter__(self) -> Self:
+        """Raises SandboxError when the sandbox cannot be prepared, or its workspace is in use."""
+        with ExitStack() as stack:
+            self.uid = stack.enter_context(self._identity())
+            remove_left_folders()
+            self.folder = Path(tempfile.mkdtemp(prefix=folder_prefix(), dir=FOLDERS))
+            stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            open_to(self.uid, self.folder, 0o710)
+            for name, content in self.spec.files.items():
+                self._show(f"/work/{name}", content)
+            if self.spec.workspace:
+                stack.enter_context(held_workspace(self.spec.workspace, self.uid))
+            self.cgroup = make_cgroup(self.spec.limits)
+            if self.cgroup:
+                stack.callback(self.cgroup.remove)
+            self._closing = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.close()
+
+    def listen(self) -> socket.socket:
+        """A listening Unix socket that the sandbox alone finds, at BROKER_SOCKET. The caller closes it."""
+        path = self.folder / "broker.sock"
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(str(path))
+        open_to(self.uid, path, 0o660)
+        listener.listen(1)
+        self.shown[BROKER_SOCKET] = path
+        return listener
+
+    def start(
+        self, *, stdin: int = subprocess.DEVNULL, stderr: int = subprocess.PIPE, keep: tuple[int, ...] = ()
+    ) -> Running:
+        """Start the command and let it run; it ends with the sandbox, or with this process.
+
+        Args:
+            stdin, stderr: as for subprocess.Popen; stdout is a pipe.
+            keep: descriptors that the command inherits.
+
+        Raises:
+            SandboxError: a program that is needed is missing.
+        """
+        launch = self._launch()
+        try:
+            process = start_process(
+                launch.command, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, cwd=launch.cwd,
+                env=launch.environment, pass_fds=(*launch.descriptors, *keep), start_new_session=True,
+            )  # fmt: skip
+        finally:
+            for descriptor in launch.descriptors:
+                os.close(descriptor)
+        running = Running(process, launch.reports)
+        self._closing.callback(running.close)
+        return running
+
+    def run(self) -> Outcome:
+        """Run the command until it ends or a limit ends it. Blocks.
+
+        Raises:
+            SandboxError: the sandbox could not be set up.
+        """
+        return self.watch(self.start())
+
+    def watch(self, running: Running) -> Outcome:
+        """Wait for a started command, as `run` does. Its time counts from here."""
+        return Watch(running, self.guard(running), self.spec.limits, self._stopped).outcome()
+
+    def guard(self, running: Running) -> Guard:
+        """What enforces the limits of a started command."""
+        return Guard(running, self.spec.limits, self.spec.workspace, self.cgroup)
+
+    def stop(self) -> None:
+        """End the sandbox, from any thread; `run` then returns an outcome with `killed` "stopped"."""
+        self._stopped.set()
+
+    def _identity(self) -> AbstractContextManager[int]:
+        return leased_uid()
+
+    def _show(self, place: str, content: bytes) -> None:
+        """Let a small file appear at a place in the sandbox."""
+        path = self.folder / Path(place).name
+        path.write_bytes(content)
+        open_to(self.uid, path, 0o640)
+        self.shown[place] = path

@@ -1,0 +1,245 @@
+"""A researcher's shell: one bash behind the wall that keeps its folder, variables and functions between commands.
+
+Commands travel to bash's standard input, each as one quoted word for `eval`; when one has ended, bash says so on a
+descriptor that the command itself does not have.
+
+Covers: the limits of `Limits`, CPU time, wall time and output for each command and the rest at all times, also for
+what runs in the background; exceeding one ends the whole process tree, and the next command finds a fresh bash in the
+same workspace.
+Does not cover: a command that lies about its own exit code, or that spoils its own bash; only its author is misled.
+"""
+
+import contextlib
+import os
+import secrets
+import selectors
+import shlex
+import subprocess
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from aar.errors import SandboxError
+from aar.sandbox.guard import TICK_SECONDS
+from aar.sandbox.limits import Limits, readable_bytes
+from aar.sandbox.provider import Provider
+from aar.sandbox.spec import Spec
+
+BASH = ("/usr/bin/bash", "--noprofile", "--norc")
+IDLE_TICK_SECONDS = 0.5
+MAX_COMMAND_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What became of one command.
+
+    Attributes:
+        output: stdout and stderr as they came; at its beginning, what was left in the background has said meanwhile.
+        exit_code: None when the command was killed.
+        killed: what ended the shell with all its processes, for example "wall time limit 60 s".
+    """
+
+    output: str
+    exit_code: int | None
+    seconds: float
+    killed: str | None
+
+
+class Shell:
+    """A persistent shell in `workspace`. bash starts with the first command, and anew after one that ended it."""
+
+    def __init__(
+        self, provider: Provider, workspace: Path, limits: Limits, read_only: Mapping[str, Path] | None = None
+    ) -> None:
+        self._provider = provider
+        self._spec = Spec(BASH, limits, view="shell", workspace=workspace, read_only=dict(read_only or {}))
+        self._session: _Session | None = None
+        self._turn = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def run(self, command: str, seconds: float) -> Reply:
+        """Run a command and wait for it, at most so many seconds. Calls from several threads take turns.
+
+        Raises:
+            SandboxError: the sandbox cannot be built, or its workspace is in use.
+            ValueError: the command has a NUL character, is no valid Unicode, or is longer than 1 MiB.
+        """
+        text = _checked(command)
+        with self._turn:
+            if self._session is None or self._session.ended:
+                self._end_session()
+                self._session = _Session(self._provider, self._spec)
+            return self._session.run(text, seconds)
+
+    def stop(self) -> None:
+        """End the shell, from any thread; a command that runs is answered with `killed` "stopped"."""
+        session = self._session
+        if session:
+            session.stop()
+
+    def close(self) -> None:
+        """End the shell and everything in it."""
+        self.stop()
+        with self._turn:
+            self._end_session()
+
+    def _end_session(self) -> None:
+        session, self._session = self._session, None
+        if session:
+            session.close()
+
+
+class _Session:
+    """One bash, from its start to its end, and the thread that attends to it."""
+
+    def __init__(self, provider: Provider, spec: Spec) -> None:
+        self._limits = spec.limits
+        self._changed = threading.Condition()
+        self._output, self._said = bytearray(), bytearray()  # what came on stdout, and on the descriptor for exit codes
+        self._waiting_for: str | None = None  # the mark of the command that runs
+        self._exit_code: int | None = None
+        self._killed: str | None = None
+        self.ended = False
+        with ExitStack() as stack:
+            sandbox = stack.enter_context(provider.open(spec))
+            self._control, self._control_end = end = os.pipe()
+            stack.callback(os.close, self._control)
+            try:
+                self._running = sandbox.start(stdin=subprocess.PIPE, stderr=subprocess.STDOUT, keep=end[1:])
+            finally:
+                os.close(self._control_end)
+            self._guard = sandbox.guard(self._running)
+            self._guard.begin(None)
+            self._attendant = threading.Thread(target=self._attend, name="sandbox-shell", daemon=True)
+            self._attendant.start()
+            self._closing = stack.pop_all()
+
+    def run(self, command: str, seconds: float) -> Reply:
+        """Run a checked command."""
+        mark = secrets.token_hex(8)
+        with self._changed:
+            self._waiting_for, self._exit_code = mark, None
+            self._guard.begin(seconds)
+        self._send(command, mark)  # may block, so the attendant has to be able to end it
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting_for is None or self.ended)
+            spent = self._guard.seconds()
+            self._guard.begin(None)
+            output, self._output = bytes(self._output[: self._limits.output_bytes]), bytearray()
+        text = output.decode(errors="replace")
+        if self._exit_code is None and self._killed is None:
+            raise SandboxError(f"the sandbox could not be set up: {text.strip()}. `aar doctor` finds out why.")
+        return Reply(text, self._exit_code, spent, self._killed)
+
+    def stop(self) -> None:
+        """End it now, from any thread."""
+        with self._changed:
+            self._kill("stopped")
+
+    def close(self) -> None:
+        """End it, and let go of what belongs to it."""
+        self.stop()
+        self._attendant.join()
+        self._closing.close()
+
+    def _send(self, command: str, mark: str) -> None:
+        control, stdin = self._control_end, self._running.process.stdin
+        assert stdin
+        text = f"eval {shlex.quote(command)} </dev/null {control}>&-\nprintf '%s %d\\n' {mark} $? >&{control}\n"
+        with contextlib.suppress(BrokenPipeError):  # bash has ended; the attendant notices
+            stdin.write(text.encode())
+            stdin.flush()
+
+    def _attend(self) -> None:
+        """Collect what bash says and enforce the limits until it ends."""
+        assert self._running.process.stdout
+        out = self._running.process.stdout.fileno()
+        os.set_blocking(out, False)
+        ended = os.pidfd_open(self._running.pid)
+        try:
+            with selectors.DefaultSelector() as selector:
+                for source in (ended, out, self._control):
+                    selector.register(source, selectors.EVENT_READ)
+                while ended not in (ready := [key.fd for key, _ in selector.select(self._tick())]):
+                    with self._changed:
+                        for source in ready:
+                            if not self._take_in(source, out):
+                                selector.unregister(source)
+                        self._enforce()
+            self._running.end()
+        finally:
+            os.close(ended)
+            with self._changed:
+                self._finish(out)
+
+    def _tick(self) -> float:
+        return TICK_SECONDS if self._waiting_for else IDLE_TICK_SECONDS
+
+    def _take_in(self, source: int, out: int) -> bool:
+        """Take in what can be read from `source`; False at its end."""
+        chunk = os.read(source, 2**16)
+        if source == out:
+            self._output += chunk
+        else:
+            self._said += chunk
+            self._find_exit_code(out)
+        return bool(chunk)
+
+    def _find_exit_code(self, out: int) -> None:
+        *lines, rest = bytes(self._said).split(b"\n")
+        self._said = bytearray(rest[-100:])
+        for line in lines:
+            mark, _, code = line.decode(errors="replace").partition(" ")
+            if mark == self._waiting_for and code.isdigit():
+                self._drain(out)
+                self._exit_code, self._waiting_for = int(code), None
+                self._changed.notify_all()
+
+    def _drain(self, out: int) -> None:
+        """Take what the command had written before it ended; no more than may be, if something goes on writing."""
+        with contextlib.suppress(BlockingIOError):
+            while len(self._output) <= self._limits.output_bytes and (chunk := os.read(out, 2**16)):
+                self._output += chunk
+
+    def _enforce(self) -> None:
+        reason = self._guard.excess()
+        if len(self._output) > self._limits.output_bytes:
+            reason = reason or f"output limit {readable_bytes(self._limits.output_bytes)}"
+        if reason:
+            self._kill(reason)
+
+    def _kill(self, reason: str) -> None:
+        self._killed = self._killed or reason
+        self._running.kill()
+
+    def _finish(self, out: int) -> None:
+        self._killed = self._killed or self._guard.memory_excess()
+        self._drain(out)
+        if self._waiting_for and not self._killed:  # it was left by `exit`
+            self._exit_code = self._running.exit_code()
+        self.ended = True
+        self._changed.notify_all()
+
+
+def _checked(command: str) -> str:
+    if "\0" in command:
+        raise ValueError("a command cannot have a NUL character")
+    try:
+        size = len(command.encode())
+    except UnicodeEncodeError:
+        raise ValueError("a command must be valid Unicode; it holds half of a surrogate pair") from None
+    if size > MAX_COMMAND_BYTES:
+        raise ValueError(f"a command of {size} bytes is too long; write a file and run that")
+    return command
