@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from aar.config import load_config
 from benchmarks.label_reading import ATTACKS, leak
-from benchmarks.trust import Sizes, World, coverage, share_found
+from benchmarks.trust import QUICKSTART, Sizes, World, coverage, share_found
 
-SIZES = Sizes(dev=1000, sealed=1500, baseline_seeds=3, seeds=2, verification_seeds=5, candidates=9, verified=1)
+SIZES = Sizes.of(load_config(QUICKSTART))
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -22,7 +23,7 @@ def test_noise_is_not_declared_better_than_vanilla() -> None:
 
 
 def test_a_true_gain_of_a_fifth_of_the_gap_is_found() -> None:
-    assert share_found(World(), SIZES, gain=0.2, campaigns=60) >= 0.8
+    assert share_found(World(), SIZES, gain=0.2, campaigns=200) >= 0.8
 
 
 def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
