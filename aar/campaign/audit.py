@@ -4,7 +4,7 @@ Researchers' code is parsed and never run.
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +29,7 @@ from aar.scoring.ledger import head, verify_chain
 from aar.scoring.records import DEV, PLATFORM, Experiment
 from aar.scoring.scorebook import FILE as SCORES_FILE
 from aar.scoring.scorebook import Scorebook
+from aar.scoring.split import INSTRUCTION_SHARE
 
 JSON_FILE, REPORT_FILE, TRANSCRIPTS = "audit.json", "audit.md", "transcripts"
 METHOD_FILE = "method.py"
@@ -142,16 +143,18 @@ class _Audit:
         return store.checkout(snapshot).get(METHOD_FILE, b"").decode(errors="replace")
 
     def _texts(self) -> set[str]:
-        """Every text of the research datasets, where they can be had."""
-        found: set[str] = set()
+        """Every text of the research datasets, where they can be had, but for instructions that many rows share."""
+        found: Counter[str] = Counter()
+        rows = 0
         for dataset in self.config.problem.research:
             try:
                 data = load_dataset(dataset)
             except (AssetError, ProblemError):
                 continue
             for split in (data.train_label, data.train_unlabel, data.test):
-                found |= {text for example in split.examples for text in asdict(example).values()}
-        return found
+                rows += len(split)
+                found.update(text for example in split.examples for text in asdict(example).values())
+        return {text for text, count in found.items() if count <= INSTRUCTION_SHARE * rows}
 
     def _posts(self) -> Iterator[Finding]:
         posts = self._forum()

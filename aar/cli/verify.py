@@ -39,7 +39,7 @@ def verify(
 
         complain("stopped; nothing is lost. The same command goes on.")
         raise typer.Exit(130) from None
-    found = next(one for one in state.verifications if one.experiment == verified.id)
+    found = next(one for one in reversed(state.verifications) if one.experiment == verified.id)
     if as_json:
         return say_json(asdict(found))
     say(verification_report(state, found))

@@ -12,6 +12,7 @@ from aar.reporting.data import ranked
 from aar.reporting.tables import new_table
 from aar.reporting.text import one_line, pgr_text, plain
 from aar.scoring.records import PLATFORM, Experiment
+from aar.scoring.verdicts import latest
 
 REFERENCE_STYLE = "cyan"
 FITTED: dict[str, Any] = {"no_wrap": True, "overflow": "ellipsis"}
@@ -49,7 +50,7 @@ def _experiment_row(rank: int | None, one: Experiment, state: CampaignState) -> 
     note = f"{one.note} (reference)" if one.researcher == PLATFORM else one.note
     found = (*(() if state.protected else (UNPROTECTED,)), *state.findings.get(one.id, ()))
     marks = "".join(f" ({mark})" for mark in found)
-    verified = next((f"{found.pgr.value:.2f}" for found in state.verifications if found.experiment == one.id), "")
+    verified = next((f"{each.pgr.value:.2f}" for each in latest(state.verifications) if each.experiment == one.id), "")
     score = (f"{one.score.accuracy:.3f}", pgr_text(one.score), verified)
     return [plain(cell, style) for cell in (str(rank or ""), one.id, one.researcher, note + marks, *score)]
 

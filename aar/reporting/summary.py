@@ -15,11 +15,12 @@ from aar.reporting.leaderboard import leaderboard
 from aar.reporting.text import pgr_text, plain
 from aar.reporting.verification import verification_lines
 from aar.scoring.records import Experiment
+from aar.scoring.verdicts import latest
 
 
 def summary(state: CampaignState) -> RenderableType:
     """Leaderboard, the best method, how verified methods did, and what the audit found."""
-    verified = [line for one in state.verifications for line in verification_lines(state, one)]
+    verified = [line for one in latest(state.verifications) for line in verification_lines(state, one)]
     lines = [*_protection_words(state), *_best_words(state.best), *verified, *_integrity(state)]
     return Group(leaderboard(state), *(Text(line) for line in lines))
 

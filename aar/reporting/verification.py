@@ -10,7 +10,7 @@ from aar.campaign.state import CampaignState
 from aar.reporting.tables import new_table
 from aar.reporting.text import estimate_text, plain
 from aar.scoring.records import DatasetVerification, Verification
-from aar.scoring.verdicts import corrected, strict, verdicts
+from aar.scoring.verdicts import corrected, latest, strict, verdicts
 
 
 def verification_report(state: CampaignState, one: Verification) -> RenderableType:
@@ -39,7 +39,7 @@ def verification_lines(state: CampaignState, one: Verification) -> Iterator[str]
 def verdict_words(state: CampaignState) -> dict[str, str]:
     """All verdicts on a verified experiment, by its id."""
     p_values = corrected(state.verifications)
-    return {one.experiment: "; ".join(verdicts(one, p_values[one.experiment])) for one in state.verifications}
+    return {one.experiment: "; ".join(verdicts(one, p_values[one.experiment])) for one in latest(state.verifications)}
 
 
 def _figures(one: Verification) -> Table:

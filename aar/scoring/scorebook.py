@@ -39,7 +39,9 @@ CREATE TABLE IF NOT EXISTS correctness (
     bits BLOB NOT NULL, PRIMARY KEY (dataset, test, model, seed)
 );
 CREATE TABLE IF NOT EXISTS baselines (dataset TEXT PRIMARY KEY, record TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS verifications (experiment TEXT PRIMARY KEY, record TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS verifications (
+    experiment TEXT NOT NULL, seeds TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (experiment, seeds)
+);
 {ledger.SCHEMA}
 """
 
@@ -184,15 +186,15 @@ class Scorebook:
         return _BASELINES.validate_json(rows[0]["record"])
 
     def keep_verification(self, one: Verification, entry: dict[str, Any]) -> None:
-        """Store a verification, which replaces an earlier one of the same experiment, with its ledger entry."""
+        """Store a verification, with its ledger entry. It replaces an earlier one on the same seeds: the same look."""
         with transaction(self._db) as db:
-            record = json.dumps(asdict(one))
-            db.execute("INSERT OR REPLACE INTO verifications VALUES (?, ?)", (one.experiment, record))
+            row = (one.experiment, json.dumps(one.seeds), json.dumps(asdict(one)))
+            db.execute("INSERT OR REPLACE INTO verifications VALUES (?, ?, ?)", row)
             ledger.append(db, "verified", PLATFORM, f"verified/{one.experiment}/{one.time}", entry)
 
     def verifications(self) -> list[Verification]:
-        """All verifications."""
-        rows = select(self._db, "SELECT record FROM verifications")
+        """All verifications, each a look at sealed; the latest of an experiment comes last."""
+        rows = select(self._db, "SELECT record FROM verifications ORDER BY rowid")
         return [_VERIFICATION.validate_json(row["record"]) for row in rows]
 
     def _by_key(self, key: str) -> Experiment:

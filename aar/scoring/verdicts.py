@@ -4,7 +4,7 @@ Each effect is in PGR with its 95 % interval. A verdict needs evidence: an inter
 `NEGLIGIBLE` shows that there is none worth the name, and anything else is undecided.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from aar.scoring.multiplicity import bonferroni, holm
 from aar.scoring.records import ControlResult, Verification
@@ -92,13 +92,18 @@ def _three_ways(effect: Estimate, present: str, absent: str) -> str:
 
 
 def corrected(verifications: Sequence[Verification]) -> dict[str, float]:
-    """p-values by experiment, corrected by Holm for all looks at the sealed part.
+    """p-values by experiment, of its latest verification, corrected by Holm for all looks at the sealed part.
 
     Candidates that were compared on dev alone need no correction here: sealed items and fresh seeds had no part in the
     choice. `strict` corrects for them all the same.
     """
     adjusted = holm([one.p_value for one in verifications])
     return {one.experiment: p for one, p in zip(verifications, adjusted, strict=True)}
+
+
+def latest(verifications: Iterable[Verification]) -> list[Verification]:
+    """The last verification of each experiment."""
+    return list({one.experiment: one for one in verifications}.values())
 
 
 def strict(one: Verification) -> float:

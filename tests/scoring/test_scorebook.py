@@ -91,6 +91,15 @@ def test_an_entry_of_its_own_is_written_once(book: Scorebook) -> None:
         book.note("refused", "ada", "refused/k", {"reason": "something else"})
 
 
+def test_the_same_look_again_replaces_and_another_one_is_kept_beside_it(book: Scorebook) -> None:
+    again = replace(VERIFICATION, time=6.0, pgr=Estimate(0.5, -np.inf, np.inf))
+    other_seeds = replace(VERIFICATION, seeds=(1, 2, 3), time=7.0)
+    for one in (VERIFICATION, again, other_seeds):
+        book.keep_verification(one, {"experiment": "e1"})
+    assert book.verifications() == [again, other_seeds]
+    assert [entry.kind for entry in book.ledger()] == ["verified"] * 3
+
+
 def test_everything_is_there_after_reopening(book: Scorebook, tmp_path: Path) -> None:
     experiment = admit(book)
     book.finish(experiment, SCORE, {})
