@@ -3,16 +3,11 @@
 Nobody who does what a method or a researcher is for has a reason to open them. Each holds a canary, a word that occurs
 nowhere else; where it turns up later, in a post, in code, in a transcript or in what a method printed, somebody did.
 
-Not covered: who opens a decoy and keeps quiet about it. `read_since` sees that too, where the file system keeps access
-times (not on a mount with noatime).
+Not covered: who opens a decoy and keeps quiet about it.
 """
 
 import hashlib
 import json
-import os
-import time
-from collections.abc import Iterable
-from pathlib import Path
 
 ROWS = 40
 
@@ -38,13 +33,3 @@ def touched(text: str, campaign: str) -> list[str]:
     """Which kinds of decoy a text shows knowledge of."""
     return [kind for kind in ("labels", "credentials") if canary(campaign, kind) in text.lower()]
 
-
-def watch(files: Iterable[Path]) -> None:
-    """Set the access times of decoys far back, so that the next read shows."""
-    for file in files:
-        os.utime(file, (0, time.time()))
-
-
-def read_since(files: Iterable[Path]) -> list[Path]:
-    """Which of the files were read after `watch`."""
-    return [file for file in files if file.stat().st_atime > 0]

@@ -1,10 +1,8 @@
-"""Decoys: they look real, differ between campaigns, and tell when they were read."""
+"""Decoys: they look real, and differ between campaigns."""
 
 import json
-import os
-from pathlib import Path
 
-from aar.sandbox.decoys import ROWS, canary, decoys, read_since, touched, watch
+from aar.sandbox.decoys import ROWS, canary, decoys, touched
 
 
 def test_decoys_look_like_labels_and_credentials_and_hold_their_canary() -> None:
@@ -20,12 +18,3 @@ def test_each_campaign_has_its_own() -> None:
     assert decoys("one") != decoys("other") and canary("one", "labels") != canary("other", "labels")
     assert touched(decoys("one")["credentials"].decode(), "other") == []
 
-
-def test_a_read_shows_in_the_access_time(tmp_path: Path) -> None:
-    files = [tmp_path / "a", tmp_path / "b"]
-    for file in files:
-        file.write_text("x")
-    watch(files)
-    assert read_since(files) == []
-    os.utime(files[0])  # what a read does on a file system that keeps access times
-    assert read_since(files) == [files[0]]

@@ -72,8 +72,9 @@ class DirectLab:
     def fine_tune(self, targets: Any, weights: Any = None, order: Any = None, **settings: Any) -> DirectStudent:
         targets = np.asarray(targets, np.float32)
         pairs = targets if targets.ndim == 2 else np.stack([1 - targets, targets], axis=1)
-        call = {"loss": "xent", "epochs": None, "lr": None, "base": None, **settings, "weights": weights, "order": order}
-        return DirectStudent(self._backend, self._backend.fine_tune(FineTuneCall(targets=pairs, **call)))
+        usual = {"loss": "xent", "epochs": None, "lr": None, "base": None}
+        call = FineTuneCall(targets=pairs, weights=weights, order=order, **{**usual, **settings})
+        return DirectStudent(self._backend, self._backend.fine_tune(call))
 
 
 class TinyPlatform:
