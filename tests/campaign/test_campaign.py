@@ -133,9 +133,10 @@ def test_a_planted_cheat_is_verified_and_told_what_it_is(tiny: Path) -> None:
     cheat = Path(__file__).parents[1] / "scoring" / "planted" / "ignores_teacher.py"
     finish(start("try", cheat, tiny))
     folder = campaign(tiny).with_name("campaign-try")
-    verified = json.loads(finish(start("verify", "e2", "-c", folder, "--seeds", 2, "--control", "shuffled", "--json")))
+    shown = finish(start("verify", "e2", "-c", folder, "--seeds", 2, "--control", "shuffled"))
+    assert "uses no weak supervision" in shown
+    [verified] = json.loads(finish(start("leaderboard", "--json", folder)))["verifications"]
     assert [one["verdict"] for one in verified["controls"]] == ["uses no weak supervision"]
-    assert "uses no weak supervision" in finish(start("leaderboard", folder))
 
 
 def test_predictions_can_be_handed_in_where_the_campaign_allows_it(tiny: Path, tmp_path: Path) -> None:
