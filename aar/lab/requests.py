@@ -122,7 +122,8 @@ def _weights(values: np.ndarray | None, n: int) -> np.ndarray | None:
         return None
     if values.shape != (n,) or values.dtype.kind not in "fib":
         raise LabError(f"weights have dtype {values.dtype}, shape {values.shape}; they must be numbers ({n},)")
-    weights = values.astype(np.float32)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        weights = values.astype(np.float32)
     _finite("weights", weights)
     if weights.min() < 0 or not weights.any():
         raise LabError("weights must not be negative, and not all 0")

@@ -204,8 +204,16 @@ class _Session:
             mark, _, code = line.decode(errors="replace").partition(" ")
             if mark == self._waiting_for and code.isdigit():
                 self._drain(out)
-                self._exit_code, self._waiting_for = int(code), None
-                self._changed.notify_all()
+                self._conclude(int(code))
+
+    def _conclude(self, exit_code: int) -> None:
+        """A command has ended by itself, or because the kernel ended it for its memory: then the shell ends too."""
+        excess = self._guard.memory_excess()
+        if excess:
+            self._kill(excess)
+        else:
+            self._exit_code, self._waiting_for = exit_code, None
+            self._changed.notify_all()
 
     def _drain(self, out: int) -> None:
         """Take what the command had written before it ended; no more than may be, if something goes on writing."""

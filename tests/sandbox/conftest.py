@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import aar
+import tests.attacks
 from aar.sandbox import PYTHON, Limits, Outcome, Sandbox, Spec, provider
 from aar.sandbox.runtime import prepared_runtime
 from aar.sandbox.tree import descendants
@@ -51,7 +52,8 @@ def as_ordinary_user() -> Iterator[Callable[[str], str]]:
         pytest.skip("these tests already run as an ordinary user")
     runtime = prepared_runtime().folder
     home = Path(f"/tmp/aar-test-user-{os.getpid()}")
-    shutil.copytree(Path(aar.__file__).parent, home / "code" / "aar", ignore=shutil.ignore_patterns("__pycache__"))
+    for source, target in ((Path(aar.__file__).parent, "aar"), (Path(tests.attacks.__file__).parent, "tests/attacks")):
+        shutil.copytree(source, home / "code" / target, ignore=shutil.ignore_patterns("__pycache__"))
     subprocess.run(["chown", "-R", f"{ORDINARY_USER}:{ORDINARY_USER}", home], check=True)
 
     def run(program: str) -> str:
@@ -62,7 +64,7 @@ def as_ordinary_user() -> Iterator[Callable[[str], str]]:
         program = f"import sys; sys.path.insert(0, {str(home / 'code')!r})\n{program}"
         done = subprocess.run(
             [*command, runtime / "bin" / "python3", "-B", "-c", program], cwd="/", env=environment,
-            capture_output=True, text=True, timeout=60,
+            capture_output=True, text=True, timeout=240,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -1,0 +1,239 @@
+"""Ways to confuse the broker, from method code that speaks to its socket by hand.
+
+Each is given the lab and says what got through. The broker may hang up; what it may not do is answer wrongly, or die.
+"""
+
+import json
+import os
+import socket
+import struct
+import threading
+from typing import Any
+
+
+def send(lab: Any, payload: bytes) -> None:
+    """One frame."""
+    lab._connection.sendall(struct.pack(">I", len(payload)) + payload)
+
+
+def frame(body: Any, arrays: Any = (), blobs: bytes = b"") -> bytes:
+    """A payload with this header, well-formed or not."""
+    header = body if isinstance(body, bytes) else json.dumps({"body": body, "arrays": list(arrays)}).encode()
+    return struct.pack(">I", len(header)) + header + blobs
+
+
+def answer(lab: Any) -> dict[str, Any] | None:
+    """The body of the next answer; None when the broker has hung up."""
+    try:
+        head = lab._connection.recv(4, socket.MSG_WAITALL)
+        if len(head) < 4:
+            return None
+        payload = lab._connection.recv(struct.unpack(">I", head)[0], socket.MSG_WAITALL)
+    except OSError:
+        return None
+    size = struct.unpack(">I", payload[:4])[0]
+    return dict(json.loads(payload[4 : 4 + size])["body"])
+
+
+def refused(lab: Any, payload: bytes) -> str | None:
+    """Send a frame that must be answered with an error, or not at all."""
+    send(lab, payload)
+    told = answer(lab)
+    return None if told is None or "error" in told else f"it was answered with {told}"
+
+
+def a_frame_of_four_gibibytes(lab: Any) -> str | None:
+    """Claimed, not sent: nothing may be allocated for it."""
+    lab._connection.sendall(b"\xff\xff\xff\xff" + b"x" * 1000)
+    told = answer(lab)
+    return None if told is None or "error" in told else repr(told)
+
+
+def a_frame_that_never_ends(lab: Any) -> str | None:
+    """Half of it, and then the end of the connection."""
+    lab._connection.sendall(struct.pack(">I", 100) + b"x" * 10)
+    lab._connection.shutdown(socket.SHUT_WR)
+    told = answer(lab)
+    return None if told is None or "error" in told else repr(told)
+
+
+def frames_without_a_header(lab: Any) -> str | None:
+    """Empty, too short, and with a header longer than the frame."""
+    for payload in (b"", b"\0", b"\0\0\0\0", struct.pack(">I", 10**6) + b"{}", b"\xff" * 64):
+        found = refused(lab, payload)
+        if found:
+            return found
+    return None
+
+
+def headers_that_are_no_json(lab: Any) -> str | None:
+    """Other formats, invalid UTF-8, numbers that are none."""
+    for header in (b"\x80\x04pickle", b"\xff\xfe", b'{"body": NaN, "arrays": []}', b"[]", b"null", b"{}",
+                   b'{"body": {"call": "embed", "layer": 1e999}, "arrays": []}'):  # fmt: skip
+        found = refused(lab, frame(header))
+        if found:
+            return found
+    return None
+
+
+def a_header_deeper_than_any_stack(lab: Any) -> str | None:
+    """Brackets in brackets."""
+    return refused(lab, frame(b"[" * 30_000 + b"]" * 30_000))
+
+
+def the_same_key_twice(lab: Any) -> str | None:
+    """Checked as one call, made as another?"""
+    return refused(lab, frame(b'{"body": {"call": "describe", "call": "open"}, "arrays": []}'))
+
+
+def calls_that_are_none(lab: Any) -> str | None:
+    """Names of Python's, of other types, of methods of the broker's."""
+    for name in ("__class__", "_finish", "stop", "", None, 3, ["describe"], {"call": "describe"}, "x" * 10_000):
+        found = refused(lab, frame({"call": name}))
+        if found:
+            return found
+    return None
+
+
+def dtypes_that_are_none(lab: Any) -> str | None:
+    """Objects, which numpy would unpickle, records, and strings."""
+    for dtype in ("object", "O", "V8", "S4", "U4", "complex64", "float16", "<f4", "datetime64[s]", ""):
+        found = refused(lab, frame({"call": "fine_tune"}, [["targets", dtype, [2]]], bytes(16)))
+        if found:
+            return found
+    return None
+
+
+def shapes_that_are_none(lab: Any) -> str | None:
+    """Negative, fractional, overflowing, contradicting their bytes, in too many dimensions."""
+    for shape in ([-1], [2**62, 4], [2**32, 2**32], [1.5], ["2"], [True], [10**30], [1] * 40, [3], None):
+        found = refused(lab, frame({"call": "fine_tune"}, [["targets", "float32", shape]], bytes(8)))
+        if found:
+            return found
+    return None
+
+
+def too_many_arrays(lab: Any) -> str | None:
+    """A thousand empty ones, and two of a name."""
+    many = [[f"a{number}", "int8", [0]] for number in range(1000)]
+    twice = [["targets", "int8", [0]], ["targets", "int8", [0]]]
+    return refused(lab, frame({"call": "embed"}, many)) or refused(lab, frame({"call": "embed"}, twice))
+
+
+def numbers_that_are_none(lab: Any) -> str | None:
+    """NaN and infinity in targets and weights; bools that are neither."""
+    n = len(lab.examples)
+    nan = struct.pack("<f", float("nan")) * (2 * n)
+    huge = struct.pack("<d", 1e300) * n
+    good = struct.pack("<ff", 0.5, 0.5) * n
+    fit, targets = {"call": "fine_tune"}, ["targets", "float32", [n, 2]]
+    return (
+        refused(lab, frame(fit, [targets], nan))
+        or refused(lab, frame(fit, [targets, ["weights", "float64", [n]]], good + huge))
+        or refused(lab, frame(fit, [targets, ["weights", "bool", [n]]], good + b"\x07" * n))
+    )
+
+
+def rows_of_other_data(lab: Any) -> str | None:
+    """Row numbers below 0 and beyond the end."""
+    n = len(lab.examples)
+    student = lab.fine_tune(lab.weak_labels).id
+    for row in (-1, n, 2**31, -(2**63)):
+        rows = struct.pack("<q", row)
+        found = refused(lab, frame({"call": "predict", "student": student}, [["rows", "int64", [1]]], rows))
+        if found:
+            return found
+    return None
+
+
+def students_of_others(lab: Any) -> str | None:
+    """Guessed handles, keys of artifacts, paths."""
+    for student in ("student-1", "student-7", "../../artifacts/x", "0" * 64, "", None, 1, ["student-1"]):
+        found = refused(lab, frame({"call": "predict", "student": student}))
+        if found:
+            return found
+    return None
+
+
+def finishing_twice(lab: Any) -> str | None:
+    """A second end, with another student, after the first."""
+    first, second = lab.fine_tune(lab.weak_labels).id, lab.fine_tune(lab.weak_labels).id
+    send(lab, frame({"call": "finish", "student": first}))
+    send(lab, frame({"call": "finish", "student": second}))
+    os._exit(0)
+
+
+def finishing_with_a_student_of_another(lab: Any) -> str | None:
+    """An end with a handle that this run did not make."""
+    send(lab, frame({"call": "finish", "student": "student-1"}))
+    os._exit(0)
+
+
+def the_method_of_another(lab: Any) -> str | None:
+    """Ask for the source again: it is handed out once, to this sandbox."""
+    return refused(lab, frame({"call": "method"}))
+
+
+def a_second_connection(lab: Any) -> str | None:
+    """Nobody listens any more."""
+    with socket.socket(socket.AF_UNIX) as other:
+        other.settimeout(0.5)
+        try:
+            other.connect("/run/broker.sock")
+        except OSError:
+            return None
+    return "a second connection was accepted"
+
+
+def more_fits_than_paid_for_by_threads(lab: Any) -> str | None:
+    """All at the same moment."""
+    done: list[str] = []
+
+    def fit() -> None:
+        try:
+            done.append(lab.fine_tune(lab.weak_labels).id)
+        except Exception:
+            return
+
+    threads = [threading.Thread(target=fit) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return f"{len(done)} fits" if len(done) > 3 else None
+
+
+def more_fits_than_paid_for_by_bad_ones(lab: Any) -> str | None:
+    """Refused calls must not give anything back."""
+    done = 0
+    for _ in range(12):
+        send(lab, frame({"call": "fine_tune"}, [["targets", "float32", [1, 2]]], bytes(8)))
+        answer(lab)
+        try:
+            lab.fine_tune(lab.weak_labels)
+            done += 1
+        except ValueError:
+            continue
+    return f"{done} fits" if done > 3 else None
+
+
+def a_flood_of_calls(lab: Any) -> str | None:
+    """Each kind of call is counted."""
+    try:
+        for _ in range(5000):
+            lab.zero_shot()
+    except ValueError:
+        return None
+    return "all were answered"
+
+
+def a_descriptor_with_a_frame(lab: Any) -> str | None:
+    """Hand the broker an open file along with a call: it must not keep it, nor stumble."""
+    import array
+
+    payload = frame({"call": "describe"})
+    files = array.array("i", [os.open("/tmp", os.O_RDONLY)]).tobytes()
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)]
+    lab._connection.sendmsg([struct.pack(">I", len(payload)) + payload], rights)
+    told = answer(lab)
+    return None if told and "examples" in told else f"the broker answered {told}"

@@ -1,0 +1,137 @@
+"""Running attacks: one sandbox each, as a method's process or in a researcher's shell, or with no wall at all."""
+
+import importlib
+import inspect
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from aar.sandbox import PYTHON, Limits, Shell, Spec, provider
+from aar.sandbox.cgroup import make_cgroup
+
+HERE = Path(__file__).parent
+MIB = 2**20
+LIMITS = Limits(
+    memory_bytes=96 * MIB, cpu_seconds=1, wall_seconds=20, processes=24, file_bytes=8 * MIB, disk_bytes=16 * MIB,
+    files=400, open_files=128,
+)  # fmt: skip
+SHORT = replace(LIMITS, wall_seconds=1.0)
+CATEGORIES = ("network", "ray_cluster", "files", "processes", "kernel", "resources")
+LAUNCH = """
+import importlib, json, sys
+sys.path.insert(0, sys.argv[1])
+attack = getattr(importlib.import_module(sys.argv[2]), sys.argv[3])
+print("verdict:" + json.dumps(attack(json.loads(sys.argv[4]))), flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One attack, by the module and the function that it is."""
+
+    category: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.category}: {self.name}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of an attack: what it said got through, whether it came to say so, and what the sandbox ended it by."""
+
+    through: str | None
+    spoke: bool
+    killed: str | None
+    said: str
+
+
+def module_of(category: str) -> ModuleType:
+    """The module of a category, which finds its neighbours as it does in a sandbox."""
+    sys.path.insert(0, str(HERE))
+    try:
+        return importlib.import_module(category)
+    finally:
+        sys.path.remove(str(HERE))
+
+
+def attacks(category: str) -> Iterator[Attack]:
+    """Every attack of a category."""
+    module = module_of(category)
+    for name, function in inspect.getmembers(module, inspect.isfunction):
+        if function.__module__ == category and not name.startswith("_"):
+            yield Attack(category, name)
+
+
+def sources(category: str) -> dict[str, bytes]:
+    """The files that an attack consists of."""
+    return {name: (HERE / name).read_bytes() for name in ("tools.py", f"{category}.py")}
+
+
+def as_method(attack: Attack, facts: dict[str, Any], limits: Limits = LIMITS) -> Verdict:
+    """Run an attack where methods run."""
+    command = (*PYTHON, "-c", LAUNCH, "/work", attack.category, attack.name, json.dumps(facts))
+    with provider("bubblewrap").open(Spec(command, limits, files=sources(attack.category))) as sandbox:
+        outcome = sandbox.run()
+    return _verdict(outcome.stdout + outcome.stderr, outcome.killed)
+
+
+def in_shell(attack: Attack, facts: dict[str, Any], limits: Limits = LIMITS) -> Verdict:
+    """Run an attack as a command of a researcher's."""
+    with tempfile.TemporaryDirectory(prefix="aar-attack-") as folder:
+        for name, content in {**sources(attack.category), "launch.py": LAUNCH.encode()}.items():
+            (Path(folder) / name).write_bytes(content)
+        (Path(folder) / "facts").write_text(json.dumps(facts))
+        command = f'python3 launch.py /work {attack.category} {attack.name} "$(cat facts)"'
+        with Shell(provider("bubblewrap"), Path(folder), limits) as shell:
+            reply = shell.run(command, limits.wall_seconds)
+    return _verdict(reply.output, reply.killed)
+
+
+PLACES = {"method": as_method, "shell": in_shell}
+SLOW_ENDS = ("wall time limit", "")
+
+
+def expected_end(attack: Attack) -> str | None:
+    """How the sandbox ends an attack: the beginning of `killed`; "" where that may differ; None where it refuses."""
+    if attack.name == "memory_in_sockets" and not _has_cgroup():
+        return ""
+    ends: dict[str, str] = getattr(module_of(attack.category), "ENDS", {})
+    return ends.get(attack.name)
+
+
+def _has_cgroup() -> bool:
+    cgroup = make_cgroup(LIMITS)
+    if cgroup:
+        cgroup.remove()
+    return cgroup is not None
+
+
+def what_is_wrong(attack: Attack, place: str, facts: dict[str, Any]) -> str | None:
+    """That an attack got through, or did not end as it should; None where all is well."""
+    end = expected_end(attack)
+    verdict = PLACES[place](attack, facts, SHORT if end in SLOW_ENDS else LIMITS)
+    if verdict.through:
+        return f"got through: {verdict.through}"
+    if end:
+        return None if (verdict.killed or "").startswith(end) else f"ended by {verdict.killed}: {verdict.said}"
+    return None if verdict.spoke or end == "" else f"did not run to its end: {verdict.killed} {verdict.said}"
+
+
+def without_a_wall(attack: Attack, facts: dict[str, Any]) -> Verdict:
+    """Run an attack as an ordinary program of the host."""
+    command = [sys.executable, "-c", LAUNCH, str(HERE), attack.category, attack.name, json.dumps(facts)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd="/tmp")
+    return _verdict(done.stdout + done.stderr, None)
+
+
+def _verdict(output: str, killed: str | None) -> Verdict:
+    lines = [line for line in output.splitlines() if line.startswith("verdict:")]
+    through = json.loads(lines[-1].removeprefix("verdict:")) if lines else None
+    return Verdict(through, bool(lines), killed, output[-500:])
