@@ -57,7 +57,8 @@ class DatasetConfig(Settings):
     """One dataset. `source` is "minimal-pairs", "sarcasm", or a folder with the three published JSONL files.
 
     Sizes and seed say how much is drawn from a source that can be drawn from; a folder is taken whole when they are
-    None. Researchers see datasets with role "research"; the others serve to test whether a finding transfers.
+    None. Researchers see datasets with role "research", and a score is the mean over them; the others serve to test
+    whether a finding transfers.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
@@ -79,16 +80,26 @@ class ProblemConfig(Settings):
     datasets: list[DatasetConfig] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _one_research_dataset(self) -> "ProblemConfig":
+    def _has_research_datasets(self) -> "ProblemConfig":
         names = [dataset.name for dataset in self.datasets]
         if len(set(names)) != len(names):
             raise ValueError(f"two datasets share a name: {', '.join(names)}")
-        if sum(dataset.role == "research" for dataset in self.datasets) != 1:
-            raise ValueError('exactly one dataset must have role = "research"')
+        if not self.research:
+            raise ValueError('at least one dataset must have role = "research"')
         return self
 
+    @property
+    def research(self) -> list[DatasetConfig]:
+        """The datasets that researchers work on, in the order of the file."""
+        return [dataset for dataset in self.datasets if dataset.role == "research"]
+
+    @property
+    def transfer(self) -> list[DatasetConfig]:
+        """The datasets that researchers do not see."""
+        return [dataset for dataset in self.datasets if dataset.role == "transfer"]
+
     def dataset(self, name: str | None = None) -> DatasetConfig:
-        """The dataset called `name`, or the one for research. Raises ConfigError when there is none."""
+        """The dataset called `name`, or the first for research. Raises ConfigError when there is none."""
         for dataset in self.datasets:
             if dataset.name == name or (name is None and dataset.role == "research"):
                 return dataset
@@ -101,16 +112,37 @@ class ProblemConfig(Settings):
 
 
 class ScoringConfig(Settings):
-    """`baseline_seeds`: teacher and ceiling are means over so many; `seeds`: an experiment runs on so many of them."""
+    """How researchers' submissions are scored.
 
-    baseline_seeds: int = Field(default=5, ge=1, le=64)
-    seeds: int = Field(default=3, ge=1, le=64)
+    `protocol` "weights": method code never sees a test input, the platform predicts with the student. "predictions":
+    method code sees the inputs of dev and hands predictions in, as in the published system; its scores are marked and
+    never ranked with others.
+    """
+
+    protocol: Literal["weights", "predictions"] = "weights"
+    baseline_seeds: int = Field(default=5, ge=1, le=64, description="teacher and ceiling are means over so many")
+    seeds: int = Field(default=3, ge=1, le=64, description="an experiment runs on so many of the baselines' seeds")
+    dev_share: float = Field(default=0.5, ge=0.1, le=0.9, description="of the hidden test set; the rest is sealed")
+    ladder_step: float = Field(default=0.02, gt=0, le=1, description="in PGR: least improvement told, and rounding")
+    ladder_level: float = Field(default=0.05, gt=0, lt=0.5, description="significance of the first submission's test")
 
     @model_validator(mode="after")
     def _seeds_are_paired(self) -> "ScoringConfig":
         if self.seeds > self.baseline_seeds:
             raise ValueError(f"seeds ({self.seeds}) are drawn from the baselines' {self.baseline_seeds}: ask for fewer")
         return self
+
+
+Control = Literal["shuffled", "teachers", "recipe", "capability"]
+
+
+class VerificationConfig(Settings):
+    """What is verified: `best` methods at a campaign's end, each on `seeds` fresh seeds, with these controls."""
+
+    best: int = Field(default=3, ge=0)
+    seeds: int = Field(default=5, ge=2, le=64)
+    controls: list[Control] = ["shuffled", "teachers", "recipe", "capability"]
+    transfer: bool = Field(default=True, description="also on the datasets that researchers do not see")
 
 
 class ResearcherConfig(Settings):
@@ -126,6 +158,8 @@ class BudgetConfig(Settings):
 
     minutes: float = Field(default=60, gt=0)
     experiments_per_researcher: int = Field(default=8, ge=1)
+    experiments: int | None = Field(default=None, ge=1, description="of all researchers together; None: no such limit")
+    verification_minutes: float = Field(default=0, ge=0, description="of `minutes`, kept for verifying at the end")
     fits_per_method: int = Field(default=8, ge=1, description="fine_tune calls per run of supervise(lab)")
 
 
@@ -190,6 +224,7 @@ class CampaignConfig(Settings):
     problem: ProblemConfig
     researchers: list[ResearcherConfig] = Field(min_length=1)
     scoring: ScoringConfig = ScoringConfig()
+    verification: VerificationConfig = VerificationConfig()
     budget: BudgetConfig = BudgetConfig()
     compute: ComputeConfig = ComputeConfig()
     programs: ProgramsConfig = ProgramsConfig()

@@ -6,6 +6,7 @@ read at the same time. A connection belongs to the thread that opened it.
 
 import errno
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from aar.errors import StorageError
 
 BUSY_SECONDS = 30.0
+CREATION_SECONDS = 5.0
 
 _FULL = "the disk is full. Free some space and run the same command again; nothing acknowledged is lost."
 _RIGHTS = "it may not be written. Give this user write rights to the file and its folder."
@@ -90,7 +92,11 @@ def open_database(path: Path, schema: str, *, version: int = 1, read_only: bool 
 def _prepare(connection: sqlite3.Connection, path: Path, schema: str, version: int, read_only: bool) -> None:
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA foreign_keys = ON")
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    found = _version(connection)
+    until = time.monotonic() + CREATION_SECONDS
+    while read_only and found == 0 and time.monotonic() < until:  # its writer is creating it
+        time.sleep(0.02)
+        found = _version(connection)
     if not read_only:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -102,6 +108,10 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: str, version: i
             f"{path}: it has schema version {found}, this aar works with version {version}. "
             "Use the version of aar that wrote it, or another campaign folder."
         )
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 @contextmanager

@@ -14,7 +14,7 @@ ROOT = Path(aar.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = (
     ("", "errors"), ("config",), ("assets",), ("database",), ("remote",), ("problems",), ("models",), ("training",),
-    ("scoring",), ("commons",), ("sandbox",), ("lab",), ("methods",), ("researchers",), ("campaign",), ("reporting",),
+    ("commons",), ("sandbox",), ("scoring",), ("lab",), ("methods",), ("researchers",), ("campaign",), ("reporting",),
     ("cli", "__main__"),
 )  # fmt: skip
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

@@ -85,6 +85,14 @@ def test_overrides_are_toml_values_or_else_plain_text(file: Path) -> None:
     assert config.problem.recipe == Recipe(form="scalar_head", last_layers=10)
 
 
+def test_several_datasets_may_be_for_research(file: Path) -> None:
+    file.write_text(MINIMAL.replace('role = "transfer"', ""))
+    assert [one.name for one in load_config(file).problem.research] == ["pairs", "moved"]
+    file.write_text(MINIMAL)
+    problem = load_config(file).problem
+    assert ([one.name for one in problem.research], [one.name for one in problem.transfer]) == (["pairs"], ["moved"])
+
+
 def test_the_last_override_wins(file: Path) -> None:
     assert load_config(file, ["budget.minutes=5", "budget.minutes=7"]).budget.minutes == 7
 
@@ -127,7 +135,10 @@ def test_an_unknown_key_below_an_optional_part_is_named_too(file: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "expected"),
     [
-        (MINIMAL.replace('role = "transfer"', ""), 'exactly one dataset must have role = "research"'),
+        (
+            MINIMAL.replace('"minimal-pairs"', '"minimal-pairs"\nrole = "transfer"'),
+            'at least one dataset must have role = "research"',
+        ),
         (MINIMAL.replace('name = "moved"', 'name = "pairs"'), "two datasets share a name: pairs, pairs"),
         (MINIMAL + '[[researchers]]\nname = "ada"\ndirection = "x"\n', "two researchers share a name: ada, ada"),
         (MINIMAL.replace("[[researchers]]", "[researchers]"), "researchers: Input should be a valid list"),

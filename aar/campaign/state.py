@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from aar.campaign.audit import stored_findings
 from aar.campaign.folder import is_running, stored_config
 from aar.campaign.record import FILE as RECORD_FILE
 from aar.campaign.record import Event, Record
 from aar.researchers.directions import direction_name
-from aar.scoring.records import PLATFORM, VANILLA, Baselines, Experiment, Retest
+from aar.scoring.ledger import ORIGIN, head
+from aar.scoring.records import PLATFORM, Baselines, Experiment, Verification
 from aar.scoring.scorebook import FILE as SCORES_FILE
 from aar.scoring.scorebook import Scorebook
 
@@ -29,9 +31,11 @@ class ResearcherState:
 
 @dataclass(frozen=True)
 class CampaignState:
-    """One campaign at one moment. Seconds are wall time; `experiments` are oldest first.
+    """One campaign at one moment. Seconds are wall time; `experiments` are oldest first, without verifying ones.
 
     `protected`: researchers' code runs behind a wall; without one it could have changed any score of the campaign.
+    `baselines`: one for each research dataset, once they were computed. `findings`: what the last audit found, in
+    words, by experiment. `ledger_head`: the digest that stands for the whole ledger.
     """
 
     name: str
@@ -43,24 +47,47 @@ class CampaignState:
     seconds_budget: float
     researchers: tuple[ResearcherState, ...]
     experiments: tuple[Experiment, ...]
-    baselines: Baselines | None
-    retests: tuple[Retest, ...]
+    baselines: tuple[Baselines, ...]
+    verifications: tuple[Verification, ...]
+    protocol: str
+    findings: dict[str, tuple[str, ...]]
+    ledger_head: str
+
+    @property
+    def weak_acc(self) -> float | None:
+        """The teachers' accuracy on dev: mean over the research datasets, once all are measured."""
+        return sum(one.weak.value for one in self.baselines) / len(self.baselines) if self.baselines else None
+
+    @property
+    def ceiling_acc(self) -> float | None:
+        """The ceilings' accuracy, likewise."""
+        return sum(one.ceiling.value for one in self.baselines) / len(self.baselines) if self.baselines else None
 
     @property
     def scored(self) -> list[Experiment]:
-        """Scored experiments on the research dataset, best PGR first."""
+        """Experiments with a released score, best PGR first."""
         scored = [one for one in self.experiments if one.score is not None]
         return sorted(scored, key=lambda one: -(one.score.pgr if one.score else 0))
 
     @property
+    def ranked(self) -> list[Experiment]:
+        """The researchers' experiments with a released score, best first."""
+        return [one for one in self.scored if one.researcher != PLATFORM]
+
+    @property
     def best(self) -> Experiment | None:
         """The best experiment by a researcher, if any."""
-        return next((one for one in self.scored if one.researcher != PLATFORM), None)
+        return next(iter(self.ranked), None)
 
     @property
     def reference(self) -> Experiment | None:
         """The vanilla method's experiment, once it was scored."""
-        return next((one for one in self.scored if (one.researcher, one.note) == (PLATFORM, VANILLA)), None)
+        return next((one for one in self.scored if one.is_reference), None)
+
+    @property
+    def unimproved(self) -> list[Experiment]:
+        """Researchers' experiments that were scored and found to be no significant improvement."""
+        return [one for one in self.experiments if one.status == "scored" and one.score is None]
 
 
 def read_state(folder: Path) -> CampaignState:
@@ -69,8 +96,8 @@ def read_state(folder: Path) -> CampaignState:
     record = Record(folder, read_only=True) if (folder / RECORD_FILE).exists() else None
     book = Scorebook(folder, read_only=True) if (folder / SCORES_FILE).exists() else None
     events = record.events() if record else []
-    dataset = config.problem.dataset().name
-    experiments = [one for one in (book.experiments() if book else []) if one.dataset == dataset]
+    experiments = [one for one in (book.experiments() if book else []) if one.verifies is None]
+    known = [book.baselines(dataset.name) for dataset in config.problem.research] if book else []
     return CampaignState(
         name=config.name,
         folder=folder,
@@ -91,8 +118,11 @@ def read_state(folder: Path) -> CampaignState:
             for one in config.researchers
         ),
         experiments=tuple(experiments),
-        baselines=book.baselines(dataset) if book else None,
-        retests=tuple(book.retests()) if book else (),
+        baselines=tuple(one for one in known if one) if all(known) else (),
+        verifications=tuple(book.verifications()) if book else (),
+        protocol=config.scoring.protocol,
+        findings=stored_findings(folder),
+        ledger_head=head(book.ledger()) if book else ORIGIN,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from aar.cli import campaign, doctor, forum, shell, show, store
+from aar.cli import campaign, doctor, forum, shell, show, store, verify
 from aar.cli.output import complain
 from aar.errors import AarError
 
@@ -25,6 +25,8 @@ app.add_typer(forum.app, name="forum")
 app.add_typer(store.app, name="store")
 app.command("try")(campaign.try_method)
 app.command()(campaign.baselines)
+app.command()(verify.verify)
+app.command()(verify.audit)
 app.command()(campaign.stop)
 app.command()(doctor.doctor)
 app.command()(shell.shell)

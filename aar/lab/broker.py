@@ -11,7 +11,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -24,7 +24,7 @@ __all__ = ["Broker", "Description", "FineTuneCall", "LabBackend", "TrainCall"]
 
 Answer = TypeVar("Answer")
 
-CALLS = {"method": 1, "describe": 10, "zero_shot": 100, "embed": 100, "predict": 1000}
+CALLS = {"method": 1, "describe": 10, "zero_shot": 100, "embed": 100, "predict": 1000, "predict_test": 100}
 """How often a run may make each kind of call; what trains a student is a setting, see `Allowance`."""
 MAX_REFUSALS = 1000
 MAX_REQUEST_HEADER = 64 * 2**10
@@ -43,12 +43,16 @@ class Allowance:
 
 @dataclass(frozen=True)
 class Description:
-    """What a method is told at its start: `examples` without labels, `weak_labels` (n, 2), one row per example."""
+    """What a method is told at its start: `examples` without labels, `weak_labels` (n, 2), one row per example.
+
+    `test_examples`: the inputs to predict, in the predictions protocol; empty where they are hidden.
+    """
 
     kind: str
     examples: list[dict[str, str]]
     weak_labels: np.ndarray
     seed: int
+    test_examples: list[dict[str, str]] = field(default_factory=list)
 
 
 class LabBackend(Protocol):
@@ -80,6 +84,11 @@ class LabBackend(Protocol):
         ...
 
 
+    def predict_test(self, student: str) -> np.ndarray:
+        """(m, 2) probabilities for the test examples that were described."""
+        ...
+
+
 class _PlatformFault(Exception):
     """A backend call failed in a way that is not the method's doing; `Broker.fault` has the cause."""
 
@@ -89,6 +98,7 @@ class Broker:
 
     Attributes:
         student: the id that the method returned, once it has.
+        predictions: what it returned instead, where test examples are shown: numbers of any shape, not checked.
         error: what went wrong in the method, in its own words, once it has said so.
         fault: what a backend call raised that is not the method's doing.
     """
@@ -103,6 +113,7 @@ class Broker:
             whatever `backend.describe` raises.
         """
         self.student: str | None = None
+        self.predictions: np.ndarray | None = None
         self.error: str | None = None
         self.fault: BaseException | None = None
         self._source, self._backend, self._connection, self._on_end = source, backend, connection, on_end
@@ -132,12 +143,18 @@ class Broker:
             self._converse(self._connection)
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
-        if self.student or self.error or self.fault:
+        if self._ended or self.fault:
             self._on_end()
 
+    @property
+    def _ended(self) -> bool:
+        """Has the method said how it ended?"""
+        return bool(self.student or self.error) or self.predictions is not None
+
     def _converse(self, connection: socket.socket) -> None:
-        most = MAX_REQUEST_HEADER + wire.LENGTH.size + 2 * requests.MAX_PROGRAM + REQUEST_BYTES_PER_EXAMPLE * self._n
-        while self._refusals_left and not (self.student or self.error):
+        rows = self._n + len(self._described.test_examples)
+        most = MAX_REQUEST_HEADER + wire.LENGTH.size + 2 * requests.MAX_PROGRAM + REQUEST_BYTES_PER_EXAMPLE * rows
+        while self._refusals_left and not self._ended:
             try:
                 payload = wire.receive(connection, most)
             except WireError as refusal:  # where the next frame would begin is unknown
@@ -181,6 +198,7 @@ class Broker:
                 self._spend("describe")
                 body: dict[str, object] = {
                     "kind": described.kind, "examples": described.examples, "seed": described.seed,
+                    "test_examples": described.test_examples,
                 }  # fmt: skip
                 return body, {"weak_labels": np.asarray(described.weak_labels, np.float32)}
             case "zero_shot":
@@ -197,6 +215,12 @@ class Broker:
                 student, rows = requests.prediction(frame, self._n)
                 self._check_own(student)
                 return {}, _array(self._ask("predict", lambda: backend.predict(student, rows)))
+            case "predict_test" if described.test_examples:
+                student, _ = requests.prediction(frame, self._n)
+                self._check_own(student)
+                return {}, _array(self._ask("predict_test", lambda: backend.predict_test(student)))
+            case "predict_test":
+                raise LabError("test inputs are not shown in this protocol")
         raise LabError("unknown call; the lab answers describe, zero_shot, embed, fine_tune, train and predict")
 
     def _fine_tune(self, request: FineTuneCall) -> str:
@@ -221,6 +245,8 @@ class Broker:
             self.error = printable(error)
         elif isinstance(student, str) and student in self._students:
             self.student = student
+        elif self._described.test_examples and "predictions" in frame.arrays:
+            self.predictions = frame.arrays["predictions"]
         else:
             self.error = "supervise(lab) returned a student that this run did not train"
 

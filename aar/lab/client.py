@@ -35,6 +35,10 @@ class Student:
         arrays = {} if rows is None else {"rows": _integers(rows)}
         return self._lab._call("predict", {"student": self.id}, arrays).arrays["answer"]
 
+    def predict_test(self) -> np.ndarray:
+        """(m, 2) probabilities for `lab.test_examples`. Raises LabError where these are not shown."""
+        return self._lab._call("predict_test", {"student": self.id}).arrays["answer"]
+
 
 class Lab:
     """The models and data of one run of `supervise(lab)`.
@@ -45,6 +49,8 @@ class Lab:
         weak_labels: (n, 2) float32, the teacher's probabilities for label 0 and label 1.
         seed: the run's seed; the same seed and code should give the same student.
         budget: what is left for this run, for example {"fits": 8, "programs": 2}.
+        test_examples: in the predictions protocol the m inputs to predict; then supervise(lab) may also return (m,)
+            labels or (m, 2) probabilities. Otherwise empty: test inputs are not shown.
     """
 
     kind: str
@@ -52,6 +58,7 @@ class Lab:
     weak_labels: np.ndarray
     seed: int
     budget: dict[str, int]
+    test_examples: list[dict[str, str]]
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -60,6 +67,7 @@ class Lab:
         self.kind = described.body["kind"]
         self.examples = described.body["examples"]
         self.seed = described.body["seed"]
+        self.test_examples = described.body["test_examples"]
         self.weak_labels = described.arrays["weak_labels"]
 
     def zero_shot(self, template: str | None = None) -> np.ndarray:

@@ -17,6 +17,7 @@ from ray.actor import ActorHandle
 from aar.config import CampaignConfig
 from aar.errors import LabError, MethodError, ModelError, ProblemError
 from aar.lab.broker import Allowance, Description
+from aar.lab.fit_log import FitLog
 from aar.lab.method_process import method_pool, run_method
 from aar.lab.requests import FineTuneCall, TrainCall
 from aar.lab.training import ProgramRun, run_program
@@ -25,6 +26,7 @@ from aar.problems.prompts import LABEL_TOKENS, candidates, fill, label_prompt
 from aar.problems.texts import model_texts
 from aar.remote import COMMONS, COMPUTE, EXPERIMENTS, SCORER, named, result
 from aar.sandbox import Limits, provider
+from aar.sandbox.decoys import decoys
 from aar.scoring import records
 from aar.scoring.task import Task
 from aar.training.arrays import class_probabilities
@@ -48,10 +50,13 @@ class ModelBackend:
         self._texts = model_texts(task.examples, task.recipe.form)
         self._labels = LABEL_TOKENS[task.kind]
         self._keys: dict[str, str] = {}
+        self._log = FitLog()
 
     def describe(self) -> Description:
-        examples = [asdict(example) for example in self._task.examples]
-        return Description(self._task.kind, examples, self._task.weak_labels, self._seed)
+        examples, shown = (
+            [asdict(example) for example in rows] for rows in (self._task.examples, self._task.test_examples)
+        )
+        return Description(self._task.kind, examples, self._task.weak_labels, self._seed, shown)
 
     def zero_shot(self, template: str | None) -> np.ndarray:
         """The strong model's own belief.
@@ -94,6 +99,7 @@ class ModelBackend:
             ),
         )
         handle = f"student-{len(self._keys) + 1}"
+        self._log.fitted(handle, changes["epochs"], changes["lr"], request.base)
         self._keys[handle] = key
         return handle
 
@@ -117,18 +123,30 @@ class ModelBackend:
         except ModelError as error:
             raise LabError(str(error)) from None
         handle = f"student-{len(self._keys) + 1}"
+        self._log.trained_by_program(handle)
         self._keys[handle] = key
         return handle
 
     def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
         probabilities = class_probabilities(self._ask(Predict(self._model, self._texts, self.key(student))))
+        self._log.asked(student)
         return probabilities if rows is None else probabilities[rows]
+
+    def predict_test(self, student: str) -> np.ndarray:
+        texts = model_texts(self._task.test_examples, self._task.recipe.form)
+        return class_probabilities(self._ask(Predict(self._model, texts, self.key(student))))
 
     def key(self, handle: str) -> str:
         """The key of the student that the method knows by `handle`."""
         if handle not in self._keys:
             raise LabError(f"this run has no student {handle[:80]!r}")
         return self._keys[handle]
+
+    def trained(self, returned: str | np.ndarray) -> records.Trained:
+        """What the run ended with: the method has returned a student, by its handle, or predictions."""
+        if not isinstance(returned, str):
+            return records.Trained(None, self._log.fits, predictions=returned)
+        return records.Trained(self.key(returned), self._log.fits, self._log.number(returned))
 
     def _ask(self, request: Request) -> np.ndarray:
         try:
@@ -153,7 +171,9 @@ class Experiments:
         self._commons, self._scorer, self._compute = named(COMMONS), named(SCORER), named(COMPUTE)
         limits = Limits.from_config(config.sandbox)
         self._programs = program_runner(config)
-        self._pool = method_pool(provider(config.sandbox.provider), limits, size=config.scoring.seeds)
+        self._pool = method_pool(
+            provider(config.sandbox.provider), limits, size=config.scoring.seeds, decoys=decoys(config.name)
+        )
 
     def __repr__(self) -> str:
         return EXPERIMENTS
@@ -162,7 +182,7 @@ class Experiments:
         """Return when the actor serves."""
 
     def run(self, record: records.Experiment) -> records.Experiment:
-        """Run an admitted experiment's method for every seed and have it scored; the record says how it ended.
+        """Run an admitted experiment's method on every dataset and seed and have it scored; returns how it ended.
 
         Raises:
             AarError: the platform failed, not the method; the experiment is still running and can be run again.
@@ -171,13 +191,13 @@ class Experiments:
             return record
         try:
             source = self._source(record)
-            with ThreadPoolExecutor(len(record.seeds)) as threads:
-                keys = threads.map(lambda seed: self._run(record, source, seed), record.seeds)
-                students = dict(zip(record.seeds, keys, strict=True))
+            with ThreadPoolExecutor(len(record.runs)) as threads:
+                ended = threads.map(lambda run: self._run(record, source, run), record.runs)
+                trained = dict(zip(record.runs, ended, strict=True))
         except MethodError as error:
             failed: records.Experiment = result(self._scorer.fail.remote(record.id, str(error)))
             return failed
-        scored: records.Experiment = result(self._scorer.score.remote(record.id, students))
+        scored: records.Experiment = result(self._scorer.score.remote(record.id, trained))
         return scored
 
     def _source(self, record: records.Experiment) -> bytes:
@@ -186,13 +206,13 @@ class Experiments:
             raise MethodError(f"the snapshot has no {METHOD_FILE}; put supervise(lab) into a file of that name")
         return files[METHOD_FILE]
 
-    def _run(self, record: records.Experiment, source: bytes, seed: int) -> str:
-        """One seed, in a sandbox of its own; returns the key of the student."""
-        task: Task = result(self._scorer.task.remote(record.dataset, seed))
-        backend = ModelBackend(task, seed, self._config.problem.student.model, self._compute, self._programs)
+    def _run(self, record: records.Experiment, source: bytes, run: records.Run) -> records.Trained:
+        """One run, in a sandbox of its own."""
+        task: Task = result(self._scorer.task.remote(record.id, run))
+        backend = ModelBackend(task, run.seed, self._config.problem.student.model, self._compute, self._programs)
         programs = self._config.programs
         allowance = Allowance(self._config.budget.fits_per_method, programs.per_method, programs.ranks)
-        return backend.key(run_method(source, backend, self._pool, allowance))
+        return backend.trained(run_method(source, backend, self._pool, allowance))
 
 
 def program_runner(config: CampaignConfig) -> Any:

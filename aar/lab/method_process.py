@@ -5,6 +5,10 @@ the platform is never blamed on the method; the caller gets its answer even whil
 Does not cover: stopping that backend call; the platform finishes what it began.
 """
 
+from collections.abc import Mapping
+
+import numpy as np
+
 from aar.errors import MethodError
 from aar.lab.broker import Allowance, Broker, LabBackend, printable
 from aar.sandbox import BROKER_SOCKET, PYTHON, Limits, Outcome, Provider, Spec
@@ -14,13 +18,22 @@ MAX_SOURCE_BYTES = 2**20
 LINES_SHOWN = 10
 
 
-def method_pool(provider: Provider, limits: Limits, size: int) -> Pool:
-    """Sandboxes that wait for a method, `size` of them ready at a time."""
-    return Pool(provider, Spec((*PYTHON, "-m", "aar.lab.runner", BROKER_SOCKET), limits), size)
+def method_pool(
+    provider: Provider, limits: Limits, size: int, decoys: Mapping[str, bytes] | None = None
+) -> Pool:
+    """Sandboxes that wait for a method, `size` of them ready at a time.
+
+    Args:
+        decoys: files that lie in each of them and are nobody's business (aar.sandbox.decoys).
+    """
+    command = (*PYTHON, "-m", "aar.lab.runner", BROKER_SOCKET)
+    return Pool(provider, Spec(command, limits, files=decoys or {}), size)
 
 
-def run_method(source: bytes, backend: LabBackend, pool: Pool, allowance: Allowance) -> str:
+def run_method(source: bytes, backend: LabBackend, pool: Pool, allowance: Allowance) -> str | np.ndarray:
     """Run `supervise(lab)` of the method file `source` in a sandbox; return the id of the student that it returned.
+
+    Where test examples are shown, it may return predictions instead; these are not checked here.
 
     Raises:
         MethodError: the method failed; the message is for its author.
@@ -40,6 +53,8 @@ def run_method(source: bytes, backend: LabBackend, pool: Pool, allowance: Allowa
         raise broker.fault
     if broker.student is not None:
         return broker.student
+    if broker.predictions is not None:
+        return broker.predictions
     raise MethodError(_failure(broker.error, outcome))
 
 

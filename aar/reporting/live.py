@@ -63,9 +63,9 @@ def _progress(state: CampaignState, ended: int) -> str:
 def _accuracies(state: CampaignState) -> list[Text]:
     vanilla = state.reference.score if state.reference else None
     known = [
-        ("teacher", state.baselines.weak.value if state.baselines else None),
+        ("teacher", state.weak_acc),
         ("vanilla", vanilla.accuracy if vanilla else None),
-        ("ceiling", state.baselines.ceiling.value if state.baselines else None),
+        ("ceiling", state.ceiling_acc),
     ]
     shown = [f"{name} {value:.3f}" for name, value in known if value is not None]
     return [Text("accuracy: " + " · ".join(shown))] if shown else []
@@ -121,8 +121,9 @@ def _running_row(one: Experiment, now: float) -> list[Text]:
 
 
 def _ended_row(one: Experiment) -> list[Text]:
-    outcome = Text(f"PGR {pgr_text(one.score)}") if one.score else one_line(f"failed: {one.failure}", "red")
-    return _row(one, outcome)
+    if one.failure:
+        return _row(one, one_line(f"failed: {one.failure}", "red"))
+    return _row(one, Text(f"PGR {pgr_text(one.score)}" if one.score else "no significant improvement"))
 
 
 def _row(one: Experiment, outcome: Text) -> list[Text]:

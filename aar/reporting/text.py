@@ -7,8 +7,8 @@ Not protected: against what the text says.
 
 from rich.text import Text
 
-from aar.scoring.pgr import Estimate
 from aar.scoring.records import Score
+from aar.scoring.uncertainty import Estimate
 
 
 def printable(text: str) -> str:

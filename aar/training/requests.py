@@ -85,6 +85,13 @@ class LogLikelihoods(OnTexts):
 
 
 @dataclass(frozen=True)
+class TextLosses(OnTexts):
+    """(n,) nats per token of each text, as a language model: of the student with this key, or of the base model."""
+
+    student: str | None
+
+
+@dataclass(frozen=True)
 class LabelOdds(OnTexts):
     """(n, k) log-odds of label 1 against label 0 after each text, by the untrained model."""
 

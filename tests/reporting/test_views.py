@@ -79,7 +79,7 @@ def test_the_plain_view_writes_only_what_changed() -> None:
 def test_the_plain_view_tells_baselines_scores_and_failures() -> None:
     failed = experiment(3, "researcher-1", failure="too [red]slow")
     lines = logged(EMPTY, with_experiments(experiment(2, "researcher-1", 0.62), failed))[1:]
-    assert lines[0] == "campaign: teacher accuracy 0.700 [0.680, 0.720], ceiling 0.970 [0.960, 0.980]"
+    assert lines[0] == "campaign: minimal-pairs: teacher accuracy 0.700 [0.680, 0.720], ceiling 0.970 [0.960, 0.980]"
     assert lines[1].startswith(f"{PLATFORM}: e1 scored PGR 0.40 [0.30, 0.50], accuracy 0.808: vanilla")
     assert lines[2].startswith("researcher-1: e2 scored PGR 0.62") and len(lines[2]) > 100  # a line is not wrapped
     assert lines[3] == "researcher-1: e3 failed: too [red]slow"
