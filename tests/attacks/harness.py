@@ -8,12 +8,13 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from aar.sandbox import PYTHON, Limits, Shell, Spec, provider
+from aar.sandbox import PYTHON, TRAINING_PYTHON, Limits, Shell, Spec, provider
 from aar.sandbox.cgroup import make_cgroup
 
 HERE = Path(__file__).parent
@@ -24,7 +25,7 @@ LIMITS = Limits(
 )  # fmt: skip
 SHORT = replace(LIMITS, wall_seconds=1.0)
 PATIENCE_SECONDS = 40.0  # twice the longest wall time limit: who has not answered by then never will
-CATEGORIES = ("network", "ray_cluster", "files", "processes", "kernel", "resources", "watchers")
+CATEGORIES = ("network", "ray_cluster", "files", "processes", "kernel", "resources", "watchers", "labels")
 LAUNCH = """
 import importlib, json, sys
 sys.path.insert(0, sys.argv[1])
@@ -112,14 +113,36 @@ def as_method(attack: Attack, facts: dict[str, Any], limits: Limits = LIMITS) ->
     return _verdict(outcome.stdout + outcome.stderr, outcome.killed)
 
 
+@contextmanager
+def _workspace() -> Iterator[Path]:
+    """A folder that is removed whatever was done to it: rm copes with any depth, Python does not."""
+    folder = Path(tempfile.mkdtemp(prefix="aar-attack-"))
+    try:
+        yield folder
+    finally:
+        subprocess.run(["chmod", "-R", "u+rwx", folder], capture_output=True, check=False)
+        subprocess.run(["rm", "-rf", folder], check=True)
+
+
+def as_training(attack: Attack, facts: dict[str, Any], limits: Limits = LIMITS) -> Verdict:
+    """Run an attack where training programs run; it costs more memory, since they see torch."""
+    with _workspace() as work:
+        for name, content in {**sources(attack.category), "launch.py": LAUNCH.encode()}.items():
+            (work / name).write_bytes(content)
+        command = (*TRAINING_PYTHON, "launch.py", "/work", attack.category, attack.name, json.dumps(facts))
+        with provider("bubblewrap").open(Spec(command, limits, view="training", workspace=work)) as sandbox:
+            outcome = sandbox.run()
+    return _verdict(outcome.stdout + outcome.stderr, outcome.killed)
+
+
 def in_shell(attack: Attack, facts: dict[str, Any], limits: Limits = LIMITS) -> Verdict:
     """Run an attack as a command of a researcher's."""
-    with tempfile.TemporaryDirectory(prefix="aar-attack-") as folder:
+    with _workspace() as folder:
         for name, content in {**sources(attack.category), "launch.py": LAUNCH.encode()}.items():
-            (Path(folder) / name).write_bytes(content)
-        (Path(folder) / "facts").write_text(json.dumps(facts))
+            (folder / name).write_bytes(content)
+        (folder / "facts").write_text(json.dumps(facts))
         command = f'python3 launch.py /work {attack.category} {attack.name} "$(cat facts)"'
-        with Shell(provider("bubblewrap"), Path(folder), limits) as shell:
+        with Shell(provider("bubblewrap"), folder, limits) as shell:
             reply = shell.run(command, limits.wall_seconds)
             usable = comes_back(shell)
     return replace(_verdict(reply.output, reply.killed), usable=usable)
@@ -133,6 +156,7 @@ def comes_back(shell: Shell) -> bool:
 
 
 PLACES = {"method": as_method, "shell": in_shell}
+MORE_PLACES = {**PLACES, "training": as_training}
 SLOW_ENDS = ("wall time limit", "")
 
 
@@ -143,7 +167,7 @@ def expected_end(attack: Attack, place: str) -> str | None:
     module = module_of(attack.category)
     ends: dict[str, str] = getattr(module, "ENDS", {})
     in_a_shell: dict[str, str] = getattr(module, "ENDS_IN_A_SHELL", {})
-    return {**ends, **(in_a_shell if place == "shell" else {})}.get(attack.name)
+    return {**ends, **(in_a_shell if place != "method" else {})}.get(attack.name)
 
 
 def _has_cgroup() -> bool:
@@ -157,7 +181,7 @@ def what_is_wrong(attack: Attack, place: str, facts: dict[str, Any]) -> str | No
     """That an attack got through, or did not end as it should; None where all is well."""
     end = expected_end(attack, place)
     try:
-        verdict = patiently(lambda: PLACES[place](attack, facts, SHORT if end in SLOW_ENDS else LIMITS))
+        verdict = patiently(lambda: MORE_PLACES[place](attack, facts, SHORT if end in SLOW_ENDS else LIMITS))
     except (ValueError, RecursionError, TimeoutError, OSError) as error:  # what a hostile tree may raise in its watcher
         return f"got at the platform: {error!r}"
     if verdict.through:

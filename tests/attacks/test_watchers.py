@@ -13,7 +13,17 @@ from aar.errors import ProblemError
 from aar.problems.dataset import Preference
 from aar.problems.prompts import fill
 from aar.sandbox import PYTHON, Limits, Shell, Spec, provider
-from tests.attacks.harness import HERE, LAUNCH, LIMITS, Attack, comes_back, patiently, without_a_wall
+from tests.attacks.harness import (
+    HERE,
+    LAUNCH,
+    LIMITS,
+    Attack,
+    attacks,
+    comes_back,
+    patiently,
+    what_is_wrong,
+    without_a_wall,
+)  # fmt: skip
 
 SECONDS = 1.5
 READ_MARK = "read -r -u 10 line; set -- $line; "  # bash keeps its input at 10 and the way to say exit codes at 11
@@ -92,6 +102,20 @@ def test_a_shell_survives_what_is_done_to_its_bash(script: str, tmp_path: Path) 
     assert usable
 
 
+def test_a_workspace_too_deep_to_walk_is_a_limit_and_no_crash(tmp_path: Path) -> None:
+    place = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=place)
+        place, outer = os.open("d", os.O_RDONLY, dir_fd=place), place
+        os.close(outer)
+    os.close(place)
+    try:
+        with Shell(provider("bubblewrap"), tmp_path, LIMITS) as shell:
+            assert (shell.run("sleep 10", 5).killed or "").startswith("limit of")
+    finally:
+        subprocess.run(["rm", "-rf", *tmp_path.iterdir()], check=True)
+
+
 def test_a_template_does_not_multiply_the_texts() -> None:
     """Else a template of 4,000 characters makes ten gibibytes of a data set of ordinary size."""
     example = Preference(prompt="question", first="a" * 1500, second="b" * 1500)
@@ -108,3 +132,8 @@ def test_what_the_host_has_is_not_counted_before_the_wall_stands() -> None:
             looks = [sandbox.guard(running).excess() for _ in range(30)]
             sandbox.watch(running)
         assert set(looks) == {None}
+
+
+@pytest.mark.parametrize("attack", attacks("labels"), ids=str)
+def test_a_training_program_sees_no_more_than_it_needs(attack: Attack) -> None:
+    assert what_is_wrong(attack, "training", FACTS) is None
