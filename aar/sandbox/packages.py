@@ -1,6 +1,8 @@
-"""The Python packages that a training program sees: torch, transformers and all that they need, and aar itself.
+"""The Python packages that a training program sees: torch, transformers and all that they need, and aar's models.
 
-They are shown where they are installed, each at its own place below /packages; nothing else of site-packages is.
+They are shown where they are installed, each at its own place below /packages; nothing else of site-packages is. Of aar
+itself there are the models and the program's side of the lab, but nothing that knows how problems are drawn: with a
+generator at hand, a program could draw the hidden labels too.
 """
 
 import functools
@@ -13,6 +15,7 @@ import aar
 from aar.errors import SandboxError
 
 PLACE = "/packages"
+OWN = ("__init__.py", "errors.py", "config.py", "models", "lab/__init__.py", "lab/program.py", "lab/ranks.py")
 ROOTS = ("torch", "transformers", "safetensors", "numpy", "accelerate", "pydantic")
 
 
@@ -23,7 +26,7 @@ def packages() -> dict[str, Path]:
     Raises:
         SandboxError: one of the packages is not installed.
     """
-    shown = {f"{PLACE}/aar": Path(aar.__file__).parent}
+    shown = {f"{PLACE}/aar/{name}": Path(aar.__file__).parent / name for name in OWN}
     for found in _closure():
         shown |= {f"{PLACE}/{name}": path for name, path in _top_level(found)}
     return shown

@@ -102,7 +102,7 @@ def test_a_shell_survives_what_is_done_to_its_bash(script: str, tmp_path: Path) 
     assert usable
 
 
-def test_a_workspace_too_deep_to_walk_is_a_limit_and_no_crash(tmp_path: Path) -> None:
+def test_a_workspace_too_deep_to_walk_can_be_tidied_and_crashes_nobody(tmp_path: Path) -> None:
     place = os.open(tmp_path, os.O_RDONLY)
     for _ in range(3000):
         os.mkdir("d", dir_fd=place)
@@ -111,7 +111,8 @@ def test_a_workspace_too_deep_to_walk_is_a_limit_and_no_crash(tmp_path: Path) ->
     os.close(place)
     try:
         with Shell(provider("bubblewrap"), tmp_path, LIMITS) as shell:
-            assert (shell.run("sleep 10", 5).killed or "").startswith("limit of")
+            assert shell.run("rm -r d", 20).exit_code == 0
+            assert shell.run("ls", 20).output == ""
     finally:
         subprocess.run(["rm", "-rf", *tmp_path.iterdir()], check=True)
 
@@ -134,6 +135,6 @@ def test_what_the_host_has_is_not_counted_before_the_wall_stands() -> None:
         assert set(looks) == {None}
 
 
-@pytest.mark.parametrize("attack", attacks("labels"), ids=str)
+@pytest.mark.parametrize("attack", list(attacks("labels")), ids=str)
 def test_a_training_program_sees_no_more_than_it_needs(attack: Attack) -> None:
     assert what_is_wrong(attack, "training", FACTS) is None
