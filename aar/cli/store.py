@@ -96,15 +96,13 @@ def checkout(
 
 
 def _write(files: dict[str, bytes], folder: Path) -> None:
-    from aar.commons.files import check_files
+    from aar.commons.workspace import write_workspace
     from aar.errors import CodeStoreError
 
-    check_files(files)  # so that no name leaves the folder, whoever wrote the repository
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CodeStoreError(f"{folder} is not empty; give a new or empty folder")
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_workspace(folder.resolve(), files)
 
 
 class _Store:

@@ -1,14 +1,28 @@
 """The text that the commons accepts: bounded, and free of characters that a terminal, a log or a database acts on.
 
-Refused are the control characters (escape sequences, NUL, carriage return) and lone surrogates. What the text says is
-not looked at: a reader, person or model, has to treat posts and messages as claims of their author.
+Refused everywhere are the control characters (escape sequences, NUL, carriage return) and lone surrogates. Names and
+titles, which stand next to what the platform says, also have no characters that are not seen: none that turn the
+direction of writing, break lines, join, or leave no mark. What the text says is not looked at: a reader, person or
+model, has to treat posts and messages as claims of their author.
 """
 
 import re
+import unicodedata
 
 from pydantic import ValidationError
 
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# Letters, marks and symbols that leave no mark: fillers, variation selectors, the blank of Braille, and what Unicode
+# calls default-ignorable. Without U+FE0E and U+FE0F, which follow an emoji in ordinary writing.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0d\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
+
+
+def is_unseen(character: str) -> bool:
+    """Whether a reader does not see `character`, or sees it act on others; line break and tab are such, too."""
+    return unicodedata.category(character) in _UNSEEN_CATEGORIES or _UNSEEN.match(character) is not None
 
 
 def checked_text(text: str, limit: int) -> str:
@@ -23,13 +37,16 @@ def checked_text(text: str, limit: int) -> str:
 
 
 def checked_line(text: str, limit: int) -> str:
-    """`text`, one line of 1 to `limit` characters, not blank. Raises ValueError otherwise."""
+    """`text`, one line of 1 to `limit` characters, not blank, all of them to be seen. Raises ValueError otherwise."""
     if not text.strip():
         raise ValueError("is empty")
     if len(text) > limit:
         raise ValueError(f"has {len(text)} characters, at most {limit} are allowed")
     if "\n" in text:
         raise ValueError("has a line break; write one line")
+    unseen = next((place for place, character in enumerate(text) if is_unseen(character)), None)
+    if unseen is not None:
+        raise ValueError(f"has {text[unseen]!a} at position {unseen}, which is not seen; leave it out")
     return checked_text(text, 4 * limit)
 
 

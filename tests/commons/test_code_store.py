@@ -130,17 +130,23 @@ def test_only_snapshots_have_ids_not_the_trees_and_files_in_them(store: CodeStor
     [
         *("", "/etc/passwd", "../up", "a/../b", "./a", "a//b", "a/", "..", ".", ".git/hooks/post-update", "a/.GIT"),
         *(".git", "GIT~1/config", ".git./x", ".git /x", ".git::$DATA", ".g\u200cit/config", "a\\b", "a\nb", "a\x00b"),
-        *("\x1b[2J", "\ud800", "x" * 256, "é" * 128, "\u202egpj.py"),
+        *("\x1b[2J", "\ud800", "x" * 256, "é" * 128, "\u202egpj.py", "x" * 1_000_000, "a/" * 16 + "b", "a\u2028b"),
+        *("\uff0egit/x", ".\uff47it", "\u2024GIT", ".g\u034fit", "\u3164", "a\U000e0041"),
     ],
 )
 def test_a_dangerous_file_name_is_refused(store: CodeStore, name: str) -> None:
-    with pytest.raises(CodeStoreError, match="the file name"):
+    with pytest.raises(CodeStoreError, match="the file name") as refusal:
         publish(store, {"ok.py": b"", name: b""})
+    assert str(refusal.value).isprintable() and len(str(refusal.value)) < 300
     assert store.log() == []
 
 
 @pytest.mark.parametrize(
-    "name", [".gitignore", "git.py", "...", "a.git/x", "x" * 255, "-rf", "a b", '"q"', "a:b", "~/x", "日本"]
+    "name",
+    [
+        *(".gitignore", "git.py", "...", "a.git/x", "x" * 255, "-rf", "a b", '"q"', "a:b", "~/x", "日本"),
+        *("a/" * 15 + "b", "\u26a0\ufe0f.md", "--done", "M 100644 inline x"),
+    ],
 )
 def test_an_unusual_but_harmless_file_name_is_kept(store: CodeStore, name: str) -> None:
     assert store.checkout(publish(store, {name: b"1"}).id) == {name: b"1"}
@@ -165,6 +171,9 @@ def test_any_files_are_kept_exactly_or_refused(store: CodeStore, files: dict[str
         ({"big.bin": bytes(1024 * 1024 + 1)}, "'big.bin' has 1048577 bytes"),
         ({f"{n}.bin": bytes(1024 * 1024) for n in range(9)}, "9437184 bytes in all"),
         ({"a": b"", "a/b": b""}, "'a' is a file and also the folder"),
+        ({"README": b"", "Readme": b""}, "'README' and 'Readme' are alike"),
+        ({"Lib/a": b"", "lib/b": b""}, "'Lib' and 'lib' are alike"),
+        ({"e\u0301": b"", "\u00e9": b""}, "are alike"),
     ],
 )
 def test_too_many_or_too_large_files_are_refused(store: CodeStore, files: dict[str, bytes], complaint: str) -> None:
