@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aar.sandbox import profile
 from aar.sandbox.entrance import entrance
-from aar.sandbox.packages import packages
+from aar.sandbox.packages import package_folders
 from aar.sandbox.runtime import prepared_runtime
 from aar.sandbox.sandbox import Launch, Sandbox
 from aar.sandbox.spec import Spec
@@ -30,7 +30,7 @@ class UnprotectedSandbox(Sandbox):
         asked = {**profile.environment(self.spec.view), **self.spec.environment}
         variables = {name: _translated(value, places) for name, value in asked.items()}
         if self.spec.view == "training":
-            variables["PYTHONPATH"] = os.pathsep.join(sorted({str(path.parent) for path in packages().values()}))
+            variables["PYTHONPATH"] = os.pathsep.join(package_folders())
         return Launch(
             command=[*entrance(self.cgroup, {}), *limits, *command],
             environment=variables,
