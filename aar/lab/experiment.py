@@ -224,7 +224,8 @@ def program_runner(config: CampaignConfig) -> Any:
 
     def run(program: ProgramRun, model: str) -> bytes:
         gpus = tuple(int(number) for number in ray.get_gpu_ids())
-        return run_program(program, model_folder(model), provider(config.sandbox.provider), config.programs, gpus)
+        wall, beside = provider(config.sandbox.provider), decoys(config.name)
+        return run_program(program, model_folder(model), wall, config.programs, gpus, beside)
 
     return ray.remote(run).options(num_cpus=0, num_gpus=config.programs.gpus, max_retries=0)
 

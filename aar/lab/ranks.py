@@ -20,14 +20,18 @@ def main() -> None:
     ranks, program = int(sys.argv[1]), sys.argv[2]
     command = [sys.executable, "-sB", program]
     processes = [subprocess.Popen(command, env=environment(rank, ranks)) for rank in range(ranks)]
-    while any(process.poll() is None for process in processes):
-        failed = [process.returncode for process in processes if process.returncode]
-        if failed:
-            for process in processes:
-                process.kill()
-            sys.exit(failed[0] if failed[0] > 0 else 128 - failed[0])
+    codes = [process.poll() for process in processes]
+    while None in codes and not any(codes):
         time.sleep(POLL_SECONDS)
-    sys.exit(max(process.returncode for process in processes))
+        codes = [process.poll() for process in processes]
+    for process in processes:
+        process.kill()
+    sys.exit(next((exit_code(code) for code in codes if code), 0))
+
+
+def exit_code(code: int) -> int:
+    """A process's return code as a shell tells it: one that a signal ended has 128 and the signal's number."""
+    return code if code >= 0 else 128 - code
 
 
 def environment(rank: int, ranks: int) -> dict[str, str]:

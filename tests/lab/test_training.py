@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -133,9 +134,18 @@ def test_what_goes_wrong_is_told(llama_folder: Path, source: str, reason: str) -
     assert re.search(reason, failure(source, llama_folder, CONFIG.model_copy(update={"wall_seconds": 8})))
 
 
-def test_when_one_rank_fails_all_end(llama_folder: Path) -> None:
-    source = "import os, time\nif os.environ['RANK'] == '1': raise SystemExit(5)\ntime.sleep(60)"
+@pytest.mark.parametrize("rank", [0, 1])
+def test_when_one_rank_fails_all_end_at_once(llama_folder: Path, rank: int) -> None:
+    source = f"import os, time\nif os.environ['RANK'] == '{rank}': raise SystemExit(5)\ntime.sleep(60)"
+    started = time.monotonic()
     assert "ended with exit code 5" in failure(source, llama_folder, ranks=2)
+    assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_rank_that_a_signal_ends_has_failed(llama_folder: Path, ranks: int) -> None:
+    source = "import os\nopen('adapter.safetensors', 'w')\nif os.environ['RANK'] == '0': os.kill(os.getpid(), 9)"
+    assert "ended with exit code 137" in failure(source, llama_folder, ranks=ranks)
 
 
 def test_everything_that_a_program_depends_on_is_in_its_description() -> None:
