@@ -101,6 +101,7 @@ def _say_posts(posts: list[Post], as_json: bool) -> None:
 def _say_post(post: Post) -> None:
     import time
 
+    from rich.padding import Padding
     from rich.text import Text
 
     from aar.reporting.text import plain
@@ -111,5 +112,5 @@ def _say_post(post: Post) -> None:
     say(
         Text.assemble((f"{post.id} ", "bold"), plain(post.title, "bold")),
         plain(f"{post.kind} by {post.author} · {when}{about}", "dim"),
-        plain(f"\n{post.body}\n" if post.body else ""),
+        Padding(plain(post.body), (1, 0, 1, 2)) if post.body else "",  # indented, so that it is no other post's heading
     )

@@ -9,7 +9,7 @@ from rich.text import Text
 from aar.campaign.state import CampaignState
 from aar.reporting.data import ranked
 from aar.reporting.tables import new_table
-from aar.reporting.text import one_line, pgr_text, plain
+from aar.reporting.text import one_line, pgr_text
 from aar.scoring.records import PLATFORM, Experiment
 
 REFERENCE_STYLE = "cyan"
@@ -47,7 +47,7 @@ def _experiment_row(rank: int | None, one: Experiment) -> list[Text]:
     style = REFERENCE_STYLE if one.researcher == PLATFORM else "bold" if rank == 1 else ""
     note = f"{one.note} (reference)" if one.researcher == PLATFORM else one.note
     cells = (str(rank or ""), one.id, one.researcher, note, f"{one.score.accuracy:.3f}", pgr_text(one.score))
-    return [plain(cell, style) for cell in cells]
+    return [one_line(cell, style) for cell in cells]
 
 
 def _end_row(what: str, accuracy: float, pgr: str) -> list[Text]:
@@ -64,7 +64,7 @@ def _caption(state: CampaignState) -> str | None:
 
 def _failures(failed: list[Experiment]) -> list[Text]:
     lines = [
-        Text.assemble(f"  {one.id} ", plain(one.researcher), ": ", one_line(one.failure or ""), **FITTED)
+        Text.assemble(f"  {one.id} ", one_line(one.researcher), ": ", one_line(one.failure or ""), **FITTED)
         for one in failed
     ]
     return [Text("Failed", "bold"), *lines, Text("")] if lines else []
