@@ -4,6 +4,7 @@ Everything that counts is on disk before it is acknowledged, so that the driver 
 on from there. Time in which no driver runs does not count against the budget.
 """
 
+import logging
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ from aar.scoring.records import PLATFORM, VANILLA, Experiment
 from aar.training.compute import start_compute
 
 POLL_SECONDS = 0.5
+
+log = logging.getLogger(__name__)
 
 
 class View(Protocol):
@@ -105,7 +108,10 @@ class Session:
         self.phase("checking the sandbox")
         require_sandbox()
         self.phase("starting Ray")
-        connect(self.config, self.namespace)
+        warning = connect(self.config, self.namespace)
+        if warning is not None:
+            self.note(f"warning: {warning}")
+            log.warning("aar: warning: %s", warning)
         folder = self._folder.path
         self.commons = start_commons(folder / COMMONS, self.namespace)
         self.compute = start_compute(self.config.compute, folder, self.namespace)
