@@ -13,6 +13,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from aar.errors import ConfigError
 
+RESERVED_NAMES = ("platform", "campaign")
+"""What the platform and the campaign's own events are called in its records; no researcher is."""
+
 
 class Settings(BaseModel):
     """The base of every part: frozen, and strict about unknown keys."""
@@ -57,7 +60,8 @@ class DatasetConfig(Settings):
     """One dataset. `source` is "minimal-pairs", "sarcasm", or a folder with the three published JSONL files.
 
     Sizes and seed say how much is drawn from a source that can be drawn from; a folder is taken whole when they are
-    None. Researchers see datasets with role "research"; the others serve to test whether a finding transfers.
+    None. Researchers see datasets with role "research", and a score is the mean over them; the others serve to test
+    whether a finding transfers.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
@@ -79,16 +83,26 @@ class ProblemConfig(Settings):
     datasets: list[DatasetConfig] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _one_research_dataset(self) -> "ProblemConfig":
+    def _has_research_datasets(self) -> "ProblemConfig":
         names = [dataset.name for dataset in self.datasets]
         if len(set(names)) != len(names):
             raise ValueError(f"two datasets share a name: {', '.join(names)}")
-        if sum(dataset.role == "research" for dataset in self.datasets) != 1:
-            raise ValueError('exactly one dataset must have role = "research"')
+        if not self.research:
+            raise ValueError('at least one dataset must have role = "research"')
         return self
 
+    @property
+    def research(self) -> list[DatasetConfig]:
+        """The datasets that researchers work on, in the order of the file."""
+        return [dataset for dataset in self.datasets if dataset.role == "research"]
+
+    @property
+    def transfer(self) -> list[DatasetConfig]:
+        """The datasets that researchers do not see."""
+        return [dataset for dataset in self.datasets if dataset.role == "transfer"]
+
     def dataset(self, name: str | None = None) -> DatasetConfig:
-        """The dataset called `name`, or the one for research. Raises ConfigError when there is none."""
+        """The dataset called `name`, or the first for research. Raises ConfigError when there is none."""
         for dataset in self.datasets:
             if dataset.name == name or (name is None and dataset.role == "research"):
                 return dataset
@@ -101,10 +115,19 @@ class ProblemConfig(Settings):
 
 
 class ScoringConfig(Settings):
-    """`baseline_seeds`: teacher and ceiling are means over so many; `seeds`: an experiment runs on so many of them."""
+    """How researchers' submissions are scored.
 
-    baseline_seeds: int = Field(default=5, ge=1, le=64)
-    seeds: int = Field(default=3, ge=1, le=64)
+    `protocol` "weights": method code never sees a test input, the platform predicts with the student. "predictions":
+    method code sees the inputs of dev and hands predictions in, as in the published system; its scores are marked and
+    never ranked with others.
+    """
+
+    protocol: Literal["weights", "predictions"] = "weights"
+    baseline_seeds: int = Field(default=5, ge=1, le=64, description="teacher and ceiling are means over so many")
+    seeds: int = Field(default=3, ge=1, le=64, description="an experiment runs on so many of the baselines' seeds")
+    dev_share: float = Field(default=0.5, ge=0.1, le=0.9, description="of the hidden test set; the rest is sealed")
+    ladder_step: float = Field(default=0.02, gt=0, le=1, description="in PGR: least improvement told, and rounding")
+    ladder_level: float = Field(default=0.05, gt=0, lt=0.5, description="significance of the first submission's test")
 
     @model_validator(mode="after")
     def _seeds_are_paired(self) -> "ScoringConfig":
@@ -148,6 +171,18 @@ class ResearcherBudget(Limited):
     minutes: float | None = Field(default=None, gt=0)
 
 
+Control = Literal["shuffled", "teachers", "recipe", "capability"]
+
+
+class VerificationConfig(Settings):
+    """What is verified: `best` methods at a campaign's end, each on `seeds` fresh seeds, with these controls."""
+
+    best: int = Field(default=3, ge=0)
+    seeds: int = Field(default=5, ge=2, le=64)
+    controls: list[Control] = ["shuffled", "teachers", "recipe", "capability"]
+    transfer: bool = Field(default=True, description="also on the datasets that researchers do not see")
+
+
 class ResearcherConfig(Settings):
     """One researcher. `direction` is the name of a built-in direction or a path to a text file; None: it has none.
 
@@ -166,6 +201,7 @@ class BudgetConfig(Limited):
 
     minutes: float = Field(default=60, gt=0)
     experiments_per_researcher: int = Field(default=8, ge=1)
+    verification_minutes: float = Field(default=0, ge=0, description="of `minutes`, kept for verifying at the end")
     fits_per_method: int = Field(default=8, ge=1, description="fine_tune calls per run of supervise(lab)")
     researcher: ResearcherBudget = ResearcherBudget()
 
@@ -182,6 +218,17 @@ class ComputeConfig(Settings):
     gpus_per_worker: float = Field(default=0, ge=0)
     zero_stage: Literal[0, 1, 2] = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+
+class ProgramsConfig(Settings):
+    """The training programs of methods, `lab.train`: how many a run may have, and what each may use."""
+
+    per_method: int = Field(default=2, ge=0)
+    ranks: int = Field(default=4, ge=1, le=64, description="most processes of one program")
+    cpus: int = Field(default=2, ge=1, description="threads of all its processes together")
+    gpus: int = Field(default=0, ge=0, description="devices that it is given, and that Ray keeps free for it")
+    memory_gib: float = Field(default=8, gt=0)
+    wall_seconds: float = Field(default=1800, gt=0)
 
 
 class SandboxConfig(Settings):
@@ -205,6 +252,7 @@ class ClusterConfig(Settings):
     """Which Ray cluster. `address` None: the one this process belongs to (a submitted job), else one of its own."""
 
     address: str | None = None
+    allow_open: bool = Field(default=False, description="use a cluster elsewhere even when it asks nobody for a token")
     dashboard_port: int = Field(default=8265, ge=1, le=65535)
 
 
@@ -221,8 +269,10 @@ class CampaignConfig(Settings):
     researchers: list[ResearcherConfig] = Field(min_length=1)
     claude: ClaudeConfig = ClaudeConfig()
     scoring: ScoringConfig = ScoringConfig()
+    verification: VerificationConfig = VerificationConfig()
     budget: BudgetConfig = BudgetConfig()
     compute: ComputeConfig = ComputeConfig()
+    programs: ProgramsConfig = ProgramsConfig()
     sandbox: Annotated[SandboxConfig, BeforeValidator(_sandbox_settings)] = SandboxConfig()
     cluster: ClusterConfig = ClusterConfig()
 
@@ -231,6 +281,8 @@ class CampaignConfig(Settings):
         names = [researcher.name for researcher in self.researchers]
         if len(set(names)) != len(names):
             raise ValueError(f"two researchers share a name: {', '.join(names)}")
+        if set(names) & set(RESERVED_NAMES):
+            raise ValueError(f"no researcher may be called {' or '.join(RESERVED_NAMES)}; choose another name")
         return self
 
 

@@ -7,6 +7,7 @@ read at the same time. A connection belongs to the thread that opened it.
 import errno
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,6 +16,7 @@ from pathlib import Path
 from aar.errors import StorageError
 
 BUSY_SECONDS = 30.0
+CREATION_SECONDS = 5.0
 
 _FULL = "the disk is full. Free some space and run the same command again; nothing acknowledged is lost."
 _RIGHTS = "it may not be written. Give this user write rights to the file and its folder."
@@ -114,7 +116,11 @@ class Connections:
 def _prepare(connection: sqlite3.Connection, path: Path, schema: str, version: int, read_only: bool) -> None:
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA foreign_keys = ON")
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    found = _version(connection)
+    until = time.monotonic() + CREATION_SECONDS
+    while read_only and found == 0 and time.monotonic() < until:  # its writer is creating it
+        time.sleep(0.02)
+        found = _version(connection)
     if not read_only:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -126,6 +132,10 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: str, version: i
             f"{path}: it has schema version {found}, this aar works with version {version}. "
             "Use the version of aar that wrote it, or another campaign folder."
         )
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 @contextmanager

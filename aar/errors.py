@@ -61,6 +61,10 @@ class ScoringError(AarError, ValueError):
     """A submission that cannot be scored, or an experiment that the scorer does not admit."""
 
 
+class LedgerError(AarError, RuntimeError):
+    """A ledger whose chain is broken, or an entry that would contradict an earlier one."""
+
+
 class ToolError(AarError, ValueError):
     """A researcher's tool call that cannot be answered as asked; the message says what to do next."""
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aar.lab.broker import Description, FineTuneCall
+from aar.lab.broker import Allowance, Description, FineTuneCall, TrainCall
 from aar.lab.method_process import method_pool, run_method
 from aar.sandbox import Limits, Shell, provider, require_sandbox
 from aar.sandbox.warm import Pool
@@ -39,6 +39,10 @@ class InstantBackend:
 
     def fine_tune(self, request: FineTuneCall) -> str:
         """A student that was not trained."""
+        return "student-1"
+
+    def train(self, call: TrainCall) -> str:
+        """The same."""
         return "student-1"
 
     def zero_shot(self, template: str | None) -> np.ndarray:
@@ -93,7 +97,7 @@ def measure_methods(runs: int) -> None:
 
 def run_instantly(pool: Pool) -> str:
     """A method run whose lab calls cost nothing."""
-    return run_method(METHOD, InstantBackend(), pool, fits=1)
+    return run_method(METHOD, InstantBackend(), pool, Allowance(1))
 
 
 if __name__ == "__main__":

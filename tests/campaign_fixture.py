@@ -11,10 +11,21 @@ from aar.campaign.state import CAMPAIGN
 from aar.commons.code_store import CodeStore
 from aar.commons.forum import Forum
 from aar.config import CampaignConfig, load_config
-from aar.scoring.pgr import Correctness, Estimate, accuracy_estimate, difference_estimate, pgr_estimate
-from aar.scoring.records import PLATFORM, VANILLA, Baselines, Experiment, Retest, Score
+from aar.scoring.pgr import Correctness, Gap, accuracy_estimate, difference, pgr_estimate
+from aar.scoring.records import (
+    PLATFORM,
+    VANILLA,
+    Baselines,
+    ControlResult,
+    DatasetScore,
+    DatasetVerification,
+    Experiment,
+    Score,
+    Verification,
+)
 from aar.scoring.scorebook import FILE as SCORES_FILE
-from aar.scoring.scorebook import Scorebook
+from aar.scoring.scorebook import Admission, Scorebook
+from aar.scoring.uncertainty import Estimate
 
 ITEMS = 400
 SEEDS = (11, 5, 7)
@@ -75,7 +86,7 @@ def write_toml(base: Path, folder: Path | None = None) -> Path:
 
 def correctness(accuracy: float, seeds: int) -> Correctness:
     rng = np.random.default_rng([int(accuracy * 1000), seeds])
-    return Correctness(rng.random((seeds, ITEMS)) < accuracy)
+    return Correctness(rng.random((seeds, ITEMS)) < accuracy, tuple(sorted(SEEDS)[:seeds]))
 
 
 WEAK, CEILING, REFERENCE = correctness(0.69, 3), correctness(0.97, 3), correctness(0.80, 3)
@@ -94,19 +105,17 @@ def write_campaign(file: Path, folder: Path, outcome: str | None = "finished") -
 def _write_scores(folder: Path, snapshots: tuple[str, str]) -> None:
     book = Scorebook(folder)
     for model, correct in (("teacher", WEAK), ("ceiling", CEILING), ("e1", REFERENCE)):
-        by_seed = dict(zip(sorted(SEEDS), correct.by_seed, strict=True))
-        book.keep_correctness("minimal-pairs", "hidden", model, by_seed, {})
+        book.keep_correctness("minimal-pairs", "dev", model, dict(zip(sorted(SEEDS), correct.by_seed, strict=True)))
     ends = accuracy_estimate(WEAK), accuracy_estimate(CEILING)
     book.keep_baselines(Baselines("minimal-pairs", SEEDS, *ends, ITEMS))
     first, changed = snapshots
     _score(book, _admit(book, PLATFORM, VANILLA, first), REFERENCE)
     for researcher, note, accuracy in TRIALS:
         _score(book, _admit(book, researcher, note, changed), correctness(accuracy, 2))
-    book.finish(_admit(book, "researcher-2", "two rounds, [bold]hard[/bold]", changed).id, None, FAILURE)
+    book.fail(_admit(book, "researcher-2", "two rounds, [bold]hard[/bold]", changed).id, FAILURE)
+    book.finish(_admit(book, "researcher-2", "as good as before", changed).id, None, {"released": False})
     _admit(book, "researcher-3", "still at it", changed)
-    best, over = correctness(0.92, 2), difference_estimate(correctness(0.92, 2), REFERENCE)
-    book.keep_retest(Retest("e1", 99, accuracy_estimate(REFERENCE), Estimate(0.4, 0.3, 0.5), None, ITEMS))
-    book.keep_retest(Retest("e5", 99, accuracy_estimate(best), Estimate(0.8, 0.7, 0.9), over, ITEMS))
+    book.keep_verification(verification("e5", correctness(0.975, 3)), {"experiment": "e5"})
     with sqlite3.connect(folder / SCORES_FILE) as database:  # one a minute
         database.execute(
             "UPDATE experiments SET started = ? + number * ?, ended = CASE WHEN ended THEN ? + (number + 1) * ? END",
@@ -115,14 +124,28 @@ def _write_scores(folder: Path, snapshots: tuple[str, str]) -> None:
     database.close()
 
 
+def verification(experiment: str, student: Correctness) -> Verification:
+    """A verification of an experiment whose students did so well."""
+    lead, gap = difference(student, REFERENCE), Gap(student, WEAK, CEILING)
+    accuracies = [accuracy_estimate(one) for one in (WEAK, REFERENCE, student, CEILING)]
+    part = DatasetVerification(
+        "minimal-pairs", "research", ITEMS, *accuracies, pgr_estimate(gap), lead.estimate()
+    )
+    shuffled = ControlResult("shuffled", "uses its teacher", Estimate(0.4, 0.3, 0.5), "PGR lost")
+    pgr, over = pgr_estimate(gap), (lead / gap.size).estimate()
+    return Verification(experiment, (1, 2, 3), pgr, over, lead.p_value(), 5, None, (part,), (shuffled,), None, STARTED)
+
+
 def _admit(book: Scorebook, researcher: str, note: str, snapshot: str) -> Experiment:
-    experiment, _ = book.admit(f"{researcher}/{note}", researcher, snapshot, "minimal-pairs", note)
-    return book.set_seeds(experiment.id, SEEDS if researcher == PLATFORM else SEEDS[:2])
+    seeds = SEEDS if researcher == PLATFORM else SEEDS[:2]
+    return book.admit(Admission(f"{researcher}/{note}", researcher, snapshot, ("minimal-pairs",), note, seeds))
 
 
 def _score(book: Scorebook, experiment: Experiment, correct: Correctness) -> None:
-    pgr = pgr_estimate(correct, WEAK, CEILING)
-    book.finish(experiment.id, Score(correct.accuracy, correct.accuracies, pgr.value, pgr.low, pgr.high), None)
+    pgr = pgr_estimate(Gap(correct, WEAK, CEILING))
+    part = DatasetScore("minimal-pairs", correct.accuracy, pgr.value)
+    score = Score(correct.accuracy, pgr.value, pgr.low, pgr.high, (part,))
+    book.finish(experiment.id, score, {"released": True, "pgr": pgr.value})
 
 
 def _write_commons(folder: Path) -> tuple[str, str]:

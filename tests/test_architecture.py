@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 import aar
+from aar.sandbox.packages import OWN
 
 ROOT = Path(aar.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = (
     ("", "errors"), ("config",), ("assets",), ("database",), ("remote",), ("budget",), ("problems",), ("models",),
-    ("training",), ("scoring",), ("commons",), ("sandbox",), ("lab",), ("methods",), ("researchers",), ("campaign",),
+    ("training",), ("commons",), ("sandbox",), ("scoring",), ("lab",), ("methods",), ("researchers",), ("campaign",),
     ("gateway",), ("reporting",), ("rehearsal",), ("cli", "__main__"),
 )  # fmt: skip
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
@@ -75,6 +76,19 @@ def test_what_runs_in_the_sandbox_imports_numpy_and_the_standard_library_alone(n
     for module in imports(ROOT / name):
         allowed = module.split(".")[0] in {*sys.stdlib_module_names, "numpy"}
         assert allowed or module in {"aar.errors", "aar.lab", "aar.lab.client", "aar.lab.wire"}, module
+
+
+@pytest.mark.parametrize("name", [name for name in OWN if name.endswith(".py")])
+def test_what_a_training_program_sees_of_aar_needs_nothing_of_the_rest(name: str) -> None:
+    shown = {f"aar.{place.removesuffix('.py').replace('/', '.')}" for place in OWN}
+    for module in imports_of(ROOT / name, "aar"):
+        assert module in shown or module.startswith("aar.models."), module
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "models").glob("*.py")), ids=place)
+def test_models_know_errors_alone(file: Path) -> None:
+    allowed = {"errors", "models"} | ({"assets"} if file.name == "catalog.py" else set())
+    assert {part_of(module) for module in imports_of(file, "aar")} <= allowed
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "methods").glob("[!_]*.py")), ids=place)

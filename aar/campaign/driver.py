@@ -1,6 +1,4 @@
-"""One campaign from start to end: baselines, research, retest."""
-
-import secrets
+"""One campaign from start to end: baselines, research, verification, audit."""
 
 import ray
 
@@ -8,9 +6,11 @@ from aar.campaign.session import Session, View, run_session
 from aar.campaign.state import CampaignState
 from aar.campaign.team import Team
 from aar.config import CampaignConfig
-from aar.errors import ProblemError
+from aar.errors import ScoringError
+from aar.remote import result
 from aar.researchers.actor import start_researcher
 from aar.researchers.steering import Steering
+from aar.scoring.records import Experiment
 
 
 def run_campaign(config: CampaignConfig, view: View) -> CampaignState:
@@ -21,7 +21,8 @@ def run_campaign(config: CampaignConfig, view: View) -> CampaignState:
 def _campaign(session: Session) -> None:
     session.measure_baselines()
     _research(session)
-    _retest(session)
+    _verify(session)
+    session.audit()
     ray.get(session.compute.stop.remote())
 
 
@@ -38,14 +39,13 @@ def _research(session: Session) -> None:
         steering.close()
 
 
-def _retest(session: Session) -> None:
-    """Best and vanilla on a test set that nobody's choice has seen, where the dataset can be drawn from anew."""
-    state = session.state()
-    if state.best is None or state.reference is None:
-        return
-    session.phase("retest: the best method and vanilla on a test set drawn anew")
-    both = [state.best.id, state.reference.id]
-    try:
-        session.watch([session.scorer.retest.remote(both, secrets.randbelow(1 << 31))])
-    except ProblemError as error:
-        session.note(f"no retest: {error}")
+def _verify(session: Session) -> None:
+    """The best methods on fresh seeds and the sealed part of the test set."""
+    settings, done = session.config.verification, {one.experiment for one in session.state().verifications}
+    best: list[Experiment] = result(session.scorer.best.remote(settings.best))
+    for experiment in best:
+        try:
+            if experiment.id not in done:
+                session.verify(experiment, settings)
+        except ScoringError as error:  # the method failed on fresh seeds; the others are verified all the same
+            session.note(f"{experiment.id} is not verified: {error}")

@@ -4,6 +4,7 @@
     campaign.sqlite      events and running time             scores.sqlite    experiments and scores
     commons/             forum and code store                artifacts/       students, predictions, by digest
     best-pgr.png         best PGR against time               driver.lock      held by the process that runs it
+    audit.json, audit.md what the last audit found
 """
 
 import fcntl

@@ -4,6 +4,7 @@ Everything that counts is on disk before it is acknowledged, so that the driver 
 on from there. Time in which no driver runs does not count against the budget.
 """
 
+import logging
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,13 +14,14 @@ from typing import Any, Protocol
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError
 
+from aar.campaign.audit import audit_campaign
 from aar.campaign.cluster import connect
 from aar.campaign.folder import COMMONS, CampaignFolder
 from aar.campaign.record import Record
 from aar.campaign.state import CAMPAIGN, CampaignState, read_state
 from aar.campaign.team import Team
 from aar.commons.actor import start_commons
-from aar.config import CampaignConfig
+from aar.config import CampaignConfig, VerificationConfig
 from aar.errors import CampaignError
 from aar.lab.experiment import METHOD_FILE, start_experiments
 from aar.methods import builtin_source
@@ -27,11 +29,15 @@ from aar.remote import result
 from aar.researchers.claude.access import check_minds
 from aar.sandbox import provider, require_sandbox
 from aar.scoring.actor import start_scorer
-from aar.scoring.records import PLATFORM, VANILLA, Experiment
+from aar.scoring.records import PLATFORM, VANILLA, Experiment, Verification
 from aar.training.compute import start_compute
 
 POLL_SECONDS = 0.5
 UNPROTECTED = 'sandbox = "none": code that researchers wrote runs unprotected, and every score is marked so'
+
+log = logging.getLogger(__name__)
+
+log = logging.getLogger(__name__)
 
 
 class View(Protocol):
@@ -41,14 +47,19 @@ class View(Protocol):
         """Called about twice a second."""
 
 
-def run_session(config: CampaignConfig, view: View, work: "Callable[[Session], None]") -> CampaignState:
+def run_session(
+    config: CampaignConfig, view: View, work: "Callable[[Session], None]", outcome: str = "finished"
+) -> CampaignState:
     """Start a campaign's actors, do `work` with them, and stop them; returns how the campaign then stands.
+
+    Args:
+        outcome: what is recorded when `work` has been done.
 
     Raises:
         KeyboardInterrupt: it was stopped, by a signal or by `aar stop`.
         AarError: a part cannot start or failed; nothing acknowledged is lost.
     """
-    with CampaignFolder(config) as folder, _recorded(folder.path) as record, _terminable():
+    with CampaignFolder(config) as folder, _recorded(folder.path, outcome) as record, _terminable():
         session = Session(config, folder, record, view)
         try:
             session.start()
@@ -61,20 +72,20 @@ def run_session(config: CampaignConfig, view: View, work: "Callable[[Session], N
 
 
 @contextmanager
-def _recorded(folder: Path) -> Iterator[Record]:
-    """The record of a run, which says at its end how it ended."""
+def _recorded(folder: Path, outcome: str) -> Iterator[Record]:
+    """The record of a run, which says at its end how it ended: `outcome` when all went well."""
     record = Record(folder)
     record.begin_run()
-    outcome = "failed"
+    ended = "failed"
     try:
         yield record
-        outcome = "finished"
+        ended = outcome
     except KeyboardInterrupt:
-        outcome = "stopped"
+        ended = "stopped"
         raise
     finally:
-        record.event(CAMPAIGN, outcome)
-        record.end_run(outcome)
+        record.event(CAMPAIGN, ended)
+        record.end_run(ended)
 
 
 @contextmanager
@@ -114,7 +125,10 @@ class Session:
         else:
             self.note(UNPROTECTED)
         self.phase("starting Ray")
-        connect(self.config, self.namespace)
+        warning = connect(self.config, self.namespace)
+        if warning is not None:
+            self.note(f"warning: {warning}")
+            log.warning("aar: warning: %s", warning)
         folder = self._folder.path
         self.commons = start_commons(folder / COMMONS, self.namespace)
         self.compute = start_compute(self.config.compute, folder, self.namespace)
@@ -133,8 +147,8 @@ class Session:
         files = {METHOD_FILE: builtin_source(VANILLA).encode()}
         snapshot = result(self.commons.publish.remote(PLATFORM, files, VANILLA, None, key=VANILLA))
         reference: Experiment = result(self.scorer.admit.remote(PLATFORM, snapshot.id, VANILLA, VANILLA))
-        baselines = self.scorer.baselines.remote()
-        reference = self.run_experiment(reference, baselines)
+        baselines = [self.scorer.baselines.remote(one.name) for one in self.config.problem.research]
+        reference = self.run_experiment(reference, *baselines)
         if reference.failure:
             raise CampaignError(f"the vanilla reference failed: {reference.failure}")
 
@@ -145,6 +159,24 @@ class Session:
             return experiment
         ended: Experiment = self.watch([self.experiments.run.remote(experiment), *beside])[0]
         return ended
+
+    def verify(self, experiment: Experiment, settings: VerificationConfig) -> Verification:
+        """Rerun an experiment's method from nothing, with its controls, unless that was done; and compare.
+
+        Raises ScoringError when it cannot be verified.
+        """
+        arms: list[Experiment] = result(self.scorer.plan_verification.remote(experiment.id, settings))
+        running = [arm for arm in arms if arm.status == "running"]
+        self.phase(f"verifying {experiment.id} on {settings.seeds} fresh seeds ({len(running)} experiments)")
+        self.watch([self.experiments.run.remote(arm) for arm in running])
+        self.phase(f"verifying {experiment.id}: comparing")
+        found: Verification = self.watch([self.scorer.conclude_verification.remote(experiment.id, settings)])[0]
+        return found
+
+    def audit(self) -> None:
+        """Look for signs of cheating in what the campaign left, and keep what was found."""
+        self.phase("audit")
+        audit_campaign(self.folder)
 
     def watch(self, calls: list[Any], team: Team | None = None) -> list[Any]:
         """Show the campaign until the calls have returned; end it early when that is asked for or the time is up.
@@ -170,12 +202,17 @@ class Session:
         return [result(call) for call in calls]
 
     def _tell_if_time_is_up(self, team: Team) -> bool:
-        if self.record.seconds_used() <= self.config.budget.minutes * 60:
+        if self.record.seconds_used() <= self._research_seconds():
             return False
         self.note("time is up: experiments that run are finished, no more are started")
         for actor in team.actors.values():
             actor.stop.remote()
         return True
+
+    def _research_seconds(self) -> float:
+        """When research has to end so that verification ends in time."""
+        budget = self.config.budget
+        return 60 * max(0.0, budget.minutes - budget.verification_minutes)
 
     def state(self) -> CampaignState:
         """How the campaign stands."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aar.budget import Spent
+from aar.campaign.audit import stored_findings
 from aar.campaign.folder import COMMONS, is_running, stored_config
 from aar.campaign.record import FILE as RECORD_FILE
 from aar.campaign.record import Record
@@ -11,8 +12,9 @@ from aar.campaign.researcher_state import ResearcherState, researcher_states, sp
 from aar.commons import FORUM_FILE
 from aar.commons.forum import PAGE_POSTS, Forum
 from aar.commons.posts import Post
-from aar.researchers.diversity import families
-from aar.scoring.records import PLATFORM, VANILLA, Baselines, Experiment, Retest
+from aar.researchers.diversity import Step, families, history
+from aar.scoring.ledger import ORIGIN, head
+from aar.scoring.records import PLATFORM, Baselines, Experiment, Verification
 from aar.scoring.scorebook import FILE as SCORES_FILE
 from aar.scoring.scorebook import Scorebook
 
@@ -22,9 +24,12 @@ CAMPAIGN = "campaign"
 
 @dataclass(frozen=True)
 class CampaignState:
-    """One campaign at one moment. Seconds are wall time; `experiments` are oldest first.
+    """One campaign at one moment. Seconds are wall time; `experiments` are oldest first, without verifying ones.
 
     `protected`: researchers' code runs behind a wall; without one it could have changed any score of the campaign.
+    `baselines`: one for each research dataset, once they were computed. `findings`: what the last audit found, in
+    words, by experiment. `ledger_head`: the digest that stands for the whole ledger. `families`: results by family of
+    methods; `diversity`: the entropy over families after each result.
     """
 
     name: str
@@ -36,26 +41,50 @@ class CampaignState:
     seconds_budget: float
     researchers: tuple[ResearcherState, ...]
     experiments: tuple[Experiment, ...]
-    baselines: Baselines | None
-    retests: tuple[Retest, ...]
     spent: Spent
     families: dict[str, int]
+    diversity: tuple[Step, ...]
+    baselines: tuple[Baselines, ...]
+    verifications: tuple[Verification, ...]
+    protocol: str
+    findings: dict[str, tuple[str, ...]]
+    ledger_head: str
+
+    @property
+    def weak_acc(self) -> float | None:
+        """The teachers' accuracy on dev: mean over the research datasets, once all are measured."""
+        return sum(one.weak.value for one in self.baselines) / len(self.baselines) if self.baselines else None
+
+    @property
+    def ceiling_acc(self) -> float | None:
+        """The ceilings' accuracy, likewise."""
+        return sum(one.ceiling.value for one in self.baselines) / len(self.baselines) if self.baselines else None
 
     @property
     def scored(self) -> list[Experiment]:
-        """Scored experiments on the research dataset, best PGR first."""
+        """Experiments with a released score, best PGR first."""
         scored = [one for one in self.experiments if one.score is not None]
         return sorted(scored, key=lambda one: -(one.score.pgr if one.score else 0))
 
     @property
+    def ranked(self) -> list[Experiment]:
+        """The researchers' experiments with a released score, best first."""
+        return [one for one in self.scored if one.researcher != PLATFORM]
+
+    @property
     def best(self) -> Experiment | None:
         """The best experiment by a researcher, if any."""
-        return next((one for one in self.scored if one.researcher != PLATFORM), None)
+        return next(iter(self.ranked), None)
 
     @property
     def reference(self) -> Experiment | None:
         """The vanilla method's experiment, once it was scored."""
-        return next((one for one in self.scored if (one.researcher, one.note) == (PLATFORM, VANILLA)), None)
+        return next((one for one in self.scored if one.is_reference), None)
+
+    @property
+    def unimproved(self) -> list[Experiment]:
+        """Researchers' experiments that were scored and found to be no significant improvement."""
+        return [one for one in self.experiments if one.status == "scored" and one.score is None]
 
 
 def read_state(folder: Path) -> CampaignState:
@@ -64,10 +93,10 @@ def read_state(folder: Path) -> CampaignState:
     record = Record(folder, read_only=True) if (folder / RECORD_FILE).exists() else None
     book = Scorebook(folder, read_only=True) if (folder / SCORES_FILE).exists() else None
     events = record.events() if record else []
-    dataset = config.problem.dataset().name
-    experiments = [one for one in (book.experiments() if book else []) if one.dataset == dataset]
     latest = {event.source: event.text for event in events}
-    researchers = researcher_states(folder, config, latest, experiments)
+    experiments = [one for one in (book.experiments() if book else []) if one.verifies is None]
+    known = [book.baselines(dataset.name) for dataset in config.problem.research] if book else []
+    results = _results(folder)
     return CampaignState(
         name=config.name,
         folder=folder,
@@ -76,12 +105,16 @@ def read_state(folder: Path) -> CampaignState:
         phase=latest.get(CAMPAIGN, "not started"),
         seconds_used=record.seconds_used() if record else 0.0,
         seconds_budget=config.budget.minutes * 60,
-        researchers=researchers,
+        researchers=researcher_states(folder, config, latest, experiments),
         experiments=tuple(experiments),
-        baselines=book.baselines(dataset) if book else None,
-        retests=tuple(book.retests()) if book else (),
         spent=spent_in(folder),
-        families=dict(families(_results(folder))),
+        families=dict(families(results)),
+        diversity=tuple(history(results)),
+        baselines=tuple(one for one in known if one) if all(known) else (),
+        verifications=tuple(book.verifications()) if book else (),
+        protocol=config.scoring.protocol,
+        findings=stored_findings(folder),
+        ledger_head=head(book.ledger()) if book else ORIGIN,
     )
 
 

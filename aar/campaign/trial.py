@@ -31,7 +31,7 @@ class Method:
 def run_trial(
     config: CampaignConfig, method: Method, view: View, dataset: str | None = None
 ) -> tuple[CampaignState, Experiment]:
-    """Run a method as an experiment on a dataset of `config`'s problem, by default the one for research.
+    """Run a method as an experiment on a dataset of `config`'s problem, by default those for research.
 
     A method that was scored before is not run again; one that failed is.
 
@@ -75,7 +75,9 @@ def derived_config(config: CampaignConfig, purpose: str, dataset: str | None) ->
 
 
 def _about(problem: ProblemConfig, dataset: str | None) -> ProblemConfig:
-    """The problem with `dataset` as the one for research."""
+    """The problem with `dataset` as the only one for research; as it is without one."""
+    if dataset is None:
+        return problem
     wanted = problem.dataset(dataset).name
     datasets = [
         one.model_copy(update={"role": "research" if one.name == wanted else "transfer"}) for one in problem.datasets

@@ -23,7 +23,7 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="A campaign's TOML fi
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings instead of the file's: budget.minutes=5")
 ]
-Dataset = Annotated[str | None, typer.Option(help="Which of the problem's datasets.", show_default="for research")]
+Dataset = Annotated[str | None, typer.Option(help="Which of its datasets.", show_default="those for research")]
 
 
 def run(file: File, overrides: Overrides = None) -> None:
@@ -40,8 +40,8 @@ def run(file: File, overrides: Overrides = None) -> None:
     else:
         from aar.campaign.driver import run_campaign
 
-        with _resumable("run", file, overrides), _view() as view:
-            state = run_campaign(config, view)
+        with _resumable("run", file, overrides), view() as shown:
+            state = run_campaign(config, shown)
     say(summary(state), "")
     _say_places(state)
 
@@ -61,25 +61,39 @@ def try_method(
     config = load_config(file, overrides)
     from aar.campaign.trial import Method, run_trial  # imports Ray: not before the method and file were read
 
-    with _resumable(f"try {shlex.quote(method)}", file, overrides, dataset), _view() as view:
-        state, trial = run_trial(config, Method(name, source), view, dataset)
+    with _resumable(f"try {shlex.quote(method)}", file, overrides, dataset), view() as shown:
+        state, trial = run_trial(config, Method(name, source), shown, dataset)
     say(summary(state), trial_words(state, trial))
     if trial.failure:
         raise typer.Exit(1)
 
 
 def baselines(file: File, overrides: Overrides = None, dataset: Dataset = None, as_json: AsJson = False) -> None:
-    """Compute teacher, ceiling and vanilla of a problem, and nothing else."""
+    """Compute teacher, ceiling and vanilla of a problem; or recompute the table of a JSON file of published results."""
+    if file.suffix == ".json":
+        return _published(file, as_json)
     from aar.campaign.trial import measure_baselines
     from aar.config import load_config
-    from aar.reporting.baselines import baselines_data, baselines_table
+    from aar.reporting.baselines import baselines_data, baselines_tables
 
     config = load_config(file, overrides)
-    with _resumable("baselines", file, overrides, dataset), _view(to_stderr=as_json) as view:
-        state = measure_baselines(config, view, dataset)
+    with _resumable("baselines", file, overrides, dataset), view(to_stderr=as_json) as shown:
+        state = measure_baselines(config, shown, dataset)
     if as_json:
         return say_json(baselines_data(state))
-    say(baselines_table(state), f"Folder: {state.folder}")
+    say(*baselines_tables(state), f"Folder: {state.folder}")
+
+
+def _published(file: Path, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from aar.reporting.published import published_tables
+    from aar.scoring.published import read_published
+
+    datasets = read_published(file)
+    if as_json:
+        return say_json([asdict(one) for one in datasets])
+    say(*published_tables(datasets))
 
 
 def stop(campaign: WhichCampaign = None) -> None:
@@ -116,7 +130,8 @@ def _finished(config: "CampaignConfig") -> Path | None:
 
 
 @contextmanager
-def _view(*, to_stderr: bool = False) -> "Iterator[LiveView | LogView]":
+def view(*, to_stderr: bool = False) -> "Iterator[LiveView | LogView]":
+    """What shows a campaign while it runs: live on a terminal, else line by line."""
     from aar.reporting.live import LiveView
     from aar.reporting.log import LogView
 

@@ -14,6 +14,7 @@ from aar.commons.posts import Kind, Post
 
 if TYPE_CHECKING:
     from aar.commons.forum import Forum
+    from aar.scoring.audit.claims import Known
 
 app = typer.Typer(help="Read and write the forum of a campaign.", no_args_is_help=True)
 Limit = Annotated[int, typer.Option("--limit", "-n", help="How many posts at most.")]
@@ -39,13 +40,17 @@ def search(query: str, limit: Limit = 20, campaign: CampaignOption = None, as_js
 
 @app.command()
 def show(post: int, campaign: CampaignOption = None, as_json: AsJson = False) -> None:
-    """Show a post and its replies."""
-    forum = _open(campaign)
+    """Show a post and its replies, with the platform's badge on every number: verified, measured, or claimed."""
+    from aar.campaign.audit import told_numbers
+    from aar.campaign.folder import find_campaign
+
+    forum, known = _open(campaign), told_numbers(find_campaign(campaign))
     found, replies = forum.get(post), forum.replies(post)
     if as_json:
-        return say_json({**found.model_dump(), "replies": [reply.model_dump() for reply in replies]})
+        shown = [{**one.model_dump(), "numbers": _numbers(one, known)} for one in (found, *replies)]
+        return say_json({**shown[0], "replies": shown[1:]})
     for one in (found, *replies):
-        _say_post(one)
+        _say_post(one, known)
 
 
 @app.command("post")
@@ -98,9 +103,19 @@ def _say_posts(posts: list[Post], as_json: bool) -> None:
     say(table if posts else "No posts.")
 
 
-def _say_post(post: Post) -> None:
+def _numbers(post: Post, known: "Known") -> list[dict[str, str]]:
+    """The numbers that a post claims, with their badges."""
+    from dataclasses import asdict
+
+    from aar.scoring.audit.claims import badges
+
+    return [asdict(one) for one in badges(f"{post.title}\n{post.body}", known)]
+
+
+def _say_post(post: Post, known: "Known") -> None:
     import time
 
+    from rich.padding import Padding
     from rich.text import Text
 
     from aar.reporting.text import plain
@@ -111,5 +126,8 @@ def _say_post(post: Post) -> None:
     say(
         Text.assemble((f"{post.id} ", "bold"), plain(post.title, "bold")),
         plain(f"{post.kind} by {post.author} · {when}{about}", "dim"),
-        plain(f"\n{post.body}\n" if post.body else ""),
+        Padding(plain(post.body), (1, 0, 1, 2)) if post.body else "",  # indented, so that it is no other post's heading
     )
+    numbers = [f"{one['what']} {one['number']} {one['badge']}" for one in _numbers(post, known)]
+    if numbers:
+        say(plain("Numbers: " + " · ".join(dict.fromkeys(numbers)), "dim"))

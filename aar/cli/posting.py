@@ -8,19 +8,22 @@ from aar.campaign.folder import is_running, stored_config
 from aar.cli.places import forum_file
 from aar.commons.forum import Forum
 from aar.commons.posts import Kind, Post
-from aar.errors import StorageError
-from aar.gateway.link import connect, unreached
+from aar.errors import ForumError, StorageError
+from aar.gateway.link import connect, researchers, unreached
+from aar.scoring.records import PLATFORM
 
 
 def post(folder: Path, author: str, kind: Kind, title: str, body: str, links: dict[str, Any]) -> Post:
     """Add a post to the forum of the campaign in `folder`; `links` are the forum's reply_to, experiment and snapshot.
 
     Raises:
-        ForumError: the post is refused.
+        ForumError: the post is refused, or `author` is a researcher of the campaign or the platform.
         StorageError: there is no forum yet.
         CampaignError: the campaign runs and its commons cannot be reached.
     """
     key = f"person/{uuid.uuid4()}"
+    if author.casefold() in {PLATFORM, *(researcher.name for researcher in researchers(folder))}:
+        raise ForumError(f'"{author}" is no person of this campaign; give your own name: --author')
     if is_running(folder):
         return _through_actor(folder, author, kind, title, body, key=key, **links)
     file = forum_file(folder)

@@ -21,7 +21,7 @@ def status(campaign: WhichCampaign = None, as_json: AsJson = False) -> None:
 
 
 def leaderboard(campaign: WhichCampaign = None, as_json: AsJson = False) -> None:
-    """Show the experiments of a campaign by score, with the references and the retest."""
+    """Show the experiments of a campaign by score, with the references, and what was verified."""
     from aar.campaign.folder import find_campaign
     from aar.campaign.state import read_state
     from aar.reporting.data import leaderboard_data

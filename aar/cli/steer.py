@@ -104,8 +104,6 @@ def _ask(
 
 
 def _names(folder: Path) -> list[str]:
-    from aar.campaign.folder import stored_config
-    from aar.researchers.steering import FILE, Steering, roster
+    from aar.gateway.link import researchers
 
-    wishes = Steering(folder, read_only=True).wishes() if (folder / FILE).exists() else []
-    return [one.name for one in roster(stored_config(folder), wishes)]
+    return [one.name for one in researchers(folder)]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from aar.campaign.folder import is_running, stored_config
-from aar.config import CampaignConfig
+from aar.config import CampaignConfig, ResearcherConfig
 from aar.errors import CampaignError
 from aar.researchers.external.credentials import researcher_of
 from aar.researchers.steering import FILE, Steering, roster
@@ -85,15 +85,15 @@ class Link:
         return self._actors[researcher]
 
 
-def external_researchers(folder: Path) -> list[str]:
-    """The names of a campaign's external researchers, those too that were added."""
+def researchers(folder: Path) -> list[ResearcherConfig]:
+    """A campaign's researchers, those too that were added."""
     wishes = Steering(folder, read_only=True).wishes() if (folder / FILE).exists() else []
-    return [one.name for one in roster(stored_config(folder), wishes) if one.brain == "external"]
+    return roster(stored_config(folder), wishes)
 
 
 def checked_external(folder: Path, researcher: str) -> str:
     """`researcher`, if it is an external one. Raises CampaignError, which says how to add one, when it is not."""
-    names = external_researchers(folder)
+    names = [one.name for one in researchers(folder) if one.brain == "external"]
     if researcher not in names:
         known = f"it has: {', '.join(names)}" if names else "it has none"
         raise CampaignError(

@@ -11,21 +11,21 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import numpy as np
 
 from aar.errors import LabError, TrainingError, WireError
 from aar.lab import requests, wire
-from aar.lab.requests import FineTuneCall
+from aar.lab.requests import FineTuneCall, TrainCall
 
-__all__ = ["Broker", "Description", "FineTuneCall", "LabBackend"]
+__all__ = ["Broker", "Description", "FineTuneCall", "LabBackend", "TrainCall"]
 
 Answer = TypeVar("Answer")
 
-CALLS = {"method": 1, "describe": 10, "zero_shot": 100, "embed": 100, "predict": 1000}
-"""How often a run may make each kind of call; how often it may fine-tune is a setting."""
+CALLS = {"method": 1, "describe": 10, "zero_shot": 100, "embed": 100, "predict": 1000, "predict_test": 100}
+"""How often a run may make each kind of call; what trains a student is a setting, see `Allowance`."""
 MAX_REFUSALS = 1000
 MAX_REQUEST_HEADER = 64 * 2**10
 REQUEST_BYTES_PER_EXAMPLE = 1024  # five times what a full request needs, so that the excess is named
@@ -33,13 +33,26 @@ MAX_ERROR_TEXT = 8000
 
 
 @dataclass(frozen=True)
+class Allowance:
+    """What one run may train: `fits` by fine_tune, `programs` by train, each of at most so many `ranks`."""
+
+    fits: int
+    programs: int = 0
+    ranks: int = 1
+
+
+@dataclass(frozen=True)
 class Description:
-    """What a method is told at its start: `examples` without labels, `weak_labels` (n, 2), one row per example."""
+    """What a method is told at its start: `examples` without labels, `weak_labels` (n, 2), one row per example.
+
+    `test_examples`: the inputs to predict, in the predictions protocol; empty where they are hidden.
+    """
 
     kind: str
     examples: list[dict[str, str]]
     weak_labels: np.ndarray
     seed: int
+    test_examples: list[dict[str, str]] = field(default_factory=list)
 
 
 class LabBackend(Protocol):
@@ -62,8 +75,17 @@ class LabBackend(Protocol):
         """The id of the new student."""
         ...
 
+    def train(self, call: TrainCall) -> str:
+        """The id of the student that a training program made."""
+        ...
+
     def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
         """(m, 2) probabilities for rows of the training texts."""
+        ...
+
+
+    def predict_test(self, student: str) -> np.ndarray:
+        """(m, 2) probabilities for the test examples that were described."""
         ...
 
 
@@ -76,12 +98,14 @@ class Broker:
 
     Attributes:
         student: the id that the method returned, once it has.
+        predictions: what it returned instead, where test examples are shown: numbers of any shape, not checked.
         error: what went wrong in the method, in its own words, once it has said so.
         fault: what a backend call raised that is not the method's doing.
     """
 
     def __init__(
-        self, source: bytes, backend: LabBackend, connection: socket.socket, *, fits: int, on_end: Callable[[], None]
+        self, source: bytes, backend: LabBackend, connection: socket.socket, allowance: Allowance,
+        on_end: Callable[[], None],
     ) -> None:
         """`source` is what the sandbox is to run. `on_end` is called once student, error or fault is known.
 
@@ -89,12 +113,14 @@ class Broker:
             whatever `backend.describe` raises.
         """
         self.student: str | None = None
+        self.predictions: np.ndarray | None = None
         self.error: str | None = None
         self.fault: BaseException | None = None
         self._source, self._backend, self._connection, self._on_end = source, backend, connection, on_end
         self._described = backend.describe()
         self._n = len(self._described.examples)
-        self._left = {**CALLS, "fine_tune": fits}
+        self._left = {**CALLS, "fine_tune": allowance.fits, "train": allowance.programs}
+        self._most_ranks = allowance.ranks
         self._refusals_left = MAX_REFUSALS
         self._students: set[str] = set()
         self._in_call = False
@@ -106,8 +132,8 @@ class Broker:
 
     def join(self) -> None:
         """Wait until every frame that the dead sandbox left was read; a backend call in progress is not waited for."""
-        with contextlib.suppress(OSError):  # a process that escaped a weak wall may hold its end open
-            self._connection.shutdown(socket.SHUT_RD)
+        with contextlib.suppress(OSError):  # the other end may be open still: in a frame that is under way to us
+            self._connection.shutdown(socket.SHUT_RDWR)
         while self._thread.is_alive() and not self._in_call:
             self._thread.join(0.02)
 
@@ -117,12 +143,18 @@ class Broker:
             self._converse(self._connection)
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
-        if self.student or self.error or self.fault:
+        if self._ended or self.fault:
             self._on_end()
 
+    @property
+    def _ended(self) -> bool:
+        """Has the method said how it ended?"""
+        return bool(self.student or self.error) or self.predictions is not None
+
     def _converse(self, connection: socket.socket) -> None:
-        most = MAX_REQUEST_HEADER + wire.LENGTH.size + REQUEST_BYTES_PER_EXAMPLE * self._n
-        while self._refusals_left and not (self.student or self.error):
+        rows = self._n + len(self._described.test_examples)
+        most = MAX_REQUEST_HEADER + wire.LENGTH.size + 2 * requests.MAX_PROGRAM + REQUEST_BYTES_PER_EXAMPLE * rows
+        while self._refusals_left and not self._ended:
             try:
                 payload = wire.receive(connection, most)
             except WireError as refusal:  # where the next frame would begin is unknown
@@ -142,10 +174,13 @@ class Broker:
                 self._finish(frame)
                 return wire.Frame({})
             body, arrays = self._dispatch(frame)
-            return wire.Frame({**body, "budget": {"fits": self._left["fine_tune"]}}, arrays)
+            return wire.Frame({**body, "budget": self._budget()}, arrays)
         except (WireError, LabError, TrainingError) as refusal:
             self._refusals_left -= 1
             return _refused(refusal)
+
+    def _budget(self) -> dict[str, int]:
+        return {"fits": self._left["fine_tune"], "programs": self._left["train"]}
 
     def _spend(self, call: str) -> None:
         if self._left[call] == 0:
@@ -163,6 +198,7 @@ class Broker:
                 self._spend("describe")
                 body: dict[str, object] = {
                     "kind": described.kind, "examples": described.examples, "seed": described.seed,
+                    "test_examples": described.test_examples,
                 }  # fmt: skip
                 return body, {"weak_labels": np.asarray(described.weak_labels, np.float32)}
             case "zero_shot":
@@ -173,16 +209,29 @@ class Broker:
                 return {}, _array(self._ask("embed", lambda: backend.embed(layer)))
             case "fine_tune":
                 return {"student": self._fine_tune(requests.fine_tune_call(frame, self._n))}, {}
+            case "train":
+                return {"student": self._train(requests.train_call(frame, self._most_ranks))}, {}
             case "predict":
                 student, rows = requests.prediction(frame, self._n)
                 self._check_own(student)
                 return {}, _array(self._ask("predict", lambda: backend.predict(student, rows)))
-        raise LabError("unknown call; the lab answers describe, zero_shot, embed, fine_tune and predict")
+            case "predict_test" if described.test_examples:
+                student, _ = requests.prediction(frame, self._n)
+                self._check_own(student)
+                return {}, _array(self._ask("predict_test", lambda: backend.predict_test(student)))
+            case "predict_test":
+                raise LabError("test inputs are not shown in this protocol")
+        raise LabError("unknown call; the lab answers describe, zero_shot, embed, fine_tune, train and predict")
 
     def _fine_tune(self, request: FineTuneCall) -> str:
         if request.base is not None:
             self._check_own(request.base)
         student = self._ask("fine_tune", lambda: self._backend.fine_tune(request))
+        self._students.add(student)
+        return student
+
+    def _train(self, call: TrainCall) -> str:
+        student = self._ask("train", lambda: self._backend.train(call))
         self._students.add(student)
         return student
 
@@ -196,6 +245,8 @@ class Broker:
             self.error = printable(error)
         elif isinstance(student, str) and student in self._students:
             self.student = student
+        elif self._described.test_examples and "predictions" in frame.arrays:
+            self.predictions = frame.arrays["predictions"]
         else:
             self.error = "supervise(lab) returned a student that this run did not train"
 

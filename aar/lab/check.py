@@ -12,9 +12,9 @@ from typing import TypeVar
 import numpy as np
 
 from aar.errors import MethodError
-from aar.lab.broker import Description, LabBackend
+from aar.lab.broker import Allowance, Description, LabBackend
 from aar.lab.method_process import run_method
-from aar.lab.requests import FineTuneCall
+from aar.lab.requests import FineTuneCall, TrainCall
 from aar.sandbox.warm import Pool
 from aar.scoring.task import Task
 
@@ -32,11 +32,12 @@ def slice_of(task: Task) -> Task:
         task,
         examples=task.examples[:SLICE_EXAMPLES],
         weak_labels=task.weak_labels[:SLICE_EXAMPLES],
+        test_examples=task.test_examples[:SLICE_EXAMPLES],
         recipe=task.recipe.model_copy(update={"epochs": epochs}),
     )
 
 
-def check_method(source: bytes, task: Task, backend: LabBackend, pool: Pool, *, fits: int) -> str:
+def check_method(source: bytes, task: Task, backend: LabBackend, pool: Pool, allowance: Allowance) -> str:
     """Run a method on a slice and say how it went.
 
     Raises:
@@ -44,9 +45,11 @@ def check_method(source: bytes, task: Task, backend: LabBackend, pool: Pool, *, 
     """
     seen = _Seen(backend)
     try:
-        student = run_method(source, seen, pool, fits=fits, observer=seen)
+        student = run_method(source, seen, pool, allowance, observer=seen)
     except MethodError as error:
         raise MethodError(f"on {len(task.examples)} examples it fails: {error}\n{seen.words()}") from None
+    if not isinstance(student, str):
+        return f"On {len(task.examples)} examples it returns {len(student)} predictions.\n{seen.words()}"
     agree = backend.predict(student, None).argmax(axis=1) == task.weak_labels.argmax(axis=1)
     return (
         f"On {len(task.examples)} examples, one epoch each where it does not say otherwise, it returns a student that "
@@ -86,6 +89,12 @@ class _Seen:
 
     def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
         return self._timed(f"{student}.predict()", lambda: self._backend.predict(student, rows))
+
+    def train(self, call: TrainCall) -> str:
+        return self._timed(f"train(program, {call.ranks} ranks)", lambda: self._backend.train(call))
+
+    def predict_test(self, student: str) -> np.ndarray:
+        return self._timed(f"{student}.predict_test()", lambda: self._backend.predict_test(student))
 
     def started(self, stop: Callable[[], None]) -> None:
         pass

@@ -6,7 +6,7 @@ answers; what it refuses is raised here as LabError.
 
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,10 @@ class Student:
         arrays = {} if rows is None else {"rows": _integers(rows)}
         return self._lab._call("predict", {"student": self.id}, arrays).arrays["answer"]
 
+    def predict_test(self) -> np.ndarray:
+        """(m, 2) probabilities for `lab.test_examples`. Raises LabError where these are not shown."""
+        return self._lab._call("predict_test", {"student": self.id}).arrays["answer"]
+
 
 class Lab:
     """The models and data of one run of `supervise(lab)`.
@@ -44,7 +48,9 @@ class Lab:
         examples: the n training texts, without labels: {"prompt", "first", "second"} or {"question", "choice"}.
         weak_labels: (n, 2) float32, the teacher's probabilities for label 0 and label 1.
         seed: the run's seed; the same seed and code should give the same student.
-        budget: what is left for this run, for example {"fits": 8}.
+        budget: what is left for this run, for example {"fits": 8, "programs": 2}.
+        test_examples: in the predictions protocol the m inputs to predict; then supervise(lab) may also return (m,)
+            labels or (m, 2) probabilities. Otherwise empty: test inputs are not shown.
     """
 
     kind: str
@@ -52,6 +58,7 @@ class Lab:
     weak_labels: np.ndarray
     seed: int
     budget: dict[str, int]
+    test_examples: list[dict[str, str]]
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -60,6 +67,7 @@ class Lab:
         self.kind = described.body["kind"]
         self.examples = described.body["examples"]
         self.seed = described.body["seed"]
+        self.test_examples = described.body["test_examples"]
         self.weak_labels = described.arrays["weak_labels"]
 
     def zero_shot(self, template: str | None = None) -> np.ndarray:
@@ -106,6 +114,24 @@ class Lab:
             raise LabError(f"base must be a Student, not {type(base).__name__}")
         settings = {"loss": loss, "epochs": _number(epochs), "lr": _number(lr), "base": base.id if base else None}
         return Student(self, self._call("fine_tune", settings, arrays).body["student"])
+
+    def train(self, program: str, *, arrays: Mapping[str, ArrayLike] | None = None, ranks: int = 1) -> Student:
+        """Train a student with a program of your own: a Python file with torch and transformers, in a sandbox.
+
+        See `aar.lab.program` for what it is given, and for a whole one. It hands back LoRA weights, which the platform
+        checks before they become a student.
+
+        Args:
+            program: its source.
+            arrays: numbers for it, by name, such as targets that were computed here; at most seven.
+            ranks: how many processes to run it in, which find each other as torch.distributed expects.
+
+        Raises:
+            LabError: it failed, was killed, or handed back no adapter that fits the strong model; with its last output.
+        """
+        sent = {name: np.asarray(array) for name, array in (arrays or {}).items()}
+        source = np.frombuffer(program.encode(), np.uint8)
+        return Student(self, self._call("train", {"ranks": int(ranks)}, {**sent, "program": source}).body["student"])
 
     def _call(self, name: str, arguments: dict[str, Any], arrays: dict[str, np.ndarray] | None = None) -> wire.Frame:
         with self._turn:

@@ -16,20 +16,24 @@ from ray.actor import ActorHandle
 
 from aar.config import CampaignConfig
 from aar.errors import LabError, MethodError, ModelError, ProblemError
-from aar.lab.broker import Description
+from aar.lab.broker import Allowance, Description
 from aar.lab.check import check_method, slice_of
+from aar.lab.fit_log import FitLog
 from aar.lab.method_process import method_pool, run_method
 from aar.lab.progress import Progress
-from aar.lab.requests import FineTuneCall
+from aar.lab.requests import FineTuneCall, TrainCall
+from aar.lab.training import ProgramRun, run_program
+from aar.models.catalog import model_folder
 from aar.problems.prompts import LABEL_TOKENS, candidates, fill, label_prompt
 from aar.problems.texts import model_texts
 from aar.remote import COMMONS, COMPUTE, EXPERIMENTS, SCORER, named, result
 from aar.sandbox import Limits, provider
+from aar.sandbox.decoys import decoys
 from aar.scoring import records
 from aar.scoring.task import Task
 from aar.training.arrays import class_probabilities
 from aar.training.asking import ask_and_wait, train_and_wait
-from aar.training.requests import Embed, FineTune, LabelOdds, LogLikelihoods, Predict, Request
+from aar.training.requests import Adopt, Embed, FineTune, LabelOdds, LogLikelihoods, Predict, Request
 
 METHOD_FILE = "method.py"
 EXPERIMENTS_AT_ONCE = 100
@@ -44,17 +48,21 @@ class ModelBackend:
     """
 
     def __init__(
-        self, task: Task, seed: int, student_model: str, compute: ActorHandle[Any], account: str
+        self, task: Task, seed: int, student_model: str, compute: ActorHandle[Any], programs: Any, account: str
     ) -> None:
+        """`programs`: the remote function that runs training programs, see `program_runner`."""
         self._task, self._seed, self._model, self._compute = task, seed, student_model, compute
-        self._account = account
+        self._programs, self._account = programs, account
         self._texts = model_texts(task.examples, task.recipe.form)
         self._labels = LABEL_TOKENS[task.kind]
         self._keys: dict[str, str] = {}
+        self._log = FitLog()
 
     def describe(self) -> Description:
-        examples = [asdict(example) for example in self._task.examples]
-        return Description(self._task.kind, examples, self._task.weak_labels, self._seed)
+        examples, shown = (
+            [asdict(example) for example in rows] for rows in (self._task.examples, self._task.test_examples)
+        )
+        return Description(self._task.kind, examples, self._task.weak_labels, self._seed, shown)
 
     def zero_shot(self, template: str | None) -> np.ndarray:
         """The strong model's own belief.
@@ -98,18 +106,54 @@ class ModelBackend:
             self._account,
         )
         handle = f"student-{len(self._keys) + 1}"
+        self._log.fitted(handle, changes["epochs"], changes["lr"], request.base)
+        self._keys[handle] = key
+        return handle
+
+    def train(self, call: TrainCall) -> str:
+        recipe, described = self._task.recipe, self.describe()
+        run = ProgramRun(
+            source=call.source,
+            ranks=call.ranks,
+            arrays=call.arrays,
+            examples=described.examples,
+            kind=described.kind,
+            seed=self._seed,
+            weak_labels=described.weak_labels,
+            texts=self._texts,
+            recipe=recipe,
+            labels=self._labels,
+        )
+        weights: bytes = result(self._programs.remote(run, self._model))
+        try:
+            key = train_and_wait(self._compute, Adopt(self._model, self._labels, recipe, weights), self._account)
+        except ModelError as error:
+            raise LabError(str(error)) from None
+        handle = f"student-{len(self._keys) + 1}"
+        self._log.trained_by_program(handle)
         self._keys[handle] = key
         return handle
 
     def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
         probabilities = class_probabilities(self._ask(Predict(self._model, self._texts, self.key(student))))
+        self._log.asked(student)
         return probabilities if rows is None else probabilities[rows]
+
+    def predict_test(self, student: str) -> np.ndarray:
+        texts = model_texts(self._task.test_examples, self._task.recipe.form)
+        return class_probabilities(self._ask(Predict(self._model, texts, self.key(student))))
 
     def key(self, handle: str) -> str:
         """The key of the student that the method knows by `handle`."""
         if handle not in self._keys:
             raise LabError(f"this run has no student {handle[:80]!r}")
         return self._keys[handle]
+
+    def trained(self, returned: str | np.ndarray) -> records.Trained:
+        """What the run ended with: the method has returned a student, by its handle, or predictions."""
+        if not isinstance(returned, str):
+            return records.Trained(None, self._log.fits, predictions=returned)
+        return records.Trained(self.key(returned), self._log.fits, self._log.number(returned))
 
     def _ask(self, request: Request) -> np.ndarray:
         try:
@@ -134,7 +178,10 @@ class Experiments:
         self._commons, self._scorer, self._compute = named(COMMONS), named(SCORER), named(COMPUTE)
         self._followed: dict[str, Progress] = {}
         limits = Limits.from_config(config.sandbox)
-        self._pool = method_pool(provider(config.sandbox.provider), limits, size=config.scoring.seeds)
+        self._programs = program_runner(config)
+        self._pool = method_pool(
+            provider(config.sandbox.provider), limits, size=config.scoring.seeds, decoys=decoys(config.name)
+        )
 
     def __repr__(self) -> str:
         return EXPERIMENTS
@@ -143,7 +190,7 @@ class Experiments:
         """Return when the actor serves."""
 
     def run(self, record: records.Experiment) -> records.Experiment:
-        """Run an admitted experiment's method for every seed and have it scored; the record says how it ended.
+        """Run an admitted experiment's method on every dataset and seed and have it scored; returns how it ended.
 
         Whoever asks for one that runs already waits for it.
 
@@ -155,7 +202,7 @@ class Experiments:
             return known if known.status != "running" else self._run_all(known)
 
     def log(self, experiment: str) -> str:
-        """What an experiment's method has printed, by the seeds that have ended since this actor started."""
+        """What an experiment's method has printed, by the runs that have ended since this actor started."""
         return self._progress(experiment).log()
 
     def cancel(self, experiment: str) -> records.Experiment:
@@ -168,13 +215,12 @@ class Experiments:
     def check(self, source: bytes, account: str) -> str:
         """Run a method once on a small slice of the research dataset; how it went, in words. It is not scored."""
         known: list[records.Experiment] = result(self._scorer.experiments.remote())
-        seeds = next((one.seeds for one in known if one.researcher == records.PLATFORM), ())
-        if not seeds:
+        reference = next((one for one in known if one.is_reference), None)
+        if reference is None:
             raise LabError("the baselines are not measured yet; check again when they are")
-        task: Task = result(self._scorer.task.remote(self._config.problem.dataset().name, seeds[0]))
-        part = slice_of(task)
-        backend = ModelBackend(part, seeds[0], self._config.problem.student.model, self._compute, account)
-        return check_method(source, part, backend, self._pool, fits=self._config.budget.fits_per_method)
+        run = reference.runs[0]
+        part = slice_of(result(self._scorer.task.remote(reference.id, run)))
+        return check_method(source, part, self._backend(part, run.seed, account), self._pool, self._allowance())
 
     def _progress(self, experiment: str) -> Progress:
         return self._followed.setdefault(experiment, Progress())  # atomic, unlike a defaultdict
@@ -182,13 +228,13 @@ class Experiments:
     def _run_all(self, record: records.Experiment) -> records.Experiment:
         try:
             source = self._source(record)
-            with ThreadPoolExecutor(len(record.seeds)) as threads:
-                keys = threads.map(lambda seed: self._run(record, source, seed), record.seeds)
-                students = dict(zip(record.seeds, keys, strict=True))
+            with ThreadPoolExecutor(len(record.runs)) as threads:
+                ended = threads.map(lambda run: self._run(record, source, run), record.runs)
+                trained = dict(zip(record.runs, ended, strict=True))
         except MethodError as error:
             failed: records.Experiment = result(self._scorer.fail.remote(record.id, str(error)))
             return failed
-        scored: records.Experiment = result(self._scorer.score.remote(record.id, students))
+        scored: records.Experiment = result(self._scorer.score.remote(record.id, trained))
         return scored
 
     def _source(self, record: records.Experiment) -> bytes:
@@ -197,12 +243,35 @@ class Experiments:
             raise MethodError(f"the snapshot has no {METHOD_FILE}; put supervise(lab) into a file of that name")
         return files[METHOD_FILE]
 
-    def _run(self, record: records.Experiment, source: bytes, seed: int) -> str:
-        """One seed, in a sandbox of its own; returns the key of the student."""
-        task: Task = result(self._scorer.task.remote(record.dataset, seed))
-        backend = ModelBackend(task, seed, self._config.problem.student.model, self._compute, record.researcher)
-        seen, fits = self._progress(record.id).of(seed), self._config.budget.fits_per_method
-        return backend.key(run_method(source, backend, self._pool, fits=fits, observer=seen))
+    def _run(self, record: records.Experiment, source: bytes, run: records.Run) -> records.Trained:
+        """One run, in a sandbox of its own."""
+        task: Task = result(self._scorer.task.remote(record.id, run))
+        backend = self._backend(task, run.seed, record.researcher if record.verifies is None else records.PLATFORM)
+        seen = self._progress(record.id).of(run)
+        return backend.trained(run_method(source, backend, self._pool, self._allowance(), observer=seen))
+
+    def _backend(self, task: Task, seed: int, account: str) -> ModelBackend:
+        model = self._config.problem.student.model
+        return ModelBackend(task, seed, model, self._compute, self._programs, account)
+
+    def _allowance(self) -> Allowance:
+        programs = self._config.programs
+        return Allowance(self._config.budget.fits_per_method, programs.per_method, programs.ranks)
+
+
+def program_runner(config: CampaignConfig) -> Any:
+    """A remote function from a ProgramRun and the model's name to the adapter's bytes.
+
+    Ray keeps the GPUs free that a program is given, and its sandbox is shown those alone. CPUs are not reserved: where
+    the training workers hold them all, a program could never start.
+    """
+
+    def run(program: ProgramRun, model: str) -> bytes:
+        gpus = tuple(int(number) for number in ray.get_gpu_ids())
+        wall, beside = provider(config.sandbox.provider), decoys(config.name)
+        return run_program(program, model_folder(model), wall, config.programs, gpus, beside)
+
+    return ray.remote(run).options(num_cpus=0, num_gpus=config.programs.gpus, max_retries=0)
 
 
 def start_experiments(config: CampaignConfig, namespace: str) -> ActorHandle[Any]:

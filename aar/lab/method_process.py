@@ -5,21 +5,18 @@ the platform is never blamed on the method; the caller gets its answer even whil
 Does not cover: stopping that backend call; the platform finishes what it began.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
+import numpy as np
+
 from aar.errors import MethodError
-from aar.lab.broker import Broker, LabBackend, printable
+from aar.lab.broker import Allowance, Broker, LabBackend, printable
 from aar.sandbox import BROKER_SOCKET, PYTHON, Limits, Outcome, Provider, Spec
 from aar.sandbox.warm import Pool
 
 MAX_SOURCE_BYTES = 2**20
 LINES_SHOWN = 10
-
-
-def method_pool(provider: Provider, limits: Limits, size: int) -> Pool:
-    """Sandboxes that wait for a method, `size` of them ready at a time."""
-    return Pool(provider, Spec((*PYTHON, "-m", "aar.lab.runner", BROKER_SOCKET), limits), size)
 
 
 class Observer(Protocol):
@@ -32,13 +29,24 @@ class Observer(Protocol):
         """It has ended, and this is what it printed."""
 
 
-def run_method(
-    source: bytes, backend: LabBackend, pool: Pool, *, fits: int, observer: Observer | None = None
-) -> str:
-    """Run `supervise(lab)` of the method file `source` in a sandbox; return the id of the student that it returned.
+def method_pool(
+    provider: Provider, limits: Limits, size: int, decoys: Mapping[str, bytes] | None = None
+) -> Pool:
+    """Sandboxes that wait for a method, `size` of them ready at a time.
 
     Args:
-        fits: how many times the method may fine-tune.
+        decoys: files that lie in each of them and are nobody's business (aar.sandbox.decoys).
+    """
+    command = (*PYTHON, "-m", "aar.lab.runner", BROKER_SOCKET)
+    return Pool(provider, Spec(command, limits, files=decoys or {}), size)
+
+
+def run_method(
+    source: bytes, backend: LabBackend, pool: Pool, allowance: Allowance, *, observer: Observer | None = None
+) -> str | np.ndarray:
+    """Run `supervise(lab)` of the method file `source` in a sandbox; return the id of the student that it returned.
+
+    Where test examples are shown, it may return predictions instead; these are not checked here.
 
     Raises:
         MethodError: the method failed; the message is for its author.
@@ -48,7 +56,7 @@ def run_method(
     if len(source) > MAX_SOURCE_BYTES:
         raise MethodError(f"method.py has {len(source)} bytes; at most {MAX_SOURCE_BYTES} are allowed")
     with pool.take() as sandbox:
-        broker = Broker(source, backend, sandbox.connection, fits=fits, on_end=sandbox.stop)
+        broker = Broker(source, backend, sandbox.connection, allowance, on_end=sandbox.stop)
         broker.start()
         if observer:
             observer.started(sandbox.stop)
@@ -62,6 +70,8 @@ def run_method(
         raise broker.fault
     if broker.student is not None:
         return broker.student
+    if broker.predictions is not None:
+        return broker.predictions
     raise MethodError(_failure(broker.error, outcome))
 
 

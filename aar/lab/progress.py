@@ -1,9 +1,10 @@
-"""How far an experiment is: what its method has printed for each seed, and how to end what runs. In memory alone."""
+"""How far an experiment is: what its method has printed in each run, and how to end what runs. In memory alone."""
 
 import threading
 from collections.abc import Callable
 
 from aar.lab.broker import printable
+from aar.scoring.records import Run
 
 MOST_CHARACTERS = 64_000
 
@@ -17,17 +18,17 @@ class Progress:
 
     def __init__(self) -> None:
         self.turn = threading.Lock()
-        self._printed: dict[int, str] = {}
+        self._printed: dict[str, str] = {}
         self._stops: list[Callable[[], None]] = []
         self._cancelled = False
 
-    def of(self, seed: int) -> "SeedProgress":
-        """The observer of one seed's run."""
-        return SeedProgress(self, seed)
+    def of(self, run: Run) -> "RunProgress":
+        """The observer of one run."""
+        return RunProgress(self, f"{run.dataset}, seed {run.seed}")
 
     def log(self) -> str:
-        """What was printed, seed by seed."""
-        return "\n".join(f"seed {seed}:\n{text}" for seed, text in sorted(self._printed.items()))
+        """What was printed, run by run."""
+        return "\n".join(f"{run}:\n{text}" for run, text in sorted(self._printed.items()))
 
     def cancel(self) -> None:
         """End every run, those too that are about to start."""
@@ -41,21 +42,21 @@ class Progress:
         if self._cancelled:
             stop()
 
-    def note_end(self, seed: int, printed: str) -> None:
+    def note_end(self, run: str, printed: str) -> None:
         """A run has ended."""
         shown = printed[-MOST_CHARACTERS:]
         cut = f"(the last {len(shown)} of {len(printed)} characters)\n" if len(shown) < len(printed) else ""
-        self._printed[seed] = cut + "".join(printable(line) for line in shown.splitlines(keepends=True))
+        self._printed[run] = cut + "".join(printable(line) for line in shown.splitlines(keepends=True))
 
 
-class SeedProgress:
-    """Follows one seed's run. Implements Observer."""
+class RunProgress:
+    """Follows one run. Implements Observer."""
 
-    def __init__(self, progress: Progress, seed: int) -> None:
-        self._progress, self._seed = progress, seed
+    def __init__(self, progress: Progress, run: str) -> None:
+        self._progress, self._run = progress, run
 
     def started(self, stop: Callable[[], None]) -> None:
         self._progress.note_start(stop)
 
     def ended(self, printed: str) -> None:
-        self._progress.note_end(self._seed, printed)
+        self._progress.note_end(self._run, printed)

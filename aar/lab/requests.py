@@ -5,6 +5,7 @@ Does not cover: budgets and handles that depend on the run (the broker holds tho
 """
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -19,6 +20,7 @@ MAX_EPOCHS = 20.0
 MAX_LR = 0.1
 MAX_TEMPLATE = 4000
 MAX_LAYER = 512
+MAX_PROGRAM = 2**18
 MAX_REPEATS = 20  # row numbers per example in an order or a prediction
 SUM_TOLERANCE = 1e-3
 
@@ -60,6 +62,30 @@ def fine_tune_call(frame: Frame, n: int) -> FineTuneCall:
         lr=_positive(frame, "lr", MAX_LR),
         base=_optional_text(frame, "base", 200),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class TrainCall:
+    """One training program, checked: its source, how many processes it wants, and arrays for it by name."""
+
+    source: bytes
+    ranks: int
+    arrays: dict[str, np.ndarray]
+
+
+def train_call(frame: Frame, most_ranks: int) -> TrainCall:
+    """The training program that `frame` carries. Raises LabError naming the argument that is wrong."""
+    _only(frame, {"ranks"}, set(frame.arrays))
+    ranks, source = frame.body.get("ranks", 1), frame.arrays.get("program")
+    if type(ranks) is not int or not 1 <= ranks <= most_ranks:
+        raise LabError(f"ranks is {_shown(ranks)}; it must be a whole number from 1 to {most_ranks}")
+    if source is None or source.dtype != np.uint8 or source.ndim != 1 or not 1 <= len(source) <= MAX_PROGRAM:
+        raise LabError(f"train needs a program, the source of a Python file of at most {MAX_PROGRAM} bytes")
+    arrays = {name: array for name, array in frame.arrays.items() if name != "program"}
+    for name in arrays:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
+            raise LabError(f"{_shown(name)} cannot name an array; use small letters, digits and underscores")
+    return TrainCall(source.tobytes(), ranks, arrays)
 
 
 def template(frame: Frame) -> str | None:

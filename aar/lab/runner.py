@@ -14,6 +14,8 @@ import traceback
 import types
 from typing import Any
 
+import numpy as np
+
 from aar.errors import LabError
 from aar.lab import wire
 from aar.lab.client import Lab, Student, receive_method
@@ -29,23 +31,33 @@ def main() -> None:
     result = _run(connection)
     sys.stdout.flush()
     sys.stderr.flush()
-    wire.send(connection, wire.Frame({"call": "finish", **result}))
+    wire.send(connection, wire.Frame({"call": "finish", **result.body}, result.arrays))
     # Threads and exit handlers of the method have nothing to say any more.
     os._exit(0)
 
 
-def _run(connection: socket.socket) -> dict[str, Any]:
+def _run(connection: socket.socket) -> wire.Frame:
+    """What the last frame says, but for its name."""
     try:
         source = receive_method(connection)
         lab = Lab(connection)
         returned = _load(source).supervise(lab)
+        if isinstance(returned, Student):
+            return wire.Frame({"student": returned.id})
+        if lab.test_examples:
+            return _predictions(np.asarray(returned))
     # Method code may raise anything, SystemExit and KeyboardInterrupt too; all of it is the method's result.
     except BaseException as error:
-        return {"error": describe(error)}
-    if not isinstance(returned, Student):
-        kind = type(returned).__name__
-        return {"error": f"supervise(lab) returned {kind}, not a Student; return what lab.fine_tune gave"}
-    return {"student": returned.id}
+        return wire.Frame({"error": describe(error)})
+    kind = type(returned).__name__
+    return wire.Frame({"error": f"supervise(lab) returned {kind}, not a Student; return what lab.fine_tune gave"})
+
+
+def _predictions(values: np.ndarray) -> wire.Frame:
+    if values.dtype.name not in wire.DTYPES or values.ndim > 2:
+        found = f"an array of {values.dtype}, shape {values.shape}"
+        return wire.Frame({"error": f"supervise(lab) returned {found}; return a Student, labels or probabilities"})
+    return wire.Frame({}, {"predictions": values})
 
 
 def _load(source: bytes) -> Any:

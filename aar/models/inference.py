@@ -1,6 +1,7 @@
 """What a base model or a student says about texts: class probabilities, likelihoods, label odds, embeddings."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -24,8 +25,7 @@ def flatten(texts: Texts) -> tuple[list[str], int]:
 @torch.no_grad()
 def predict(model: LanguageModel, student: Student, prefix: Prefix, texts_per_example: int) -> np.ndarray:
     """(n,) float32 log-odds of class 1 for the examples whose sequences are in `prefix`."""
-    weights = {name: tensor.to(model.device, model.dtype) for name, tensor in student.weights.items()}
-    group = StudentGroup(model, student.shape, [weights]).eval()
+    group = _group(model, student)
     model.train_mode(False)
     scores = torch.empty(len(prefix))
     for rows in by_length(prefix.lengths):
@@ -48,6 +48,26 @@ def log_likelihoods(model: LanguageModel, texts: Sequence[str], max_tokens: int)
         picked = _token_log_probabilities(hidden[:, :-1], ids[:, 1:], model.label_rows)
         sums[rows] = (picked * mask[:, 1:]).sum(1).cpu()
     return sums.numpy()
+
+
+@torch.no_grad()
+def text_losses(model: LanguageModel, texts: Sequence[str], student: Student | None) -> np.ndarray:
+    """(n,) float32 mean over tokens, without the first, of -log p(token | those before it), in nats.
+
+    By the untrained model, or by a student as the language model that its adapter makes of it.
+    """
+    tokens = model.encode(texts, max_tokens=1 << 20)
+    losses = torch.empty(len(tokens))
+    with nullcontext() if student is None else _group(model, student).in_force([0]):
+        for rows, ids, mask, hidden in _hidden_batches(model, model.backbone, tokens):
+            picked = _token_log_probabilities(hidden[:, :-1], ids[:, 1:], model.label_rows) * mask[:, 1:]
+            losses[rows] = (-picked.sum(1) / mask[:, 1:].sum(1).clamp(min=1)).cpu()
+    return losses.numpy()
+
+
+def _group(model: LanguageModel, student: Student) -> StudentGroup:
+    weights = {name: tensor.to(model.device, model.dtype) for name, tensor in student.weights.items()}
+    return StudentGroup(model, student.shape, [weights]).eval()
 
 
 @torch.no_grad()

@@ -113,7 +113,7 @@ class StudentGroup(nn.Module):
             (members, r) float32: for "label_token" the log-odds of label 1 against label 0, for "scalar_head" the
             scalar's value.
         """
-        with attached(self._cut.linears, self._stacks(members)):
+        with self.in_force(members):
             hidden = self.top(inputs_embeds=states, use_cache=False).last_hidden_state
         final = hidden[torch.arange(len(hidden), device=hidden.device), last].float()
         final = final.view(len(members), -1, final.shape[-1])
@@ -121,6 +121,10 @@ class StudentGroup(nn.Module):
             return torch.mv(final.flatten(0, 1), self._label_direction).view(len(members), -1)
         heads = torch.stack([self.heads[member] for member in members]).float()
         return torch.einsum("mrd,md->mr", final, heads[:, :-1]) + heads[:, -1:]
+
+    def in_force(self, members: Sequence[int]) -> attached:
+        """Context: the base model's layers compute with these students' adapters, as many rows for each."""
+        return attached(self._cut.linears, self._stacks(members))
 
     def weights_of(self, member: int) -> Adapter:
         """A student's weights, by name, on the CPU."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from aar.config import DatasetConfig
 from aar.errors import ProblemError
 from aar.problems import sarcasm
-from aar.problems.dataset import SPLITS, Dataset, Kind, Row, Split, SplitName, split_of
+from aar.problems.dataset import SPLITS, Dataset, Kind, Row, SplitName, split_of
 from aar.problems.formats import read_folder
 from aar.problems.grammar import pairs
 from aar.problems.partition import sample
@@ -29,21 +29,6 @@ def load_dataset(config: DatasetConfig) -> Dataset:
         kind, rows = read_folder(_folder(config))
         rows = {split: _sampled(config, split, rows[split]) for split in SPLITS}
     return Dataset(config.name, kind, **{split: split_of(rows[split]) for split in SPLITS})
-
-
-def fresh_test(config: DatasetConfig, seed: int) -> Split:
-    """A new test set, as large as the configured one, that shares no row with any split of this source.
-
-    Raises:
-        ProblemError: the source is a folder, of which there is no more than its files hold.
-        AssetError: the source has to be fetched and cannot be.
-    """
-    if config.source not in _DRAW:
-        raise ProblemError(
-            f'dataset "{config.name}": its source is a folder, so a new test set cannot be drawn. '
-            f"Sources that can be drawn from anew: {', '.join(_DRAW)}."
-        )
-    return split_of(_DRAW[config.source]("fresh", config.test, seed))
 
 
 def _size(config: DatasetConfig, split: SplitName) -> int | None:

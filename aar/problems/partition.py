@@ -7,23 +7,17 @@ is in two splits, whatever sizes and seeds they are drawn with, and the size of 
 import hashlib
 import random
 from collections.abc import Sequence
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from aar.problems.dataset import SplitName
 
 T = TypeVar("T")
-Region = SplitName | Literal["fresh"]
 
-_SIXTEENTHS: tuple[Region, ...] = (
-    *("train_label",) * 2,
-    *("train_unlabel",) * 6,
-    *("test",) * 4,
-    *("fresh",) * 4,
-)
+_SIXTEENTHS: tuple[SplitName, ...] = (*("train_label",) * 2, *("train_unlabel",) * 6, *("test",) * 8)
 
 
-def region(text: str) -> Region:
-    """Where the row with this text belongs; "fresh" rows are in no configured split, they make new test sets."""
+def region(text: str) -> SplitName:
+    """Where the row with this text belongs."""
     return _SIXTEENTHS[hashlib.sha256(text.encode()).digest()[0] % 16]
 
 

@@ -8,13 +8,13 @@ import json
 
 from aar import assets
 from aar.errors import ProblemError
-from aar.problems.dataset import Judgement, Row
-from aar.problems.partition import Region, region, sample
+from aar.problems.dataset import Judgement, Row, SplitName
+from aar.problems.partition import region, sample
 
 QUESTION = "Write a sarcastic news headline."
 
 
-def draw(where: Region, size: int | None, seed: int) -> list[Row]:
+def draw(where: SplitName, size: int | None, seed: int) -> list[Row]:
     """`size` rows of one region in an order given by `seed`, or all of them.
 
     Raises:

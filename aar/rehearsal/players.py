@@ -86,7 +86,7 @@ def post_by_others(kind: str, name: str, at_least: int = 1) -> Generator[Reply, 
     posts: list[int] = []
     for _ in range(WAITS):
         (listed, *_) = yield say("", use("forum_read", kind=kind))
-        posts = [int(number) for number in re.findall(rf"^(\d+) {kind} by (?!{name} )", listed, re.MULTILINE)]
+        posts = [int(number) for number in re.findall(rf"^Post (\d+): {kind} by (?!{name},)", listed, re.MULTILINE)]
         if len(posts) >= at_least:
             break
         yield say("Nothing yet; I wait.", use("bash", command=f"sleep {WAIT_SECONDS}"))

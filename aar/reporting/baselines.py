@@ -1,4 +1,4 @@
-"""The baselines of a problem: teacher, vanilla and ceiling, seed by seed and over all seeds."""
+"""The baselines of a problem: teacher, vanilla and ceiling, seed by seed and over all seeds, on the dev items."""
 
 from dataclasses import asdict
 from typing import Any
@@ -8,20 +8,24 @@ from rich.table import Table
 from aar.campaign.state import CampaignState
 from aar.reporting.tables import new_table
 from aar.reporting.text import estimate_text, pgr_text
+from aar.scoring.hidden import CEILING, TEACHER
 from aar.scoring.pgr import Correctness, accuracy_estimate
-from aar.scoring.records import HIDDEN
+from aar.scoring.records import DEV, Baselines
 from aar.scoring.scorebook import Scorebook
 
 
-def baselines_table(state: CampaignState) -> Table:
-    """One row for each model: the mean accuracy with its interval, then that of each seed."""
-    seeds = sorted(state.baselines.seeds) if state.baselines else []
+def baselines_tables(state: CampaignState) -> list[Table]:
+    """For each dataset one row for each model: the mean accuracy with its interval, then that of each seed."""
+    return [_table(state, ends) for ends in state.baselines]
+
+
+def _table(state: CampaignState, ends: Baselines) -> Table:
     vanilla = state.reference.score if state.reference else None
-    caption = f"vanilla: PGR {pgr_text(vanilla)}" if vanilla else None
-    table = new_table(_title(state), caption)
-    for name in ("model", "accuracy [95 %]", *(f"seed {seed}" for seed in seeds)):
+    caption = f"vanilla: PGR {pgr_text(vanilla)}" if vanilla and len(state.baselines) == 1 else None
+    table = new_table(f"{ends.dataset}, {ends.test_items} dev items", caption)
+    for name in ("model", "accuracy [95 %]", *(f"seed {seed}" for seed in sorted(ends.seeds))):
         table.add_column(name, justify="left" if name == "model" else "right")
-    for name, correct in _models(state).items():
+    for name, correct in _models(state, ends).items():
         by_seed = (f"{accuracy:.3f}" for accuracy in correct.accuracies)
         table.add_row(name, estimate_text(accuracy_estimate(correct)), *by_seed)
     return table
@@ -33,28 +37,22 @@ def baselines_data(state: CampaignState) -> dict[str, Any]:
     return {
         "name": state.name,
         "folder": str(state.folder),
-        "dataset": state.baselines.dataset if state.baselines else None,
-        "test_items": state.baselines.test_items if state.baselines else None,
-        "seeds": sorted(state.baselines.seeds) if state.baselines else [],
-        "models": {
-            name: {**asdict(accuracy_estimate(correct)), "by_seed": correct.accuracies}
-            for name, correct in _models(state).items()
-        },
+        "datasets": [_data(state, ends) for ends in state.baselines],
         "vanilla_pgr": vanilla and {"value": vanilla.pgr, "low": vanilla.pgr_low, "high": vanilla.pgr_high},
     }
 
 
-def _models(state: CampaignState) -> dict[str, Correctness]:
-    """Who was right on the hidden test set, by model; seeds ascend."""
-    if state.baselines is None:
-        return {}
+def _data(state: CampaignState, ends: Baselines) -> dict[str, Any]:
+    models = {
+        name: {**asdict(accuracy_estimate(correct)), "by_seed": correct.accuracies}
+        for name, correct in _models(state, ends).items()
+    }
+    return {"dataset": ends.dataset, "test_items": ends.test_items, "seeds": sorted(ends.seeds), "models": models}
+
+
+def _models(state: CampaignState, ends: Baselines) -> dict[str, Correctness]:
+    """Who was right on dev, by model; seeds ascend."""
     book = Scorebook(state.folder, read_only=True)
-    keys = {"teacher": "teacher", "vanilla": state.reference.id if state.reference else "", "ceiling": "ceiling"}
-    found = {name: book.correctness(state.baselines.dataset, HIDDEN, key) for name, key in keys.items()}
+    keys = {"teacher": TEACHER, "vanilla": state.reference.id if state.reference else "", "ceiling": CEILING}
+    found = {name: book.correctness(ends.dataset, DEV, key) for name, key in keys.items()}
     return {name: correct for name, correct in found.items() if correct is not None}
-
-
-def _title(state: CampaignState) -> str | None:
-    if state.baselines is None:
-        return None
-    return f"{state.baselines.dataset}, {state.baselines.test_items} hidden test items"

@@ -6,12 +6,16 @@ from dataclasses import asdict
 from typing import Any
 
 from aar.campaign.state import CampaignState
+from aar.reporting.verification import verdict_words
 from aar.scoring.records import PLATFORM, Experiment
 
 
 def to_json(data: Any) -> str:
-    """`data` as one JSON document; numbers that are none (the PGR of no gap) become null."""
-    return json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False)
+    """`data` as one JSON document; numbers that are none (the PGR of no gap) become null.
+
+    It is ASCII, so that a terminal acts on nothing in it.
+    """
+    return json.dumps(_finite(data), indent=1, allow_nan=False)
 
 
 def _finite(data: Any) -> Any:
@@ -40,13 +44,22 @@ def leaderboard_data(state: CampaignState) -> dict[str, Any]:
     return {
         "name": state.name,
         "folder": str(state.folder),
-        "baselines": asdict(state.baselines) if state.baselines else None,
-        "experiments": [
-            {"rank": rank, "protected": state.protected, **asdict(one)} for rank, one in ranked(state)
-        ],
+        "protocol": state.protocol,
+        "baselines": [asdict(one) for one in state.baselines],
+        "experiments": [{"rank": rank, **_row(state, one)} for rank, one in ranked(state)],
+        "no_significant_improvement": [asdict(one) for one in state.unimproved],
         "failed": [asdict(one) for one in state.experiments if one.status == "failed"],
-        "retests": [asdict(retest) for retest in state.retests],
+        "verifications": [asdict(one) for one in state.verifications],
+        "ledger_head": state.ledger_head,
     }
+
+
+def _row(state: CampaignState, one: Experiment) -> dict[str, Any]:
+    """An experiment with the platform's badge on its score, its verdicts, and what the audit found."""
+    verdict = verdict_words(state).get(one.id)
+    badge = "verified" if verdict else "measured"
+    marks = {"badge": badge, "verdict": verdict, "findings": state.findings.get(one.id, ())}
+    return {"protected": state.protected, **asdict(one), **marks}
 
 
 def ranked(state: CampaignState) -> list[tuple[int | None, Experiment]]:

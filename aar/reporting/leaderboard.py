@@ -1,4 +1,5 @@
-"""The leaderboard: methods by PGR between the two fixed ends of the gap, and what failed."""
+"""The leaderboard: methods by released PGR between the two fixed ends of the gap, what was no improvement, what failed.
+"""
 
 from typing import Any
 
@@ -9,8 +10,9 @@ from rich.text import Text
 from aar.campaign.state import CampaignState
 from aar.reporting.data import ranked
 from aar.reporting.tables import new_table
-from aar.reporting.text import one_line, pgr_text, plain
+from aar.reporting.text import one_line, pgr_text
 from aar.scoring.records import PLATFORM, Experiment
+from aar.scoring.verdicts import latest
 
 REFERENCE_STYLE = "cyan"
 FITTED: dict[str, Any] = {"no_wrap": True, "overflow": "ellipsis"}
@@ -22,7 +24,7 @@ def leaderboard(state: CampaignState) -> RenderableType:
     """A table of scored experiments with the references among them, and a list of failed experiments below it."""
     failed = [one for one in state.experiments if one.status == "failed"]
     scored = _table(state) if state.scored or state.baselines else Text(NOTHING_YET)
-    return Group(scored, *_failures(failed))
+    return Group(scored, *_unimproved(state.unimproved), *_failures(failed))
 
 
 def _table(state: CampaignState) -> Table:
@@ -31,42 +33,52 @@ def _table(state: CampaignState) -> Table:
         table.add_column(name, no_wrap=True)
     table.add_column("researcher", no_wrap=True, max_width=14, overflow="ellipsis")
     table.add_column("method", overflow="fold")
-    for name in ("accuracy", "PGR [95 %]"):
+    for name in ("accuracy", "PGR [95 %]", "verified"):
         table.add_column(name, no_wrap=True, justify="right")
-    mark = "" if state.protected else f" ({UNPROTECTED})"
-    rows = [(one.score.pgr, _experiment_row(rank, one, mark)) for rank, one in ranked(state) if one.score]
-    if state.baselines:
-        ends = state.baselines
-        rows += [(1.0, _end_row("ceiling: trained on ground truth", ends.ceiling.value, "1"))]
-        rows += [(0.0, _end_row("teacher: gave the labels", ends.weak.value, "0"))]
+    rows = [(one.score.pgr, _experiment_row(rank, one, state)) for rank, one in ranked(state) if one.score]
+    if state.ceiling_acc is not None and state.weak_acc is not None:
+        rows += [(1.0, _end_row("ceiling: trained on ground truth", state.ceiling_acc, "1"))]
+        rows += [(0.0, _end_row("teacher: gave the labels", state.weak_acc, "0"))]
     for _, row in sorted(rows, key=lambda row: -row[0]):
         table.add_row(*row)
     return table
 
 
-def _experiment_row(rank: int | None, one: Experiment, mark: str) -> list[Text]:
+def _experiment_row(rank: int | None, one: Experiment, state: CampaignState) -> list[Text]:
     assert one.score is not None
     style = REFERENCE_STYLE if one.researcher == PLATFORM else "bold" if rank == 1 else ""
     note = f"{one.note} (reference)" if one.researcher == PLATFORM else one.note
-    cells = (str(rank or ""), one.id, one.researcher, note + mark, f"{one.score.accuracy:.3f}", pgr_text(one.score))
-    return [plain(cell, style) for cell in cells]
+    found = (*(() if state.protected else (UNPROTECTED,)), *state.findings.get(one.id, ()))
+    marks = "".join(f" ({mark})" for mark in found)
+    verified = next((f"{each.pgr.value:.2f}" for each in latest(state.verifications) if each.experiment == one.id), "")
+    score = (f"{one.score.accuracy:.3f}", pgr_text(one.score), verified)
+    return [one_line(cell, style) for cell in (str(rank or ""), one.id, one.researcher, note + marks, *score)]
 
 
 def _end_row(what: str, accuracy: float, pgr: str) -> list[Text]:
-    return [Text(cell, REFERENCE_STYLE) for cell in ("", "", PLATFORM, what, f"{accuracy:.3f}", pgr)]
+    return [Text(cell, REFERENCE_STYLE) for cell in ("", "", PLATFORM, what, f"{accuracy:.3f}", pgr, "")]
 
 
 def _caption(state: CampaignState) -> str | None:
-    if state.baselines is None:
+    if not state.baselines:
         return None
-    ends, counts = state.baselines, {len(one.seeds) for one in state.scored if one.researcher != PLATFORM}
+    ends = state.baselines
+    names = " and ".join(f"{one.dataset} ({one.test_items} items)" for one in ends)
+    counts = {len(one.seeds) for one in state.ranked}
     seeds = f"means over {' or '.join(map(str, sorted(counts)))} seeds, " if counts else ""
-    return f"{ends.dataset}: {seeds}references over {len(ends.seeds)}; {ends.test_items} hidden test items"
+    protocol = "" if state.protocol == "weights" else f"; {state.protocol} protocol: not to be ranked with others"
+    return f"dev of {names}: {seeds}references over {len(ends[0].seeds)}{protocol}"
+
+
+def _unimproved(others: list[Experiment]) -> list[Text]:
+    shown = [(f"  {one.id} ", one_line(one.researcher), ": ", one_line(one.note)) for one in others]
+    lines = [Text.assemble(*parts, **FITTED) for parts in shown]
+    return [Text("No significant improvement over the researcher's best", "bold"), *lines, Text("")] if lines else []
 
 
 def _failures(failed: list[Experiment]) -> list[Text]:
     lines = [
-        Text.assemble(f"  {one.id} ", plain(one.researcher), ": ", one_line(one.failure or ""), **FITTED)
+        Text.assemble(f"  {one.id} ", one_line(one.researcher), ": ", one_line(one.failure or ""), **FITTED)
         for one in failed
     ]
     return [Text("Failed", "bold"), *lines, Text("")] if lines else []

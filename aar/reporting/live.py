@@ -13,7 +13,7 @@ from aar.campaign.researcher_state import ResearcherState
 from aar.campaign.state import CampaignState
 from aar.reporting.spending import cost_words
 from aar.reporting.tables import new_table
-from aar.reporting.text import duration, one_line, pgr_text, plain
+from aar.reporting.text import duration, one_line, pgr_text
 from aar.researchers.diversity import entropy
 from aar.scoring.records import Experiment
 
@@ -68,9 +68,9 @@ def _progress(state: CampaignState, ended: int) -> str:
 def _accuracies(state: CampaignState) -> list[Text]:
     vanilla = state.reference.score if state.reference else None
     known = [
-        ("teacher", state.baselines.weak.value if state.baselines else None),
+        ("teacher", state.weak_acc),
         ("vanilla", vanilla.accuracy if vanilla else None),
-        ("ceiling", state.baselines.ceiling.value if state.baselines else None),
+        ("ceiling", state.ceiling_acc),
     ]
     shown = [f"{name} {value:.3f}" for name, value in known if value is not None]
     return [Text("accuracy: " + " · ".join(shown))] if shown else []
@@ -103,7 +103,8 @@ def _researchers(researchers: tuple[ResearcherState, ...]) -> Table:
     for one in researchers[:RESEARCHERS_SHOWN]:
         best = "" if one.best_pgr is None else f"{one.best_pgr:.2f}"
         doing = one.activity if one.standing == "working" else f"{one.standing}: {one.activity}"
-        table.add_row(one.name, one.direction, f"{one.experiments}/{one.limit}", best, one_line(doing))
+        done = f"{one.experiments}/{one.limit}"
+        table.add_row(one.name, one_line(one.direction), done, best, one_line(doing))
     if len(researchers) > RESEARCHERS_SHOWN:
         table.add_row(f"and {len(researchers) - RESEARCHERS_SHOWN} more")
     return table
@@ -135,9 +136,10 @@ def _running_row(one: Experiment, now: float) -> list[Text]:
 
 
 def _ended_row(one: Experiment) -> list[Text]:
-    outcome = Text(f"PGR {pgr_text(one.score)}") if one.score else one_line(f"failed: {one.failure}", "red")
-    return _row(one, outcome)
+    if one.failure:
+        return _row(one, one_line(f"failed: {one.failure}", "red"))
+    return _row(one, Text(f"PGR {pgr_text(one.score)}" if one.score else "no significant improvement"))
 
 
 def _row(one: Experiment, outcome: Text) -> list[Text]:
-    return [Text(one.id), plain(one.researcher), one_line(one.note), outcome]
+    return [Text(one.id), one_line(one.researcher), one_line(one.note), outcome]

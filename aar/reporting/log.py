@@ -41,8 +41,9 @@ def changes(before: CampaignState, after: CampaignState) -> Iterator[tuple[str, 
     if after.phase != before.phase:
         yield CAMPAIGN, after.phase
     if after.baselines and not before.baselines:
-        weak, ceiling = estimate_text(after.baselines.weak), estimate_text(after.baselines.ceiling)
-        yield CAMPAIGN, f"teacher accuracy {weak}, ceiling {ceiling}"
+        for one in after.baselines:
+            weak, ceiling = estimate_text(one.weak), estimate_text(one.ceiling)
+            yield CAMPAIGN, f"{one.dataset}: teacher accuracy {weak}, ceiling {ceiling}"
     known = {one.id for one in before.experiments if one.ended}
     for experiment in after.experiments:
         if experiment.ended and experiment.id not in known:
@@ -54,6 +55,8 @@ def changes(before: CampaignState, after: CampaignState) -> Iterator[tuple[str, 
 
 
 def _outcome(one: Experiment) -> str:
-    if one.score is None:
+    if one.failure is not None:
         return f"{one.id} failed: {one.failure}"
+    if one.score is None:
+        return f"{one.id}: no significant improvement: {one.note}"
     return f"{one.id} scored PGR {pgr_text(one.score)}, accuracy {one.score.accuracy:.3f}: {one.note}"

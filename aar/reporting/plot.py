@@ -57,16 +57,16 @@ def _point(one: Experiment, campaign_seconds: Callable[[float], float]) -> Point
 
 
 def _draw_references(axes: Axes, state: CampaignState) -> None:
-    axes.axhline(1, color=REFERENCE_COLOUR, linestyle="--", label=f"ceiling{_accuracy(state, 'ceiling')}")
+    axes.axhline(1, color=REFERENCE_COLOUR, linestyle="--", label=f"ceiling{_accuracy(state.ceiling_acc)}")
     if state.reference and state.reference.score:
         vanilla = state.reference.score
         axes.axhspan(vanilla.pgr_low, vanilla.pgr_high, color=REFERENCE_COLOUR, alpha=0.15, linewidth=0)
         axes.axhline(vanilla.pgr, color=REFERENCE_COLOUR, label=f"vanilla ({vanilla.accuracy:.3f})")
-    axes.axhline(0, color=REFERENCE_COLOUR, linestyle=":", label=f"teacher{_accuracy(state, 'weak')}")
+    axes.axhline(0, color=REFERENCE_COLOUR, linestyle=":", label=f"teacher{_accuracy(state.weak_acc)}")
 
 
-def _accuracy(state: CampaignState, end: str) -> str:
-    return f" ({getattr(state.baselines, end).value:.3f})" if state.baselines else ""
+def _accuracy(value: float | None) -> str:
+    return "" if value is None else f" ({value:.3f})"
 
 
 def _draw_experiments(axes: Axes, points: list[Point], last_minute: float) -> None:

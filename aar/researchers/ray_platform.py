@@ -12,7 +12,7 @@ from aar.commons.posts import Kind, Post
 from aar.commons.snapshots import Snapshot
 from aar.errors import ScoringError
 from aar.remote import COMMONS, EXPERIMENTS, SCORER, named, result
-from aar.scoring.records import PLATFORM, Experiment
+from aar.scoring.records import Experiment
 from aar.scoring.task import Task
 
 
@@ -114,10 +114,10 @@ class RayPlatform:
         return words
 
     def task(self) -> Task:
-        references = [one for one in self.experiments() if one.researcher == PLATFORM and one.seeds]
-        if not references:
+        reference = next((one for one in self.experiments() if one.is_reference), None)
+        if reference is None:
             raise ScoringError("the baselines are not measured yet")
-        task: Task = result(self._scorer.task.remote(references[0].dataset, references[0].seeds[0]))
+        task: Task = result(self._scorer.task.remote(reference.id, reference.runs[0]))
         return task
 
     def _run(self, experiment: Experiment) -> None:

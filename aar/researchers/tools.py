@@ -10,7 +10,11 @@ from aar.scoring.records import Score
 
 @dataclass(frozen=True)
 class Result:
-    """A finished experiment. Exactly one of `score` and `failure` (why it failed, readable) is not None."""
+    """A finished experiment: its released `score`, or why it failed, readable.
+
+    Neither: it was scored, and is no significant improvement over the researcher's best so far (before the first
+    release, over vanilla); how good it is stays untold, so that the hidden test set is not used up.
+    """
 
     experiment: str
     score: Score | None

@@ -10,10 +10,10 @@ from aar.sandbox.probe import Check, probe, require_sandbox
 from aar.sandbox.provider import Provider, provider
 from aar.sandbox.sandbox import Sandbox
 from aar.sandbox.shell import Reply, Shell
-from aar.sandbox.spec import BROKER_SOCKET, PYTHON, Spec
+from aar.sandbox.spec import BROKER_SOCKET, PYTHON, TRAINING_PYTHON, Spec
 from aar.sandbox.watch import Outcome
 
 __all__ = [
-    "BROKER_SOCKET", "PYTHON", "Check", "Limits", "Outcome", "Provider", "Reply", "Sandbox", "Shell", "Spec", "probe",
-    "provider", "require_sandbox",
+    "BROKER_SOCKET", "PYTHON", "TRAINING_PYTHON", "Check", "Limits", "Outcome", "Provider", "Reply", "Sandbox", "Shell",
+    "Spec", "probe", "provider", "require_sandbox",
 ]  # fmt: skip

@@ -25,7 +25,7 @@ class BubblewrapSandbox(Sandbox):
         stages = self._stages() if os.geteuid() == 0 else {}
         shown = {target: stages.get(source, source) for target, source in self.shown.items()}
         workspace = self.spec.workspace and stages.get(self.spec.workspace, self.spec.workspace)
-        filter_end = seccomp.filter_fd()
+        filter_end = seccomp.filter_fd(routes=self.spec.view == "training")
         status, status_end = os.pipe()
         wall = profile.command_line(self.spec, runtime, shown, workspace, status_end, filter_end)
         return Launch(
@@ -42,7 +42,8 @@ class BubblewrapSandbox(Sandbox):
 
     def _stages(self) -> dict[Path, Path]:
         """Places in the sandbox's own folder for what may lie where its user cannot walk to, such as a home."""
-        sources = [*self.spec.read_only.values(), *filter(None, [self.spec.workspace])]
+        shown = [source for source in self.shown.values() if source.parent != self.folder]
+        sources = [*shown, *filter(None, [self.spec.workspace])]
         stages = {source: self.folder / f"stage-{number}" for number, source in enumerate(sources)}
         for source, stage in stages.items():
             if source.is_dir():

@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # the sandbox itself runs without the settings and what they 
 
 MIB = 2**20
 GIB = 2**30
+SHARED_MEMORY_BYTES = 64 * MIB  # of /dev/shm
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from aar.errors import SandboxError
-from aar.sandbox.limits import GIB, MIB, Limits
+from aar.sandbox.gpus import DRIVER, device_nodes
+from aar.sandbox.limits import GIB, SHARED_MEMORY_BYTES, Limits
+from aar.sandbox.packages import PLACE
 from aar.sandbox.runtime import Runtime
 from aar.sandbox.spec import Spec, View
 
@@ -30,13 +32,12 @@ ENVIRONMENT = {
 }
 PROGRAMS: dict[View, dict[str, str]] = {
     "method": {"PATH": "/runtime/bin", "LD_LIBRARY_PATH": "/runtime/lib"},
-    "training": {"PATH": "/runtime/bin", "LD_LIBRARY_PATH": "/runtime/lib"},
+    "training": {"PATH": "/runtime/shell:/usr/bin:/bin", "LD_LIBRARY_PATH": DRIVER, "PYTHONPATH": PLACE},
     "shell": {"PATH": "/runtime/shell:/usr/bin:/bin:/usr/sbin:/sbin", "TERM": "dumb", "PAGER": "cat"},
 }
 OUTER_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}  # the sandbox can read it in /proc/1/environ
 SYSTEM_LINKS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 SYSTEM_FILES = ("/etc/alternatives", "/etc/ld.so.cache")  # names behind names of Debian's programs and libraries
-SHARED_MEMORY_BYTES = 64 * MIB
 # Address space beyond memory proper: libraries, stacks, reserved arenas. The guard holds memory itself.
 ADDRESS_SLACK = GIB
 
@@ -65,7 +66,7 @@ def command_line(
         "--disable-userns", "--die-with-parent", "--new-session", "--hostname", "sandbox", "--cap-drop", "ALL",
         "--json-status-fd", str(status_fd), "--seccomp", str(seccomp_fd),
         "--clearenv", *_flatten(("--setenv", name, value) for name, value in variables.items()),
-        *_system(spec.view, runtime), *_devices(), *_writable(spec.limits, workspace),
+        *_system(spec.view, runtime), *_devices(spec.gpus), *_writable(spec.limits, workspace),
         *_flatten(("--ro-bind", str(source), target) for target, source in shown.items()),
         "--remount-ro", "/dev", "--remount-ro", "/",
         "--chdir", "/work", "--", *process_limits(spec, "/runtime/bin/prlimit"), *spec.command,
@@ -75,7 +76,7 @@ def command_line(
 def _system(view: View, runtime: Runtime) -> list[str]:
     """The programs of a view, and the loader where they expect it."""
     own = ["--ro-bind", str(runtime.folder), "/runtime"]
-    if view == "shell":
+    if view != "method":
         return [*own, *_machine()]
     return [*own, "--ro-bind", str(runtime.folder / "lib" / Path(runtime.loader).name), runtime.loader]
 
@@ -91,8 +92,11 @@ def _machine() -> list[str]:
     return shown + _flatten(("--ro-bind-try", place, place) for place in SYSTEM_FILES)
 
 
-def _devices() -> list[str]:
-    return ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]
+def _devices(gpus: Sequence[int]) -> list[str]:
+    nodes = _flatten(("--dev-bind", str(node), str(node)) for node in device_nodes(gpus))
+    # The first process is bubblewrap's; whoever could write its memory would speak for the sandbox.
+    own_first = [*_sized("/proc/1", 4096), "--remount-ro", "/proc/1"]
+    return ["--proc", "/proc", *own_first, "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev", *nodes]
 
 
 def _writable(limits: Limits, workspace: Path | None) -> list[str]:
@@ -115,7 +119,7 @@ def process_limits(spec: Spec, prlimit: str) -> list[str]:
         "nproc": (resource.RLIMIT_NPROC, limits.processes),
         "fsize": (resource.RLIMIT_FSIZE, limits.file_bytes),
         "nofile": (resource.RLIMIT_NOFILE, limits.open_files),
-        "core": (resource.RLIMIT_CORE, 0),
+        "core": (resource.RLIMIT_CORE, 1),  # with 0 the kernel would still start a program that takes cores
     }
     if spec.view == "shell":
         del wanted["cpu"]  # its CPU time is counted anew for each command

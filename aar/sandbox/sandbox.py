@@ -20,9 +20,11 @@ from types import TracebackType
 from typing import IO, Self
 
 from aar.sandbox.cgroup import make_cgroup
+from aar.sandbox.gpus import driver_libraries
 from aar.sandbox.guard import Guard
 from aar.sandbox.leftovers import FOLDERS, folder_prefix, remove_left_folders
 from aar.sandbox.ownership import held_workspace, open_to
+from aar.sandbox.packages import packages
 from aar.sandbox.running import Running, start_process
 from aar.sandbox.spec import BROKER_SOCKET, Spec
 from aar.sandbox.uids import leased_uid
@@ -54,7 +56,11 @@ class Sandbox(ABC):
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
-        self.shown: dict[str, Path] = dict(spec.read_only)  # host paths by the sandbox's
+        self.shown: dict[str, Path] = {**spec.read_only}  # host paths by the sandbox's
+        if spec.view == "training":
+            self.shown |= packages()
+        if spec.gpus:
+            self.shown |= driver_libraries()
         self._closing = ExitStack()
         self._stopped = threading.Event()
 

@@ -23,16 +23,17 @@ REFUSED = (
     "acct", "add_key", "adjtimex", "bpf", "chroot", "clock_adjtime", "clock_settime", "delete_module",
     "fanotify_init", "finit_module", "fsconfig", "fsmount", "fsopen", "fspick", "init_module", "io_uring_enter",
     "io_uring_register", "io_uring_setup", "ioperm", "iopl", "kcmp", "kexec_file_load", "kexec_load", "keyctl",
-    "lookup_dcookie", "memfd_create", "memfd_secret", "mount", "mount_setattr", "move_mount", "mq_open", "msgget",
-    "name_to_handle_at", "open_by_handle_at", "open_tree", "perf_event_open", "pidfd_getfd", "pivot_root",
-    "process_madvise", "process_vm_readv", "process_vm_writev", "ptrace", "quotactl", "quotactl_fd", "reboot",
-    "request_key", "semget", "setdomainname", "sethostname", "setns", "settimeofday", "shmget", "swapoff", "swapon",
-    "syslog", "umount2", "unshare", "userfaultfd", "vhangup",
+    "lookup_dcookie", "memfd_create", "memfd_secret", "modify_ldt", "mount", "mount_setattr", "move_mount",
+    "mq_open", "msgget", "name_to_handle_at", "open_by_handle_at", "open_tree", "perf_event_open", "pidfd_getfd",
+    "pivot_root", "process_madvise", "process_vm_readv", "process_vm_writev", "ptrace", "quotactl", "quotactl_fd",
+    "reboot", "request_key", "semget", "setdomainname", "sethostname", "setns", "settimeofday", "shmget", "swapoff",
+    "swapon", "syslog", "umount2", "unshare", "userfaultfd", "vhangup",
 )  # fmt: skip
+NEWEST_KNOWN, LAST_NUMBER = 462, 600  # mseal; what was added to the kernel later was not weighed when this was written
 NAMESPACE_FLAGS = (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000)
 TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
-LAST_FAMILY = 10  # AF_INET6; allowed families are AF_UNIX 1, AF_INET 2 and AF_INET6 10: the network namespace is empty
-OTHER_FAMILIES = (0, 3, 4, 5, 6, 7, 8, 9)
+FAMILIES = frozenset({1, 2, 10})  # AF_UNIX, AF_INET and AF_INET6: the network namespace is empty
+NETLINK, ROUTES = 16, 0
 
 
 class _Comparison(ctypes.Structure):
@@ -41,48 +42,57 @@ class _Comparison(ctypes.Structure):
     _fields_ = (("argument", ctypes.c_uint), ("op", ctypes.c_int), ("a", ctypes.c_uint64), ("b", ctypes.c_uint64))
 
 
-Rule = tuple[str, int, tuple[int, int, int, int] | None]
+Condition = tuple[int, int, int, int]
 
 
-def _rules() -> Iterator[Rule]:
-    """System call, the error it answers with, and the condition (argument, comparison, a, b) if it is not always."""
+def _rules(routes: bool) -> Iterator[tuple[str | int, int, *tuple[Condition, ...]]]:
+    """System call by name or number, the error it answers with, and the conditions under which it does.
+
+    A condition is (argument, comparison, a, b); all of them have to hold.
+    """
     for name in REFUSED:
-        yield name, errno.EPERM, None
+        yield name, errno.EPERM
+    for number in range(NEWEST_KNOWN + 1, LAST_NUMBER):  # libraries fall back on older calls
+        yield number, errno.ENOSYS
     # Its flags lie in memory, where a filter cannot look; libraries fall back to clone.
-    yield "clone3", errno.ENOSYS, None
+    yield "clone3", errno.ENOSYS
     for flag in NAMESPACE_FLAGS:
         yield "clone", errno.EPERM, (0, MASKED_EQUAL, flag, flag)
     for request in TERMINAL_INPUT:
         yield "ioctl", errno.EPERM, (1, MASKED_EQUAL, 0xFFFFFFFF, request)
+    allowed = FAMILIES | {NETLINK} if routes else FAMILIES
     for call in ("socket", "socketpair"):
-        yield call, errno.EPERM, (0, GREATER, LAST_FAMILY, 0)
-        for family in OTHER_FAMILIES:
+        yield call, errno.EPERM, (0, GREATER, max(allowed), 0)
+        for family in set(range(max(allowed))) - allowed:
             yield call, errno.EPERM, (0, EQUAL, family, 0)
+    if routes:  # of netlink, routes alone
+        yield "socket", errno.EPERM, (2, GREATER, ROUTES, 0), (0, EQUAL, NETLINK, 0)
 
 
-def filter_fd() -> int:
+def filter_fd(*, routes: bool = False) -> int:
     """A new memory file that holds the filter, for one sandbox: the reader moves its offset, so it cannot be shared.
+
+    `routes`: it may ask for the interfaces of its network, as processes that find each other over loopback do.
 
     Raises:
         SandboxError: libseccomp is missing or refuses a rule.
     """
     file = os.memfd_create("aar-seccomp", os.MFD_CLOEXEC)
-    os.write(file, _program())
+    os.write(file, _program(routes))
     os.lseek(file, 0, os.SEEK_SET)
     return file
 
 
 @functools.cache
-def _program() -> bytes:
+def _program(routes: bool) -> bytes:
     library = _libseccomp()
     context = library.seccomp_init(ALLOW)
     file = os.memfd_create("aar-seccomp-build", os.MFD_CLOEXEC)
     try:
-        for name, error, condition in _rules():
-            number = library.seccomp_syscall_resolve_name(name.encode())
-            comparisons = (_Comparison * 1)(_Comparison(*condition)) if condition else None
-            count = len(comparisons or ())
-            _check(library.seccomp_rule_add_array(context, ERRNO | error, number, count, comparisons), name)
+        for name, error, *conditions in _rules(routes):
+            number = name if isinstance(name, int) else library.seccomp_syscall_resolve_name(name.encode())
+            comparisons = (_Comparison * len(conditions))(*(_Comparison(*one) for one in conditions))
+            _check(library.seccomp_rule_add_array(context, ERRNO | error, number, len(conditions), comparisons), name)
         _check(library.seccomp_export_bpf(context, file), "export")
         return os.pread(file, os.fstat(file).st_size, 0)
     finally:
@@ -90,7 +100,7 @@ def _program() -> bytes:
         library.seccomp_release(context)
 
 
-def _check(status: int, what: str) -> None:
+def _check(status: int, what: str | int) -> None:
     if status < 0:
         raise SandboxError(f"libseccomp refused the rule for {what}: {os.strerror(-status)}")
 

@@ -11,10 +11,11 @@ View = Literal["method", "shell", "training"]
 """Which programs a sandbox sees.
 
 "method": Python with numpy and the lab's client. "shell": those, and the machine's own command-line tools. "training":
-those of "method", and torch with the packages that a training program needs.
+those of "shell", and torch with the packages that a training program needs.
 """
 
 PYTHON = ("/runtime/bin/python3", "-ISB")
+TRAINING_PYTHON = ("/runtime/shell/python3", "-sB")
 BROKER_SOCKET = "/run/broker.sock"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aar.sandbox import profile
 from aar.sandbox.entrance import entrance
+from aar.sandbox.packages import package_folders
 from aar.sandbox.runtime import prepared_runtime
 from aar.sandbox.sandbox import Launch, Sandbox
 from aar.sandbox.spec import Spec
@@ -26,10 +27,13 @@ class UnprotectedSandbox(Sandbox):
         places = {"/runtime": prepared_runtime().folder, "/work": work, "/tmp": self.folder, **self.shown}
         limits = profile.process_limits(self.spec, profile.program("prlimit", "util-linux"))
         command = [_translated(part, places) for part in self.spec.command]
-        variables = {**profile.environment(self.spec.view), **self.spec.environment}
+        asked = {**profile.environment(self.spec.view), **self.spec.environment}
+        variables = {name: _translated(value, places) for name, value in asked.items()}
+        if self.spec.view == "training":
+            variables["PYTHONPATH"] = os.pathsep.join(package_folders())
         return Launch(
             command=[*entrance(self.cgroup, {}), *limits, *command],
-            environment={name: _translated(value, places) for name, value in variables.items()},
+            environment=variables,
             cwd=str(work),
         )
 

@@ -1,30 +1,35 @@
 """The scorer: the one actor that holds ground truth and test inputs.
 
-It computes the baselines, draws the seeds, admits experiments, predicts with their students itself, and keeps every
-score. It keeps nothing in memory that is not on disk or computed again from artifacts, so that it may be killed.
+It computes the baselines, draws the seeds, admits experiments, predicts with their students itself, answers by the
+Ladder, and verifies. It keeps nothing in memory that is not on disk or computed again from artifacts, so that it may
+be killed.
 
-Protected: method code and researchers reach neither labels nor test inputs, because nothing here hands them out; a
-score is computed from a student, not taken from anyone's word.
-Not protected: how much repeated exact scores say about the test set; seeds are few and shared by all experiments.
+Protected: method code and researchers reach neither labels nor, in the weights protocol, test inputs, because nothing
+here hands them out; a score is computed from a student, not taken from anyone's word; while researching, answers come
+from dev by the Ladder, and nothing from sealed; what was asked and answered stands in the ledger.
+Not protected: what released scores say about dev, which is little (see ladder); a method that overfits the few
+research seeds, until it is verified.
 """
 
 import asyncio
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray
 from ray.actor import ActorHandle
 
-from aar.config import CampaignConfig, DatasetConfig
+from aar.config import CampaignConfig, VerificationConfig
 from aar.errors import ScoringError
-from aar.problems.dataset import Split
-from aar.problems.loading import fresh_test, load_dataset
 from aar.remote import COMPUTE, SCORER, named, on_this_node
-from aar.scoring.measure import Measure
-from aar.scoring.pgr import Correctness, accuracy_estimate, difference_estimate, pgr_estimate
-from aar.scoring.records import HIDDEN, PLATFORM, VANILLA, Baselines, Experiment, Retest, Score
-from aar.scoring.scorebook import Scorebook
+from aar.scoring.conclude import conclude
+from aar.scoring.feedback import Feedback
+from aar.scoring.hidden import CEILING, TEACHER, Hidden
+from aar.scoring.ledger import head
+from aar.scoring.pgr import accuracy_estimate
+from aar.scoring.plan import plan
+from aar.scoring.records import DEV, PLATFORM, SEALED, Baselines, Experiment, Run, Trained, Verification
+from aar.scoring.scorebook import Admission, Scorebook
+from aar.scoring.seeds import research_seeds
 from aar.scoring.task import Task
 
 
@@ -34,8 +39,8 @@ class Scorer:
     def __init__(self, config: CampaignConfig, folder: str, compute: ActorHandle[Any]) -> None:
         self._config, self._compute = config, compute
         self._book = Scorebook(Path(folder))
-        self._measures: dict[str, Measure] = {}
-        self._datasets: dict[str, Any] = {}
+        self._known: dict[str, Hidden] = {}
+        self._feedback = Feedback(config.scoring, self._hidden)
         self._preparing = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -45,181 +50,170 @@ class Scorer:
         """Return when the actor serves."""
 
     async def baselines(self, dataset: str | None = None) -> Baselines:
-        """Teacher and ceiling over the baseline seeds; computed on first use.
+        """Teacher and ceiling over the baseline seeds, on dev; computed on first use.
 
         Raises ScoringError when the ceiling is not above the teacher: there is no gap to recover.
         """
-        config = self._config.problem.dataset(dataset)
+        name = self._config.problem.dataset(dataset).name
         async with self._preparing:
-            known = self._book.baselines(config.name)
+            known = self._book.baselines(name)
             if known is None:
-                known = await self._compute_baselines(config)
+                known = await self._compute_baselines(self._hidden(name))
                 self._book.keep_baselines(known)
         return known
 
-    async def task(self, dataset: str, seed: int) -> Task:
-        """What an experiment may know: unlabelled training examples and the teacher's labels for `seed`."""
-        config = self._config.problem.dataset(dataset)
-        data, measure = self._data(config)
-        weak = await measure.weak_labels(data.train_unlabel, seed)
-        return Task(data.kind, data.train_unlabel.examples, weak, self._config.problem.recipe_for(config))
+    async def task(self, experiment: str, run: Run) -> Task:
+        """What an experiment may know in one of its runs: unlabelled training examples and a teacher's labels."""
+        return await self._hidden(run.dataset).task(run, _part(self._book.experiment(experiment)))
 
-    async def admit(
-        self, researcher: str, snapshot: str, note: str, key: str, dataset: str | None = None
-    ) -> Experiment:
+    async def admit(self, researcher: str, snapshot: str, note: str, key: str) -> Experiment:
         """Register an experiment and draw its seeds; the same key again gives the same experiment.
 
-        Raises ScoringError when the researcher's experiments are used up.
+        Raises ScoringError when the researcher's experiments, or the campaign's, are used up.
         """
-        config = self._config.problem.dataset(dataset)
-        limit = self._config.budget.experiments_per_researcher
-        if researcher != PLATFORM and self._book.count(researcher) >= limit and not self._book.has(key):
-            raise ScoringError(f"{researcher} has used its {limit} experiments")
-        experiment, _ = self._book.admit(key, researcher, snapshot, config.name, note)
-        if not experiment.seeds:
-            experiment = self._book.set_seeds(experiment.id, self._draw_seeds(config, experiment))
-        return experiment
+        if researcher != PLATFORM and not self._book.has(key):
+            self._check_limits(researcher, key)
+        seeds = research_seeds(self._config)
+        if researcher != PLATFORM:
+            seeds = seeds[: self._config.scoring.seeds]
+        datasets = tuple(dataset.name for dataset in self._config.problem.research)
+        return self._book.admit(Admission(key, researcher, snapshot, datasets, note, seeds))
 
-    async def score(self, experiment: str, students: dict[int, str]) -> Experiment:
-        """Score the students that an experiment trained, one for each of its seeds, on the hidden test set.
+    async def score(self, experiment: str, trained: dict[Run, Trained]) -> Experiment:
+        """Score what an experiment's runs ended with; the answer says no more than the Ladder releases.
 
-        Raises ScoringError when the seeds are not those that were drawn.
+        Predictions that cannot be scored, or that the researcher handed in before, fail the experiment.
+
+        Raises ScoringError when the runs are not the experiment's.
         """
         record = self._book.experiment(experiment)
         if record.status != "running":
             return record
-        if set(students) != set(record.seeds):
-            raise ScoringError(f"{experiment} has seeds {record.seeds}, but students came for {tuple(students)}")
-        config = self._config.problem.dataset(record.dataset)
-        await self.baselines(record.dataset)
-        data, _ = self._data(config)
-        in_order = {seed: students[seed] for seed in record.seeds}
-        own = await self._students_correct(config, data.test, HIDDEN, experiment, in_order)
-        weak, ceiling = self._ends(config.name, HIDDEN)
-        pgr = pgr_estimate(own, weak, ceiling)
-        score = Score(own.accuracy, own.accuracies, pgr.value, pgr.low, pgr.high)
-        return self._book.finish(experiment, score, None)
+        if set(trained) != set(record.runs):
+            raise ScoringError(f"{experiment} consists of other runs than those that students came for")
+        for dataset in record.datasets if record.verifies is None else ():
+            await self.baselines(dataset)
+        try:
+            digests = await self._measure(record, trained)
+            self._check_new(record, digests)
+        except ScoringError as refusal:
+            self._book.note("refused", record.researcher, f"refused/{experiment}", {"reason": str(refusal)})
+            return self._book.fail(experiment, str(refusal))
+        self._book.keep_trained(experiment, trained)
+        return self._answer(record, {"predictions": digests, "fits": _fits(trained)})
 
     async def fail(self, experiment: str, reason: str) -> Experiment:
         """Record that an experiment failed, and why."""
-        return self._book.finish(experiment, None, reason)
+        return self._book.fail(experiment, reason)
 
     async def experiment(self, experiment: str) -> Experiment:
         """One experiment."""
         return self._book.experiment(experiment)
 
     async def experiments(self) -> list[Experiment]:
-        """All experiments, oldest first."""
-        return self._book.experiments()
+        """All experiments of researchers and references, oldest first; none that verifies."""
+        return [one for one in self._book.experiments() if one.verifies is None]
 
     async def experiments_left(self, researcher: str) -> int:
         """How many more this researcher may start."""
-        return max(0, self._config.budget.experiments_per_researcher - self._book.count(researcher))
+        budget, started = self._config.budget, self._started()
+        left = [budget.experiments_per_researcher - started.count(researcher)]
+        left += [] if budget.experiments is None else [budget.experiments - len(started)]
+        return max(0, min(left))
 
-    async def retest(self, experiments: list[str], test_seed: int) -> list[Retest]:
-        """Measure the students of one dataset's scored experiments on a test set drawn anew.
+    async def best(self, count: int) -> list[Experiment]:
+        """The researchers' best experiments by exact score on dev, each snapshot once; for the platform alone.
 
-        Each is compared with the vanilla reference, when that is among them.
-
-        Raises:
-            ProblemError: the dataset cannot be drawn from anew.
-            ScoringError: an experiment was not scored, or is on another dataset than the first.
+        What nobody was told may choose what is verified: no answer depends on it, and sealed had no part in it.
         """
-        config = self._config.problem.dataset(self._dataset_scored_on(experiments))
-        test, name = fresh_test(config, test_seed), f"fresh-{test_seed}"
-        await self._measure_ends(config, test, name)
-        weak, ceiling = self._ends(config.name, name)
-        own: dict[str, Correctness] = {}
-        for experiment in experiments:
-            students = self._book.students(config.name, experiment)
-            own[experiment] = await self._students_correct(config, test, name, experiment, students)
-        reference = self._vanilla()
-        retests = [
-            Retest(
-                experiment=experiment,
-                test_seed=test_seed,
-                accuracy=accuracy_estimate(correctness),
-                pgr=pgr_estimate(correctness, weak, ceiling),
-                over_vanilla=difference_estimate(correctness, own[reference])
-                if reference in own and reference != experiment
-                else None,
-                items=len(test),
-            )
-            for experiment, correctness in own.items()
-        ]
-        for retest in retests:
-            self._book.keep_retest(retest)
-        return retests
+        scored = [one for one in await self.experiments() if one.status == "scored" and one.researcher != PLATFORM]
+        by_snapshot = {one.snapshot: one for one in reversed(scored)}
+        ordered = sorted(by_snapshot.values(), key=lambda one: (-self._feedback.exact_pgr(one), one.started))
+        return ordered[:count]
 
-    def _dataset_scored_on(self, experiments: list[str]) -> str:
-        records = [self._book.experiment(experiment) for experiment in experiments]
-        dataset = records[0].dataset
-        for record in records:
-            if record.score is None or record.dataset != dataset:
-                raise ScoringError(f"{record.id} was not scored on {dataset}; leave it out of this retest")
-        return dataset
+    async def plan_verification(self, experiment: str, settings: VerificationConfig) -> list[Experiment]:
+        """The experiments that have to be run before `conclude_verification`. Raises as `plan.plan`."""
+        return plan(self._config, settings, self._book, self._book.experiment(experiment), self._hidden)
 
-    def _vanilla(self) -> str | None:
-        references = [one.id for one in self._book.experiments() if (one.researcher, one.note) == (PLATFORM, VANILLA)]
-        return references[0] if references else None
+    async def conclude_verification(self, experiment: str, settings: VerificationConfig) -> Verification:
+        """Compare what the planned experiments gave. Raises as `conclude.conclude`."""
+        arms = await self.plan_verification(experiment, settings)
+        subject = self._book.experiment(experiment)
+        return await conclude(self._config, settings, self._book, subject, arms, self._hidden)
 
-    async def _compute_baselines(self, config: DatasetConfig) -> Baselines:
-        data, _ = self._data(config)
-        await self._measure_ends(config, data.test, HIDDEN)
-        weak, ceiling = self._ends(config.name, HIDDEN)
+    async def ledger_head(self) -> str:
+        """The digest that stands for the whole ledger."""
+        return head(self._book.ledger())
+
+    def _check_limits(self, researcher: str, key: str) -> None:
+        budget, started = self._config.budget, self._started()
+        refusal = None
+        if started.count(researcher) >= budget.experiments_per_researcher:
+            refusal = f"{researcher} has used its {budget.experiments_per_researcher} experiments"
+        elif budget.experiments is not None and len(started) >= budget.experiments:
+            refusal = f"the campaign has used its {budget.experiments} experiments"
+        if refusal:
+            self._book.note("refused", researcher, f"refused/{key}", {"reason": refusal})
+            raise ScoringError(refusal)
+
+    def _started(self) -> list[str]:
+        """Who started an experiment, once for each."""
+        return [one.researcher for one in self._book.experiments() if one.researcher != PLATFORM]
+
+    def _check_new(self, record: Experiment, digests: dict[str, str]) -> None:
+        """In the predictions protocol nobody is answered twice for the same predictions."""
+        if self._config.scoring.protocol != "predictions" or record.verifies or record.researcher == PLATFORM:
+            return
+        for entry in self._book.ledger():
+            if (entry.kind, entry.author) == ("answered", record.researcher) and entry.body["predictions"] == digests:
+                raise ScoringError(f"the predictions are those of {entry.body['experiment']}, which was answered")
+
+    async def _measure(self, record: Experiment, trained: dict[Run, Trained]) -> dict[str, str]:
+        """Store what the runs got right; returns digests of their predictions by "dataset/seed"."""
+        digests: dict[str, str] = {}
+        for dataset in record.datasets:
+            by_seed = {seed: trained[Run(dataset, seed, record.labels)] for seed in record.seeds}
+            found = await self._hidden(dataset).measure_trained(_part(record), record.id, by_seed)
+            digests |= {f"{dataset}/{seed}": digest for seed, digest in found.items()}
+        return digests
+
+    def _answer(self, record: Experiment, entry: dict[str, Any]) -> Experiment:
+        if record.verifies:
+            return self._book.finish(record.id, None, entry)
+        earlier = [one for one in self._book.experiments() if one.verifies is None and one.id != record.id]
+        score = self._feedback.answer(record, earlier)
+        answer = {"released": score is not None, "pgr": score.pgr if score else None}
+        return self._book.finish(record.id, score, {**entry, **answer})
+
+    async def _compute_baselines(self, hidden: Hidden) -> Baselines:
+        seeds = research_seeds(self._config)
+        await hidden.measure_ends(DEV, seeds, seeds)
+        weak, ceiling = hidden.correctness(DEV, TEACHER), hidden.correctness(DEV, CEILING)
         if ceiling.accuracy <= weak.accuracy:
             raise ScoringError(
-                f"{config.name}: the ceiling ({ceiling.accuracy:.3f}) is not above the teacher ({weak.accuracy:.3f}), "
+                f"{hidden.name}: the ceiling ({ceiling.accuracy:.3f}) is not above the teacher ({weak.accuracy:.3f}), "
                 "so there is no gap to recover. Train the student longer, or take a weaker teacher or more data."
             )
         return Baselines(
-            config.name, self._pool(config), accuracy_estimate(weak), accuracy_estimate(ceiling), len(data.test)
+            hidden.name, seeds, accuracy_estimate(weak), accuracy_estimate(ceiling), len(hidden.parts[DEV])
         )
 
-    async def _measure_ends(self, config: DatasetConfig, test: Split, name: str) -> None:
-        """Store who of teacher and ceiling is right on a test set, over the baseline seeds."""
-        _, measure = self._data(config)
-        seeds = self._pool(config)
-        ceilings = dict(zip(seeds, await asyncio.gather(*(measure.ceiling(seed) for seed in seeds)), strict=True))
-        await self._students_correct(config, test, name, "ceiling", ceilings)
-        weak = {seed: await measure.teacher_correct(test, seed) for seed in seeds}
-        self._book.keep_correctness(config.name, name, "teacher", weak, {})
+    def _hidden(self, dataset: str) -> Hidden:
+        if dataset not in self._known:
+            config = self._config.problem.dataset(dataset)
+            self._known[dataset] = Hidden(self._config, config, self._book, self._compute)
+        return self._known[dataset]
 
-    async def _students_correct(
-        self, config: DatasetConfig, test: Split, name: str, model: str, students: dict[int, str]
-    ) -> Correctness:
-        _, measure = self._data(config)
-        answers = await asyncio.gather(*(measure.student_correct(key, test) for key in students.values()))
-        self._book.keep_correctness(config.name, name, model, dict(zip(students, answers, strict=True)), students)
-        return Correctness(np.stack(answers), tuple(students))
 
-    def _ends(self, dataset: str, test: str) -> tuple[Correctness, Correctness]:
-        weak = self._book.correctness(dataset, test, "teacher")
-        ceiling = self._book.correctness(dataset, test, "ceiling")
-        if weak is None or ceiling is None:
-            raise ScoringError(f"{dataset}: the baselines were not measured")
-        return weak, ceiling
+def _part(experiment: Experiment) -> str:
+    """Which part of the test set the experiment is scored on."""
+    return SEALED if experiment.verifies else DEV
 
-    def _data(self, config: DatasetConfig) -> tuple[Any, Measure]:
-        if config.name not in self._measures:
-            dataset = load_dataset(config)
-            self._datasets[config.name] = dataset
-            self._measures[config.name] = Measure(self._config.problem, config, dataset, self._compute)
-        return self._datasets[config.name], self._measures[config.name]
 
-    def _pool(self, config: DatasetConfig) -> tuple[int, ...]:
-        """The baseline seeds of a dataset, the same in every campaign on it."""
-        drawn = np.random.default_rng([config.seed, 1]).choice(1 << 20, self._config.scoring.baseline_seeds, False)
-        return tuple(int(seed) for seed in drawn)
-
-    def _draw_seeds(self, config: DatasetConfig, experiment: Experiment) -> tuple[int, ...]:
-        """An experiment's seeds, out of the baselines'; the reference gets them all, to be comparable with everyone."""
-        pool = self._pool(config)
-        if experiment.researcher == PLATFORM:
-            return pool
-        number = int(experiment.id.removeprefix("e"))
-        rng = np.random.default_rng([config.seed, 2, number])
-        return tuple(sorted(int(seed) for seed in rng.choice(pool, self._config.scoring.seeds, False)))
+def _fits(trained: dict[Run, Trained]) -> int | None:
+    """What the runs cost in fits; None where a method trained by a program of its own."""
+    counts = [None if one.fits is None else len(one.fits) for one in trained.values()]
+    return None if None in counts else sum(count or 0 for count in counts)
 
 
 class ScorerActor(Scorer):

@@ -2,21 +2,24 @@
 
     PGR = (transfer_acc - weak_acc) / (ceiling_acc - weak_acc)            Burns et al. 2023, arXiv 2312.09390, eq. 1
 
-The interval is a percentile bootstrap over test items, shared by all models because they answered the same items, and
-over seeds. Models that ran on the same seeds are paired: a student learned from the teacher of its own seed, so the two
-are drawn together; otherwise the seeds of teacher, ceiling and student are drawn each for itself. Few seeds scatter too
-little when drawn again with replacement, by (s - 1) / s in variance; the draws are widened by that factor.
+The interval is Fieller's (1954): all ratios t for which (transfer - weak) - t (ceiling - weak) is not shown to differ
+from 0. It carries the sampling of test items, shared by all models because they answered the same items, and the seeds
+of student, teacher and ceiling. A student learned from the teacher of its own seed, so models that ran on the same
+seeds are paired; others are independent.
 
-Not covered: with one seed its scatter is unknown, and the interval then holds for that seed alone; with two or three
-seeds it is still too narrow; choosing the best of many candidates is not corrected for.
+Not covered: with one seed its scatter is unknown, and the interval then holds for that seed alone; choosing the best of
+many candidates is not corrected for (that is what the sealed split is for).
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-DRAWS = 4000
-LEVEL = 0.95
+from aar.scoring.uncertainty import Estimate, Moments, Part, added, moments
+
+STEPS = 60
+"""Halvings or so until Fieller's ends stand still."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,31 @@ class Correctness:
         """Mean over seeds and items."""
         return float(self.by_seed.mean())
 
+    def on(self, seeds: Sequence[int]) -> "Correctness":
+        """The rows of these seeds, in this order. Raises ValueError when one was not run."""
+        missing = set(seeds) - set(self.seeds)
+        if missing:
+            raise ValueError(f"there are no answers for the seeds {sorted(missing)}")
+        return Correctness(self.by_seed[[self.seeds.index(seed) for seed in seeds]], tuple(seeds))
+
 
 @dataclass(frozen=True)
-class Estimate:
-    """A value and its 95 % interval."""
+class Gap:
+    """A student between its teacher and its ceiling, on one test set."""
 
-    value: float
-    low: float
-    high: float
+    student: Correctness
+    weak: Correctness
+    ceiling: Correctness
+
+    @property
+    def pgr(self) -> float:
+        """The student's PGR."""
+        return performance_gap_recovered(self.student.accuracy, self.weak.accuracy, self.ceiling.accuracy)
+
+    @property
+    def size(self) -> float:
+        """The ceiling's accuracy above the teacher's."""
+        return self.ceiling.accuracy - self.weak.accuracy
 
 
 def performance_gap_recovered(transfer_acc: float, weak_acc: float, ceiling_acc: float) -> float:
@@ -55,71 +75,98 @@ def performance_gap_recovered(transfer_acc: float, weak_acc: float, ceiling_acc:
     return (transfer_acc - weak_acc) / gap if gap else float("nan")
 
 
-def pgr_estimate(student: Correctness, weak: Correctness, ceiling: Correctness, seed: int = 0) -> Estimate:
-    """PGR with its interval, on one test set. Raises ValueError unless all three answered as many items."""
-    rng = np.random.default_rng(seed)
-    counts = _item_draws(rng, student, weak, ceiling)
-    paired = _SeedDraws(rng)
-    student_acc, weak_acc, ceiling_acc = (_accuracy_draws(one, counts, paired) for one in (student, weak, ceiling))
-    gap = ceiling_acc - weak_acc
-    draws = np.divide(student_acc - weak_acc, gap, out=np.full(DRAWS, np.nan), where=gap != 0)
-    value = performance_gap_recovered(student.accuracy, weak.accuracy, ceiling.accuracy)
-    return _estimate(value, draws)
+def pgr_estimate(gap: Gap) -> Estimate:
+    """PGR with its interval, on one test set; unbounded where the gap itself is not shown to differ from 0.
+
+    Raises ValueError unless all three answered the same number of items.
+    """
+    width = _contrast((gap.weak, -1.0), (gap.ceiling, 1.0))
+    if width.half_width() >= abs(width.mean):
+        return Estimate(gap.pgr, -np.inf, np.inf)
+    return Estimate(gap.pgr, *sorted(_fieller_end(gap, side) for side in (-1, 1)))
 
 
-def accuracy_estimate(one: Correctness, seed: int = 0) -> Estimate:
+def _fieller_end(gap: Gap, side: int) -> float:
+    """The ratio at which the student's lead is one half-width from 0, by fixed-point iteration."""
+    end = gap.pgr
+    for _ in range(STEPS):
+        before, end = end, gap.pgr + side * _lead(gap, end).half_width() / gap.size
+        if abs(end - before) < 1e-9:
+            break
+    return end
+
+
+def _lead(gap: Gap, ratio: float) -> Moments:
+    """How far the student is above the point that divides the gap in this ratio."""
+    return _contrast((gap.student, 1.0), (gap.weak, ratio - 1), (gap.ceiling, -ratio))
+
+
+def mean_pgr_estimate(gaps: Sequence[Gap]) -> Estimate:
+    """The mean PGR over datasets with its interval; of one dataset, `pgr_estimate`."""
+    if len(gaps) == 1:
+        return pgr_estimate(gaps[0])
+    parts = [_lead(gap, gap.pgr) / (gap.size * len(gaps)) for gap in gaps]
+    mean = float(np.mean([gap.pgr for gap in gaps]))
+    reach = added(parts).half_width()
+    return Estimate(mean, mean - reach, mean + reach)
+
+
+def accuracy_estimate(one: Correctness) -> Estimate:
     """Accuracy with its interval."""
-    rng = np.random.default_rng(seed)
-    return _estimate(one.accuracy, _accuracy_draws(one, _item_draws(rng, one), _SeedDraws(rng)))
+    return _contrast((one, 1.0)).estimate()
 
 
-def difference_estimate(student: Correctness, reference: Correctness, seed: int = 0) -> Estimate:
-    """Accuracy of the student minus that of a reference on the same items, with its interval."""
-    rng = np.random.default_rng(seed)
-    counts = _item_draws(rng, student, reference)
-    paired = _SeedDraws(rng)
-    draws = _accuracy_draws(student, counts, paired) - _accuracy_draws(reference, counts, paired)
-    return _estimate(student.accuracy - reference.accuracy, draws)
+def difference(student: Correctness, reference: Correctness) -> Moments:
+    """Accuracy of the student minus that of a reference on the same items, paired on the seeds they share."""
+    return _contrast((student, 1.0), (reference, -1.0))
 
 
-def _item_draws(rng: np.random.Generator, *models: Correctness) -> np.ndarray:
-    """(draws, items) how often each item was drawn."""
-    sizes = {model.by_seed.shape[1] for model in models}
-    if len(sizes) != 1:
-        raise ValueError(f"models answered different numbers of items: {sorted(sizes)}")
-    items = sizes.pop()
-    return rng.multinomial(items, np.full(items, 1 / items), size=DRAWS).astype(np.float32)
+def mean_difference(pairs: Sequence[tuple[Correctness, Correctness]], sizes: Sequence[float]) -> Moments:
+    """The mean over datasets of a student's lead over a reference, in PGR: accuracy by the size of the gap."""
+    return added(
+        difference(student, reference) / (size * len(sizes))
+        for (student, reference), size in zip(pairs, sizes, strict=True)
+    )
 
 
-class _SeedDraws:
-    """How often each seed is drawn: the same draws for all models that ran on the same seeds."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self._rng = rng
-        self._known: dict[tuple[int, ...], np.ndarray] = {}
-
-    def shares(self, model: Correctness) -> np.ndarray:
-        """(draws, seeds) share of each row of `model` in its mean, rows in the model's order."""
-        count, seeds = len(model.by_seed), tuple(sorted(model.seeds))
-        drawn = self._known.get(seeds) if seeds else None
-        if drawn is None:
-            drawn = self._rng.multinomial(count, np.full(count, 1 / count), size=DRAWS) / count
-            self._known[seeds] = drawn
-        return drawn[:, [seeds.index(seed) for seed in model.seeds]] if seeds else drawn
+def _contrast(*weighted: tuple[Correctness, float]) -> Moments:
+    """Of the weighted sum of accuracies. Models that ran on the same seeds become one term."""
+    terms: dict[tuple[int, ...] | int, np.ndarray] = {}
+    for number, (model, weight) in enumerate(weighted):
+        ordered = tuple(sorted(model.seeds))
+        rows = model.on(ordered).by_seed if ordered else model.by_seed
+        key = ordered or number
+        terms[key] = terms[key] + weight * rows if key in terms else weight * rows.astype(float)
+    return moments(*terms.values())
 
 
-def _accuracy_draws(model: Correctness, counts: np.ndarray, seed_draws: _SeedDraws) -> np.ndarray:
-    """(draws,) mean accuracy over drawn items and drawn seeds."""
-    seeds, items = model.by_seed.shape
-    by_seed = counts @ model.by_seed.T.astype(np.float32) / items
-    mean = by_seed.mean(axis=1)
-    if seeds == 1:
-        return np.asarray(mean, np.float64)
-    drawn = seed_draws.shares(model)
-    widening = np.sqrt(seeds / (seeds - 1))
-    return np.asarray(mean + widening * ((by_seed * drawn).sum(axis=1) - mean), np.float64)
+def by_summary(accuracies: Mapping[str, Sequence[float]], weights: Mapping[str, float], items: int) -> Moments:
+    """Of a weighted sum of models' mean accuracies where only each seed's accuracy is known, not who was right where.
+
+    Without the answers the models' errors cannot be paired by item, so they are taken as independent: the item part is
+    then an upper bound, because models are mostly right on the same items. Seeds are taken as independent too.
+    """
+    means = {name: float(np.mean(accuracies[name])) for name in weights}
+    several = [name for name in weights if len(accuracies[name]) > 1]
+    return Moments(
+        mean=sum(weight * means[name] for name, weight in weights.items()),
+        items=tuple(
+            Part(weight**2 * means[name] * (1 - means[name]) / items, items - 1) for name, weight in weights.items()
+        ),
+        seeds=tuple(
+            Part(weights[name] ** 2 * float(np.var(accuracies[name], ddof=1)) / len(accuracies[name]),
+                 len(accuracies[name]) - 1)
+            for name in several
+        ),
+    )  # fmt: skip
 
 
-def _estimate(value: float, draws: np.ndarray) -> Estimate:
-    low, high = np.nanquantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(value, float(low), float(high))
+def optimism(on_dev: Sequence[Gap], on_sealed: Sequence[Gap]) -> Estimate:
+    """How much higher the mean PGR is on dev, where a method was chosen, than on sealed; datasets in the same order.
+
+    Items and seeds differ between the two, so that their errors are added.
+    """
+    parts = [_lead(gap, gap.pgr) / (gap.size * len(gaps)) for gaps in (on_dev, on_sealed) for gap in gaps]
+    higher = float(np.mean([gap.pgr for gap in on_dev]) - np.mean([gap.pgr for gap in on_sealed]))
+    reach = added(parts).half_width()
+    return Estimate(higher, higher - reach, higher + reach)

@@ -3,36 +3,92 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from aar.scoring.pgr import Estimate
+import numpy as np
+
+from aar.scoring.uncertainty import Estimate
 
 Status = Literal["running", "scored", "failed"]
+Labels = Literal["teacher", "shuffled", "better", "worse"]
+"""Whose labels a method gets: its seed's teacher's, those shuffled, or those of a better or a worse teacher."""
 PLATFORM = "platform"
 """The author of reference experiments, which no researcher pays for."""
-HIDDEN = "hidden"
-"""The name of the test set that experiments are scored on."""
+DEV, SEALED = "dev", "sealed"
+"""The two parts of the hidden test set: feedback while researching, and verification alone."""
 VANILLA = "vanilla"
 """The reference method: train on the teacher's hard labels."""
 
 
 @dataclass(frozen=True)
+class Run:
+    """One call of `supervise(lab)`: on which dataset, with which seed, and whose labels."""
+
+    dataset: str
+    seed: int
+    labels: Labels = "teacher"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One fine-tuning of a run, without its targets: the part of a method that is recipe and not supervision.
+
+    `start`: number of the run's fit that it goes on from; `taught_by`: numbers of the fits whose predictions on the
+    training texts the method asked for since its fit before this one.
+    """
+
+    epochs: float
+    lr: float
+    start: int | None = None
+    taught_by: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a run ended with: the key of the student, which of its `fits` that is, or `predictions` of the dev inputs.
+
+    `fits` is None where the method trained by a program of its own, which cannot be replayed with other labels.
+    """
+
+    student: str | None
+    fits: tuple[Fit, ...] | None = ()
+    returned: int = 0
+    predictions: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class DatasetScore:
+    """A released score on one of the research datasets."""
+
+    dataset: str
+    accuracy: float
+    pgr: float
+
+
+@dataclass(frozen=True)
 class Score:
-    """What the scorer computed for an experiment: means over seeds on the hidden test set, with 95 % intervals."""
+    """What the Ladder released: mean PGR over the research datasets on dev, rounded, with its 95 % interval.
+
+    `accuracy` belongs to the rounded PGR. Each dataset's own score stands in `by_dataset`.
+    """
 
     accuracy: float
-    accuracies: tuple[float, ...]
     pgr: float
     pgr_low: float
     pgr_high: float
+    by_dataset: tuple[DatasetScore, ...] = ()
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One method (a snapshot) run on one dataset with the scorer's seeds. Times are seconds since the epoch."""
+    """One method (a snapshot) run on the research datasets with the scorer's seeds. Times: seconds since the epoch.
+
+    Scored without a `score`: it was no significant improvement over the researcher's best, and nothing else is told.
+    An experiment that `verifies` another one repeats its method on other seeds, with labels of the given kind.
+    """
 
     id: str
     researcher: str
     snapshot: str
-    dataset: str
+    datasets: tuple[str, ...]
     note: str
     seeds: tuple[int, ...]
     status: Status
@@ -40,11 +96,23 @@ class Experiment:
     failure: str | None
     started: float
     ended: float | None
+    labels: Labels = "teacher"
+    verifies: str | None = None
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The calls of `supervise(lab)` that it consists of."""
+        return tuple(Run(dataset, seed, self.labels) for dataset in self.datasets for seed in self.seeds)
+
+    @property
+    def is_reference(self) -> bool:
+        """Is it the platform's own vanilla?"""
+        return self.verifies is None and (self.researcher, self.note) == (PLATFORM, VANILLA)
 
 
 @dataclass(frozen=True)
 class Baselines:
-    """The fixed ends of the gap on one dataset: mean accuracies over `seeds`, with intervals."""
+    """The fixed ends of the gap on one dataset's dev part: mean accuracies over `seeds`, with intervals."""
 
     dataset: str
     seeds: tuple[int, ...]
@@ -54,12 +122,47 @@ class Baselines:
 
 
 @dataclass(frozen=True)
-class Retest:
-    """An experiment's students on a test set drawn anew, and their advantage over vanilla's on the same items."""
+class DatasetVerification:
+    """A verified method on one dataset's sealed part. `over_vanilla`: in accuracy, paired."""
+
+    dataset: str
+    role: Literal["research", "transfer"]
+    items: int
+    weak: Estimate
+    vanilla: Estimate
+    accuracy: Estimate
+    ceiling: Estimate
+    pgr: Estimate
+    over_vanilla: Estimate
+
+
+@dataclass(frozen=True)
+class ControlResult:
+    """One control's finding: a verdict in a word or two, the effect that it rests on, and what was compared."""
+
+    control: str
+    verdict: str
+    effect: Estimate | None
+    words: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A method rerun from nothing on fresh seeds and scored on sealed.
+
+    PGRs are means over the research datasets. `p_value` is of "as good as vanilla", two-sided, paired by seed and item;
+    `candidates`: how many submissions had been scored on dev when this one was chosen; `optimism`: how much higher its
+    PGR was on dev; `fair_pgr`: PGR against a ceiling that got the same recipe, where that differs.
+    """
 
     experiment: str
-    test_seed: int
-    accuracy: Estimate
+    seeds: tuple[int, ...]
     pgr: Estimate
-    over_vanilla: Estimate | None
-    items: int
+    over_vanilla: Estimate
+    p_value: float
+    candidates: int
+    optimism: Estimate | None
+    datasets: tuple[DatasetVerification, ...]
+    controls: tuple[ControlResult, ...]
+    fair_pgr: Estimate | None
+    time: float

@@ -1,81 +1,125 @@
-"""The scorer's database: experiments, what their students got right, baselines and retests.
+"""The scorer's database: experiments, what their students got right, baselines, verifications, and the ledger.
 
 Everything that is acknowledged is on disk. Correctness is kept item by item, as packed bits, so that any later question
-about an old experiment (an interval, a paired test) is answered from what was measured then.
+about an old experiment (an interval, a paired test) is answered from what was measured then. What changes a score is in
+one transaction with its ledger entry.
 """
 
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from aar.database import open_database, select, transaction
 from aar.errors import ScoringError
-from aar.scoring.pgr import Correctness, Estimate
-from aar.scoring.records import Baselines, Experiment, Retest, Score
+from aar.scoring import ledger
+from aar.scoring.ledger import Entry
+from aar.scoring.pgr import Correctness
+from aar.scoring.records import PLATFORM, Baselines, Experiment, Fit, Labels, Run, Score, Trained, Verification
 
 FILE = "scores.sqlite"
-SCHEMA = """
+VERSION = 2
+SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS experiments (
     number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, researcher TEXT NOT NULL, snapshot TEXT NOT NULL,
-    dataset TEXT NOT NULL, note TEXT NOT NULL, seeds TEXT NOT NULL, status TEXT NOT NULL, score TEXT, failure TEXT,
-    started REAL NOT NULL, ended REAL
+    datasets TEXT NOT NULL, note TEXT NOT NULL, seeds TEXT NOT NULL, status TEXT NOT NULL, score TEXT, failure TEXT,
+    started REAL NOT NULL, ended REAL, labels TEXT NOT NULL, verifies TEXT
+);
+CREATE TABLE IF NOT EXISTS trained (
+    experiment TEXT NOT NULL, dataset TEXT NOT NULL, seed INTEGER NOT NULL, student TEXT, fits TEXT,
+    returned INTEGER NOT NULL, PRIMARY KEY (experiment, dataset, seed)
 );
 CREATE TABLE IF NOT EXISTS correctness (
-    dataset TEXT NOT NULL, test TEXT NOT NULL, model TEXT NOT NULL, seed INTEGER NOT NULL, student TEXT,
-    items INTEGER NOT NULL, bits BLOB NOT NULL, PRIMARY KEY (dataset, test, model, seed)
+    dataset TEXT NOT NULL, test TEXT NOT NULL, model TEXT NOT NULL, seed INTEGER NOT NULL, items INTEGER NOT NULL,
+    bits BLOB NOT NULL, PRIMARY KEY (dataset, test, model, seed)
 );
 CREATE TABLE IF NOT EXISTS baselines (dataset TEXT PRIMARY KEY, record TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS retests (experiment TEXT, test_seed INTEGER, record TEXT NOT NULL,
-    PRIMARY KEY (experiment, test_seed));
+CREATE TABLE IF NOT EXISTS verifications (
+    experiment TEXT NOT NULL, seeds TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (experiment, seeds)
+);
+{ledger.SCHEMA}
 """
+
+
+@dataclass(frozen=True)
+class Admission:
+    """A request to run a snapshot. `key`: idempotency key; `verifies`, `labels`: see Experiment."""
+
+    key: str
+    researcher: str
+    snapshot: str
+    datasets: tuple[str, ...]
+    note: str
+    seeds: tuple[int, ...]
+    labels: Labels = "teacher"
+    verifies: str | None = None
 
 
 class Scorebook:
     """One campaign's scores. The scorer writes; any number of readers may open it `read_only` beside it."""
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
-        self._db = open_database(folder / FILE, SCHEMA, read_only=read_only)
+        self._db = open_database(folder / FILE, SCHEMA, version=VERSION, read_only=read_only)
 
-    def admit(self, key: str, researcher: str, snapshot: str, dataset: str, note: str) -> tuple[Experiment, bool]:
-        """The experiment with this idempotency key, and whether it is new. A new one is running and has no seeds yet.
+    def admit(self, asked: Admission) -> Experiment:
+        """The experiment with this idempotency key; a new one is running.
 
-        Raises ScoringError when the key was used for another snapshot or dataset.
+        Raises ScoringError when the key was used for another snapshot.
         """
         with transaction(self._db) as db:
-            row = db.execute("SELECT * FROM experiments WHERE key = ?", (key,)).fetchone()
-            if row is None:
+            if db.execute("SELECT 1 FROM experiments WHERE key = ?", (asked.key,)).fetchone() is None:
+                row = asdict(asked) | {"datasets": json.dumps(asked.datasets), "seeds": json.dumps(asked.seeds)}
+                columns = ", ".join(row)
+                marks = ", ".join(f":{column}" for column in row)
                 db.execute(
-                    "INSERT INTO experiments (key, researcher, snapshot, dataset, note, seeds, status, started) "
-                    "VALUES (?, ?, ?, ?, ?, '[]', 'running', ?)",
-                    (key, researcher, snapshot, dataset, note, time.time()),
+                    f"INSERT INTO experiments ({columns}, status, started) VALUES ({marks}, 'running', :now)",
+                    row | {"now": time.time()},
                 )
-                return self._by_key(key), True
-        found = _experiment(row)
-        if (found.snapshot, found.dataset) != (snapshot, dataset):
+                body = {**asdict(asked), "experiment": self._by_key(asked.key).id}
+                ledger.append(db, "admitted", asked.researcher, f"admitted/{asked.key}", body)
+            found = self._by_key(asked.key)
+        if (found.snapshot, found.labels, found.verifies) != (asked.snapshot, asked.labels, asked.verifies):
             raise ScoringError(f"{found.id} was started with this key for another snapshot; use a new key")
-        return found, False
+        return found
 
-    def set_seeds(self, experiment: str, seeds: tuple[int, ...]) -> Experiment:
-        """Note which seeds were drawn."""
+    def finish(self, experiment: str, score: Score | None, entry: dict[str, Any]) -> Experiment:
+        """Record that a running experiment was scored, with its ledger entry; one that has an outcome keeps it."""
+        kind: ledger.Kind = "measured" if self.experiment(experiment).verifies else "answered"
+        return self._end(experiment, kind, "scored", score, None, entry)
+
+    def fail(self, experiment: str, failure: str) -> Experiment:
+        """Record that a running experiment failed, and why; one that has an outcome keeps it."""
+        return self._end(experiment, "failed", "failed", None, failure, {"failure": failure})
+
+    def _end(
+        self, experiment: str, kind: ledger.Kind, status: str, score: Score | None, failure: str | None,
+        entry: dict[str, Any],
+    ) -> Experiment:  # fmt: skip
         with transaction(self._db) as db:
-            db.execute("UPDATE experiments SET seeds = ? WHERE number = ?", (json.dumps(seeds), _number(experiment)))
+            found = self.experiment(experiment)
+            if found.status == "running":
+                ended = time.time()
+                db.execute(
+                    "UPDATE experiments SET status = ?, score = ?, failure = ?, ended = ? WHERE number = ?",
+                    (status, json.dumps(asdict(score)) if score else None, failure, ended, _number(experiment)),
+                )
+                body = {"experiment": experiment, "seconds": round(ended - found.started, 3), **entry}
+                ledger.append(db, kind, found.researcher, f"{kind}/{experiment}", body)
         return self.experiment(experiment)
 
-    def finish(self, experiment: str, score: Score | None, failure: str | None) -> Experiment:
-        """Record the outcome of a running experiment; one that has an outcome keeps it."""
-        status = "scored" if score else "failed"
+    def note(self, kind: ledger.Kind, author: str, key: str, body: dict[str, Any]) -> Entry:
+        """Add a ledger entry of its own; the same key again gives the first one. Raises as `ledger.append`."""
         with transaction(self._db) as db:
-            db.execute(
-                "UPDATE experiments SET status = ?, score = ?, failure = ?, ended = ? "
-                "WHERE number = ? AND status = 'running'",
-                (status, json.dumps(asdict(score)) if score else None, failure, time.time(), _number(experiment)),
-            )
-        return self.experiment(experiment)
+            return ledger.append(db, kind, author, key, body)
+
+    def ledger(self) -> list[Entry]:
+        """The whole ledger, oldest entry first."""
+        return ledger.entries(self._db)
 
     def experiment(self, experiment: str) -> Experiment:
         """One experiment by its id. Raises ScoringError when there is none."""
@@ -88,23 +132,32 @@ class Scorebook:
         """All experiments, oldest first."""
         return [_experiment(row) for row in select(self._db, "SELECT * FROM experiments ORDER BY number")]
 
-    def count(self, researcher: str) -> int:
-        """How many experiments this researcher has started."""
-        return int(select(self._db, "SELECT count(*) FROM experiments WHERE researcher = ?", researcher)[0][0])
-
     def has(self, key: str) -> bool:
         """Was an experiment admitted with this key?"""
         return bool(select(self._db, "SELECT 1 FROM experiments WHERE key = ?", key))
 
-    def keep_correctness(
-        self, dataset: str, test: str, model: str, correct: Mapping[int, np.ndarray], students: Mapping[int, str]
-    ) -> None:
-        """Store who was right, by seed: (items,) bool each. `students` gives the key of each seed's student, if any."""
+    def keep_trained(self, experiment: str, trained: Mapping[Run, Trained]) -> None:
+        """Store what an experiment's runs ended with, but for predictions."""
+        with transaction(self._db) as db:
+            for run, one in trained.items():
+                fits = None if one.fits is None else json.dumps([asdict(fit) for fit in one.fits])
+                db.execute(
+                    "INSERT OR REPLACE INTO trained VALUES (?, ?, ?, ?, ?, ?)",
+                    (experiment, run.dataset, run.seed, one.student, fits, one.returned),
+                )
+
+    def trained(self, experiment: str, dataset: str) -> dict[int, Trained]:
+        """What `keep_trained` stored of a dataset, by seed in ascending order."""
+        sql = "SELECT * FROM trained WHERE experiment = ? AND dataset = ? ORDER BY seed"
+        return {int(row["seed"]): _trained(row) for row in select(self._db, sql, experiment, dataset)}
+
+    def keep_correctness(self, dataset: str, test: str, model: str, correct: Mapping[int, np.ndarray]) -> None:
+        """Store who was right, by seed: (items,) bool each."""
         with transaction(self._db) as db:
             for seed, items in correct.items():
                 db.execute(
-                    "INSERT OR REPLACE INTO correctness VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (dataset, test, model, seed, students.get(seed), len(items), np.packbits(items).tobytes()),
+                    "INSERT OR REPLACE INTO correctness VALUES (?, ?, ?, ?, ?, ?)",
+                    (dataset, test, model, seed, len(items), np.packbits(items).tobytes()),
                 )
 
     def correctness(self, dataset: str, test: str, model: str) -> Correctness | None:
@@ -118,15 +171,6 @@ class Scorebook:
         seeds = tuple(int(row["seed"]) for row in rows)
         return Correctness(np.stack(unpacked).astype(bool), seeds) if unpacked else None
 
-    def students(self, dataset: str, model: str) -> dict[int, str]:
-        """Keys of a model's students, by seed."""
-        rows = select(
-            self._db,
-            "SELECT DISTINCT seed, student FROM correctness WHERE dataset = ? AND model = ? AND student IS NOT NULL",
-            dataset, model,
-        )  # fmt: skip
-        return {int(row["seed"]): str(row["student"]) for row in rows}
-
     def keep_baselines(self, baselines: Baselines) -> None:
         """Store a dataset's baselines."""
         with transaction(self._db) as db:
@@ -139,21 +183,19 @@ class Scorebook:
         rows = select(self._db, "SELECT record FROM baselines WHERE dataset = ?", dataset)
         if not rows:
             return None
-        record = json.loads(rows[0]["record"])
-        record["seeds"] = tuple(record["seeds"])
-        return Baselines(**{**record, "weak": Estimate(**record["weak"]), "ceiling": Estimate(**record["ceiling"])})
+        return _BASELINES.validate_json(rows[0]["record"])
 
-    def keep_retest(self, retest: Retest) -> None:
-        """Store a retest."""
+    def keep_verification(self, one: Verification, entry: dict[str, Any]) -> None:
+        """Store a verification, with its ledger entry. It replaces an earlier one on the same seeds: the same look."""
         with transaction(self._db) as db:
-            db.execute(
-                "INSERT OR REPLACE INTO retests VALUES (?, ?, ?)",
-                (retest.experiment, retest.test_seed, json.dumps(asdict(retest))),
-            )
+            row = (one.experiment, json.dumps(one.seeds), json.dumps(asdict(one)))
+            db.execute("INSERT OR REPLACE INTO verifications VALUES (?, ?, ?)", row)
+            ledger.append(db, "verified", PLATFORM, f"verified/{one.experiment}/{one.time}", entry)
 
-    def retests(self) -> list[Retest]:
-        """All retests."""
-        return [_retest(json.loads(row["record"])) for row in select(self._db, "SELECT record FROM retests")]
+    def verifications(self) -> list[Verification]:
+        """All verifications, each a look at sealed; the latest of an experiment comes last."""
+        rows = select(self._db, "SELECT record FROM verifications ORDER BY rowid")
+        return [_VERIFICATION.validate_json(row["record"]) for row in rows]
 
     def _by_key(self, key: str) -> Experiment:
         return _experiment(select(self._db, "SELECT * FROM experiments WHERE key = ?", key)[0])
@@ -166,30 +208,33 @@ def _number(experiment: str) -> int:
     return int(digits)
 
 
+_BASELINES = TypeAdapter(Baselines)
+_VERIFICATION = TypeAdapter(Verification)
+_SCORE = TypeAdapter(Score)
+
+
 def _experiment(row: Any) -> Experiment:
-    score = json.loads(row["score"]) if row["score"] else None
     return Experiment(
         id=f"e{row['number']}",
         researcher=row["researcher"],
         snapshot=row["snapshot"],
-        dataset=row["dataset"],
+        datasets=tuple(json.loads(row["datasets"])),
         note=row["note"],
         seeds=tuple(json.loads(row["seeds"])),
         status=row["status"],
-        score=Score(**{**score, "accuracies": tuple(score["accuracies"])}) if score else None,
+        score=_SCORE.validate_json(row["score"]) if row["score"] else None,
         failure=row["failure"],
         started=row["started"],
         ended=row["ended"],
+        labels=row["labels"],
+        verifies=row["verifies"],
     )
 
 
-def _retest(record: dict[str, Any]) -> Retest:
-    over = record["over_vanilla"]
-    return Retest(
-        experiment=record["experiment"],
-        test_seed=record["test_seed"],
-        accuracy=Estimate(**record["accuracy"]),
-        pgr=Estimate(**record["pgr"]),
-        over_vanilla=Estimate(**over) if over else None,
-        items=record["items"],
-    )
+def _trained(row: Any) -> Trained:
+    fits = None if row["fits"] is None else tuple(_fit(fit) for fit in json.loads(row["fits"]))
+    return Trained(row["student"], fits, row["returned"])
+
+
+def _fit(fields: dict[str, Any]) -> Fit:
+    return Fit(**{**fields, "taught_by": tuple(fields["taught_by"])})

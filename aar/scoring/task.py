@@ -10,9 +10,13 @@ from aar.problems.dataset import Example, Kind
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Unlabelled training examples, the teacher's (n, 2) probabilities for them, and the students' recipe."""
+    """Unlabelled training examples, the teacher's (n, 2) probabilities for them, and the students' recipe.
+
+    `test_examples`: the inputs to predict, in the predictions protocol alone.
+    """
 
     kind: Kind
     examples: tuple[Example, ...]
     weak_labels: np.ndarray
     recipe: Recipe
+    test_examples: tuple[Example, ...] = ()

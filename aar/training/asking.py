@@ -6,7 +6,7 @@ import numpy as np
 
 from aar.remote import awaited, result
 from aar.training.arrays import array_from_bytes
-from aar.training.requests import FineTune, Request
+from aar.training.requests import Adopt, FineTune, Request
 
 
 async def ask(compute: Any, request: Request) -> np.ndarray:
@@ -26,7 +26,7 @@ def ask_and_wait(compute: Any, request: Request, account: str) -> np.ndarray:
     return array_from_bytes(result(compute.fetch.remote(result(compute.run.remote(request, account)))))
 
 
-def train_and_wait(compute: Any, request: FineTune, account: str) -> str:
-    """As `train`, blocking, and charged to a researcher's account."""
+def train_and_wait(compute: Any, request: FineTune | Adopt, account: str) -> str:
+    """As `train`, blocking, and charged to a researcher's account; also for a student that was trained elsewhere."""
     key: str = result(compute.run.remote(request, account))
     return key

@@ -10,18 +10,19 @@ import numpy as np
 import torch
 
 from aar.errors import TrainingError
+from aar.models.adoption import adopted
 from aar.models.batching import Visits
 from aar.models.catalog import model_folder
 from aar.models.data import Texts
 from aar.models.encoder import SentenceEncoder
-from aar.models.inference import embed, flatten, label_odds, log_likelihoods, predict
+from aar.models.inference import embed, flatten, label_odds, log_likelihoods, predict, text_losses
 from aar.models.language_model import Cut, LanguageModel
 from aar.models.precision import Precision, choose_dtype
 from aar.models.prefix import Prefix
-from aar.models.student import Student
+from aar.models.student import Student, StudentShape
 from aar.training.arrays import array_to_bytes
 from aar.training.engine import Fit, Group, fine_tune
-from aar.training.requests import Embed, FineTune, LabelOdds, LogLikelihoods, Predict, Request
+from aar.training.requests import Adopt, Embed, FineTune, LabelOdds, LogLikelihoods, Predict, Request, TextLosses
 
 MODELS_KEPT = 2
 PREFIXES_KEPT = 4
@@ -48,8 +49,12 @@ class Desk:
         match first:
             case FineTune():
                 return self._fine_tune([request for request in requests if isinstance(request, FineTune)])
+            case Adopt():
+                return [self._adopt(first).to_bytes()]
             case Predict():
                 values = self._predict(first)
+            case TextLosses():
+                values = self._text_losses(first)
             case LogLikelihoods():
                 model, (flat, k) = self._language_model(first.model), flatten(first.texts)
                 values = log_likelihoods(model, flat, first.max_tokens).reshape(-1, k)
@@ -69,6 +74,11 @@ class Desk:
         students = fine_tune(model, prefix, k, recipe, first.labels, [self._fit(r) for r in requests], self._group)
         return [student.to_bytes() for student in students]
 
+    def _adopt(self, request: Adopt) -> Student:
+        recipe = request.recipe
+        shape = StudentShape(recipe.form, recipe.last_layers, recipe.max_tokens, request.labels)
+        return adopted(request.weights, shape, self._language_model(request.model).cut(recipe.last_layers))
+
     def _fit(self, request: FineTune) -> Fit:
         return Fit(
             visits=Visits(request.rows, request.weights, request.shuffle),
@@ -85,6 +95,10 @@ class Desk:
         model, shape = self._language_model(request.model), student.shape
         prefix, k = self._prefix(request.model, shape.last_layers, shape.max_tokens, request.texts)
         return predict(model, student, prefix, k)
+
+    def _text_losses(self, request: TextLosses) -> np.ndarray:
+        model, (flat, _) = self._language_model(request.model), flatten(request.texts)
+        return text_losses(model, flat, None if request.student is None else self._student(request.student))
 
     def _embed(self, request: Embed) -> np.ndarray:
         flat, k = flatten(request.texts)

@@ -16,10 +16,9 @@ from aar.models.data import Loss, Texts
 
 @dataclass(frozen=True)
 class Request:
-    """Something to compute with `model`, on `texts`."""
+    """Something to compute with `model`."""
 
     model: str
-    texts: Texts
 
     def key(self) -> str:
         """Hex digest of the request's kind, its fields and the code that will answer it."""
@@ -29,7 +28,14 @@ class Request:
 
 
 @dataclass(frozen=True)
-class FineTune(Request):
+class OnTexts(Request):
+    """Something to compute on `texts`."""
+
+    texts: Texts
+
+
+@dataclass(frozen=True)
+class FineTune(OnTexts):
     """Train one student.
 
     targets: (n,) float32 probability of class 1. weights: (n,) float32. rows: (m,) int64 visiting order, shuffled anew
@@ -53,21 +59,40 @@ class FineTune(Request):
 
 
 @dataclass(frozen=True)
-class Predict(Request):
+class Adopt(Request):
+    """Check a student's weights that were trained elsewhere, and make them a student like any other.
+
+    weights: a safetensors file, believed in nothing. `recipe` says which layers it may touch, and how.
+    """
+
+    labels: tuple[str, str]
+    recipe: Recipe
+    weights: bytes
+
+
+@dataclass(frozen=True)
+class Predict(OnTexts):
     """(n,) log-odds of class 1 by the student with key `student`."""
 
     student: str
 
 
 @dataclass(frozen=True)
-class LogLikelihoods(Request):
+class LogLikelihoods(OnTexts):
     """(n, k) sums of token log-probabilities of each text, by the untrained model."""
 
     max_tokens: int
 
 
 @dataclass(frozen=True)
-class LabelOdds(Request):
+class TextLosses(OnTexts):
+    """(n,) nats per token of each text, as a language model: of the student with this key, or of the base model."""
+
+    student: str | None
+
+
+@dataclass(frozen=True)
+class LabelOdds(OnTexts):
     """(n, k) log-odds of label 1 against label 0 after each text, by the untrained model."""
 
     labels: tuple[str, str]
@@ -75,7 +100,7 @@ class LabelOdds(Request):
 
 
 @dataclass(frozen=True)
-class Embed(Request):
+class Embed(OnTexts):
     """(n, k, d) mean-pooled hidden states after `layer` layers, or a sentence encoder's vectors when that is None."""
 
     layer: int | None
@@ -86,6 +111,8 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
         return [str(value.dtype), list(value.shape), digest]
+    if isinstance(value, bytes):
+        return hashlib.sha256(value).hexdigest()
     if isinstance(value, Recipe):
         return value.model_dump()
     if isinstance(value, tuple | list):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from aar.errors import MethodError
+from aar.lab.broker import Allowance
 from aar.lab.method_process import method_pool, run_method
 from aar.sandbox import Limits, provider
 from aar.sandbox.tree import descendants
@@ -25,6 +26,8 @@ from tests.attacks.harness import (
     without_a_wall,
 )
 from tests.lab.doubles import NumpyBackend
+
+pytestmark = pytest.mark.slow  # a minute or two in all
 
 ALL = [attack for category in CATEGORIES for attack in attacks(category)]
 BROKER = [attack for attack in attacks("broker") if attack.name not in ("send", "frame", "answer", "refused")]
@@ -49,7 +52,6 @@ def test_an_attack_is_refused(attack: Attack, place: str, facts: dict[str, Any])
     assert what_is_wrong(attack, place, facts) is None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_every_attack_is_refused_for_an_ordinary_user(
     as_ordinary_user: Callable[[str], str], place: str, facts: dict[str, Any]
@@ -85,12 +87,12 @@ def supervise(lab):
     limits = Limits(memory_bytes=256 * 2**20, wall_seconds=20)
     with closing(method_pool(provider("bubblewrap"), limits, size=0)) as pool:
         try:
-            run_method(source.encode(), backend, pool, fits=3)
+            run_method(source.encode(), backend, pool, Allowance(3))
         except MethodError as error:
             assert "THROUGH" not in str(error)
             assert "killed" not in str(error), error
         honest = b"def supervise(lab): return lab.fine_tune(lab.weak_labels)"
-        assert run_method(honest, NumpyBackend(), pool, fits=1) == "student-1"
+        assert run_method(honest, NumpyBackend(), pool, Allowance(1)) == "student-1"
     assert len(backend.requests) <= 3
 
 

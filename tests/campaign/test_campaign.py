@@ -33,7 +33,7 @@ def counts(folder: Path) -> dict[str, list[object]]:
     return {
         "posts": [(post.author, post.title) for post in forum.posts(limit=1000)],
         "snapshots": sorted(snapshot.id for snapshot in store.log(1000)),
-        "scores": [(one.id, one.score) for one in read_state(folder).experiments if one.score],
+        "scores": [(one.id, one.score) for one in read_state(folder).experiments if one.status == "scored"],
     }
 
 
@@ -42,10 +42,17 @@ def test_a_campaign_runs_to_its_end_and_says_so_at_once_when_run_again(tiny: Pat
     state = read_state(campaign(tiny))
     assert state.phase == "finished"
     assert not state.running
-    assert state.baselines is not None and state.baselines.weak.value < state.baselines.ceiling.value
+    assert state.weak_acc is not None and state.ceiling_acc is not None and state.weak_acc < state.ceiling_acc
     assert [one.status for one in state.experiments] == ["scored"] * 5
     assert {one.researcher for one in state.experiments} == {"platform", "ada", "ben"}
-    assert all(one.score and one.score.pgr_low <= one.score.pgr <= one.score.pgr_high for one in state.experiments)
+    assert state.reference is not None and state.reference.score is not None
+    assert all(one.score.pgr_low <= one.score.pgr <= one.score.pgr_high for one in state.scored if one.score)
+    [verified] = state.verifications
+    assert {one.control: one.verdict for one in verified.controls}.keys() == {
+        "shuffled", "teachers", "recipe", "capability",
+    }  # fmt: skip
+    assert verified.seeds and verified.candidates == 4
+    assert (campaign(tiny) / "audit.md").is_file()
     assert "PGR" in output and str(campaign(tiny)) in output
     assert (campaign(tiny) / "best-pgr.png").read_bytes().startswith(b"\x89PNG")
     before = counts(campaign(tiny))
@@ -58,7 +65,7 @@ def test_a_campaign_runs_to_its_end_and_says_so_at_once_when_run_again(tiny: Pat
     assert "finished" in again and counts(campaign(tiny)) == before
 
     leaderboard = json.loads(finish(start("leaderboard", "--json", campaign(tiny))))
-    assert leaderboard
+    assert leaderboard["verifications"] and leaderboard["ledger_head"]
 
 
 def test_a_killed_driver_loses_nothing_and_the_same_command_goes_on(tiny: Path) -> None:
@@ -119,3 +126,22 @@ def test_a_method_by_hand_is_scored_and_a_bad_one_says_why(tiny: Path, tmp_path:
     assert "shape" in failed.stdout + failed.stderr
 
     assert "PGR" in finish(start("try", "soft_labels", tiny))
+
+
+def test_a_planted_cheat_is_verified_and_told_what_it_is(tiny: Path) -> None:
+    """It ignores its teacher: with the teacher's labels shuffled it trains the very same students."""
+    cheat = Path(__file__).parents[1] / "scoring" / "planted" / "ignores_teacher.py"
+    finish(start("try", cheat, tiny))
+    folder = campaign(tiny).with_name("campaign-try")
+    shown = finish(start("verify", "e2", "-c", folder, "--seeds", 2, "--control", "shuffled"))
+    assert "uses no weak supervision" in shown
+    [verified] = json.loads(finish(start("leaderboard", "--json", folder)))["verifications"]
+    assert [one["verdict"] for one in verified["controls"]] == ["uses no weak supervision"]
+
+
+def test_predictions_can_be_handed_in_where_the_campaign_allows_it(tiny: Path, tmp_path: Path) -> None:
+    tiny.write_text(tiny.read_text().replace("[scoring]", '[scoring]\nprotocol = "predictions"'))
+    method = tmp_path / "guess.py"
+    method.write_text("def supervise(lab):\n    return [row % 2 for row, _ in enumerate(lab.test_examples)]\n")
+    output = finish(start("try", method, tiny))
+    assert "no significant improvement" in output and "predictions protocol" in output

@@ -13,7 +13,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from tests.tiny_model import marked_pairs, save, tiny_config
 
-SIZES = {"train_label": 16, "train_unlabel": 48, "test": 64}
+SIZES = {"train_label": 16, "train_unlabel": 48, "test": 160}
 TOML = """
 name = "tiny"
 folder = "{folder}"
@@ -49,6 +49,10 @@ source = "{data}"
 
 [scoring]
 baseline_seeds = 3
+seeds = 2
+
+[verification]
+best = 1
 seeds = 2
 
 [budget]

@@ -40,4 +40,4 @@ def test_a_running_campaign_whose_commons_is_not_reached_is_a_message(
     with (campaign / "driver.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         ended = aar("forum", "post", "hello", "--author", "ada")
-    assert ended.code == 1 and "its commons was not reached" in ended.err
+    assert ended.code == 1 and "was not reached" in ended.err

@@ -17,7 +17,8 @@ def test_status_as_json_is_one_document_with_stable_keys(campaign: Path, aar: Aa
     data = json.loads(aar("status", "little", "--json").out)
     assert set(data) == {
         "name", "folder", "running", "protected", "phase", "seconds_used", "seconds_budget", "researchers",
-        "spent", "families", "experiments", "baselines", "retests", "best", "reference",
+        "spent", "families", "diversity", "experiments", "baselines", "verifications", "protocol", "findings",
+        "ledger_head", "best", "reference",
     }  # fmt: skip
     assert (data["name"], data["best"], data["reference"], data["running"]) == ("little", "e5", "e1", False)
     assert data["researchers"][0]["experiments"] == 2
@@ -32,13 +33,13 @@ def test_the_leaderboard_ranks_researchers_among_the_references(campaign: Path, 
     rows = ("ceiling:", "1  e5", "e1 ", "teacher:")
     order = [next(number for number, line in enumerate(lines) if row in line) for row in rows]
     assert order == sorted(order)
-    assert any("[" in line and "0.81 [0.66, 0.96]" in line for line in lines)
+    assert any("[" in line and "0.81 [0.35, 1.13]" in line for line in lines)
 
 
-def test_the_leaderboard_names_failures_in_one_line_and_the_retest_in_words(campaign: Path, aar: Aar) -> None:
+def test_the_leaderboard_names_failures_in_one_line_and_verifications_in_words(campaign: Path, aar: Aar) -> None:
     out = aar("leaderboard").out
     assert "e6 researcher-2: method raised ValueError" in out and "method.py line 4" not in out
-    assert "it beats vanilla by" in out
+    assert "e5: better than vanilla." in out and "Ledger: " in out
 
 
 def test_no_line_is_wider_than_the_terminal(campaign: Path, aar: Aar) -> None:
@@ -52,7 +53,9 @@ def test_the_leaderboard_as_json_has_ranks_failures_and_baselines(campaign: Path
     assert [(one["rank"], one["id"]) for one in data["experiments"]][:2] == [(1, "e5"), (2, "e4")]
     assert [one["id"] for one in data["experiments"] if one["rank"] is None] == ["e1"]
     assert [one["id"] for one in data["failed"]] == ["e6"]
-    assert data["baselines"]["test_items"] == 400
+    assert [one["test_items"] for one in data["baselines"]] == [400]
+    assert [one["id"] for one in data["no_significant_improvement"]] == ["e7"]
+    assert data["verifications"][0]["experiment"] == "e5"
 
 
 def test_an_unknown_campaign_is_one_message_and_exit_code_1(campaign: Path, aar: Aar) -> None:

@@ -1,6 +1,7 @@
 """The databases of a campaign: durable, versioned, and clear about what is wrong."""
 
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,12 @@ def test_a_reader_sees_what_is_committed_and_cannot_write(tmp_path: Path) -> Non
     assert len(select(reader, "SELECT * FROM notes")) == 2
     with pytest.raises(StorageError, match="may not be written"):
         add(reader, "refused")
+
+
+def test_a_reader_waits_for_a_writer_that_is_just_creating_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "new.sqlite"
+    file.touch()
+    writer = threading.Timer(0.3, lambda: open_database(file, SCHEMA).close())
+    writer.start()
+    open_database(file, SCHEMA, read_only=True).close()
+    writer.join()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aar.errors import LabError, TrainingError
-from aar.lab.broker import Description, FineTuneCall
+from aar.lab.broker import Description, FineTuneCall, TrainCall
 
 N = 20
 
@@ -21,13 +21,15 @@ class NumpyBackend:
     failure: BaseException | None = None
     gate: threading.Event | None = None
     requests: list[FineTuneCall] = field(default_factory=list)
+    programs: list[TrainCall] = field(default_factory=list)
     templates: list[str | None] = field(default_factory=list)
     entered: threading.Event = field(default_factory=threading.Event)
+    test_examples: list[dict[str, str]] = field(default_factory=list)
 
     def describe(self) -> Description:
         examples = [{"prompt": f"question {row}", "first": "yes", "second": "nö"} for row in range(N)]
         weak = np.stack([np.linspace(0, 1, N), 1 - np.linspace(0, 1, N)], axis=1).astype(np.float32)
-        return Description("preference", examples, weak, seed=7)
+        return Description("preference", examples, weak, seed=7, test_examples=self.test_examples)
 
     def zero_shot(self, template: str | None) -> np.ndarray:
         self.templates.append(template)
@@ -46,6 +48,14 @@ class NumpyBackend:
             raise self.failure
         self.requests.append(request)
         return f"student-{len(self.requests)}"
+
+    def train(self, call: TrainCall) -> str:
+        self.programs.append(call)
+        self.requests.append(FineTuneCall(np.full((N, 2), 0.5, np.float32), None, None, "xent", None, None, None))
+        return f"student-{len(self.requests)}"
+
+    def predict_test(self, student: str) -> np.ndarray:
+        return np.tile([[0.2, 0.8]], (len(self.test_examples), 1))
 
     def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
         request = self.requests[int(student.removeprefix("student-")) - 1]

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aar.errors import LabError, TrainingError
+from aar.errors import LabError, TrainingError, WireError
 from aar.lab import broker as broker_module
 from aar.lab import wire
-from aar.lab.broker import Broker, printable
+from aar.lab.broker import Allowance, Broker, printable
 from aar.lab.client import Lab, Student
 from tests.lab.doubles import N, NumpyBackend
 
@@ -26,7 +26,7 @@ class Served:
         self.backend = backend
         self.ended = threading.Event()
         self.connection, self.other_end = socket.socketpair()
-        self.broker = Broker(b"source", backend, self.other_end, fits=3, on_end=self.ended.set)
+        self.broker = Broker(b"source", backend, self.other_end, Allowance(3, programs=1, ranks=2), self.ended.set)
         self.broker.start()
         self.connection.settimeout(10)
 
@@ -61,7 +61,7 @@ def lab(served: Served) -> Lab:
 
 
 def test_a_lab_describes_the_run(lab: Lab) -> None:
-    assert (lab.kind, lab.seed, lab.budget) == ("preference", 7, {"fits": 3})
+    assert (lab.kind, lab.seed, lab.budget) == ("preference", 7, {"fits": 3, "programs": 1})
     assert lab.examples[3] == {"prompt": "question 3", "first": "yes", "second": "nö"}
     assert lab.weak_labels.shape == (N, 2)
     assert lab.weak_labels.dtype == np.float32
@@ -74,7 +74,7 @@ def test_models_answer_through_the_lab(lab: Lab, served: Served) -> None:
     student = lab.fine_tune(lab.weak_labels, weights=np.arange(N), order=range(N), loss="logconf", epochs=2, lr=0.01)
     assert student.predict().shape == (N, 2)
     assert student.predict([3, 4]).shape == (2, 2)
-    assert lab.budget == {"fits": 2}
+    assert lab.budget == {"fits": 2, "programs": 1}
 
 
 def test_a_fine_tuning_arrives_as_it_was_asked_for(lab: Lab, served: Served) -> None:
@@ -132,7 +132,7 @@ def test_bad_arguments_are_refused_with_their_name_and_nothing_is_trained(
     with pytest.raises(LabError, match=reason):
         lab.fine_tune(**{"targets": UNIFORM, **arguments})
     assert served.backend.requests == []
-    assert lab.budget == {"fits": 3}
+    assert lab.budget == {"fits": 3, "programs": 1}
 
 
 def test_the_budget_of_fits_ends(lab: Lab) -> None:
@@ -158,6 +158,32 @@ def test_a_sandbox_that_only_asks_nonsense_is_hung_up_on(served: Served) -> None
 def test_the_source_of_the_method_is_told_once(served: Served) -> None:
     assert served.ask({"call": "method"}).arrays["method"].tobytes() == b"source"
     assert "budget of method calls is spent" in served.refusal({"call": "method"})
+
+
+def test_a_training_program_arrives_as_it_was_asked_for_and_is_paid_for(lab: Lab, served: Served) -> None:
+    student = lab.train("print(1)", arrays={"targets": UNIFORM}, ranks=2)
+    (call,) = served.backend.programs
+    assert (call.source, call.ranks, list(call.arrays)) == (b"print(1)", 2, ["targets"])
+    assert student.predict([0]).shape == (1, 2)
+    with pytest.raises(LabError, match="budget of train calls is spent"):
+        lab.train("print(1)")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"program": ""}, "needs a program"),
+        ({"program": "#" * (2**18 + 1)}, "at most"),
+        ({"ranks": 3}, "from 1 to 2"),
+        ({"ranks": 0}, "from 1 to 2"),
+        ({"arrays": {"../x": UNIFORM}}, "cannot name an array"),
+        ({"arrays": {f"a{number}": UNIFORM for number in range(9)}}, "at most"),
+    ],
+)
+def test_a_training_program_that_cannot_be_run_costs_nothing(lab: Lab, arguments: dict[str, Any], reason: str) -> None:
+    with pytest.raises((LabError, WireError), match=reason):
+        lab.train(**{"program": "print(1)", **arguments})
+    assert lab.budget["programs"] == 1
 
 
 def test_students_of_other_runs_are_refused(lab: Lab) -> None:

@@ -8,11 +8,13 @@ import pytest
 
 from aar.config import Recipe
 from aar.errors import MethodError
+from aar.lab.broker import Allowance
 from aar.lab.check import SLICE_EXAMPLES, check_method, slice_of
 from aar.lab.method_process import method_pool, run_method
 from aar.lab.progress import Progress
 from aar.problems.dataset import Judgement
 from aar.sandbox import provider
+from aar.scoring.records import Run
 from aar.scoring.task import Task
 from tests.lab.doubles import NumpyBackend
 from tests.lab.test_method_process import LIMITS
@@ -29,7 +31,7 @@ def check(source: str) -> str:
     backend = NumpyBackend()
     part = task(len(backend.describe().examples))
     with closing(method_pool(provider("bubblewrap"), LIMITS, size=0)) as pool:
-        return check_method(source.encode(), part, backend, pool, fits=4)
+        return check_method(source.encode(), part, backend, pool, Allowance(4))
 
 
 def test_a_slice_is_small_and_trained_on_once() -> None:
@@ -55,12 +57,12 @@ def test_a_run_is_followed_and_can_be_cancelled() -> None:
     with closing(method_pool(provider("bubblewrap"), LIMITS, size=0)) as pool:
         threading.Timer(0.5, progress.cancel).start()
         with pytest.raises(MethodError, match="stopped"):
-            run_method(source, NumpyBackend(), pool, fits=1, observer=progress.of(7))
-    assert progress.log() == "seed 7:\nbegun\n"
+            run_method(source, NumpyBackend(), pool, Allowance(1), observer=progress.of(Run("data", 7)))
+    assert progress.log() == "data, seed 7:\nbegun\n"
 
 
 def test_a_run_that_starts_after_the_cancellation_ends_at_once() -> None:
     progress, stopped = Progress(), threading.Event()
     progress.cancel()
-    progress.of(1).started(stopped.set)
+    progress.of(Run("data", 1)).started(stopped.set)
     assert stopped.is_set()

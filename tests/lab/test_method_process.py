@@ -8,11 +8,14 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from aar.errors import LabError, MethodError, TrainingError
+from aar.lab.broker import Allowance
 from aar.lab.method_process import method_pool, run_method
 from aar.sandbox import Limits, provider
+from aar.sandbox.decoys import decoys, touched
 from tests.lab.doubles import NumpyBackend
 
 LIMITS = Limits(memory_bytes=512 * 2**20, cpu_seconds=20, wall_seconds=20, processes=16, file_bytes=4 * 2**20)
@@ -32,13 +35,13 @@ def supervise(lab):
 """
 
 
-def run(source: str, backend: NumpyBackend | None = None, limits: Limits = LIMITS, fits: int = 4) -> str:
+def run(source: str, backend: NumpyBackend | None = None, limits: Limits = LIMITS, fits: int = 4) -> Any:
     return run_bytes(source.encode(), backend or NumpyBackend(), limits, fits)
 
 
-def run_bytes(source: bytes, backend: NumpyBackend, limits: Limits = LIMITS, fits: int = 1) -> str:
+def run_bytes(source: bytes, backend: NumpyBackend, limits: Limits = LIMITS, fits: int = 1) -> Any:
     with closing(method_pool(provider("bubblewrap"), limits, size=0)) as pool:
-        return run_method(source, backend, pool, fits=fits)
+        return run_method(source, backend, pool, Allowance(fits))
 
 
 def failure(source: str, limits: Limits = LIMITS) -> str:
@@ -109,7 +112,7 @@ def test_what_the_method_printed_comes_with_its_failure() -> None:
 
 
 def test_a_file_that_is_no_text_is_refused_like_a_syntax_error() -> None:
-    with pytest.raises(MethodError, match=r"syntax error|SyntaxError"):
+    with pytest.raises(MethodError, match=r"syntax error|SyntaxError|null bytes"):
         run_bytes(b"\xff\xfe\x00", NumpyBackend())
 
 
@@ -244,3 +247,35 @@ def test_nothing_is_left_behind() -> None:
     assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
 
 
+SHOWN = [{"prompt": f"test {row}", "first": "a", "second": "b"} for row in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("def supervise(lab): return [1, 0, len(lab.test_examples) - 2]", [1, 0, 1]),
+        ("def supervise(lab): return lab.fine_tune(lab.weak_labels).predict_test()", [[0.2, 0.8]] * 3),
+        ("def supervise(lab): return [float('nan')]", [float("nan")]),
+    ],
+)
+def test_where_test_inputs_are_shown_predictions_can_be_handed_in(source: str, expected: list[Any]) -> None:
+    np.testing.assert_allclose(run(source, NumpyBackend(test_examples=SHOWN)), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("values", ["['A', 'B']", "{1: 2}", "None"])
+def test_what_is_neither_student_nor_numbers_is_refused_there_too(values: str) -> None:
+    with pytest.raises(MethodError, match=r"returned an array of .*; return a Student, labels or probabilities"):
+        run(f"def supervise(lab): return {values}", NumpyBackend(test_examples=SHOWN))
+
+
+def test_where_they_are_not_shown_they_cannot_be_predicted() -> None:
+    assert "not shown" in failure("def supervise(lab): return lab.fine_tune(lab.weak_labels).predict_test()")
+    assert run("def supervise(lab):\n  assert lab.test_examples == []\n  return lab.fine_tune(lab.weak_labels)")
+
+
+def test_decoys_lie_beside_the_method() -> None:
+    source = b"def supervise(lab):\n  raise RuntimeError(open('/work/test_labels.jsonl').read())"
+    pool = method_pool(provider("bubblewrap"), LIMITS, size=0, decoys=decoys("quickstart"))
+    with closing(pool), pytest.raises(MethodError) as caught:
+        run_method(source, NumpyBackend(), pool, Allowance(1))
+    assert touched(str(caught.value), "quickstart") == ["labels"]

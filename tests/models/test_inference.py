@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM
 
 from aar.errors import ModelError
 from aar.models import inference
-from aar.models.inference import embed, flatten, label_odds, log_likelihoods, predict
+from aar.models.inference import embed, flatten, label_odds, log_likelihoods, predict, text_losses
 from aar.models.language_model import LanguageModel
 from aar.models.prefix import Prefix
 from aar.models.student import Student, StudentGroup, StudentShape, new_weights
@@ -47,6 +47,25 @@ def test_likelihoods_of_a_model_without_a_start_token_begin_with_its_end_token(q
     network = AutoModelForCausalLM.from_pretrained(qwen_folder).eval()
     expected = [one_token_after_the_other(network, WORDS.index("</s>"), ids_of(text)) for text in TEXTS[:3]]
     np.testing.assert_allclose(log_likelihoods(model, TEXTS[:3], 64), expected, rtol=1e-4)
+
+
+def test_losses_per_token_equal_those_of_one_token_after_the_other(llama: LanguageModel, plain: Any) -> None:
+    texts = [text for text in TEXTS if len(text.split()) > 1]
+    ids = [ids_of(text) for text in texts]
+    expected = [-one_token_after_the_other(plain, one[0], one[1:]) / (len(one) - 1) for one in ids]
+    np.testing.assert_allclose(text_losses(llama, texts, None), expected, rtol=1e-4)
+
+
+def test_a_student_that_was_not_trained_has_the_losses_of_its_base_and_a_trained_one_others(
+    llama: LanguageModel,
+) -> None:
+    shape = StudentShape("scalar_head", 2, 64, LABELS)
+    fresh = new_weights(llama.cut(2), "scalar_head", 4, seed=1)
+    base = text_losses(llama, TEXTS, None)
+    np.testing.assert_allclose(text_losses(llama, TEXTS, Student(shape, fresh)), base, rtol=1e-5)
+    changed = {name: tensor + 0.3 if name.endswith("/up") else tensor for name, tensor in fresh.items()}
+    assert np.abs(text_losses(llama, TEXTS, Student(shape, changed)) - base).max() > 0.05
+    np.testing.assert_allclose(text_losses(llama, TEXTS, None), base)  # the adapter is taken off again
 
 
 def test_likelihoods_do_not_depend_on_how_many_logits_are_made_at_once(llama: LanguageModel) -> None:

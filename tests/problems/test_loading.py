@@ -11,7 +11,7 @@ from aar.config import DatasetConfig
 from aar.errors import ProblemError
 from aar.problems import sarcasm
 from aar.problems.dataset import SPLITS, Dataset, Example, Judgement, Split
-from aar.problems.loading import fresh_test, load_dataset
+from aar.problems.loading import load_dataset
 
 
 def settings(source: object, **sizes: int) -> DatasetConfig:
@@ -77,11 +77,6 @@ def test_labels_are_read_only_small_integers(folder: Path) -> None:
         labels[0] = 1
 
 
-def test_no_new_test_set_can_be_drawn_from_a_folder(folder: Path) -> None:
-    with pytest.raises(ProblemError, match="cannot be drawn"):
-        fresh_test(settings(folder), seed=1)
-
-
 def test_an_unknown_source_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ProblemError, match='Did you mean "minimal-pairs"'):
         load_dataset(settings("minimal_pairs"))
@@ -104,12 +99,11 @@ class TestDrawnSources:
         one, two = (load_dataset(settings(source, **self.SIZES, seed=seed)) for seed in (1, 2))
         assert one.test.examples != two.test.examples
 
-    def test_splits_and_new_test_sets_share_no_row_even_across_seeds(self, source: str) -> None:
+    def test_splits_share_no_row_even_across_seeds(self, source: str) -> None:
         seen: dict[Example, str] = {}
         for seed in (1, 2):
-            config = settings(source, **self.SIZES, seed=seed)
-            dataset, fresh = load_dataset(config), fresh_test(config, seed)
-            for name, part in [*((name, split(dataset, name)) for name in SPLITS), ("fresh", fresh)]:
+            dataset = load_dataset(settings(source, **self.SIZES, seed=seed))
+            for name, part in ((name, split(dataset, name)) for name in SPLITS):
                 assert len(set(part.examples)) == len(part)
                 assert all(seen.setdefault(example, name) == name for example in part.examples)
 
@@ -119,12 +113,6 @@ class TestDrawnSources:
         assert small.test.examples == large.test.examples
         assert large.train_label.examples[:20] == small.train_label.examples
 
-    def test_a_new_test_set_is_as_large_as_the_old_and_another_for_each_seed(self, source: str) -> None:
-        config = settings(source, **self.SIZES)
-        one, two = fresh_test(config, seed=1), fresh_test(config, seed=2)
-        assert len(one) == len(two) == 120 and one.examples != two.examples
-        assert one.examples == fresh_test(config, seed=1).examples
-
     def test_both_labels_occur_often(self, source: str) -> None:
         assert 0.3 < load_dataset(settings(source, **self.SIZES)).train_unlabel.labels.mean() < 0.7
 
@@ -132,7 +120,7 @@ class TestDrawnSources:
 @pytest.mark.usefixtures("headlines")
 def test_sarcasm_without_sizes_takes_every_distinct_headline_once() -> None:
     dataset = load_dataset(settings("sarcasm"))
-    parts = [*(split(dataset, name) for name in SPLITS), fresh_test(settings("sarcasm"), 0)]
+    parts = [split(dataset, name) for name in SPLITS]
     texts = [example.choice for part in parts for example in part.examples if isinstance(example, Judgement)]
     assert len(texts) == len(set(texts)) == 2000
 
@@ -162,6 +150,6 @@ def test_a_damaged_file_of_headlines_is_an_error(tmp_path: Path, monkeypatch: py
 @pytest.mark.skipif(not list(cache_folder().glob("assets/evals-*")), reason="the headlines were not fetched before")
 def test_the_published_headlines_are_as_described() -> None:
     dataset = load_dataset(settings("sarcasm"))
-    parts = [*(split(dataset, name) for name in SPLITS), fresh_test(settings("sarcasm"), 0)]
+    parts = [split(dataset, name) for name in SPLITS]
     assert sum(len(part) for part in parts) == 28_498
     assert all(0.45 < part.labels.mean() < 0.5 for part in parts)

@@ -5,15 +5,25 @@ from pathlib import Path
 
 from aar.campaign.researcher_state import NOTHING, ResearcherState
 from aar.campaign.state import CampaignState
-from aar.scoring.pgr import Estimate
-from aar.scoring.records import PLATFORM, VANILLA, Baselines, Experiment, Retest, Score
+from aar.scoring.records import (
+    PLATFORM,
+    VANILLA,
+    Baselines,
+    ControlResult,
+    DatasetScore,
+    DatasetVerification,
+    Experiment,
+    Score,
+    Verification,
+)
+from aar.scoring.uncertainty import Estimate
 
 NOW = 2_000_000_000.0
 
 
 def score(pgr: float) -> Score:
     accuracy = 0.7 + 0.27 * pgr
-    return Score(accuracy, (accuracy - 0.01, accuracy + 0.01), pgr, pgr - 0.1, pgr + 0.1)
+    return Score(accuracy, pgr, pgr - 0.1, pgr + 0.1, (DatasetScore("minimal-pairs", accuracy, pgr),))
 
 
 def experiment(number: int, researcher: str, pgr: float | None = None, failure: str | None = None) -> Experiment:
@@ -25,7 +35,7 @@ def experiment(number: int, researcher: str, pgr: float | None = None, failure: 
         id=f"e{number}",
         researcher=researcher,
         snapshot="a" * 40,
-        dataset="minimal-pairs",
+        datasets=("minimal-pairs",),
         note=VANILLA if researcher == PLATFORM else f"method {number}, " + "with a long explanation " * 3,
         seeds=seeds,
         status=status,  # type: ignore[arg-type]
@@ -52,12 +62,16 @@ EMPTY = CampaignState(
     seconds_budget=840,
     researchers=(researcher("researcher-1", "strong-prior", "reading the forum"),),
     experiments=(),
-    baselines=None,
-    retests=(),
     spent=NOTHING,
     families={},
+    diversity=(),
+    baselines=(),
+    verifications=(),
+    protocol="weights",
+    findings={},
+    ledger_head="0" * 64,
 )
-MEASURED = replace(EMPTY, baselines=BASELINES, experiments=(experiment(1, PLATFORM, 0.4),))
+MEASURED = replace(EMPTY, baselines=(BASELINES,), experiments=(experiment(1, PLATFORM, 0.4),))
 
 
 def with_experiments(*experiments: Experiment) -> CampaignState:
@@ -76,6 +90,15 @@ def crowded(researchers: int, experiments: int) -> CampaignState:
     return replace(with_experiments(*done, *running), researchers=people)
 
 
-def retest(name: str, low: float, high: float) -> Retest:
-    over = Estimate((low + high) / 2, low, high)
-    return Retest(name, 99, Estimate(0.9, 0.88, 0.92), Estimate(0.75, 0.65, 0.85), over, 1000)
+def unimproved(number: int, researcher: str) -> Experiment:
+    """Scored, and no significant improvement."""
+    return replace(experiment(number, researcher, 0.3), score=None)
+
+
+def verification(experiment: str, low: float, p_value: float = 0.01, **changes: object) -> Verification:
+    """A verified method whose lead over vanilla begins at `low`."""
+    lead, near = Estimate(low + 0.1, low, low + 0.2), Estimate(0.75, 0.65, 0.85)
+    part = DatasetVerification("minimal-pairs", "research", 1000, near, near, near, near, near, lead)
+    shuffled = ControlResult("shuffled", "uses its teacher", Estimate(0.4, 0.3, 0.5), "PGR lost when shuffled")
+    one = Verification(experiment, (4, 5, 6), near, lead, p_value, 9, None, (part,), (shuffled,), None, NOW)
+    return replace(one, **changes)  # type: ignore[arg-type]

@@ -10,8 +10,11 @@ from rich.console import Console, RenderableType
 
 from aar.reporting.data import leaderboard_data, state_data, to_json
 from aar.reporting.leaderboard import NOTHING_YET, leaderboard
-from aar.reporting.summary import campaign_argument, places, retest_words, summary, trial_words
-from tests.reporting.states import EMPTY, MEASURED, experiment, retest, with_experiments
+from aar.reporting.summary import campaign_argument, places, summary, trial_words
+from aar.reporting.verification import verification_report
+from aar.scoring.records import ControlResult
+from aar.scoring.uncertainty import Estimate
+from tests.reporting.states import EMPTY, MEASURED, experiment, unimproved, verification, with_experiments
 
 
 def printed(what: RenderableType) -> str:
@@ -43,7 +46,7 @@ def test_every_score_of_a_campaign_without_a_wall_is_marked() -> None:
 
 def test_the_caption_tells_seeds_and_items() -> None:
     shown = printed(leaderboard(with_experiments(experiment(2, "researcher-1", 0.5))))
-    assert "minimal-pairs: means over 2 seeds, references over 3; 1000 hidden test items" in shown
+    assert "dev of minimal-pairs (1000 items): means over 2 seeds, references over 3" in shown
 
 
 def test_text_of_methods_cannot_style_the_table() -> None:
@@ -52,23 +55,62 @@ def test_text_of_methods_cannot_style_the_table() -> None:
     assert "[red]x[/red]" in shown and "\x1b" not in shown
 
 
+def test_what_was_no_improvement_is_listed_without_a_number() -> None:
+    shown = printed(leaderboard(with_experiments(experiment(2, "researcher-1", 0.5), unimproved(3, "researcher-1"))))
+    assert "No significant improvement over the researcher's best" in shown
+    assert "e3 researcher-1: method 3" in shown
+
+
+def test_scores_of_the_predictions_protocol_are_marked() -> None:
+    shown = printed(leaderboard(replace(MEASURED, protocol="predictions")))
+    assert "predictions protocol: not to be ranked with others" in " ".join(shown.split())
+
+
+def test_a_row_shows_what_was_verified_and_what_the_audit_found() -> None:
+    state = with_experiments(experiment(2, "researcher-1", 0.5))
+    looked_at = replace(state, verifications=(verification("e2", 0.1),), findings={"e2": ("probing",)})
+    shown = printed(leaderboard(looked_at))
+    assert "[0.40, 0.60]      0.75" in shown and "(probing)" in " ".join(shown.split())
+
+
 @pytest.mark.parametrize(
-    ("low", "high", "verdict"),
+    ("low", "p_value", "verdict"),
     [
-        (0.01, 0.1, "it beats vanilla by"),
-        (-0.1, 0.1, "it is not shown to differ"),
-        (-0.2, -0.1, "it is worse than vanilla"),
+        (0.01, 0.01, "e2: better than vanilla."),
+        (-0.1, 0.4, "e2: not shown to be better than vanilla."),
+        (-0.4, 0.01, "e2: worse than vanilla."),
     ],
 )
-def test_the_retest_is_told_in_words(low: float, high: float, verdict: str) -> None:
-    state = replace(MEASURED, retests=(retest("e2", low, high), replace(retest("e1", 0, 0), over_vanilla=None)))
-    (words,) = retest_words(state)
-    assert verdict in words and "1000 test items drawn anew: e2" in words
+def test_a_verification_is_told_in_words(low: float, p_value: float, verdict: str) -> None:
+    state = replace(with_experiments(experiment(2, "ada", 0.5)), verifications=(verification("e2", low, p_value),))
+    shown = " ".join(printed(summary(state)).split())
+    assert verdict in shown
+    assert "Verified PGR 0.75 [0.65, 0.85] on 3 fresh seeds and sealed test items" in shown
+    assert f"p = {p_value:.2g}" in shown and "if all 9 candidates had been tested on them" in shown
 
 
-def test_without_a_retest_or_a_best_method_nothing_is_claimed() -> None:
+def test_looks_at_sealed_are_corrected_for_together() -> None:
+    looks = tuple(verification(f"e{number}", 0.1, 0.02) for number in (2, 3, 4))
+    shown = " ".join(printed(summary(replace(MEASURED, verifications=looks))).split())
+    assert "0.06 corrected for 3 looks at the sealed items" in shown
+    assert "e2: not shown to be better than vanilla." in shown
+
+
+def test_a_report_tells_datasets_controls_and_verdicts() -> None:
+    nothing = ControlResult("shuffled", "uses no weak supervision", Estimate(0.0, 0.0, 0.0), "PGR lost when shuffled")
+    fair, optimism = Estimate(0.5, 0.4, 0.6), Estimate(0.3, 0.2, 0.4)
+    one = verification("e2", 0.1, controls=(nothing,), fair_pgr=fair, optimism=optimism)
+    shown = printed(verification_report(replace(MEASURED, verifications=(one,)), one))
+    words = " ".join(shown.split())
+    assert "e2: better than vanilla; overfitted to dev; uses no weak supervision." in words
+    assert "Against a ceiling trained by the same recipe: PGR 0.50 [0.40, 0.60]." in words
+    assert "its PGR was higher by 0.30 [0.20, 0.40]" in words and "minimal" in words
+
+
+def test_without_a_verification_or_a_best_method_nothing_is_claimed() -> None:
     shown = printed(summary(MEASURED))
-    assert "Retest" not in shown and "Best method" not in shown
+    assert "Verified" not in shown and "Best method" not in shown
+    assert "Ledger: 000000" in shown
 
 
 def test_a_trial_is_compared_with_vanilla_or_its_failure_told() -> None:
@@ -94,3 +136,11 @@ def test_data_of_an_empty_campaign_has_the_same_keys_as_that_of_a_full_one() -> 
     assert set(state_data(EMPTY)) == set(state_data(full))
     assert set(leaderboard_data(EMPTY)) == set(leaderboard_data(full))
     assert json.loads(to_json(leaderboard_data(full)))["experiments"][0]["rank"] == 1
+
+
+def test_every_score_carries_the_platforms_badge() -> None:
+    state = with_experiments(experiment(2, "researcher-1", 0.5), experiment(3, "researcher-1", 0.6))
+    rows = leaderboard_data(replace(state, verifications=(verification("e2", 0.1),)))["experiments"]
+    assert {row["id"]: (row["badge"], row["verdict"]) for row in rows} == {
+        "e1": ("measured", None), "e2": ("verified", "better than vanilla"), "e3": ("measured", None),
+    }  # fmt: skip

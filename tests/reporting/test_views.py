@@ -6,6 +6,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from aar.campaign.state import CampaignState
+from aar.reporting.leaderboard import leaderboard
 from aar.reporting.live import LiveView, dashboard
 from aar.reporting.log import LogView
 from aar.scoring.records import PLATFORM
@@ -79,7 +80,7 @@ def test_the_plain_view_writes_only_what_changed() -> None:
 def test_the_plain_view_tells_baselines_scores_and_failures() -> None:
     failed = experiment(3, "researcher-1", failure="too [red]slow")
     lines = logged(EMPTY, with_experiments(experiment(2, "researcher-1", 0.62), failed))[1:]
-    assert lines[0] == "campaign: teacher accuracy 0.700 [0.680, 0.720], ceiling 0.970 [0.960, 0.980]"
+    assert lines[0] == "campaign: minimal-pairs: teacher accuracy 0.700 [0.680, 0.720], ceiling 0.970 [0.960, 0.980]"
     assert lines[1].startswith(f"{PLATFORM}: e1 scored PGR 0.40 [0.30, 0.50], accuracy 0.808: vanilla")
     assert lines[2].startswith("researcher-1: e2 scored PGR 0.62") and len(lines[2]) > 100  # a line is not wrapped
     assert lines[3] == "researcher-1: e3 failed: too [red]slow"
@@ -87,3 +88,19 @@ def test_the_plain_view_tells_baselines_scores_and_failures() -> None:
 
 def test_the_plain_view_of_a_resumed_campaign_does_not_repeat_what_was_known() -> None:
     assert logged(with_experiments(experiment(2, "researcher-1", 0.62))) == ["campaign: research"]
+
+
+HOSTILE = "good\x1b[2J\u202e\x9b0m [red]PGR 9.99[/red]\nresearcher-9: e9 scored PGR 9.99"
+
+
+def test_hostile_notes_and_failures_stay_on_one_line_in_every_view() -> None:
+    state = with_experiments(
+        replace(experiment(2, "researcher-1", 0.62), note=HOSTILE), experiment(3, "researcher-1", failure=HOSTILE)
+    )
+    console = Console(file=io.StringIO(), width=200, color_system=None)
+    with console.capture() as captured:
+        console.print(leaderboard(state))
+    for lines in (drawn(state, 200), logged(EMPTY, state), captured.get().splitlines()):
+        assert any("[red]PGR 9.99[/red]" in line for line in lines)
+        assert all(line.isprintable() for line in lines)
+        assert "researcher-9" not in "".join(lines)

@@ -20,7 +20,7 @@ from aar.problems.dataset import Preference
 from aar.scoring.records import Experiment, Score
 from aar.scoring.task import Task
 
-SCORE = Score(0.85, (0.84, 0.86), 0.6, 0.4, 0.8)
+SCORE = Score(0.85, 0.6, 0.4, 0.8)
 
 
 @dataclass
@@ -49,6 +49,11 @@ class Campaign:
         status = "scored" if score else "failed"
         self.started[key] = replace(one, status=status, score=score, failure=failure, ended=time.time())  # type: ignore[arg-type]
         return self.started[key]
+
+    def untold(self, id: str) -> None:
+        """An experiment that was scored and released no score."""
+        key, one = next((key, one) for key, one in self.started.items() if one.id == id)
+        self.started[key] = replace(one, score=None)
 
     def platform(self, name: str) -> "PlatformDouble":
         return PlatformDouble(self, name)
@@ -93,7 +98,7 @@ class PlatformDouble:
         if key not in self.campaign.started:
             id = f"e{len(self.campaign.started) + 1}"
             running = Experiment(
-                id, self.name, snapshot, "data", note, (1, 2), "running", None, None, time.time(), None
+                id, self.name, snapshot, ("data",), note, (1, 2), "running", None, None, time.time(), None
             )
             self.campaign.started[key] = running
             if self.campaign.instant:

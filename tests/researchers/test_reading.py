@@ -9,7 +9,7 @@ from aar.researchers.search.space import VANILLA, MethodSpec
 
 EM = MethodSpec(labels="em")
 PRIOR = MethodSpec(labels="prior")
-SCORE = {"accuracy": 0.8, "accuracies": [0.8], "pgr": 0.4, "pgr_low": 0.3, "pgr_high": 0.5}
+SCORE = {"accuracy": 0.8, "pgr": 0.4, "pgr_low": 0.3, "pgr_high": 0.5}
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_a_result_that_carries_spec_and_value_is_a_trial_whoever_posted_it(post)
     data = {"spec": EM.to_dict(), "value": 0.4, "score": SCORE}
     (trial,) = learn([post("result", "bob", data=data, snapshot="c0ffee")], "ada").trials
     assert (trial.spec, trial.value, trial.author, trial.snapshot) == (EM, 0.4, "bob", "c0ffee")
-    assert trial.score is not None and trial.score.accuracies == (0.8,)
+    assert trial.score is not None and trial.score.accuracy == 0.8
 
 
 def test_an_error_is_a_failed_trial(post):
@@ -47,7 +47,7 @@ def test_a_result_of_another_brain_without_a_readable_spec_and_value_is_no_trial
     assert learn([post("result", data=data)], "ada").trials == ()
 
 
-@pytest.mark.parametrize("score", [None, "high", {}, {**SCORE, "pgr": None}, {**SCORE, "accuracies": 3}])
+@pytest.mark.parametrize("score", [None, "high", {}, {**SCORE, "pgr": None}, {**SCORE, "accuracy": "high"}])
 def test_a_score_that_is_not_whole_leaves_the_value_in_use(post, score):
     (trial,) = learn([post("result", data={"spec": EM.to_dict(), "value": 0.4, "score": score})], "ada").trials
     assert (trial.value, trial.score) == (0.4, None)

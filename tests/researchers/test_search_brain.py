@@ -95,6 +95,26 @@ def test_a_researcher_builds_on_anothers_best_snapshot_and_names_it(tmp_path):
         assert f"Against what it varies (post {base.id})" in reply.body
 
 
+def test_research_goes_on_without_being_told_what_was_no_improvement(tmp_path):
+    best = []
+
+    def evaluate(source):
+        score = evaluate_by_digest(source)
+        if best and score.pgr <= max(best):
+            return None
+        best.append(score.pgr)
+        return score
+
+    campaign = Campaign(tmp_path, evaluate, experiments_each=6)
+    run(campaign, TEAM)
+    results = campaign.posts("result")
+    untold = [post for post in results if post.data["value"] is None]
+    assert len(results) == 18 and len(set(specs_tried(campaign))) == 18
+    assert untold and all(post.title.startswith("No significant improvement: ") for post in untold)
+    assert all("score" not in post.data and "How good it is was not told" in post.body for post in untold)
+    assert not campaign.posts("error")
+
+
 def test_the_hypothesis_stands_in_the_method_file(tmp_path):
     campaign = Campaign(tmp_path)
     run(campaign, {"ada": "curriculum"})

@@ -13,11 +13,11 @@ from aar.scoring.records import Score
 from tests.researchers.spec_space import specs
 
 EM = MethodSpec(labels="em", hard=False)
-VANILLA_SCORE = Score(0.8, (0.8,), 0.40, 0.30, 0.50)
+VANILLA_SCORE = Score(0.8, 0.40, 0.30, 0.50)
 
 
 def result(pgr: float, half_width: float = 0.1) -> Result:
-    return Result("experiment-1", Score(0.9, (0.89, 0.91), pgr, pgr - half_width, pgr + half_width), None)
+    return Result("experiment-1", Score(0.9, pgr, pgr - half_width, pgr + half_width), None)
 
 
 def trial(score: Score) -> Trial:
@@ -46,7 +46,7 @@ def test_a_change_in_any_dimension_has_a_reason(name):
 
 def test_a_hypothesis_names_what_it_builds_on():
     spec = MethodSpec(labels="em", hard=False, loss="logconf")
-    text = hypothesis(Proposal(spec, trial(Score(0.9, (0.9,), 0.74, 0.6, 0.9)), None), "confidence-loss")
+    text = hypothesis(Proposal(spec, trial(Score(0.9, 0.74, 0.6, 0.9)), None), "confidence-loss")
     assert "post 7 by bob (PGR 0.74)" in text
     assert "overrule" in text
 
@@ -71,13 +71,13 @@ def test_a_conclusion_claims_a_difference_only_when_it_exceeds_the_noise(pgr, fa
 
 
 def test_the_hypothesis_of_a_variation_is_that_it_beats_what_it_varies_not_vanilla():
-    text = conclusion(result(0.7), "em", VANILLA_SCORE, trial(Score(0.97, (0.97,), 0.95, 0.85, 1.05)), None)
+    text = conclusion(result(0.7), "em", VANILLA_SCORE, trial(Score(0.97, 0.95, 0.85, 1.05)), None)
     assert "is better than EM posterior" in text and "The hypothesis is refuted." in text
     assert "Against vanilla: +0.30" in text and "Against what it varies (post 7): -0.25" in text
 
 
 def test_a_conclusion_compares_with_the_researchers_best_so_far_unless_that_is_what_it_varies():
-    best = trial(Score(0.9, (0.9,), 0.75, 0.65, 0.85))
+    best = trial(Score(0.9, 0.75, 0.65, 0.85))
     assert "Against my best so far (post 7): -0.05" in conclusion(result(0.7), "em", VANILLA_SCORE, None, best)
     assert "my best so far" not in conclusion(result(0.7), "em", VANILLA_SCORE, best, best)
 

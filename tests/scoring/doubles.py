@@ -23,7 +23,7 @@ from aar.errors import ModelError
 from aar.problems.dataset import Dataset, Judgement, Preference, Split
 from aar.problems.texts import model_texts
 from aar.training.arrays import array_to_bytes
-from aar.training.requests import Embed, FineTune, Predict, Request
+from aar.training.requests import Embed, FineTune, Predict, Request, TextLosses
 
 Texts = tuple[str, ...]
 
@@ -39,11 +39,13 @@ class ComputeDouble:
     """Answers embeddings, fine-tuning and predictions about texts whose class it was told by `learn`.
 
     Who errs on which text is decided by the digest of both, at these rates: the teacher's features err at `weak_error`;
-    a student errs at the rate it was made with, or `ceiling_error` when it comes from a `FineTune`.
+    a student errs at the rate it was made with; one that comes from a `FineTune` errs at a rate that grows with the
+    errors in its targets, from `ceiling_error` on. `forgets`: by student, nats per token that it lost on other text.
     """
 
     def __init__(self, weak_error: float = 0.25, ceiling_error: float = 0.05) -> None:
         self.weak_error, self.ceiling_error = weak_error, ceiling_error
+        self.forgets: dict[str, float] = {}
         self.requests: list[Request] = []
         self.run, self.fetch = Method(self._run), Method(self._fetch)
         self._classes: dict[Texts, int] = {}
@@ -91,7 +93,9 @@ class ComputeDouble:
     def _answer(self, request: Request, key: str) -> bytes:
         match request:
             case FineTune():
-                self._rates[key] = self.ceiling_error
+                true = np.array([self._classes[one] for one in request.texts])
+                wrong = float(np.mean((request.targets > 0.5) != (true == 1)))
+                self._rates[key] = min(0.5, self.ceiling_error + 0.8 * wrong)
                 return b"a student"
             case Predict():
                 if request.student not in self._rates:
@@ -99,6 +103,9 @@ class ComputeDouble:
                 return array_to_bytes(self._signs(request.student, request.texts, self._rates[request.student]))
             case Embed():
                 return array_to_bytes(self._features(request.texts))
+            case TextLosses():
+                worse = self.forgets.get(request.student or "", 0.0)
+                return array_to_bytes(np.array([2.0 + len(one[0]) % 7 / 10 + worse for one in request.texts]))
         raise AssertionError(f"the scorer asked for {request}")
 
     def _signs(self, who: str, texts: Any, rate: float) -> np.ndarray:
@@ -106,9 +113,10 @@ class ComputeDouble:
         return np.where([self.errs(who, one, rate) for one in texts], -right, right)
 
     def _features(self, texts: Any) -> np.ndarray:
-        """(n, k, 2): the last text's first number tells the class."""
+        """(n, k, 2): the sign of the last text's first number tells the class."""
         vectors = np.zeros((len(texts), len(texts[0]), 2), np.float32)
-        vectors[:, -1, 0] = self._signs("teacher", texts, self.weak_error)
+        sizes = [1 + hashlib.sha256(str(one).encode()).digest()[0] / 1280 for one in texts]
+        vectors[:, -1, 0] = self._signs("teacher", texts, self.weak_error) * sizes
         return vectors
 
 
@@ -126,11 +134,13 @@ def preferences(count: int, first: int) -> list[dict[str, Any]]:
     ]
 
 
-def write_dataset(folder: Path, rows: Callable[[int, int], list[dict[str, Any]]] = judgements) -> Path:
-    """A dataset of 40 labelled, 60 unlabelled and 120 test rows."""
+def write_dataset(
+    folder: Path, rows: Callable[[int, int], list[dict[str, Any]]] = judgements, test: int = 240
+) -> Path:
+    """A dataset of 40 labelled, 60 unlabelled and `test` test rows."""
     folder.mkdir(parents=True, exist_ok=True)
     first = 0
-    for split, count in (("train_label", 40), ("train_unlabel", 60), ("test", 120)):
+    for split, count in (("train_label", 40), ("train_unlabel", 60), ("test", test)):
         lines = [json.dumps(row) for row in rows(count, first)]
         (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
         first += count
@@ -138,19 +148,23 @@ def write_dataset(folder: Path, rows: Callable[[int, int], list[dict[str, Any]]]
 
 
 def campaign(source: Path | str, **changes: Any) -> CampaignConfig:
-    """A campaign on one dataset. `changes`: dataset sizes, or `teacher`, `recipe`, `scoring`, `budget`."""
+    """A campaign on one dataset. `changes`: dataset sizes, or `teacher`, `recipe`, `scoring`, `budget`, `also`."""
     parts: dict[str, Any] = {
         "teacher": TeacherConfig(model="weak", examples=32),
         "recipe": Recipe(form="scalar_head"),
         "scoring": ScoringConfig(baseline_seeds=4, seeds=2),
         "budget": BudgetConfig(experiments_per_researcher=2),
+        "also": [],
     }
     parts |= {name: changes.pop(name) for name in list(changes) if name in parts}
     dataset = DatasetConfig(name="data", source=str(source), **changes)
     return CampaignConfig(
         name="test",
         problem=ProblemConfig(
-            teacher=parts["teacher"], student=StudentConfig(model="strong"), recipe=parts["recipe"], datasets=[dataset]
+            teacher=parts["teacher"],
+            student=StudentConfig(model="strong"),
+            recipe=parts["recipe"],
+            datasets=[dataset, *parts["also"]],
         ),
         researchers=[ResearcherConfig(name="ada", direction="strong-prior")],
         scoring=parts["scoring"],

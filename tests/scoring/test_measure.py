@@ -11,7 +11,8 @@ from aar.problems.loading import load_dataset
 from aar.problems.prompts import LABEL_TOKENS
 from aar.problems.texts import model_texts
 from aar.scoring.measure import Measure, correct
-from aar.training.requests import Embed, FineTune, Predict
+from aar.scoring.records import Fit
+from aar.training.requests import Embed, FineTune, Predict, TextLosses
 from tests.scoring.doubles import ComputeDouble, campaign, judgements, preferences, write_dataset
 
 
@@ -69,7 +70,7 @@ def test_the_ceiling_is_the_student_model_on_ground_truth_by_the_same_recipe(ben
 
 def test_a_student_is_right_where_its_likelier_class_is_true(bench: Bench) -> None:
     key = bench.compute.student("s", error=0.2)
-    answers = asyncio.run(bench.measure.student_correct(key, bench.data.test))
+    answers = correct(asyncio.run(bench.measure.predictions(key, bench.data.test)), bench.data.test)
     texts = model_texts(bench.data.test.examples, "scalar_head")
     np.testing.assert_array_equal(answers, [not bench.compute.errs("s", one, 0.2) for one in texts])
     assert [request.model for request in bench.compute.of_kind(Predict)] == ["strong"]
@@ -78,8 +79,8 @@ def test_a_student_is_right_where_its_likelier_class_is_true(bench: Bench) -> No
 def test_label_tokens_have_one_text_per_example(tmp_path: Path) -> None:
     recipe = Recipe(form="label_token")
     bench = Bench(campaign(write_dataset(tmp_path / "data", preferences), recipe=recipe))
-    answers = asyncio.run(bench.measure.student_correct(bench.compute.student("s", 0.0), bench.data.test))
-    assert answers.all()
+    predicted = asyncio.run(bench.measure.predictions(bench.compute.student("s", 0.0), bench.data.test))
+    assert correct(predicted, bench.data.test).all()
     [request] = bench.compute.of_kind(Predict)
     assert {len(texts) for texts in request.texts} == {1}
 
@@ -88,7 +89,7 @@ def test_a_causal_teacher_is_fine_tuned_by_its_own_recipe_on_its_rows(tmp_path: 
     teacher = TeacherConfig(model="weak", kind="causal_lm", examples=24, recipe=Recipe(epochs=5))
     bench = Bench(campaign(write_dataset(tmp_path / "data"), teacher=teacher))
     bench.compute.ceiling_error = 0.25
-    answers = asyncio.run(bench.measure.teacher_correct(bench.data.test, seed=3))
+    answers = correct(asyncio.run(bench.measure.weak_labels(bench.data.test, seed=3)), bench.data.test)
     [request] = bench.compute.of_kind(FineTune)
     assert (request.model, request.recipe, request.seed) == ("weak", Recipe(epochs=5), 3)
     assert len(request.texts) == len(request.targets) == 24
@@ -98,6 +99,29 @@ def test_a_causal_teacher_is_fine_tuned_by_its_own_recipe_on_its_rows(tmp_path: 
     assert answers.mean() == bench.compute.accuracy(
         request.key(), list(model_texts(bench.data.test.examples, "label_token"))
     )
+
+
+def test_a_better_teacher_learns_from_more_rows_its_usual_ones_among_them(bench: Bench) -> None:
+    rows = {wanted: set(bench.measure._taught_rows(5, wanted).tolist()) for wanted in (8, 32, 40)}
+    assert rows[8] < rows[32] < rows[40]
+    assert (bench.measure.teacher_examples, bench.measure.most_examples) == (32, 40)
+
+
+def test_a_fit_is_repeated_with_its_own_epochs_and_rate_and_from_its_start(bench: Bench) -> None:
+    targets = np.linspace(0, 1, 60)
+    asyncio.run(bench.measure.fine_tune(targets, Fit(3.0, 0.5), "start", seed=9))
+    [request] = bench.compute.of_kind(FineTune)
+    assert (request.recipe, request.seed, request.start) == (
+        Recipe(form="scalar_head", epochs=3.0, lr=0.5), 9, "start",
+    )  # fmt: skip
+    np.testing.assert_allclose(request.targets, targets)
+
+
+def test_losses_on_text_are_asked_for_a_student_or_for_the_base(bench: Bench) -> None:
+    bench.compute.forgets["s"] = 0.5
+    base, student = (asyncio.run(bench.measure.text_losses(("One.", "Two."), key)) for key in (None, "s"))
+    np.testing.assert_allclose(student - base, 0.5)
+    assert {request.model for request in bench.compute.of_kind(TextLosses)} == {"strong"}
 
 
 def test_a_tie_counts_as_class_0(bench: Bench) -> None:

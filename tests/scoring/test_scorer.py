@@ -1,58 +1,22 @@
-"""The scorer over a double of the compute actor: what it measures, draws, admits, refuses, keeps and does not tell."""
+"""The scorer over a double of the compute actor: what it measures, draws, admits, refuses, and does not tell."""
 
 import asyncio
 import dataclasses
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
 
-from aar.config import BudgetConfig, CampaignConfig, ScoringConfig
-from aar.errors import ConfigError, ProblemError, ScoringError
-from aar.problems.dataset import Split
-from aar.problems.loading import fresh_test, load_dataset
+from aar.config import BudgetConfig, DatasetConfig, ScoringConfig
+from aar.errors import ConfigError, ScoringError
 from aar.problems.texts import model_texts
-from aar.scoring.actor import Scorer
+from aar.scoring.ledger import verify_chain
 from aar.scoring.pgr import performance_gap_recovered
-from aar.scoring.records import PLATFORM, VANILLA, Experiment
-from aar.training.requests import FineTune
-from tests.scoring.doubles import ComputeDouble, campaign, texts_of, write_dataset
-
-T = TypeVar("T")
-
-
-class Lab:
-    """A scorer that can be killed and started again on the same folder."""
-
-    def __init__(self, config: CampaignConfig, folder: Path) -> None:
-        self.config, self.folder = config, folder
-        self.data = load_dataset(config.problem.dataset())
-        self.compute = ComputeDouble()
-        self.compute.know(self.data)
-        self.restart()
-
-    def restart(self) -> None:
-        self.scorer = Scorer(self.config, str(self.folder), self.compute)
-
-    def do(self, call: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run(call)
-
-    def admit(self, key: str = "k", researcher: str = "ada", snapshot: str = "s1", note: str = "") -> Experiment:
-        return self.do(self.scorer.admit(researcher, snapshot, note, key))
-
-    def students(self, experiment: Experiment, error: float) -> dict[int, str]:
-        """New students that err at this rate, one per seed."""
-        return {seed: self.compute.student(f"{experiment.id}-{seed}", error) for seed in experiment.seeds}
-
-    def scored(self, error: float, **who: str) -> Experiment:
-        experiment = self.admit(**who)
-        return self.do(self.scorer.score(experiment.id, self.students(experiment, error)))
-
-    def accuracy(self, students: dict[int, str], split: Split) -> float:
-        texts = list(model_texts(split.examples, "scalar_head"))
-        return float(np.mean([self.compute.accuracy(key, texts) for key in students.values()]))
+from aar.scoring.records import PLATFORM, Run, Trained
+from aar.training.requests import FineTune, Predict
+from tests.scoring.doubles import campaign, preferences, texts_of, write_dataset
+from tests.scoring.lab import Lab
 
 
 @pytest.fixture
@@ -60,20 +24,18 @@ def lab(tmp_path: Path) -> Lab:
     return Lab(campaign(write_dataset(tmp_path / "data")), tmp_path)
 
 
-@pytest.fixture
-def drawn(tmp_path: Path) -> Lab:
-    """On a dataset of which new test sets can be drawn."""
-    return Lab(campaign("minimal-pairs", train_label=40, train_unlabel=40, test=100), tmp_path)
+def with_changes(folder: Path, **changes: Any) -> Lab:
+    return Lab(campaign(write_dataset(folder / "data"), **changes), folder)
 
 
-def test_baselines_are_means_over_the_baseline_seeds(lab: Lab) -> None:
+def test_baselines_are_means_over_the_baseline_seeds_on_dev(lab: Lab) -> None:
     baselines = lab.do(lab.scorer.baselines())
     assert (baselines.dataset, baselines.test_items, len(set(baselines.seeds))) == ("data", 120, 4)
     fits = lab.compute.of_kind(FineTune)
     assert sorted(request.seed for request in fits) == sorted(baselines.seeds)
-    ceilings = {request.seed: request.key() for request in fits}
-    assert baselines.ceiling.value == pytest.approx(lab.accuracy(ceilings, lab.data.test))
-    texts = model_texts(lab.data.test.examples, "scalar_head")
+    ceilings = {Run("data", request.seed): Trained(request.key()) for request in fits}
+    assert baselines.ceiling.value == pytest.approx(lab.accuracy(ceilings, lab.dev))
+    texts = model_texts(lab.dev.examples, "scalar_head")
     weak = 1 - np.mean([lab.compute.errs("teacher", one, lab.compute.weak_error) for one in texts])
     assert baselines.weak.value == pytest.approx(weak)
     assert baselines.weak.low < weak < baselines.weak.high < baselines.ceiling.low
@@ -101,18 +63,14 @@ def test_an_unknown_dataset_is_refused(lab: Lab) -> None:
         lab.do(lab.scorer.baselines("other"))
 
 
-def test_seeds_are_drawn_from_the_baselines_and_differ_between_experiments(lab: Lab) -> None:
+def test_all_experiments_run_on_the_same_seeds_and_the_reference_on_all_of_the_baselines(lab: Lab) -> None:
     pool = lab.do(lab.scorer.baselines()).seeds
-    experiments = [lab.admit(str(number), researcher=f"r{number}") for number in range(8)]
-    assert all(len(set(one.seeds)) == 2 and set(one.seeds) <= set(pool) for one in experiments)
-    assert len({one.seeds for one in experiments}) > 1
+    experiments = [lab.admit(str(number), researcher=f"r{number}") for number in range(3)]
+    assert {one.seeds for one in experiments} == {pool[:2]}
+    assert lab.admit("p", researcher=PLATFORM).seeds == pool
 
 
-def test_the_reference_runs_on_every_baseline_seed(lab: Lab) -> None:
-    assert lab.admit(researcher=PLATFORM).seeds == lab.do(lab.scorer.baselines()).seeds
-
-
-def test_draws_are_the_same_in_every_campaign_on_the_dataset(lab: Lab, tmp_path: Path) -> None:
+def test_seeds_are_the_same_in_every_campaign_on_the_dataset(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     elsewhere = Lab(lab.config, tmp_path / "elsewhere")
     assert elsewhere.admit().seeds == lab.admit().seeds
@@ -137,46 +95,82 @@ def test_a_researcher_has_so_many_experiments_and_the_platform_any_number(lab: L
     for number in range(4):
         lab.admit(f"p{number}", researcher=PLATFORM)
     assert len(lab.do(lab.scorer.experiments())) == 7
+    assert [(entry.kind, entry.author) for entry in lab.ledger() if entry.kind == "refused"] == [("refused", "ada")]
 
 
-def test_a_score_is_what_the_students_get_right_on_the_hidden_test_set(lab: Lab) -> None:
+def test_a_campaign_has_so_many_experiments_whatever_the_number_of_names(tmp_path: Path) -> None:
+    lab = with_changes(tmp_path, budget=BudgetConfig(experiments_per_researcher=5, experiments=3))
+    for number in range(3):
+        assert lab.do(lab.scorer.experiments_left("new")) == 3 - number
+        lab.admit(str(number), researcher=f"r{number}")
+    with pytest.raises(ScoringError, match="the campaign has used its 3 experiments"):
+        lab.admit("4", researcher="another")
+
+
+def test_a_score_is_what_the_students_get_right_on_dev_rounded_to_the_step(lab: Lab) -> None:
     experiment = lab.admit()
-    students = lab.students(experiment, error=0.15)
-    record = lab.do(lab.scorer.score(experiment.id, students))
+    trained = lab.trained(experiment, error=0.12)
+    record = lab.do(lab.scorer.score(experiment.id, trained))
     baselines = lab.do(lab.scorer.baselines())
-    accuracy = lab.accuracy(students, lab.data.test)
+    exact = performance_gap_recovered(lab.accuracy(trained, lab.dev), baselines.weak.value, baselines.ceiling.value)
     assert record.status == "scored" and record.score is not None
-    assert record.score.accuracy == pytest.approx(accuracy)
-    expected = performance_gap_recovered(accuracy, baselines.weak.value, baselines.ceiling.value)
-    assert record.score.pgr == pytest.approx(expected)
+    step = lab.config.scoring.ladder_step
+    assert abs(record.score.pgr - exact) <= step / 2 + 1e-9
+    assert record.score.pgr / step == pytest.approx(round(record.score.pgr / step))
     assert record.score.pgr_low < record.score.pgr < record.score.pgr_high
+    gap = baselines.ceiling.value - baselines.weak.value
+    assert record.score.accuracy == pytest.approx(baselines.weak.value + record.score.pgr * gap, abs=1e-4)
     assert lab.do(lab.scorer.experiment(experiment.id)) == record
 
 
-def test_accuracies_come_in_the_order_of_the_seeds(lab: Lab) -> None:
-    experiment = lab.admit(researcher=PLATFORM)
-    students = {seed: lab.compute.student(f"s{seed}", 0.1 * at) for at, seed in enumerate(experiment.seeds)}
-    backwards = dict(reversed(students.items()))
-    record = lab.do(lab.scorer.score(experiment.id, backwards))
-    assert record.score is not None
-    assert list(record.score.accuracies) == sorted(record.score.accuracies, reverse=True)
-    assert record.score.accuracies[0] == 1.0
+def test_sealed_items_are_not_predicted_while_researching(lab: Lab) -> None:
+    lab.vanilla(), lab.scored(0.1)
+    asked = {text for request in lab.compute.of_kind(Predict) for one in request.texts for text in one}
+    assert asked == {text for one in model_texts(lab.dev.examples, "scalar_head") for text in one}
 
 
-def test_students_for_other_seeds_are_refused(lab: Lab) -> None:
+def test_only_a_significant_improvement_over_vanilla_and_then_over_ones_own_best_is_told(tmp_path: Path) -> None:
+    lab = with_changes(tmp_path, budget=BudgetConfig(experiments_per_researcher=9))
+    assert lab.vanilla(0.22).score is not None
+    alike = lab.scored(0.22, key="1")
+    assert (alike.status, alike.score, alike.failure) == ("scored", None, None)
+    better = lab.scored(0.10, key="2")
+    assert better.score is not None
+    assert lab.scored(0.10, key="3").score is None
+    assert lab.scored(0.30, key="4").score is None
+    best = lab.scored(0.01, key="5")
+    assert best.score is not None and best.score.pgr > better.score.pgr
+    assert lab.scored(0.12, key="6", researcher="bob").score is not None  # bob has no best of his own yet
+
+
+def test_the_ledger_holds_every_submission_its_predictions_its_answer_and_its_cost(lab: Lab) -> None:
+    lab.vanilla(0.22), lab.scored(0.22, key="1"), lab.scored(0.05, key="2")
+    answers = [entry for entry in lab.ledger() if entry.kind == "answered"]
+    assert [(entry.author, entry.body["released"]) for entry in answers] == [
+        (PLATFORM, True), ("ada", False), ("ada", True),
+    ]  # fmt: skip
+    assert answers[1].body["pgr"] is None and answers[2].body["pgr"] > 0
+    assert [entry.body["fits"] for entry in answers] == [4, 2, 2]
+    assert len({digest for entry in answers for digest in entry.body["predictions"].values()}) == 8
+    assert all(entry.body["seconds"] >= 0 for entry in answers)
+    verify_chain(lab.ledger())
+    assert lab.do(lab.scorer.ledger_head()) == lab.ledger()[-1].digest
+
+
+def test_runs_that_are_not_the_experiments_are_refused(lab: Lab) -> None:
     experiment = lab.admit()
-    students = lab.students(experiment, 0.1)
-    one_short = dict(list(students.items())[1:])
-    for wrong in (one_short, {**students, 12345: lab.compute.student("extra", 0.0)}, {}):
-        with pytest.raises(ScoringError, match=f"{experiment.id} has seeds .* but students came for"):
+    trained = lab.trained(experiment, 0.1)
+    one_short = dict(list(trained.items())[1:])
+    other_labels = {dataclasses.replace(run, labels="worse"): one for run, one in trained.items()}
+    for wrong in (one_short, {**trained, Run("data", 12345): Trained("extra")}, other_labels, {}):
+        with pytest.raises(ScoringError, match=f"{experiment.id} consists of other runs"):
             lab.do(lab.scorer.score(experiment.id, wrong))
     assert lab.do(lab.scorer.experiment(experiment.id)).status == "running"
 
 
 def test_a_score_is_final(lab: Lab) -> None:
     record = lab.scored(0.2)
-    better = {seed: lab.compute.student(f"better-{seed}", 0.0) for seed in record.seeds}
-    assert lab.do(lab.scorer.score(record.id, better)) == record
+    assert lab.do(lab.scorer.score(record.id, lab.trained(record, 0.0))) == record
     assert lab.do(lab.scorer.fail(record.id, "no")) == record
 
 
@@ -184,7 +178,7 @@ def test_a_failed_experiment_keeps_its_reason_and_counts(lab: Lab) -> None:
     experiment = lab.admit()
     failed = lab.do(lab.scorer.fail(experiment.id, "the method raised ZeroDivisionError"))
     assert (failed.status, failed.failure, failed.score) == ("failed", "the method raised ZeroDivisionError", None)
-    assert lab.do(lab.scorer.score(experiment.id, lab.students(experiment, 0.1))) == failed
+    assert lab.do(lab.scorer.score(experiment.id, lab.trained(experiment, 0.1))) == failed
     assert lab.do(lab.scorer.experiments_left("ada")) == 1
 
 
@@ -192,9 +186,16 @@ def test_everything_is_still_there_after_a_restart(lab: Lab) -> None:
     scored, running = lab.scored(0.15), lab.admit("2")
     lab.restart()
     assert lab.do(lab.scorer.experiments()) == [scored, running]
-    record = lab.do(lab.scorer.score(running.id, lab.students(running, 0.2)))
-    assert record.status == "scored"
+    assert lab.do(lab.scorer.score(running.id, lab.trained(running, 0.2))).status == "scored"
     assert lab.do(lab.scorer.experiments_left("ada")) == 0
+
+
+def test_another_test_set_under_the_same_campaign_is_refused(lab: Lab, tmp_path: Path) -> None:
+    lab.vanilla()
+    write_dataset(tmp_path / "data", test=220)
+    lab.restart()
+    with pytest.raises(ScoringError, match="its test set is not the one that this campaign began with"):
+        lab.do(lab.scorer.task("e1", Run("data", 1)))
 
 
 def test_an_unknown_experiment_cannot_be_scored(lab: Lab) -> None:
@@ -203,67 +204,109 @@ def test_an_unknown_experiment_cannot_be_scored(lab: Lab) -> None:
 
 
 def test_a_task_holds_no_label_and_no_test_text(lab: Lab) -> None:
-    seed = lab.admit().seeds[0]
-    task = lab.do(lab.scorer.task("data", seed))
-    assert {field.name for field in dataclasses.fields(task)} == {"kind", "examples", "weak_labels", "recipe"}
-    assert task.examples == lab.data.train_unlabel.examples
+    experiment = lab.admit()
+    task = lab.do(lab.scorer.task(experiment.id, experiment.runs[0]))
+    assert {field.name for field in dataclasses.fields(task)} == {
+        "kind", "examples", "weak_labels", "recipe", "test_examples",
+    }  # fmt: skip
+    assert task.examples == lab.data["data"].train_unlabel.examples and task.test_examples == ()
     assert all({"question", "choice"} == set(dataclasses.asdict(one)) for one in task.examples)
     told = {value for one in task.examples for value in dataclasses.asdict(one).values()}
-    assert told.isdisjoint(texts_of(lab.data.test))
-    assert told.isdisjoint(texts_of(lab.data.train_label))
+    assert told.isdisjoint(texts_of(lab.data["data"].test))
+    assert told.isdisjoint(texts_of(lab.data["data"].train_label))
 
 
 def test_a_tasks_weak_labels_are_the_teachers_for_that_seed(lab: Lab) -> None:
-    one, other = lab.do(lab.scorer.baselines()).seeds[:2]
-    task, same, different = (lab.do(lab.scorer.task("data", seed)).weak_labels for seed in (one, one, other))
+    experiment = lab.admit(researcher=PLATFORM)
+    one, other = experiment.runs[:2]
+    task, same, different = (lab.do(lab.scorer.task(experiment.id, run)).weak_labels for run in (one, one, other))
     np.testing.assert_array_equal(task, same)
     assert not np.array_equal(task, different)
-    agreement = ((task[:, 1] > 0.5) == (lab.data.train_unlabel.labels == 1)).mean()
+    agreement = ((task[:, 1] > 0.5) == (lab.data["data"].train_unlabel.labels == 1)).mean()
     assert 0.5 < agreement < 1
 
 
-def test_a_retest_measures_on_a_new_test_set_and_compares_with_vanilla(drawn: Lab) -> None:
-    vanilla = drawn.scored(0.25, key="v", researcher=PLATFORM, note=VANILLA)
-    best = drawn.scored(0.05, key="b")
-    fresh = fresh_test(drawn.config.problem.dataset(), 11)
-    drawn.compute.learn(fresh)
-    found = {one.experiment: one for one in drawn.do(drawn.scorer.retest([best.id, vanilla.id], test_seed=11))}
-    students = {seed: f"{best.id}-{seed}" for seed in best.seeds}
-    reference = {seed: f"{vanilla.id}-{seed}" for seed in vanilla.seeds}
-    own, over = found[best.id], found[best.id].over_vanilla
-    assert (own.items, own.test_seed) == (100, 11)
-    assert own.accuracy.value == pytest.approx(drawn.accuracy(students, fresh))
-    assert over is not None and found[vanilla.id].over_vanilla is None
-    assert over.value == pytest.approx(drawn.accuracy(students, fresh) - drawn.accuracy(reference, fresh))
-    assert over.low > 0
-    assert set(fresh.examples).isdisjoint(drawn.data.test.examples)
+def test_the_best_are_chosen_by_exact_scores_that_nobody_was_told(tmp_path: Path) -> None:
+    lab = with_changes(tmp_path, budget=BudgetConfig(experiments_per_researcher=9))
+    lab.vanilla()
+    good, same = lab.scored(0.05, key="1", snapshot="s1"), lab.scored(0.05, key="2", snapshot="s1")
+    untold, poor = lab.scored(0.06, key="3", snapshot="s3"), lab.scored(0.3, key="4", snapshot="s4")
+    assert untold.score is None and poor.score is None and same.score is None
+    assert [one.id for one in lab.do(lab.scorer.best(2))] == [good.id, untold.id]
 
 
-def test_a_retest_is_kept_and_leaves_scores_alone(drawn: Lab) -> None:
-    best = drawn.scored(0.05)
-    drawn.compute.learn(fresh_test(drawn.config.problem.dataset(), 11))
-    [first] = drawn.do(drawn.scorer.retest([best.id], test_seed=11))
-    assert first.over_vanilla is None
-    drawn.restart()
-    assert drawn.do(drawn.scorer.retest([best.id], test_seed=11)) == [first]
-    assert drawn.do(drawn.scorer.experiment(best.id)) == best
+def two_datasets(folder: Path) -> Lab:
+    also = [DatasetConfig(name="pairs", source=str(write_dataset(folder / "pairs", preferences)))]
+    return with_changes(folder, also=also)
 
 
-def test_only_scored_experiments_can_be_retested(drawn: Lab) -> None:
-    best, running = drawn.scored(0.05), drawn.admit("2")
-    drawn.compute.learn(fresh_test(drawn.config.problem.dataset(), 11))
-    with pytest.raises(ScoringError, match=f"{running.id} was not scored on data"):
-        drawn.do(drawn.scorer.retest([best.id, running.id], test_seed=11))
-
-
-def test_a_folder_cannot_be_drawn_from_anew(lab: Lab) -> None:
-    record = lab.scored(0.1)
-    with pytest.raises(ProblemError, match="a new test set cannot be drawn"):
-        lab.do(lab.scorer.retest([record.id], test_seed=1))
+def test_with_several_datasets_the_headline_is_the_mean_pgr_and_each_has_its_own(tmp_path: Path) -> None:
+    lab = two_datasets(tmp_path)
+    experiment = lab.admit()
+    assert {run.dataset for run in experiment.runs} == {"data", "pairs"} and len(experiment.runs) == 4
+    trained = {
+        run: Trained(lab.compute.student(f"s-{run}", 0.02 if run.dataset == "data" else 0.2)) for run in experiment.runs
+    }
+    score = lab.do(lab.scorer.score(experiment.id, trained)).score
+    assert score is not None and [one.dataset for one in score.by_dataset] == ["data", "pairs"]
+    first, second = score.by_dataset
+    assert first.pgr > second.pgr + 0.3
+    assert score.pgr == pytest.approx((first.pgr + second.pgr) / 2, abs=0.011)
+    assert score.pgr_low < score.pgr < score.pgr_high
 
 
 def test_one_seed_is_enough(tmp_path: Path) -> None:
     scoring, budget = ScoringConfig(baseline_seeds=1, seeds=1), BudgetConfig(experiments_per_researcher=1)
-    lab = Lab(campaign(write_dataset(tmp_path / "data"), scoring=scoring, budget=budget), tmp_path)
-    record = lab.scored(0.1)
+    record = with_changes(tmp_path, scoring=scoring, budget=budget).scored(0.1)
     assert record.score is not None and record.score.pgr_low < record.score.pgr < record.score.pgr_high
+
+
+class TestPredictions:
+    """The predictions protocol: inputs are shown, predictions are handed in."""
+
+    @pytest.fixture
+    def lab(self, tmp_path: Path) -> Lab:
+        scoring = ScoringConfig(baseline_seeds=4, seeds=2, protocol="predictions")
+        return with_changes(tmp_path, scoring=scoring, budget=BudgetConfig(experiments_per_researcher=20))
+
+    def hand_in(self, lab: Lab, key: str, values: np.ndarray) -> Any:
+        experiment = lab.admit(key)
+        trained = {run: Trained(None, predictions=values) for run in experiment.runs}
+        return lab.do(lab.scorer.score(experiment.id, trained))
+
+    def test_dev_inputs_are_shown_and_sealed_ones_are_not(self, lab: Lab) -> None:
+        experiment = lab.admit()
+        task = lab.do(lab.scorer.task(experiment.id, experiment.runs[0]))
+        assert task.test_examples == lab.dev.examples
+
+    def test_predictions_are_scored_by_the_ladder(self, lab: Lab) -> None:
+        lab.vanilla()
+        record = self.hand_in(lab, "1", lab.dev.labels.astype(int))
+        assert record.score is not None and record.score.pgr > 1
+        assert self.hand_in(lab, "2", 1 - lab.dev.labels.astype(int)).score is None
+
+    @pytest.mark.parametrize(
+        ("values", "told"),
+        [
+            (np.full(120, np.nan), "NaN or infinity in 120 rows"),
+            (np.zeros(119), r"shape \(119,\); expected \(120,\)"),
+            (np.zeros(5_000_000), r"shape \(5000000,\)"),
+        ],
+    )
+    def test_hostile_predictions_are_refused_in_words_and_recorded(
+        self, lab: Lab, values: np.ndarray, told: str
+    ) -> None:
+        record = self.hand_in(lab, "1", values)
+        assert record.status == "failed"
+        assert record.failure is not None
+        with pytest.raises(AssertionError, match=told):
+            raise AssertionError(record.failure)
+        refused = [entry for entry in lab.ledger() if entry.kind == "refused"]
+        assert [(entry.author, entry.body["reason"]) for entry in refused] == [("ada", record.failure)]
+
+    def test_nobody_is_answered_twice_for_the_same_predictions(self, lab: Lab) -> None:
+        lab.vanilla()
+        first = self.hand_in(lab, "1", lab.dev.labels.astype(int))
+        again = self.hand_in(lab, "2", np.stack([lab.dev.labels == 0, lab.dev.labels == 1], axis=1).astype(float))
+        assert again.failure == f"the predictions are those of {first.id}, which was answered"
+        assert [entry.kind for entry in lab.ledger()][-2:] == ["refused", "failed"]

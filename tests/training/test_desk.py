@@ -14,7 +14,7 @@ from aar.training import desk as desk_module
 from aar.training.arrays import array_from_bytes
 from aar.training.desk import Desk
 from aar.training.engine import Group
-from aar.training.requests import Embed, LabelOdds, LogLikelihoods, Predict, Request
+from aar.training.requests import Embed, LabelOdds, LogLikelihoods, Predict, Request, TextLosses
 from tests.tiny_model import CPU, HIDDEN, LABELS, marked_pairs
 from tests.training.toy import TARGETS, TEXTS, N, accuracy, fit, recipe, request, train
 
@@ -83,6 +83,16 @@ def test_likelihoods_label_odds_and_embeddings_come_per_example_and_text(
     np.testing.assert_allclose(vectors.reshape(12, HIDDEN), embed(llama, FLAT, 2, 32), rtol=1e-4, atol=1e-4)
 
 
+def test_losses_on_text_come_for_the_base_and_for_a_student(
+    desk: Desk, llama_folder: Path, students: dict[str, bytes]
+) -> None:
+    texts, name = (("word1 word2",), ("word3 word4 word5",)), str(llama_folder)
+    [students["own"]] = desk.answer([request(name)])
+    base, own = (array(desk, TextLosses(name, texts, student)) for student in (None, "own"))
+    assert base.shape == own.shape == (2,)
+    assert np.isfinite(base).all() and not np.allclose(base, own)
+
+
 def test_without_a_layer_a_sentence_encoder_embeds(desk: Desk, bert_folder: Path) -> None:
     vectors = array(desk, Embed(str(bert_folder), PAIRS, None, 32))
     assert vectors.shape == (6, 2, HIDDEN)
@@ -132,7 +142,7 @@ def test_a_bad_request_is_an_error_and_the_desk_goes_on(desk: Desk, llama_folder
     with pytest.raises(ModelError, match="no tokens"):
         desk.answer([LogLikelihoods(str(llama_folder), (("",),), 32)])
     with pytest.raises(TrainingError, match="do not know the request Request"):
-        desk.answer([Request(str(llama_folder), TEXTS)])
+        desk.answer([Request(str(llama_folder))])
     assert len(desk.answer([request(str(llama_folder))])) == 1
 
 

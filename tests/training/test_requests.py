@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from aar.config import Recipe
-from aar.training.requests import Embed, FineTune, LabelOdds, LogLikelihoods, Predict, Request
+from aar.training.requests import Embed, FineTune, LabelOdds, LogLikelihoods, Predict, Request, TextLosses
 
 TEXTS = (("a", "b"), ("c", "d"))
 FIELDS: dict[str, Any] = {
@@ -23,7 +23,7 @@ OTHER: dict[str, Any] = {
     "targets": np.array([0.0, 0.9], np.float32), "weights": np.array([1, 2], np.float32), "rows": np.array([1, 0]),
     "shuffle": False, "loss": "logconf", "seed": 2, "start": "abc", "student": "t", "max_tokens": 9, "layer": None,
 }  # fmt: skip
-KINDS: tuple[type[Request], ...] = (FineTune, Predict, LogLikelihoods, LabelOdds, Embed)
+KINDS: tuple[type[Request], ...] = (FineTune, Predict, LogLikelihoods, LabelOdds, Embed, TextLosses)
 
 
 def make(kind: type[Request], **changes: Any) -> Any:

@@ -1,20 +1,20 @@
 """Drawing minimal pairs: phenomena in equal shares, every pair once, each in the split it belongs to."""
 
 from aar.errors import ProblemError
-from aar.problems.dataset import Preference, Row
+from aar.problems.dataset import Preference, Row, SplitName
 from aar.problems.grammar.agreement import AGREEMENT
 from aar.problems.grammar.draw import Draw, Phenomenon
 from aar.problems.grammar.forms import FORMS
 from aar.problems.grammar.structure import STRUCTURE
-from aar.problems.partition import Region, generator, region
+from aar.problems.partition import generator, region
 
 PHENOMENA: tuple[Phenomenon, ...] = AGREEMENT + FORMS + STRUCTURE
-DEFAULT_SIZES: dict[Region, int] = {"train_label": 300, "train_unlabel": 1200, "test": 1000, "fresh": 1000}
+DEFAULT_SIZES: dict[SplitName, int] = {"train_label": 300, "train_unlabel": 1200, "test": 1000}
 LARGEST = 200_000
 """The most pairs of one split: far below what the phenomena can give."""
 
 
-def draw(where: Region, size: int | None, seed: int) -> list[Row]:
+def draw(where: SplitName, size: int | None, seed: int) -> list[Row]:
     """`size` pairs of one region, the same for the same seed; a larger draw begins with the smaller one.
 
     No acceptable sentence is drawn twice, and none that is drawn in one region is ever drawn in another.

@@ -75,7 +75,7 @@ def _conclude(tools: Tools, plan: Plan, result: Result) -> None:
     if score is not None:
         data["score"] = asdict(score)
     tools.post(
-        "result" if score else "error",
+        "error" if result.failure else "result",
         headline(result, vanilla, method),
         conclusion(result, method, vanilla, knowledge.trial(plan.builds_on), knowledge.best(author=tools.name)),
         experiment=result.experiment,

@@ -79,7 +79,7 @@ def _study(trials: Iterable[Trial], vanilla_pgr: float | None, seed: int) -> opt
 
 
 def _frozen(spec: MethodSpec, value: float | None) -> FrozenTrial:
-    """A trial as optuna keeps it; one that failed is pruned, which the estimator counts among the bad ones."""
+    """A trial as optuna keeps it. One that failed or was no improvement is pruned: the estimator counts it as bad."""
     if value is None:
         return create_trial(state=TrialState.PRUNED, params=spec.to_dict(), distributions=_DISTRIBUTIONS)
     return create_trial(value=value, params=spec.to_dict(), distributions=_DISTRIBUTIONS)

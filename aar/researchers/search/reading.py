@@ -1,8 +1,9 @@
 """What the forum's posts say about the method space.
 
 A post takes part when its `data` carries {"spec": …}: a hypothesis says that a spec is being tried, a result adds its
-"value" (PGR), an error says that it failed. Posts of other brains that carry no spec, or a malformed one, are passed
-over. Not protected: a post is believed; that a claimed value is the scorer's is for whoever admits posts to check.
+"value" (PGR, or null where it was no significant improvement), an error says that it failed. Posts of other brains that
+carry no spec, or a malformed one, are passed over. Not protected: a post is believed; `aar audit` finds those whose
+value the platform never measured.
 """
 
 import math
@@ -17,7 +18,7 @@ from aar.scoring.records import Score
 
 @dataclass(frozen=True)
 class Trial:
-    """A finished experiment that tried a spec. `value` is its PGR, None when it failed."""
+    """A finished experiment that tried a spec. `value` is its PGR, None when it failed or was no improvement."""
 
     spec: MethodSpec
     value: float | None
@@ -82,7 +83,7 @@ def learn(posts: Iterable[Post], reader: str) -> Knowledge:
         tried.add(spec)
         if post.kind == "hypothesis" and post.author == reader and post.snapshot is not None:
             plans.append(Plan(len(plans), spec, post.id, post.snapshot, post.data.get("builds_on")))
-        elif post.kind == "error" or (post.kind == "result" and _number(post.data.get("value")) is not None):
+        elif post.kind == "error" or (post.kind == "result" and _tells_value(post)):
             trials.append(_trial(post, spec))
             if post.author == reader and post.reply_to is not None:
                 concluded.add(post.reply_to)
@@ -101,6 +102,10 @@ def _trial(post: Post, spec: MethodSpec) -> Trial:
     return Trial(spec, value, post.author, post.id, post.snapshot, _score(post.data.get("score")))
 
 
+def _tells_value(post: Post) -> bool:
+    return "value" in post.data and (post.data["value"] is None or _number(post.data["value"]) is not None)
+
+
 def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
@@ -110,8 +115,6 @@ def _score(data: object) -> Score | None:
     if not isinstance(data, dict):
         return None
     accuracy, pgr, low, high = (_number(data.get(key)) for key in ("accuracy", "pgr", "pgr_low", "pgr_high"))
-    seeds = data.get("accuracies")
-    if accuracy is None or pgr is None or low is None or high is None or not isinstance(seeds, list | tuple):
+    if accuracy is None or pgr is None or low is None or high is None:
         return None
-    accuracies = tuple(number for seed in seeds if (number := _number(seed)) is not None)
-    return Score(accuracy, accuracies, pgr, low, high)
+    return Score(accuracy, pgr, low, high)

@@ -91,9 +91,12 @@ def conclusion(result: Result, method: str, vanilla: Score | None, base: Trial |
         base: the trial that the method varies; None when it varies none, and the hypothesis is "better than vanilla".
         best: the researcher's own best before this experiment.
     """
-    if result.score is None:
-        reason = _printable(result.failure or "no reason was given")
+    if result.failure is not None:
+        reason = _printable(result.failure)
         return f"The experiment gave no score: {reason}\n\nIt says nothing about the hypothesis: {method}"
+    if result.score is None:
+        beaten = f"my best so far, post {best.post}, {_interval(best.score)}" if best and best.score else "vanilla"
+        return f"{method}: no significant improvement over {beaten}. How good it is was not told."
     rival, name = (base.score, _origin(base)) if base else (vanilla, "vanilla")
     lines = [
         f"Hypothesis: {method} is better than {name}.",
@@ -107,7 +110,8 @@ def conclusion(result: Result, method: str, vanilla: Score | None, base: Trial |
 def headline(result: Result, vanilla: Score | None, method: str) -> str:
     """The title of the post on a result, no longer than the forum admits."""
     if result.score is None:
-        return f"Failed: {method}"
+        outcome = "Failed" if result.failure else "No significant improvement"
+        return textwrap.shorten(f"{outcome}: {method}", TITLE_CHARACTERS, placeholder=" …")
     change = "" if vanilla is None else f", {result.score.pgr - vanilla.pgr:+.2f} against vanilla"
     return textwrap.shorten(f"PGR {result.score.pgr:.2f}{change}: {method}", TITLE_CHARACTERS, placeholder=" …")
 
@@ -132,8 +136,7 @@ def _rivals(vanilla: Score | None, base: Trial | None, best: Trial | None) -> li
 
 
 def _result(score: Score) -> str:
-    seeds = ", ".join(f"{accuracy:.3f}" for accuracy in score.accuracies)
-    return f"Result: accuracy {score.accuracy:.3f} (per seed: {seeds}), {_interval(score)}."
+    return f"Result: accuracy {score.accuracy:.3f}, {_interval(score)}."
 
 
 def _interval(score: Score) -> str:

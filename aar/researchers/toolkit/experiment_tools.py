@@ -9,10 +9,10 @@ from pydantic import Field
 from aar.budget import Amounts
 from aar.commons.text import checked_line
 from aar.errors import BudgetError, ToolError
+from aar.researchers.toolkit.publishing import read_method
 from aar.researchers.toolkit.results import experiment_words, outcome_words
 from aar.researchers.toolkit.similar import METHOD_FILE, Twin
 from aar.researchers.toolkit.tool import Arguments, Call, Tool
-from aar.researchers.toolkit.workspace import read_file
 from aar.scoring.records import Experiment
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _check(desk: "Desk", call: Call) -> str:
 
 def _source(desk: "Desk", name: str) -> bytes:
     """A method that can be run, as far as its text shows."""
-    source = read_file(desk.places.workspace, name)
+    source = read_method(desk.places.workspace, name)
     try:
         names = compile(source, name, "exec", dont_inherit=True).co_names
     except (SyntaxError, ValueError) as error:

@@ -1,12 +1,12 @@
 """Tools on the forum. Posts are others' words: they are told as quotations, with the author whom the platform knows."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from aar.commons.posts import Kind, Post
+from aar.commons.posts import Kind
+from aar.commons.quoting import quoted, quoted_list
 from aar.errors import ToolError
 from aar.researchers.diversity import FAMILY_CHARACTERS, diversity_words, family_of
 from aar.researchers.toolkit.tool import Arguments, Call, Tool
@@ -43,7 +43,8 @@ class ReadArguments(Arguments):
     kind: Kind | None = None
     author: str | None = None
     after: int = Field(default=0, ge=0, description="Posts with a number above this one.")
-    limit: int = Field(default=20, ge=1, le=100)
+    limit: int = Field(default=10, ge=1, le=100)
+    start: int = Field(default=0, ge=0, description="post: from which character of a long body on.")
 
 
 class ReplyArguments(Arguments):
@@ -78,16 +79,16 @@ def _read(desk: "Desk", call: Call) -> str:
     arguments: ReadArguments = call.arguments
     sync_forum(desk)
     if arguments.post is not None:
-        posts = [desk.platform.get_post(arguments.post), *desk.platform.replies(arguments.post)]
-        return "\n\n".join(post_words(post) for post in posts)
+        post, replies = desk.platform.get_post(arguments.post), desk.platform.replies(arguments.post)
+        answers = f"\n\nReplies:\n{quoted_list(replies)}" if replies else ""
+        return quoted(post, arguments.start) + answers
     if arguments.query:
         posts = desk.platform.search_posts(arguments.query, arguments.limit)
     else:
         newest = arguments.after == 0
         chosen = (arguments.kind, arguments.author, arguments.after)
         posts = desk.platform.posts(*chosen, newest_first=newest, limit=arguments.limit)
-    listed = "\n".join(title_words(post) for post in posts)
-    return f"{listed or 'No such posts.'}\nAll posts in full are files: grep -r WORD /shared/forum"
+    return f"{quoted_list(posts)}\n\nAll posts are files, too: grep -r WORD /shared/forum"
 
 
 def _reply(desk: "Desk", call: Call) -> str:
@@ -109,29 +110,10 @@ def sync_forum(desk: "Desk") -> int:
     last, new = (int(mark.read_text()) if mark.exists() else 0), 0
     while posts := desk.platform.posts(after=last, limit=100):
         for post in posts:
-            desk.shared.write(f"forum/{post.id:05}-{post.kind}-{Path(post.author).name}.md", post_words(post).encode())
+            desk.shared.write(f"forum/{post.id:05}-{post.kind}-{Path(post.author).name}.md", quoted(post).encode())
         last, new = posts[-1].id, new + len(posts)
         desk.shared.write(SYNCED, str(last).encode())
     return new
-
-
-def title_words(post: Post) -> str:
-    """A post in one line."""
-    about = "".join(f", {what} {value}" for what, value in _links(post).items() if value)
-    return f"{post.id} {post.kind} by {post.author} ({post.votes:+d} votes{about}): {post.title}"
-
-
-def post_words(post: Post) -> str:
-    """A post in full, as a quotation of its author."""
-    quoted = "\n".join(f"> {line}" for line in post.body.splitlines())
-    return f"{title_words(post)}\n{quoted}" if quoted else title_words(post)
-
-
-def _links(post: Post) -> Mapping[str, Any]:
-    return {
-        "experiment": post.experiment, "snapshot": post.snapshot and post.snapshot[:10], "reply to": post.reply_to,
-        "family": post.data.get("family"),
-    }  # fmt: skip
 
 
 FORUM_POST = Tool(

@@ -3,7 +3,12 @@
 import time
 from collections.abc import Sequence
 
-from aar.scoring.records import PLATFORM, VANILLA, Experiment, Score
+from aar.scoring.records import Experiment, Score
+
+UNTOLD = (
+    "no significant improvement over its researcher's best so far (before the first release, over vanilla); how good "
+    "it is stays untold, so that the hidden test set is not used up"
+)
 
 
 def experiment_words(experiment: Experiment) -> str:
@@ -16,16 +21,18 @@ def outcome_words(experiment: Experiment) -> str:
     """What came of an experiment so far."""
     if experiment.status == "running":
         return f"running for {time.time() - experiment.started:.0f} s, on {len(experiment.seeds)} seeds"
-    if experiment.score is None:
+    if experiment.status == "failed":
         return f"failed: {experiment.failure}"
+    if experiment.score is None:
+        return f"scored: {UNTOLD}"
     return f"scored: {score_words(experiment.score)}"
 
 
 def score_words(score: Score) -> str:
-    """A score with its uncertainty."""
-    seeds = ", ".join(f"{accuracy:.3f}" for accuracy in score.accuracies)
+    """A released score with its uncertainty."""
     interval = f"[{score.pgr_low:.2f}, {score.pgr_high:.2f}]"
-    return f"accuracy {score.accuracy:.3f} (per seed: {seeds}), PGR {score.pgr:.2f}, 95 % interval {interval}"
+    each = "".join(f"; {one.dataset}: PGR {one.pgr:.2f}" for one in score.by_dataset if len(score.by_dataset) > 1)
+    return f"PGR {score.pgr:.2f}, 95 % interval {interval}, accuracy {score.accuracy:.3f}{each}"
 
 
 def ranking(experiments: Sequence[Experiment], limit: int) -> list[str]:
@@ -36,6 +43,5 @@ def ranking(experiments: Sequence[Experiment], limit: int) -> list[str]:
 
 
 def _line(experiment: Experiment, score: Score) -> str:
-    reference = (experiment.researcher, experiment.note) == (PLATFORM, VANILLA)
-    note = "vanilla, the reference" if reference else experiment.note
+    note = "vanilla, the reference" if experiment.is_reference else experiment.note
     return f"{experiment.id} {experiment.researcher}: {score_words(score)} · {note} ({experiment.snapshot[:10]})"

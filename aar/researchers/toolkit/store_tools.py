@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from aar.errors import ToolError
+from aar.researchers.toolkit.publishing import read_files
 from aar.researchers.toolkit.similar import METHOD_FILE
 from aar.researchers.toolkit.tool import Arguments, Call, Tool
-from aar.researchers.toolkit.workspace import read_files
 
 if TYPE_CHECKING:
     from aar.researchers.toolkit.desk import Desk

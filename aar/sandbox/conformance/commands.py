@@ -25,6 +25,7 @@ if os.fork() == 0:
     os._exit(0)
 os.wait()
 """
+HELLO = "import socket, sys; s = socket.socket(1); s.connect(sys.argv[1]); s.sendall(b'hello'); s.recv(1)"
 ORPHAN = """
 import sys
 from aar.sandbox import PYTHON, Spec, provider
@@ -151,8 +152,7 @@ def leaves_nothing_behind(trial: Trial) -> None:
 
 def serves_a_socket(trial: Trial) -> None:
     """A program finds the broker's socket, and what it says arrives."""
-    program = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(b'hello')"
-    with WarmSandbox(trial.provider, Spec((*PYTHON, "-c", program, BROKER_SOCKET))) as sandbox:
+    with WarmSandbox(trial.provider, Spec((*PYTHON, "-c", HELLO, BROKER_SOCKET))) as sandbox:
         expect(sandbox.connection.recv(5, socket.MSG_WAITALL), b"hello")
 
 

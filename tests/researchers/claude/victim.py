@@ -16,7 +16,7 @@ from aar.researchers.toolkit.desk import Desk, Places
 from aar.researchers.toolkit.shelf import stock
 from aar.researchers.transcript import Transcript, transcript_folder
 from aar.scoring.records import Experiment
-from aar.scoring.scorebook import Scorebook
+from aar.scoring.scorebook import Admission, Scorebook
 from tests.campaign_fixture import write_toml
 from tests.researchers.platform_double import SCORE, Campaign, PlatformDouble
 
@@ -30,9 +30,8 @@ class DurablePlatform(PlatformDouble):
         return Scorebook(self.campaign.folder)
 
     def start_experiment(self, snapshot: str, note: str, *, key: str) -> Experiment:
-        experiment, _ = self._book().admit(key, self.name, snapshot, "data", note)
-        self._book().set_seeds(experiment.id, (1, 2))
-        return self._book().finish(experiment.id, SCORE, None)
+        experiment = self._book().admit(Admission(key, self.name, snapshot, ("data",), note, (1, 2)))
+        return self._book().finish(experiment.id, SCORE, {})
 
     def experiment(self, experiment: str) -> Experiment:
         return self._book().experiment(experiment)

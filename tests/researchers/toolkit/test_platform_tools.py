@@ -17,6 +17,15 @@ def test_an_experiment_is_started_waited_for_and_told(bench: Bench) -> None:
     assert "e1 by researcher-1" in bench.does("experiment", action="list")
 
 
+def test_what_is_no_significant_improvement_is_told_as_that_and_no_more(bench: Bench) -> None:
+    bench.writes_method()
+    bench.does("run_experiment", note="one epoch")
+    bench.campaign.untold("e1")
+    told = bench.does("experiment", action="status", experiment="e1")
+    assert "no significant improvement" in told and "PGR" not in told
+    assert "Nothing was scored yet" in bench.does("leaderboard")
+
+
 def test_waiting_ends_when_somebody_wants_the_researcher(bench: Bench) -> None:
     bench.campaign.instant = False
     bench.writes_method()
@@ -83,7 +92,8 @@ def test_a_quick_check_runs_the_method_and_costs_no_experiment(bench: Bench) -> 
 def test_posts_are_read_searched_replied_to_voted_on_and_synced_as_files(bench: Bench, new_bench: NewBench) -> None:
     bench.does("forum_post", kind="hypothesis", title="Soft labels help", body="Because\nthey do. zebra")
     other = new_bench(1)
-    assert "1 hypothesis by researcher-1 (+0 votes): Soft labels help" in other.does("forum_read")
+    listed = other.does("forum_read")
+    assert "Post 1: hypothesis by researcher-1" in listed and "\n> Soft labels help" in listed
     assert "> they do. zebra" in other.does("forum_read", post=1)
     assert "Soft labels help" in other.does("forum_read", query="zebras")
     assert other.does("forum_reply", post=1, title="Do they?") == "post 2 answers post 1"
@@ -119,7 +129,7 @@ def test_the_leaderboard_ranks_by_pgr_and_tells_families(bench: Bench) -> None:
     assert "Nothing was scored yet" in bench.does("leaderboard")
     bench.writes_method()
     bench.does("run_experiment", note="one epoch")
-    assert "1. e1 researcher-1: accuracy 0.850" in bench.does("leaderboard")
+    assert "1. e1 researcher-1: PGR 0.60" in bench.does("leaderboard")
 
 
 def test_notes_outlive_the_process_and_are_bounded(bench: Bench, new_bench: NewBench) -> None:

@@ -1,0 +1,197 @@
+"""An audit of a campaign from its folder: what every part left, looked at together, and a report that people can read.
+
+Researchers' code is parsed and never run.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from aar.campaign.folder import COMMONS, stored_config
+from aar.commons import CODE_FOLDER, FORUM_FILE
+from aar.commons.code_store import CodeStore
+from aar.commons.forum import Forum
+from aar.commons.posts import Post
+from aar.config import CampaignConfig
+from aar.database import storage_errors
+from aar.errors import AssetError, LedgerError, ProblemError
+from aar.problems.loading import load_dataset
+from aar.scoring.audit.claims import NOTHING_KNOWN, Known, unbacked
+from aar.scoring.audit.code import hard_coded, seed_hunting
+from aar.scoring.audit.findings import Finding
+from aar.scoring.audit.probing import probing
+from aar.scoring.audit.traces import decoys_touched, transcript_findings
+from aar.scoring.ledger import head, verify_chain
+from aar.scoring.records import DEV, PLATFORM, Experiment
+from aar.scoring.scorebook import FILE as SCORES_FILE
+from aar.scoring.scorebook import Scorebook
+from aar.scoring.split import INSTRUCTION_SHARE
+
+JSON_FILE, REPORT_FILE, TRANSCRIPTS = "audit.json", "audit.md", "transcripts"
+METHOD_FILE = "method.py"
+POSTS_PER_PAGE = 200
+
+
+def audit_campaign(folder: Path) -> list[Finding]:
+    """Look at everything in `folder`, keep what was found in audit.json and audit.md, and return it.
+
+    Raises CampaignError or StorageError when the folder cannot be read or written.
+    """
+    audit = _Audit(folder)
+    findings = list(audit.findings())
+    with storage_errors(folder):
+        (folder / JSON_FILE).write_text(json.dumps([asdict(one) for one in findings], indent=1))
+        (folder / REPORT_FILE).write_text(report(audit.config.name, findings, audit.head))
+    return findings
+
+
+def stored_findings(folder: Path) -> dict[str, tuple[str, ...]]:
+    """What the last audit found, kinds of findings by experiment; empty when there was none."""
+    file = folder / JSON_FILE
+    if not file.is_file():
+        return {}
+    with storage_errors(file):
+        kinds: dict[str, list[str]] = defaultdict(list)
+        for one in json.loads(file.read_text()):
+            if one["experiment"]:
+                kinds[one["experiment"]].append(one["kind"])
+    return {experiment: tuple(dict.fromkeys(found)) for experiment, found in kinds.items()}
+
+
+def report(name: str, findings: list[Finding], ledger_head: str) -> str:
+    """The findings as a Markdown document."""
+    lines = [f"# Audit of {name}", "", f"Ledger: {ledger_head}", ""]
+    if not findings:
+        lines.append("Nothing was found. That is no proof that there is nothing.")
+    for kind in dict.fromkeys(one.kind for one in findings):
+        lines += [f"## {kind}", ""]
+        for one in (one for one in findings if one.kind == kind):
+            about = f"{one.researcher}, {one.experiment}" if one.experiment else one.researcher
+            lines += [f"* **{about}**: {_quoted(one.words)}", f"  Evidence: {_quoted(one.evidence)}"]
+        lines.append("")
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """Text that agents may have written, on one line and without markup."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in text)
+    return shown.translate({ord(letter): f"\\{letter}" for letter in "`*_[]<>#"})
+
+
+class _Audit:
+    """One look at a campaign's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.config: CampaignConfig = stored_config(folder)
+        self._folder = folder
+        self._book = Scorebook(folder, read_only=True) if (folder / SCORES_FILE).exists() else None
+        self._ledger = self._book.ledger() if self._book else []
+        self._experiments = [one for one in self._book.experiments() if not one.verifies] if self._book else []
+        self.head = head(self._ledger)
+
+    def findings(self) -> Iterator[Finding]:
+        yield from self._chain()
+        yield from self._submissions()
+        yield from self._code()
+        yield from self._posts()
+        yield from self._failures()
+        yield from self._transcripts()
+
+    def _chain(self) -> Iterator[Finding]:
+        try:
+            verify_chain(self._ledger)
+        except LedgerError as broken:
+            yield Finding("ledger", "unknown", None, "the ledger's chain is broken", str(broken))
+
+    def _by_researcher(self) -> dict[str, list[Experiment]]:
+        groups: dict[str, list[Experiment]] = defaultdict(list)
+        for one in self._experiments:
+            if one.researcher != PLATFORM:
+                groups[one.researcher].append(one)
+        return groups
+
+    def _submissions(self) -> Iterator[Finding]:
+        for researcher, experiments in self._by_researcher().items():
+            answers = {one.id: self._answers(one) for one in experiments if one.status == "scored"}
+            yield from probing(researcher, {name: known for name, known in answers.items() if known is not None})
+
+    def _answers(self, experiment: Experiment) -> np.ndarray | None:
+        """(seeds, items) where an experiment was right on dev, its datasets side by side."""
+        assert self._book is not None
+        found = [self._book.correctness(dataset, DEV, experiment.id) for dataset in experiment.datasets]
+        known = [one.by_seed for one in found if one is not None]
+        return np.concatenate(known, axis=1) if len(known) == len(found) else None
+
+    def _code(self) -> Iterator[Finding]:
+        texts = self._texts()
+        for researcher, experiments in self._by_researcher().items():
+            sources = {one.id: self._source(one.snapshot) for one in experiments}
+            yield from seed_hunting(researcher, sources)
+            for experiment, source in sources.items():
+                reasons = hard_coded(source, texts)
+                if reasons:
+                    words = "the method looks as if it held answers or ids"
+                    yield Finding("hard-coded answers", researcher, experiment, words, "; ".join(reasons[:10]))
+                yield from decoys_touched(researcher, experiment, "the method", source, self.config.name)
+
+    def _source(self, snapshot: str) -> str:
+        store = CodeStore(self._folder / COMMONS / CODE_FOLDER, read_only=True)
+        return store.checkout(snapshot).get(METHOD_FILE, b"").decode(errors="replace")
+
+    def _texts(self) -> set[str]:
+        """Every text of the research datasets, where they can be had, but for instructions that many rows share."""
+        found: Counter[str] = Counter()
+        rows = 0
+        for dataset in self.config.problem.research:
+            try:
+                data = load_dataset(dataset)
+            except (AssetError, ProblemError):
+                continue
+            for split in (data.train_label, data.train_unlabel, data.test):
+                rows += len(split)
+                found.update(text for example in split.examples for text in asdict(example).values())
+        return {text for text, count in found.items() if count <= INSTRUCTION_SHARE * rows}
+
+    def _posts(self) -> Iterator[Finding]:
+        posts = self._forum()
+        researchers = {one.name for one in self.config.researchers}
+        yield from (one for one in unbacked(posts, known_numbers(self._book)) if one.researcher in researchers)
+        for post in posts:
+            text = f"{post.title}\n{post.body}\n{json.dumps(post.data)}"
+            yield from decoys_touched(post.author, post.experiment, f"post {post.id}", text, self.config.name)
+
+    def _forum(self) -> list[Post]:
+        file = self._folder / COMMONS / FORUM_FILE
+        forum = Forum(file, read_only=True) if file.exists() else None
+        posts: list[Post] = []
+        while forum and (page := forum.posts(after=posts[-1].id if posts else 0, limit=POSTS_PER_PAGE)):
+            posts += page
+        return posts
+
+    def _failures(self) -> Iterator[Finding]:
+        for one in self._experiments:
+            yield from decoys_touched(one.researcher, one.id, "what it printed", one.failure or "", self.config.name)
+
+    def _transcripts(self) -> Iterator[Finding]:
+        for file in sorted((self._folder / TRANSCRIPTS).glob("*.jsonl")):
+            with file.open(encoding="utf-8", errors="replace") as lines:
+                yield from transcript_findings(file.stem, lines, self.config.name)
+
+
+def told_numbers(folder: Path) -> Known:
+    """Every number that the platform has told in the campaign in `folder`; none before it has scores."""
+    return known_numbers(Scorebook(folder, read_only=True) if (folder / SCORES_FILE).exists() else None)
+
+
+def known_numbers(book: Scorebook | None) -> Known:
+    """Every number that the platform has told in a campaign."""
+    if book is None:
+        return NOTHING_KNOWN
+    experiments = [one for one in book.experiments() if not one.verifies]
+    names = {dataset for one in experiments for dataset in one.datasets}
+    baselines = [one for name in sorted(names) if (one := book.baselines(name))]
+    return Known.of(experiments, baselines, book.verifications())

@@ -1,0 +1,103 @@
+"""The ledger: what was asked of the scorer and what it answered, append-only, each entry chained to the one before.
+
+An entry's digest is SHA-256 over the digest before it and all of the entry's own fields, so that no entry can be
+changed, removed or put between others without every later digest changing. SQLite triggers refuse to update or delete.
+
+Not protected: whoever may write the file can write it all anew, chain included; the head's digest, which the
+leaderboard shows, convicts them where somebody noted it down. Entries that were never acknowledged may be lost.
+"""
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from aar.database import select
+from aar.errors import LedgerError
+
+Kind = Literal["split", "seeds", "admitted", "answered", "failed", "refused", "measured", "verified"]
+ORIGIN = "0" * 64
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS ledger (
+    number INTEGER PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT NULL, author TEXT NOT NULL, key TEXT NOT NULL UNIQUE,
+    body TEXT NOT NULL, previous TEXT NOT NULL, digest TEXT NOT NULL
+);
+CREATE TRIGGER IF NOT EXISTS ledger_is_not_updated BEFORE UPDATE ON ledger
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS ledger_is_not_deleted BEFORE DELETE ON ledger
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry. `time`: seconds since the epoch; `key`: idempotency key; `previous`: digest of the entry before."""
+
+    number: int
+    time: float
+    kind: Kind
+    author: str
+    key: str
+    body: dict[str, Any]
+    previous: str
+    digest: str
+
+    def expected_digest(self) -> str:
+        """The digest that the entry's own fields give."""
+        fields = {name: value for name, value in asdict(self).items() if name != "digest"}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def append(db: sqlite3.Connection, kind: Kind, author: str, key: str, body: dict[str, Any]) -> Entry:
+    """Add an entry inside the caller's transaction. The same key again gives the entry that was written then.
+
+    Raises:
+        LedgerError: the key was used for something else.
+    """
+    body = json.loads(json.dumps(body))
+    earlier = db.execute("SELECT * FROM ledger WHERE key = ?", (key,)).fetchone()
+    if earlier is not None:
+        return _same(_entry(earlier), kind, author, body)
+    last = db.execute("SELECT number, digest FROM ledger ORDER BY number DESC LIMIT 1").fetchone()
+    number, previous = (last["number"] + 1, last["digest"]) if last else (1, ORIGIN)
+    entry = Entry(number, time.time(), kind, author, key, body, previous, "")
+    entry = Entry(**{**asdict(entry), "digest": entry.expected_digest()})
+    db.execute(
+        "INSERT INTO ledger VALUES (:number, :time, :kind, :author, :key, :body, :previous, :digest)",
+        asdict(entry) | {"body": json.dumps(body, sort_keys=True)},
+    )
+    return entry
+
+
+def _same(earlier: Entry, kind: Kind, author: str, body: dict[str, Any]) -> Entry:
+    if (earlier.kind, earlier.author, earlier.body) != (kind, author, body):
+        raise LedgerError(f'entry {earlier.number} has the key "{earlier.key}" and another content; use a new key')
+    return earlier
+
+
+def entries(db: sqlite3.Connection) -> list[Entry]:
+    """All entries, oldest first."""
+    return [_entry(row) for row in select(db, "SELECT * FROM ledger ORDER BY number")]
+
+
+def head(chain: Sequence[Entry]) -> str:
+    """The digest that stands for the whole ledger."""
+    return chain[-1].digest if chain else ORIGIN
+
+
+def verify_chain(chain: Sequence[Entry]) -> None:
+    """Raises LedgerError, which names the first entry that is not as it was written, or is missing."""
+    previous = ORIGIN
+    for number, entry in enumerate(chain, 1):
+        if entry.number != number or entry.previous != previous:
+            raise LedgerError(f"before ledger entry {entry.number} something was removed, added or changed")
+        if entry.digest != entry.expected_digest():
+            raise LedgerError(f"ledger entry {entry.number} ({entry.kind} by {entry.author}) was changed")
+        previous = entry.digest
+
+
+def _entry(row: sqlite3.Row) -> Entry:
+    return Entry(**{**dict(row), "body": json.loads(row["body"])})

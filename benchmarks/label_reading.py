@@ -1,0 +1,177 @@
+"""Can labels be read out of the scorer? Attacks by repeated submission, against exact answers and against the Ladder.
+
+    python benchmarks/label_reading.py [REPEATS]
+
+The attacker hands in predictions of its own making (as in the predictions protocol), knows nothing to begin with, and
+may ask 1,000 times in all. Labels are coin flips, so that accuracy above 0.5 on dev is leaked, and on sealed luck. An
+exact scorer answers with the accuracy on dev; ours as aar's own Ladder does. Takes a minute or two.
+
+* single flips: change one prediction at a time, keep what is better.
+* bisection: flip a block; where the answer does not say all about it, halve it.
+* random directions: submit random predictions; solve for the labels by least squares, as boosting would in the limit.
+* ten identities: the same, each direction by the next of ten researchers with a best of their own.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from aar.config import ScoringConfig
+from aar.scoring.ladder import Graded, Ladder
+
+DEV, SEALED = 600, 1400
+SUBMISSIONS = 1000
+IDENTITIES = 10
+
+
+class Scorer:
+    """Answers submissions. `labels`: (items,) of 0 and 1, dev first and then sealed."""
+
+    def __init__(self, labels: np.ndarray) -> None:
+        self.labels, self.asked = labels, 0
+
+    def ask(self, predictions: np.ndarray, identity: int = 0) -> float | None:
+        """An accuracy on dev, or None: no significant improvement."""
+        self.asked += 1
+        return self.answer(predictions[:DEV] == self.labels[:DEV], identity)
+
+    def answer(self, correct: np.ndarray, identity: int) -> float | None:
+        """The exact accuracy."""
+        return float(correct.mean())
+
+    @property
+    def exhausted(self) -> bool:
+        """Are the submissions used up?"""
+        return self.asked >= SUBMISSIONS
+
+
+class LadderScorer(Scorer):
+    """Answers as aar does: everybody starts from a reference, here one that guesses."""
+
+    def __init__(self, labels: np.ndarray, rng: np.random.Generator) -> None:
+        super().__init__(labels)
+        config = ScoringConfig()
+        # A step in PGR is as many times smaller in accuracy as the gap is; the quickstart's is about 0.2.
+        self._ladder = Ladder(config.ladder_step * 0.2, config.ladder_level)
+        self._reference = rng.integers(0, 2, DEV) == labels[:DEV]
+        self._best: dict[int, np.ndarray] = {}
+
+    def answer(self, correct: np.ndarray, identity: int) -> float | None:
+        best = self._best.get(identity, self._reference)
+        if not self._ladder.improves([Graded(correct.astype(float))], [Graded(best.astype(float))], self.asked):
+            return None
+        self._best[identity] = correct
+        return self._ladder.rounded(float(correct.mean()))
+
+
+Attack = Callable[[Scorer, np.random.Generator], np.ndarray]
+"""Asks a scorer, and ends with predictions for dev and sealed."""
+
+
+def single_flips(scorer: Scorer, rng: np.random.Generator) -> np.ndarray:
+    """One prediction at a time, in random order; a flip stays when it was better."""
+    guess = rng.integers(0, 2, DEV + SEALED)
+    best = scorer.ask(guess) or 0.0
+    for item in rng.permutation(DEV):
+        if scorer.exhausted:
+            break
+        guess[item] ^= 1
+        answer = scorer.ask(guess)
+        if answer is not None and answer > best:
+            best = answer
+        else:
+            guess[item] ^= 1
+    return guess
+
+
+def bisection(scorer: Scorer, rng: np.random.Generator) -> np.ndarray:
+    """Flip blocks: what the accuracy changes by says how many of the block were wrong; mixed blocks are halved."""
+    guess = rng.integers(0, 2, DEV + SEALED)
+    best = scorer.ask(guess) or 0.0
+    waiting = [block for block in np.array_split(rng.permutation(DEV), DEV // 8)]
+    while waiting and not scorer.exhausted:
+        block = waiting.pop()
+        guess[block] ^= 1
+        answer = scorer.ask(guess)
+        gained = None if answer is None else round((answer - best) * DEV)
+        if answer is not None and answer > best:
+            best = answer
+        else:
+            guess[block] ^= 1
+        pure = gained is not None and abs(gained) == len(block)
+        if len(block) > 1 and not pure:
+            waiting += np.array_split(block, 2)
+    return guess
+
+
+def random_directions(scorer: Scorer, rng: np.random.Generator, identities: int = 1) -> np.ndarray:
+    """Random predictions and their answers are linear equations in the labels; a refusal is taken for 0.5."""
+    asked = rng.integers(0, 2, (SUBMISSIONS, DEV + SEALED)) * 2 - 1
+    answers = [scorer.ask(one > 0, number % identities) for number, one in enumerate(asked)]
+    sides = np.array([0.0 if answer is None else (2 * answer - 1) * DEV for answer in answers])
+    if not sides.any():
+        return np.asarray(asked[0] > 0, int)
+    solved, *_ = np.linalg.lstsq(asked[:, :DEV].astype(float), sides, rcond=None)
+    weights = sides @ asked[:, DEV:]
+    return np.concatenate([solved > 0, weights > 0]).astype(int)
+
+
+def ten_identities(scorer: Scorer, rng: np.random.Generator) -> np.ndarray:
+    """Random directions under ten names."""
+    return random_directions(scorer, rng, IDENTITIES)
+
+
+ATTACKS: dict[str, Attack] = {
+    "single flips": single_flips,
+    "bisection": bisection,
+    "random directions": random_directions,
+    "ten identities": ten_identities,
+}
+
+
+@dataclass(frozen=True)
+class Leak:
+    """What an attack ended with, mean over repeats: true accuracies, against an exact scorer and against ours."""
+
+    exact_dev: float
+    exact_sealed: float
+    ladder_dev: float
+    ladder_sealed: float
+
+    @property
+    def ladder_dev_in_errors(self) -> float:
+        """How far our dev accuracy is above chance, in standard errors of one guess on dev."""
+        return float((self.ladder_dev - 0.5) / (0.5 / np.sqrt(DEV)))
+
+
+def leak(attack: Attack, repeats: int, seed: int = 0) -> Leak:
+    """Run an attack `repeats` times against both scorers."""
+    results = []
+    for repeat in range(repeats):
+        rng = np.random.default_rng([seed, repeat])
+        labels = rng.integers(0, 2, DEV + SEALED)
+        row: list[float] = []
+        for scorer in (Scorer(labels), LadderScorer(labels, rng)):
+            right = attack(scorer, rng) == labels
+            row += [float(right[:DEV].mean()), float(right[DEV:].mean())]
+        results.append(row)
+    return Leak(*(float(value) for value in np.mean(results, axis=0)))
+
+
+def main(repeats: int) -> None:
+    """Measure and print."""
+    print(f"{SUBMISSIONS} submissions, {DEV} dev and {SEALED} sealed items, means of {repeats} attacks")
+    heads = f"{'exact: dev':>11} {'sealed':>8} {'ours: dev':>11} {'sealed':>8} {'dev, in SE above chance':>25}"
+    print(f"{'attack':20} {heads}")
+    for name, attack in ATTACKS.items():
+        one = leak(attack, repeats)
+        print(
+            f"{name:20} {one.exact_dev:11.3f} {one.exact_sealed:8.3f} {one.ladder_dev:11.3f} {one.ladder_sealed:8.3f}"
+            f" {one.ladder_dev_in_errors:25.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)

@@ -1,0 +1,92 @@
+"""What is accepted as a student that was trained elsewhere, and what is not."""
+
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from aar.errors import ModelError
+from aar.models.adoption import adopted
+from aar.models.language_model import LanguageModel
+from aar.models.student import StudentShape, new_weights
+from tests.tiny_model import LABELS
+
+SHAPE = StudentShape("scalar_head", 2, 32, LABELS)
+FIRST = "2/self_attn/q_proj/down"
+
+Weights = dict[str, Tensor]
+
+
+def weights(model: LanguageModel) -> Weights:
+    return new_weights(model.cut(2), "scalar_head", 4, seed=1)
+
+
+def test_a_student_trained_elsewhere_is_one_like_any_other(llama: LanguageModel) -> None:
+    given = weights(llama)
+    student = adopted(safetensors.torch.save(given), SHAPE, llama.cut(2))
+    assert student.shape == SHAPE
+    assert all(torch.equal(student.weights[name], tensor) for name, tensor in given.items())
+
+
+def test_half_precision_becomes_float32(llama: LanguageModel) -> None:
+    given = {name: tensor.bfloat16() for name, tensor in weights(llama).items()}
+    student = adopted(safetensors.torch.save(given), SHAPE, llama.cut(2))
+    assert {tensor.dtype for tensor in student.weights.values()} == {torch.float32}
+
+
+def without(name: str) -> Callable[[Weights], Weights]:
+    return lambda given: {key: tensor for key, tensor in given.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (without(FIRST), f"has no tensor {FIRST}"),
+        (without("head/bias"), "has no tensor head/bias; it needs"),
+        (lambda given: {**given, "0/mlp/up_proj/down": torch.zeros(32, 4)}, "belongs to no layer which may be trained"),
+        (lambda given: {**given, FIRST: torch.zeros(33, 4)}, r"has shape \(33, 4\); it must be \(32, 4\)"),
+        (lambda given: {**given, FIRST: torch.zeros(32, 5)}, r"it must be \(5, "),
+        (lambda given: {**given, FIRST: torch.zeros(32, 600)}, "a rank from 1 to 512"),
+        (lambda given: {**given, FIRST: torch.zeros(32)}, "a rank from 1 to 512"),
+        (lambda given: {**given, FIRST: torch.zeros(32, 4, dtype=torch.int64)}, "has dtype torch.int64"),
+        (lambda given: {**given, FIRST: torch.full((32, 4), float("nan"))}, "holds NaN or infinity"),
+        (lambda given: {**given, "head/bias": torch.tensor([float("inf")])}, "holds NaN or infinity"),
+    ],
+)
+def test_what_does_not_fit_is_named(llama: LanguageModel, spoil: Callable[[Weights], Weights], reason: str) -> None:
+    with pytest.raises(ModelError, match=reason):
+        adopted(safetensors.torch.save(spoil(weights(llama))), SHAPE, llama.cut(2))
+
+
+def test_a_label_token_student_has_no_head(llama: LanguageModel) -> None:
+    with pytest.raises(ModelError, match="head/"):
+        adopted(safetensors.torch.save(weights(llama)), replace(SHAPE, form="label_token"), llama.cut(2))
+
+
+def header(content: object, size: int | None = None) -> bytes:
+    text = json.dumps(content).encode()
+    return (len(text) if size is None else size).to_bytes(8, "little") + text
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"short",
+        pickle.dumps({FIRST: 1}),
+        header({}, size=2**40),
+        header({FIRST: {"dtype": "F32", "shape": [2**40, 4], "data_offsets": [0, 2**44]}}),
+        header({FIRST: {"dtype": "F32", "shape": [32, 4], "data_offsets": [0, 512]}}),
+        header({FIRST: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
+                "x": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}) + bytes(4),
+        header({FIRST: {"dtype": "object", "shape": [1], "data_offsets": [0, 4]}}) + bytes(4),
+    ],
+)  # fmt: skip
+def test_what_is_no_safetensors_file_is_refused(llama: LanguageModel, data: bytes) -> None:
+    with pytest.raises(ModelError, match="the adapter"):
+        adopted(data, SHAPE, llama.cut(2))

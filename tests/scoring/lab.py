@@ -1,0 +1,82 @@
+"""A scorer over a double of the compute actor, that can be killed and started again on the same folder."""
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from aar.config import CampaignConfig, VerificationConfig
+from aar.problems.dataset import Split
+from aar.problems.loading import load_dataset
+from aar.problems.texts import model_texts
+from aar.scoring.actor import Scorer
+from aar.scoring.ledger import Entry
+from aar.scoring.records import PLATFORM, VANILLA, Experiment, Fit, Run, Trained, Verification
+from aar.scoring.seeds import KEPT_FRESH, KEY
+from aar.scoring.split import cut
+from tests.scoring.doubles import ComputeDouble
+
+T = TypeVar("T")
+PLAIN = (Fit(2.0, 1e-4),)
+"""The fits of a method that trains as the baselines do."""
+
+
+class Lab:
+    """Plays the researchers and the experiments."""
+
+    def __init__(self, config: CampaignConfig, folder: Path) -> None:
+        self.config, self.folder = config, folder
+        self.data = {one.name: load_dataset(one) for one in config.problem.datasets}
+        self.compute = ComputeDouble()
+        for dataset in self.data.values():
+            self.compute.know(dataset)
+        first = config.problem.dataset()
+        self.dev, self.sealed = cut(self.data[first.name].test, config.scoring.dev_share, first.seed)
+        self.restart()
+
+    def restart(self) -> None:
+        self.scorer = Scorer(self.config, str(self.folder), self.compute)
+
+    def do(self, call: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run(call)
+
+    def admit(self, key: str = "k", researcher: str = "ada", snapshot: str = "s1", note: str = "") -> Experiment:
+        return self.do(self.scorer.admit(researcher, snapshot, note, key))
+
+    def trained(self, experiment: Experiment, error: float, fits: tuple[Fit, ...] | None = PLAIN) -> dict[Run, Trained]:
+        """What runs ended with: new students that err at this rate, one for each run."""
+        returned = len(fits or PLAIN) - 1
+        names = {run: f"{experiment.id}-{run.dataset}-{run.seed}" for run in experiment.runs}
+        return {run: Trained(self.compute.student(name, error), fits, returned) for run, name in names.items()}
+
+    def scored(self, error: float, fits: tuple[Fit, ...] | None = PLAIN, **who: str) -> Experiment:
+        experiment = self.admit(**who)
+        return self.do(self.scorer.score(experiment.id, self.trained(experiment, error, fits)))
+
+    def vanilla(self, error: float = 0.2) -> Experiment:
+        """The reference, scored."""
+        return self.scored(error, key=VANILLA, researcher=PLATFORM, note=VANILLA)
+
+    def accuracy(self, trained: dict[Run, Trained], split: Split) -> float:
+        texts = list(model_texts(split.examples, "scalar_head"))
+        return float(np.mean([self.compute.accuracy(one.student or "", texts) for one in trained.values()]))
+
+    def draw_seeds(self) -> None:
+        """Put a draw of verification seeds into the ledger, so that what comes out does not depend on luck."""
+        self.scorer._book.note("seeds", PLATFORM, KEY, {"seeds": list(range(2_000_000, 2_000_000 + KEPT_FRESH))})
+
+    def ledger(self) -> list[Entry]:
+        return self.scorer._book.ledger()
+
+    def verify(
+        self, subject: Experiment, errors: dict[str, float], fits: tuple[Fit, ...] | None = PLAIN, **settings: Any
+    ) -> Verification:
+        """Verify an experiment whose students err at these rates: "vanilla", and by whose labels they learned from."""
+        wanted = VerificationConfig(**{"seeds": 3, **settings})
+        for arm in self.do(self.scorer.plan_verification(subject.id, wanted)):
+            is_subject = arm.verifies == subject.id
+            error = errors[arm.labels if is_subject else "vanilla"]
+            self.do(self.scorer.score(arm.id, self.trained(arm, error, fits if is_subject else PLAIN)))
+        return self.do(self.scorer.conclude_verification(subject.id, wanted))

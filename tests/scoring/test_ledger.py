@@ -1,0 +1,75 @@
+"""The ledger: append-only, chained, and telling when it was changed."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from aar.database import open_database, transaction
+from aar.errors import LedgerError
+from aar.scoring.ledger import ORIGIN, SCHEMA, Entry, append, entries, head, verify_chain
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    connection = open_database(tmp_path / "ledger.sqlite", SCHEMA)
+    yield connection
+    connection.close()
+
+
+def add(db: sqlite3.Connection, key: str, **body: object) -> Entry:
+    with transaction(db):
+        return append(db, "answered", "ada", key, body)
+
+
+def test_each_entry_carries_the_digest_of_the_one_before(db: sqlite3.Connection) -> None:
+    one, other = add(db, "1", pgr=0.5), add(db, "2", pgr=None)
+    assert (one.number, other.number) == (1, 2)
+    assert one.previous == ORIGIN and other.previous == one.digest
+    assert entries(db) == [one, other]
+    assert head(entries(db)) == other.digest and head([]) == ORIGIN
+    verify_chain(entries(db))
+
+
+def test_the_same_key_again_adds_nothing_and_another_content_is_refused(db: sqlite3.Connection) -> None:
+    first = add(db, "1", seeds=(1, 2))
+    assert add(db, "1", seeds=[1, 2]) == first
+    with pytest.raises(LedgerError, match='entry 1 has the key "1" and another content'):
+        add(db, "1", seeds=[3])
+    assert entries(db) == [first]
+
+
+@pytest.mark.parametrize("sql", ["UPDATE ledger SET body = '{}'", "DELETE FROM ledger WHERE number = 2"])
+def test_the_database_refuses_to_change_or_remove_an_entry(db: sqlite3.Connection, sql: str) -> None:
+    add(db, "1"), add(db, "2")
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        db.execute(sql)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda chain: [chain[0], replace(chain[1], body={"pgr": 0.99}), chain[2]], "entry 2 .* was changed"),
+        (lambda chain: [chain[0], chain[2]], "before ledger entry 3 something was removed"),
+        (lambda chain: [chain[0], chain[0], chain[1], chain[2]], "before ledger entry 1"),
+        (lambda chain: chain[1:], "before ledger entry 2"),
+        (lambda chain: [replace(chain[0], author="eve"), *chain[1:]], "entry 1 .* was changed"),
+        (lambda chain: [replace(chain[0], time=0.0), *chain[1:]], "entry 1"),
+    ],
+)
+def test_whatever_was_changed_breaks_the_chain(db: sqlite3.Connection, change: object, told: str) -> None:
+    for number in range(3):
+        add(db, str(number), pgr=number / 10)
+    with pytest.raises(LedgerError, match=told):
+        verify_chain(change(entries(db)))  # type: ignore[operator]
+
+
+def test_whoever_rewrites_it_all_is_convicted_by_the_head(db: sqlite3.Connection) -> None:
+    add(db, "1", pgr=0.1)
+    noted = head(entries(db))
+    forged = replace(entries(db)[0], body={"pgr": 0.9})
+    forged = replace(forged, digest=forged.expected_digest())
+    verify_chain([forged])
+    assert head([forged]) != noted

@@ -1,0 +1,115 @@
+"""A real platform in one process: tiny models at a desk in place of Ray, the real scorer, method code run directly."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aar.config import CampaignConfig, VerificationConfig, load_config
+from aar.lab.experiment import ModelBackend
+from aar.lab.requests import FineTuneCall
+from aar.scoring.actor import Scorer
+from aar.scoring.records import PLATFORM, VANILLA, Experiment, Trained, Verification
+from aar.training.desk import Desk
+from aar.training.engine import Group
+from aar.training.requests import Request
+from tests.campaign.tiny_campaign import write_campaign
+from tests.tiny_model import CPU
+
+
+class Remote:
+    """What `actor.method` is for an actor."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self.remote = call
+
+
+class DeskCompute:
+    """The compute actor's two calls, answered by a desk; `for_threads` answers without a coroutine."""
+
+    def __init__(self, group: Group) -> None:
+        self.results: dict[str, bytes] = {}
+        self._desk = Desk(CPU, "float32", group, self.results.__getitem__)
+        self.run, self.fetch = Remote(self._run_soon), Remote(self._fetch_soon)
+
+    def for_threads(self) -> Any:
+        return type("Compute", (), {"run": Remote(self._run), "fetch": Remote(self.results.__getitem__)})()
+
+    def _run(self, request: Request) -> str:
+        if request.key() not in self.results:
+            [self.results[request.key()]] = self._desk.answer([request])
+        return request.key()
+
+    async def _run_soon(self, request: Request) -> str:
+        return self._run(request)
+
+    async def _fetch_soon(self, key: str) -> bytes:
+        return self.results[key]
+
+
+class DirectStudent:
+    def __init__(self, backend: ModelBackend, id: str) -> None:
+        self.id, self._backend = id, backend
+
+    def predict(self, rows: Any = None) -> np.ndarray:
+        return self._backend.predict(self.id, rows)
+
+
+class DirectLab:
+    """The lab without a sandbox between."""
+
+    def __init__(self, backend: ModelBackend) -> None:
+        described = backend.describe()
+        self.kind, self.examples, self.seed = described.kind, described.examples, described.seed
+        self.weak_labels, self._backend = described.weak_labels, backend
+
+    def zero_shot(self, template: str | None = None) -> np.ndarray:
+        return self._backend.zero_shot(template)
+
+    def fine_tune(self, targets: Any, weights: Any = None, order: Any = None, **settings: Any) -> DirectStudent:
+        targets = np.asarray(targets, np.float32)
+        pairs = targets if targets.ndim == 2 else np.stack([1 - targets, targets], axis=1)
+        usual = {"loss": "xent", "epochs": None, "lr": None, "base": None}
+        call = FineTuneCall(targets=pairs, weights=weights, order=order, **{**usual, **settings})
+        return DirectStudent(self._backend, self._backend.fine_tune(call))
+
+
+class TinyPlatform:
+    """A campaign on the tiny model."""
+
+    def __init__(self, folder: Path, group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("aar.training.asking.result", lambda value: value)
+        self.config: CampaignConfig = load_config(write_campaign(folder, port=8265))
+        self.compute = DeskCompute(group)
+        (folder / "campaign").mkdir()
+        self.scorer = Scorer(self.config, str(folder / "campaign"), self.compute)  # type: ignore[arg-type]
+
+    def experiment(self, source: str, researcher: str = "ada", note: str = "") -> Experiment:
+        """Admit a method, run it, have it scored."""
+        admitted = asyncio.run(self.scorer.admit(researcher, str(hash(source)), note, f"{researcher}/{hash(source)}"))
+        return self._run(admitted, source)
+
+    def verify(self, subject: Experiment, source: str, vanilla: str, settings: VerificationConfig) -> Verification:
+        """Verify a method whose source this is."""
+        for arm in asyncio.run(self.scorer.plan_verification(subject.id, settings)):
+            self._run(arm, source if arm.verifies == subject.id else vanilla)
+        return asyncio.run(self.scorer.conclude_verification(subject.id, settings))
+
+    def reference(self, vanilla: str) -> Experiment:
+        return self.experiment(vanilla, PLATFORM, VANILLA)
+
+    def _run(self, experiment: Experiment, source: str) -> Experiment:
+        if experiment.status != "running":
+            return experiment
+        trained = {run: self._supervise(experiment, run, source) for run in experiment.runs}
+        return asyncio.run(self.scorer.score(experiment.id, trained))
+
+    def _supervise(self, experiment: Experiment, run: Any, source: str) -> Trained:
+        task = asyncio.run(self.scorer.task(experiment.id, run))
+        backend = ModelBackend(task, run.seed, self.config.problem.student.model, self.compute.for_threads())
+        namespace: dict[str, Any] = {}
+        exec(compile(source, "method.py", "exec"), namespace)
+        return backend.trained(namespace["supervise"](DirectLab(backend)).id)
