@@ -29,7 +29,7 @@ def seen_in(request: dict[str, Any]) -> Seen:
             _check_reply(place, message, messages[place + 1])
             results.append([])
         elif results:
-            results[-1] += _told(_blocks(message))
+            results[-1] = results[-1] or _told(_blocks(message))
     return Seen(_name(request), results)
 
 
