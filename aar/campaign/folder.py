@@ -30,6 +30,8 @@ FIXED_PARTS = ("problem", "scoring", "sandbox.provider")
 NEEDED_BYTES = 1 << 30
 STOP_FILE = "stop-requested"
 LOCK_FILE = "driver.lock"
+ADDRESS_FILE = "ray-address"
+"""Where the Ray cluster is that runs the campaign, for other processes on this machine."""
 COMMONS = "commons"
 
 

@@ -16,12 +16,13 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError
 
 from aar.campaign.audit import audit_campaign
 from aar.campaign.cluster import connect
-from aar.campaign.folder import COMMONS, CampaignFolder
+from aar.campaign.folder import ADDRESS_FILE, COMMONS, CampaignFolder
 from aar.campaign.record import Record
 from aar.campaign.state import CAMPAIGN, CampaignState, read_state
 from aar.campaign.team import Team
 from aar.commons.actor import start_commons
 from aar.config import CampaignConfig, VerificationConfig
+from aar.database import storage_errors
 from aar.errors import CampaignError
 from aar.lab.experiment import METHOD_FILE, start_experiments
 from aar.methods import builtin_source
@@ -129,7 +130,9 @@ class Session:
         if warning is not None:
             self.note(f"warning: {warning}")
             log.warning("aar: warning: %s", warning)
-        folder = self._folder.path
+        folder = self.folder
+        with storage_errors(folder):
+            (folder / ADDRESS_FILE).write_text(ray.get_runtime_context().gcs_address)
         self.commons = start_commons(folder / COMMONS, self.namespace)
         self.compute = start_compute(self.config.compute, folder, self.namespace)
         self.scorer = start_scorer(self.config, folder, self.namespace)

@@ -38,7 +38,7 @@ class Actor:
         say(call(self.campaign, self.researcher, tool, **arguments))
 
     def puts(self, file: Path, name: str | None = None) -> str:
-        """Copy a text file into the workspace; its name there."""
+        """Copy a text file into the workspace, and print the answer; its name there."""
         from aar.cli.external import call
         from aar.errors import ConfigError
 
@@ -47,7 +47,7 @@ class Actor:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{file} cannot be read as text ({error})") from None
         path = name or file.name
-        call(self.campaign, self.researcher, "files", command="create", path=path, file_text=text)
+        say(call(self.campaign, self.researcher, "files", command="create", path=path, file_text=text))
         return path
 
 
@@ -70,7 +70,7 @@ def bash(context: typer.Context, command: str, seconds: float = 120) -> None:
 @app.command()
 def put(context: typer.Context, file: Path, name: Annotated[str | None, typer.Argument()] = None) -> None:
     """Copy a text file of yours into the workspace."""
-    say(context.obj.puts(file, name))
+    context.obj.puts(file, name)
 
 
 @app.command()

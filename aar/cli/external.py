@@ -4,12 +4,16 @@ import json
 import os
 import sys
 import uuid
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aar.cli.output import CampaignOption, say
+
+if TYPE_CHECKING:
+    from aar.gateway.link import Link
 
 TOKEN = "AAR_TOKEN"
 HOST, PORT = "127.0.0.1", 8732
@@ -38,7 +42,7 @@ def join(
         json.dumps({"mcpServers": {"aar": stdio}}, indent=2),
         "", f"From elsewhere, while `aar mcp --http -c {folder}` serves here:",
         json.dumps({"mcpServers": {"aar": http}}, indent=2),
-        "", "Without MCP, on this machine:", f"  aar as {researcher} -c {folder} budget",
+        "", "Without MCP, on this machine:", f"  aar as -c {folder} {researcher} budget",
     )  # fmt: skip
 
 
@@ -80,15 +84,23 @@ def _instructions(folder: Path, researcher: str | None) -> str:
     return f"{system_words(one, config)}\n{direction_words(one.direction)}"
 
 
+@cache
+def _link(folder: Path) -> "Link":
+    """A process connects once, however many calls a command makes."""
+    from aar.gateway.link import Link
+
+    return Link(folder)
+
+
 def call(campaign: str | None, researcher: str, tool: str, **arguments: Any) -> str:
     """The answer to one tool call; exit code 1 when it is an error."""
     from aar.campaign.folder import find_campaign
     from aar.cli.output import complain
-    from aar.gateway.link import Link, checked_external
+    from aar.gateway.link import checked_external
     from aar.reporting.text import printable
 
     folder = find_campaign(campaign)
-    link = Link(folder)
+    link = _link(folder)
     given = {name: value for name, value in arguments.items() if value is not None}
     text, is_error = link.call(checked_external(folder, researcher), tool, given, f"cli-{uuid.uuid4()}")
     if is_error:

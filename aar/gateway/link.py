@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from aar.campaign.folder import is_running, stored_config
+from aar.campaign.folder import ADDRESS_FILE, is_running, stored_config
 from aar.config import CampaignConfig, ResearcherConfig
+from aar.database import storage_errors
 from aar.errors import CampaignError
 from aar.researchers.external.credentials import researcher_of
 from aar.researchers.steering import FILE, Steering, roster
@@ -27,17 +28,25 @@ def connect(folder: Path) -> str:
 
     namespace = f"aar-{config.name}"
     try:
-        ray.init(address=address or "auto", namespace=namespace, log_to_driver=False, logging_level="ERROR")
+        where = address or _address(folder)
+        ray.init(address=where, namespace=namespace, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise unreached(config, error) from None
     return namespace
+
+
+def _address(folder: Path) -> str:
+    """Where the campaign's own local cluster is; there may be others on this machine."""
+    file = folder / ADDRESS_FILE
+    with storage_errors(file):
+        return file.read_text().strip() if file.exists() else "auto"
 
 
 def unreached(config: CampaignConfig, error: Exception) -> CampaignError:
     """What to say when a running campaign's actors are not found."""
     return CampaignError(
         f"{config.name} runs, but was not reached ({error}). It may be starting: try again. If it runs on a cluster "
-        "elsewhere, or beside other clusters, set RAY_ADDRESS to its cluster's address."
+        "elsewhere, set RAY_ADDRESS to its cluster's address."
     )
 
 

@@ -56,7 +56,7 @@ def over_mcp(server: dict[str, Any], *calls: tuple[str, dict[str, Any]]) -> list
 
 
 def acts(folder: Path, *arguments: object) -> str:
-    return finish(start("as", "eve", "-c", folder, *arguments))
+    return finish(start("as", "-c", folder, "eve", *arguments))
 
 
 def test_minds_outside_take_part_and_people_steer(tiny: Path, tmp_path: Path) -> None:
@@ -83,11 +83,11 @@ def take_part(folder: Path, tmp_path: Path) -> None:
     method = tmp_path / "mine.py"
     method.write_text(METHOD)
     ran = acts(folder, "experiment", "run", method, "--note", "by hand", "--wait")
-    assert "Be quick." in ran and "scored: accuracy" in ran
+    assert "Be quick." in ran and "scored: " in ran
     assert "by hand" in acts(folder, "experiment", "log", "e2")
     assert "is on the forum" in acts(folder, "forum", "post", "result", "By hand", "It works.", "--family", "mixture")
     refused = subprocess.run(
-        [*start_command("as", "eve", "-c", folder, "forum", "post", "result", "No family")],
+        [*start_command("as", "-c", folder, "eve", "forum", "post", "result", "No family")],
         capture_output=True, text=True,
     )  # fmt: skip
     assert refused.returncode == 1 and "needs a family" in refused.stderr
@@ -102,7 +102,7 @@ def start_command(*arguments: object) -> list[str]:
 def check_the_record(folder: Path) -> None:
     state = read_state(folder)
     assert [one.name for one in state.researchers] == ["eve", "fay"]
-    assert {one.researcher for one in state.experiments if one.score} == {"platform", "eve", "fay"}
+    assert {one.researcher for one in state.experiments if one.status == "scored"} == {"platform", "eve", "fay"}
     events = [event.text for event in Record(folder, read_only=True).events()]
     for words in ("dana asks: message eve: Be quick.", "dana asks: add fay", "dana asks: stop eve"):
         assert words in events

@@ -54,7 +54,7 @@ def test_joining_prints_a_configuration_whose_token_names_the_researcher(campaig
     server = stdio["mcpServers"]["aar"]
     assert server["args"][-3:] == ["mcp", "-c", str(campaign.resolve())]
     assert researcher_of(campaign, server["env"]["AAR_TOKEN"]) == "eve"
-    assert '"Authorization": "Bearer aar_' in out and "aar as eve -c" in out
+    assert '"Authorization": "Bearer aar_' in out and "aar as -c" in out
 
 
 def test_only_external_researchers_can_be_joined(campaign: Path, aar: Aar) -> None:
