@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 import ray
+from ray.actor import ActorHandle
 
 from aar.commons.actor import start_commons
 from aar.config import CampaignConfig, load_config
@@ -54,7 +55,7 @@ def main(researchers: int, rounds: int) -> None:
     with Rehearsal(Endpoint({name: lambda: part(rounds) for name in names})) as rehearsal:
         os.environ |= {"ANTHROPIC_BASE_URL": rehearsal.url, "ANTHROPIC_API_KEY": "rehearsal"}
         ray.init(address="local", namespace=NAMESPACE, num_cpus=2, log_to_driver=False)
-        actors = started(config, folder)
+        actors, _platform = started(config, folder)
         before, began = cpu_seconds(), time.monotonic()
         waiting, memory = [actor.run.remote() for actor in actors], 0
         while waiting:
@@ -78,15 +79,18 @@ def configured(folder: Path, names: list[str]) -> CampaignConfig:
     return CampaignConfig.model_validate({**config.model_dump(), "researchers": people})
 
 
-def started(config: CampaignConfig, folder: Path) -> list[ray.actor.ActorHandle]:
-    """The campaign's actors; the researchers have been asked something, so that they are there."""
-    start_commons(folder / "commons", NAMESPACE)
-    start_compute(config.compute, folder, NAMESPACE)
-    start_scorer(config, folder, NAMESPACE)
-    start_experiments(config, NAMESPACE)
+def started(config: CampaignConfig, folder: Path) -> tuple[list[ActorHandle], list[ActorHandle]]:
+    """The researchers, which have been asked something, so that they are there; and the actors that have to live on."""
+    platform = [
+        start_commons(folder / "commons", NAMESPACE),
+        start_compute(config.compute, folder, NAMESPACE),
+        start_scorer(config, folder, NAMESPACE),
+    ]
+    ray.get(platform[-1].ping.remote())
+    platform.append(start_experiments(config, NAMESPACE))
     actors = [start_researcher(one, config, folder, NAMESPACE) for one in config.researchers]
     ray.get([actor.activity.remote() for actor in actors])
-    return actors
+    return actors, platform
 
 
 def cpu_seconds() -> float:

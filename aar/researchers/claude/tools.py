@@ -64,13 +64,14 @@ class RunnerTool(BetaAsyncBuiltinFunctionTool):
 
     def __init__(self, tool: Tool, dispatcher: Dispatcher) -> None:
         self._tool, self._dispatcher = tool, dispatcher
+        # The runner asks for it several times a request, and pydantic makes a schema anew each time.
+        self._definition: Any = {
+            "name": tool.name, "description": tool.description, "input_schema": tool.schema(),
+        }  # fmt: skip
 
     def to_dict(self) -> BetaToolUnionParam:
-        definition: Any = {
-            "name": self._tool.name, "description": self._tool.description, "input_schema": self._tool.schema(),
-        }  # fmt: skip
-        union: BetaToolUnionParam = definition
-        return union
+        definition: BetaToolUnionParam = self._definition
+        return definition
 
     async def call(self, input: object) -> BetaFunctionToolResultType:
         answer = await self._dispatcher.next_answer(self._tool.name)
