@@ -13,6 +13,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from aar.errors import ConfigError
 
+RESERVED_NAMES = ("platform", "campaign")
+"""What the platform and the campaign's own events are called in its records; no researcher is."""
+
 
 class Settings(BaseModel):
     """The base of every part: frozen, and strict about unknown keys."""
@@ -209,6 +212,7 @@ class ClusterConfig(Settings):
     """Which Ray cluster. `address` None: the one this process belongs to (a submitted job), else one of its own."""
 
     address: str | None = None
+    allow_open: bool = Field(default=False, description="use a cluster elsewhere even when it asks nobody for a token")
     dashboard_port: int = Field(default=8265, ge=1, le=65535)
 
 
@@ -236,6 +240,8 @@ class CampaignConfig(Settings):
         names = [researcher.name for researcher in self.researchers]
         if len(set(names)) != len(names):
             raise ValueError(f"two researchers share a name: {', '.join(names)}")
+        if set(names) & set(RESERVED_NAMES):
+            raise ValueError(f"no researcher may be called {' or '.join(RESERVED_NAMES)}; choose another name")
         return self
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from aar.config import CampaignConfig, ProblemConfig, Recipe, load_config
+from aar.campaign.state import CAMPAIGN
+from aar.config import RESERVED_NAMES, CampaignConfig, ProblemConfig, Recipe, load_config
 from aar.errors import ConfigError
+from aar.scoring.records import PLATFORM
 
 MINIMAL = """
 name = "c"
@@ -141,6 +143,7 @@ def test_an_unknown_key_below_an_optional_part_is_named_too(file: Path) -> None:
         ),
         (MINIMAL.replace('name = "moved"', 'name = "pairs"'), "two datasets share a name: pairs, pairs"),
         (MINIMAL + '[[researchers]]\nname = "ada"\ndirection = "x"\n', "two researchers share a name: ada, ada"),
+        (MINIMAL + '[[researchers]]\nname = "platform"\ndirection = "x"\n', "no researcher may be called platform"),
         (MINIMAL.replace("[[researchers]]", "[researchers]"), "researchers: Input should be a valid list"),
         ("name = ", "not TOML"),
         ('name = "c"', "problem: Field required"),
@@ -199,3 +202,7 @@ def test_settings_do_not_change_after_they_are_read(file: Path) -> None:
     problem: ProblemConfig = load_config(file).problem
     with pytest.raises(ValidationError, match="frozen"):
         problem.recipe.epochs = 3
+
+
+def test_what_records_call_the_platform_is_no_researchers_name() -> None:
+    assert {PLATFORM, CAMPAIGN} == set(RESERVED_NAMES)

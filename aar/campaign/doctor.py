@@ -17,6 +17,7 @@ from pathlib import Path
 from aar.assets import MINILM, SARCASM, SMOLLM2, WheelFile, cache_folder
 from aar.campaign.folder import NEEDED_BYTES, campaigns_root
 from aar.campaign.ports import port_refusal
+from aar.campaign.token import token_file, token_refusal
 from aar.config import ClusterConfig, ComputeConfig
 from aar.sandbox import Check, Limits, probe, profile, provider
 from aar.sandbox.conformance import conformance
@@ -50,6 +51,7 @@ def diagnose(*, full: bool = False) -> list[Check]:
         *(_asset(name, asset) for name, asset in ASSETS.items()),
         _device(),
         *(_key(name, use) for name, use in OPTIONAL_KEYS.items()),
+        _token(token_file()),
         _port(DASHBOARD_PORT),
         *(_conformance() if full else ()),
     ]
@@ -150,6 +152,14 @@ def _device(driver: Path = Path("/dev/nvidiactl")) -> Check:
 
 def _key(name: str, use: str) -> Check:
     return Check(name, True, "set" if os.environ.get(name) else f"not set; {use}")
+
+
+def _token(file: Path) -> Check:
+    refusal = token_refusal(file)
+    if refusal is None:
+        return Check("Ray token", True, f"in {file}" if file.exists() else f"made in {file} when first needed")
+    found, _, remedy = refusal.partition("; ")
+    return Check("Ray token", False, found, remedy)
 
 
 def _port(port: int) -> Check:

@@ -4,6 +4,7 @@ Everything that counts is on disk before it is acknowledged, so that the driver 
 on from there. Time in which no driver runs does not count against the budget.
 """
 
+import logging
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ from aar.training.compute import start_compute
 
 POLL_SECONDS = 0.5
 UNPROTECTED = 'sandbox = "none": code that researchers wrote runs unprotected, and every score is marked so'
+
+log = logging.getLogger(__name__)
 
 
 class View(Protocol):
@@ -116,7 +119,10 @@ class Session:
         else:
             self.note(UNPROTECTED)
         self.phase("starting Ray")
-        connect(self.config, self.namespace)
+        warning = connect(self.config, self.namespace)
+        if warning is not None:
+            self.note(f"warning: {warning}")
+            log.warning("aar: warning: %s", warning)
         folder = self._folder.path
         self.commons = start_commons(folder / COMMONS, self.namespace)
         self.compute = start_compute(self.config.compute, folder, self.namespace)

@@ -115,6 +115,7 @@ def _numbers(post: Post, known: "Known") -> list[dict[str, str]]:
 def _say_post(post: Post, known: "Known") -> None:
     import time
 
+    from rich.padding import Padding
     from rich.text import Text
 
     from aar.reporting.text import plain
@@ -125,7 +126,7 @@ def _say_post(post: Post, known: "Known") -> None:
     say(
         Text.assemble((f"{post.id} ", "bold"), plain(post.title, "bold")),
         plain(f"{post.kind} by {post.author} · {when}{about}", "dim"),
-        plain(f"\n{post.body}\n" if post.body else ""),
+        Padding(plain(post.body), (1, 0, 1, 2)) if post.body else "",  # indented, so that it is no other post's heading
     )
     numbers = [f"{one['what']} {one['number']} {one['badge']}" for one in _numbers(post, known)]
     if numbers:

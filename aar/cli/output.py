@@ -21,10 +21,15 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def say(*lines: RenderableType) -> None:
-    """Print lines or tables; a string is printed as it is, without markup, and is not wrapped."""
+    """Print lines or tables; a string is printed without markup, made printable whoever wrote it, and not wrapped."""
+    from aar.reporting.text import plain
+
     output = console()
     for line in lines:
-        output.print(line, soft_wrap=isinstance(line, str))
+        if isinstance(line, str):
+            output.print(plain(line), soft_wrap=True)
+        else:
+            output.print(line)
 
 
 def say_json(data: Any) -> None:

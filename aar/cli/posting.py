@@ -10,20 +10,23 @@ from aar.cli.places import forum_file
 from aar.commons.forum import Forum
 from aar.commons.posts import Kind, Post
 from aar.config import CampaignConfig
-from aar.errors import CampaignError, StorageError
+from aar.errors import CampaignError, ForumError, StorageError
+from aar.scoring.records import PLATFORM
 
 
 def post(folder: Path, author: str, kind: Kind, title: str, body: str, links: dict[str, Any]) -> Post:
     """Add a post to the forum of the campaign in `folder`; `links` are the forum's reply_to, experiment and snapshot.
 
     Raises:
-        ForumError: the post is refused.
+        ForumError: the post is refused, or `author` is a researcher of the campaign or the platform.
         StorageError: there is no forum yet.
         CampaignError: the campaign runs and its commons cannot be reached.
     """
-    key = f"person/{uuid.uuid4()}"
+    config, key = stored_config(folder), f"person/{uuid.uuid4()}"
+    if author.casefold() in {PLATFORM, *(researcher.name for researcher in config.researchers)}:
+        raise ForumError(f'"{author}" is no person of this campaign; give your own name: --author')
     if is_running(folder):
-        return _through_actor(stored_config(folder), author, kind, title, body, key=key, **links)
+        return _through_actor(config, author, kind, title, body, key=key, **links)
     file = forum_file(folder)
     if not file.is_file():
         raise StorageError(f"{file}: the campaign has no forum yet. Start it first with `aar run`.")

@@ -36,18 +36,16 @@ def log(
 @app.command()
 def show(snapshot: SnapshotName, campaign: CampaignOption = None, as_json: AsJson = False) -> None:
     """Show a snapshot: who made it, from what, and its files."""
-    from aar.reporting.text import printable
-
     store = _Store(campaign)
     id = store.resolve(snapshot)
     found = store.code.snapshot(id)
     files = {name: content.decode(errors="replace") for name, content in store.code.checkout(id).items()}
     if as_json:
         return say_json({**found.model_dump(), "files": files})
-    say(f"snapshot {found.id}", f"by {printable(found.author)}, built on {found.parent or 'nothing'}")
-    say(printable(found.message))
+    say(f"snapshot {found.id}", f"by {found.author}, built on {found.parent or 'nothing'}")
+    say(found.message)
     for name, content in files.items():
-        say(f"\n--- {printable(name)}", printable(content).rstrip("\n"))
+        say(f"\n--- {name}", content.rstrip("\n"))
 
 
 @app.command()
@@ -59,8 +57,6 @@ def diff(
 ) -> None:
     """Show what changed from SNAPSHOT to OTHER; without OTHER, from what SNAPSHOT was built on to SNAPSHOT."""
     from aar.errors import CodeStoreError
-    from aar.reporting.text import printable
-
     store = _Store(campaign)
     first = store.resolve(snapshot)
     second = store.resolve(other) if other else first
@@ -72,7 +68,7 @@ def diff(
     text = store.code.diff(first, second)
     if as_json:
         return say_json({"from": first, "to": second, "diff": text})
-    say(printable(text).rstrip("\n") or "No difference.")
+    say(text.rstrip("\n") or "No difference.")
 
 
 @app.command()

@@ -132,8 +132,8 @@ class Broker:
 
     def join(self) -> None:
         """Wait until every frame that the dead sandbox left was read; a backend call in progress is not waited for."""
-        with contextlib.suppress(OSError):  # a process that escaped a weak wall may hold its end open
-            self._connection.shutdown(socket.SHUT_RD)
+        with contextlib.suppress(OSError):  # the other end may be open still: in a frame that is under way to us
+            self._connection.shutdown(socket.SHUT_RDWR)
         while self._thread.is_alive() and not self._in_call:
             self._thread.join(0.02)
 

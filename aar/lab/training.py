@@ -9,7 +9,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from aar.lab.broker import printable
 from aar.lab.program import ADAPTER, DATA
 from aar.sandbox import TRAINING_PYTHON, Limits, Outcome, Provider, Spec
 from aar.sandbox.limits import GIB, MIB
+from aar.sandbox.ownership import remove
 
 MAX_ADAPTER_BYTES = 512 * MIB
 LINES_SHOWN = 20
@@ -53,15 +55,15 @@ def run_program(
         LabError: it wrote none; the message is for its author.
         SandboxError: the sandbox could not be set up.
     """
-    with tempfile.TemporaryDirectory(prefix="aar-training-") as folder:
-        task, work = Path(folder, "task"), Path(folder, "work")
+    with _folder() as folder:
+        task, work = folder / "task", folder / "work"
         work.mkdir()
         _write_task(run, task)
         spec = Spec(
             command=(*TRAINING_PYTHON, "-m", "aar.lab.ranks", str(run.ranks), "/data/task/program.py"),
             limits=_limits(config, run.ranks),
             view="training",
-            read_only={"/data/task": task, **_model_files(model, Path(folder))},
+            read_only={"/data/task": task, **_model_files(model, folder)},
             workspace=work,
             gpus=gpus,
             environment={DATA: "/data", "OMP_NUM_THREADS": str(max(1, config.cpus // run.ranks))},
@@ -69,6 +71,15 @@ def run_program(
         with provider.open(spec) as sandbox:
             outcome = sandbox.run()
             return _adapter(work, outcome)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="aar-training-"))
+    try:
+        yield folder
+    finally:
+        remove(folder)
 
 
 def _limits(config: ProgramsConfig, ranks: int) -> Limits:

@@ -127,7 +127,9 @@ def _arrays(listed: list[Any], blobs: memoryview) -> dict[str, np.ndarray]:
 def _entry(entry: Any) -> tuple[str, np.dtype, tuple[int, ...]]:
     match entry:
         case [str(name), str(dtype), list(shape)] if dtype in DTYPES and len(shape) <= MAX_DIMENSIONS:
-            if all(type(side) is int and 0 <= side <= MAX_FRAME_BYTES for side in shape):
+            sides = [side for side in shape if type(side) is int and 0 <= side <= MAX_FRAME_BYTES]
+            # Also for an array without elements numpy wants the product of its other sides to be possible.
+            if len(sides) == len(shape) and math.prod(max(side, 1) for side in sides) <= MAX_FRAME_BYTES:
                 return name, DTYPES[dtype], tuple(shape)
     raise WireError("an array needs a name, a known dtype, and a shape of at most four non-negative lengths")
 

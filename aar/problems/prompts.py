@@ -16,6 +16,8 @@ DEFAULT_TEMPLATES: dict[Kind, str] = {
 }
 MAX_TEMPLATE = 4000
 """The most characters a template may have."""
+MAX_REPEATS = 3
+"""How often a placeholder may stand in a template; every text of the data is multiplied by it."""
 
 _ALLOWED: dict[Kind, tuple[str, ...]] = {"preference": ("prompt", "first", "second"), "binary": ("question", "choice")}
 _REQUIRED: dict[Kind, tuple[str, ...]] = {"preference": ("first", "second"), "binary": ("choice",)}
@@ -65,6 +67,9 @@ def _check(template: str, kind: Kind) -> None:
     for name in found:
         if name not in _ALLOWED[kind]:
             raise ProblemError(f"the template has {{{name[:40]}}}; for {kind} data these are allowed: {names}")
+    for name in set(found):
+        if found.count(name) > MAX_REPEATS:
+            raise ProblemError(f"the template has {{{name}}} {found.count(name)} times; at most {MAX_REPEATS} may be")
     missing = [name for name in _REQUIRED[kind] if name not in found]
     if missing:
         raise ProblemError(f"the template lacks {{{missing[0]}}}; for {kind} data these are allowed: {names}")

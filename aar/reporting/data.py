@@ -11,8 +11,11 @@ from aar.scoring.records import PLATFORM, Experiment
 
 
 def to_json(data: Any) -> str:
-    """`data` as one JSON document; numbers that are none (the PGR of no gap) become null."""
-    return json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False)
+    """`data` as one JSON document; numbers that are none (the PGR of no gap) become null.
+
+    It is ASCII, so that a terminal acts on nothing in it.
+    """
+    return json.dumps(_finite(data), indent=1, allow_nan=False)
 
 
 def _finite(data: Any) -> Any:

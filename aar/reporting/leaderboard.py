@@ -10,7 +10,7 @@ from rich.text import Text
 from aar.campaign.state import CampaignState
 from aar.reporting.data import ranked
 from aar.reporting.tables import new_table
-from aar.reporting.text import one_line, pgr_text, plain
+from aar.reporting.text import one_line, pgr_text
 from aar.scoring.records import PLATFORM, Experiment
 from aar.scoring.verdicts import latest
 
@@ -52,7 +52,7 @@ def _experiment_row(rank: int | None, one: Experiment, state: CampaignState) -> 
     marks = "".join(f" ({mark})" for mark in found)
     verified = next((f"{each.pgr.value:.2f}" for each in latest(state.verifications) if each.experiment == one.id), "")
     score = (f"{one.score.accuracy:.3f}", pgr_text(one.score), verified)
-    return [plain(cell, style) for cell in (str(rank or ""), one.id, one.researcher, note + marks, *score)]
+    return [one_line(cell, style) for cell in (str(rank or ""), one.id, one.researcher, note + marks, *score)]
 
 
 def _end_row(what: str, accuracy: float, pgr: str) -> list[Text]:
@@ -71,13 +71,13 @@ def _caption(state: CampaignState) -> str | None:
 
 
 def _unimproved(others: list[Experiment]) -> list[Text]:
-    lines = [Text.assemble(f"  {one.id} ", plain(one.researcher), ": ", one_line(one.note), **FITTED) for one in others]
+    lines = [Text.assemble(f"  {one.id} ", one_line(one.researcher), ": ", one_line(one.note), **FITTED) for one in others]
     return [Text("No significant improvement over the researcher's best", "bold"), *lines, Text("")] if lines else []
 
 
 def _failures(failed: list[Experiment]) -> list[Text]:
     lines = [
-        Text.assemble(f"  {one.id} ", plain(one.researcher), ": ", one_line(one.failure or ""), **FITTED)
+        Text.assemble(f"  {one.id} ", one_line(one.researcher), ": ", one_line(one.failure or ""), **FITTED)
         for one in failed
     ]
     return [Text("Failed", "bold"), *lines, Text("")] if lines else []

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from aar.campaign.state import CampaignState, ResearcherState
 from aar.reporting.tables import new_table
-from aar.reporting.text import duration, one_line, pgr_text, plain
+from aar.reporting.text import duration, one_line, pgr_text
 from aar.scoring.records import Experiment
 
 RESEARCHERS_SHOWN = 6
@@ -89,7 +89,8 @@ def _researchers(researchers: tuple[ResearcherState, ...]) -> Table:
     table.add_column("doing", no_wrap=True, overflow="ellipsis", ratio=1)
     for one in researchers[:RESEARCHERS_SHOWN]:
         best = "" if one.best_pgr is None else f"{one.best_pgr:.2f}"
-        table.add_row(one.name, one.direction, f"{one.experiments}/{one.limit}", best, one_line(one.activity))
+        done = f"{one.experiments}/{one.limit}"
+        table.add_row(one.name, one_line(one.direction), done, best, one_line(one.activity))
     if len(researchers) > RESEARCHERS_SHOWN:
         table.add_row(f"and {len(researchers) - RESEARCHERS_SHOWN} more")
     return table
@@ -127,4 +128,4 @@ def _ended_row(one: Experiment) -> list[Text]:
 
 
 def _row(one: Experiment, outcome: Text) -> list[Text]:
-    return [Text(one.id), plain(one.researcher), one_line(one.note), outcome]
+    return [Text(one.id), one_line(one.researcher), one_line(one.note), outcome]

@@ -7,6 +7,7 @@ Not protected: against what the text says.
 
 from rich.text import Text
 
+from aar.commons.text import is_unseen
 from aar.scoring.records import Score
 from aar.scoring.uncertainty import Estimate
 
@@ -17,7 +18,7 @@ def printable(text: str) -> str:
 
 
 def _shown(character: str) -> str:
-    if character.isprintable() or character in "\n\t":
+    if character in "\n\t" or (character.isprintable() and not is_unseen(character)):
         return character
     return " " if character.isspace() else "\N{REPLACEMENT CHARACTER}"
 

@@ -58,10 +58,17 @@ def write_root(facts: dict[str, Any]) -> str | None:
 
 def see_environment(facts: dict[str, Any]) -> str | None:
     """Find variables of the host, in one's own environment or in that of any process."""
-    visible = set(os.environ) - set(facts["environment"])
-    with open("/proc/1/environ") as file:
-        visible |= {item.partition("=")[0] for item in file.read().split("\0")} - {"", "PATH"}
-    return f"saw environment variables {', '.join(sorted(visible))}" if visible - {"PWD"} else None
+    visible = set(os.environ)
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        file = Path(f"/proc/{pid}/environ")
+        visible |= {item.partition("=")[0] for item in file.read_text().split("\0")} if file.exists() else set()
+    visible -= {*facts["environment"], "", "PWD"}
+    return f"saw environment variables {', '.join(sorted(visible))}" if visible else None
+
+
+def touch_first_process(facts: dict[str, Any]) -> str | None:
+    """Read or write what the sandbox's first process has in memory."""
+    return _refused("opened the memory of the first process", lambda: os.open("/proc/1/mem", os.O_RDWR))
 
 
 def see_processes(facts: dict[str, Any]) -> str | None:
@@ -119,7 +126,7 @@ def _refused(success: str, attempt: Callable[[], object]) -> str | None:
 
 ATTEMPTS = (
     connect_outside, connect_to_host, connect_to_abstract_socket, open_vsock, read_host_file, write_root,
-    see_environment, see_processes, gain_namespace, exceed_file_size, exceed_processes,
+    see_environment, touch_first_process, see_processes, gain_namespace, exceed_file_size, exceed_processes,
 )  # fmt: skip
 
 

@@ -17,15 +17,20 @@ from aar.sandbox.limits import Limits
 
 ROOT = Path("/sys/fs/cgroup")
 _NUMBERS = itertools.count()
+USAGE = re.compile(r"^usage_usec (\d+)$", re.MULTILINE)
 OOM_KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Cgroup:
-    """The folders of one sandbox's group; in version 1 memory and processes have one each."""
+    """The folders of one sandbox's group; in version 1 memory, processes and CPU time have one each.
+
+    `events` counts kills for lack of memory, `cpu` the CPU time that was used.
+    """
 
     folders: tuple[Path, ...]
     events: Path
+    cpu: Path | None = None
 
     @property
     def members(self) -> list[Path]:
@@ -39,6 +44,15 @@ class Cgroup:
         except OSError:
             return False
         return bool(found and int(found[1]))
+
+    def cpu_seconds(self) -> float | None:
+        """CPU time of all processes that the group ever had, also of those that nobody waited for; None if unknown."""
+        try:
+            text = self.cpu.read_text() if self.cpu else ""
+        except OSError:
+            return None
+        microseconds = USAGE.search(text)
+        return int(microseconds[1]) / 1e6 if microseconds else int(text) / 1e9 if text.strip().isdigit() else None
 
     def remove(self) -> None:
         """Remove the group, whose processes have ended."""
@@ -75,7 +89,9 @@ def _make_version_1(root: Path, groups: dict[str, str], name: str, limits: Limit
     pids = _new_folder(root / "pids" / groups["pids"].lstrip("/"), name) if "pids" in groups else None
     if pids and _write(pids / "pids.max", limits.processes):
         folders.append(pids)
-    return _kept(Cgroup(tuple(folders), memory / "memory.oom_control"), limited)
+    cpu = _new_folder(root / "cpuacct" / groups["cpuacct"].lstrip("/"), name) if "cpuacct" in groups else None
+    folders += [cpu] if cpu else []
+    return _kept(Cgroup(tuple(folders), memory / "memory.oom_control", cpu and cpu / "cpuacct.usage"), limited)
 
 
 def _make_version_2(root: Path, path: str, name: str, limits: Limits) -> Cgroup | None:
@@ -88,7 +104,7 @@ def _make_version_2(root: Path, path: str, name: str, limits: Limits) -> Cgroup 
             _write(folder / "memory.swap.max", 0)
             _write(folder / "memory.oom.group", 1)
             _write(folder / "pids.max", limits.processes)
-            return _kept(Cgroup((folder,), folder / "memory.events"), limited)
+            return _kept(Cgroup((folder,), folder / "memory.events", folder / "cpu.stat"), limited)
     return None
 
 

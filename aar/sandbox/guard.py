@@ -2,26 +2,26 @@
 
 Covers: memory and CPU time of the whole tree, wall time, bytes and files of the workspace and of the places in memory.
 The kernel holds memory and the number of processes where it lets aar make a control group (see `cgroup`); elsewhere
-memory is summed here over all processes.
+memory and CPU time are summed here over all processes.
 Does not cover: what is used between two looks. Without a control group memory may be exceeded for a tick, and what
-lies in pipes and sockets is bounded by the kernel's limits alone; the disk may be exceeded for as long as it takes to
-count a workspace.
+lies in pipes and sockets is bounded by the kernel's limits alone, and CPU time of children that nobody waits for is not
+seen; the disk may be exceeded for as long as it takes to count a workspace.
 """
 
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from aar.sandbox.cgroup import Cgroup
+from aar.sandbox.disk import Disk
 from aar.sandbox.limits import SHARED_MEMORY_BYTES, Limits, readable_bytes
 from aar.sandbox.running import Running
-from aar.sandbox.tree import PAGE_BYTES
+from aar.sandbox.tree import PAGE_BYTES, descendants
 
 TICK_SECONDS = 0.05
 DISK_SECONDS = 0.25
-MAX_DEPTH = 64  # deeper folders could be made, but hardly be removed again
 MEMORY_PLACES = ("/tmp", "/dev/shm", "/work")
 
 
@@ -29,7 +29,8 @@ class Guard:
     """Looks at one running sandbox, now and then."""
 
     def __init__(self, running: Running, limits: Limits, workspace: Path | None, cgroup: Cgroup | None) -> None:
-        self._running, self._limits, self._workspace, self._cgroup = running, limits, workspace, cgroup
+        self._running, self._limits, self._cgroup = running, limits, cgroup
+        self._disk = Disk(workspace, limits) if workspace else None
         self._next_look = self._next_count = 0.0
         self._largest_place = max(limits.file_bytes, SHARED_MEMORY_BYTES) + PAGE_BYTES
         self.begin(limits.wall_seconds)
@@ -38,7 +39,7 @@ class Guard:
         """Time begins to count now. `wall_seconds` None: it is not limited."""
         self._started = time.monotonic()
         self._wall_seconds = wall_seconds
-        self._cpu_before = sum(process.cpu_seconds for process in self._running.usage())
+        self._cpu_before = self._cpu_seconds()
 
     def seconds(self) -> float:
         """Since `begin`."""
@@ -69,66 +70,29 @@ class Guard:
         return sum(process.proportional_bytes() for process in processes) + in_memory > most
 
     def _cpu_excess(self) -> str | None:
-        used = sum(process.cpu_seconds for process in self._running.usage()) - self._cpu_before
+        used = self._cpu_seconds() - self._cpu_before
         return f"CPU time limit {self._limits.cpu_seconds:g} s" if used > self._limits.cpu_seconds else None
+
+    def _cpu_seconds(self) -> float:
+        counted = self._cgroup.cpu_seconds() if self._cgroup else None
+        return sum(process.cpu_seconds for process in self._running.usage()) if counted is None else counted
 
     def _files_excess(self, now: float) -> str | None:
         if any(files > self._limits.files for _, files in self._memory_places()):
             return f"limit of {self._limits.files} files"
-        if self._workspace is None or now < self._next_count:
+        if self._disk is None or now < self._next_count:
             return None
-        excess = workspace_excess(self._workspace, self._limits)
+        excess = self._disk.excess(descendants(self._running.pid))
         spent = time.monotonic() - now
         self._next_count = now + max(DISK_SECONDS, 20 * spent)
         return excess
 
     def _memory_places(self) -> Iterator[tuple[int, int]]:
         """Bytes and files in each file system of the sandbox that lies in memory."""
-        places = MEMORY_PLACES if self._workspace is None else MEMORY_PLACES[:2]
+        places = MEMORY_PLACES if self._disk is None else MEMORY_PLACES[:2]
         for place in places if self._running.is_namespace else ():
             with suppress(OSError):  # the sandbox has ended, or has no such place of its own
                 found = os.statvfs(f"/proc/{self._running.init}/root{place}")
                 # While bubblewrap is at work, the path leads to a larger file system of the host's.
                 if found.f_blocks * found.f_frsize <= self._largest_place:
                     yield (found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree
-
-
-def workspace_excess(folder: Path, limits: Limits) -> str | None:
-    """Which limit a workspace exceeds, or None. Counts no further than needed; its owner may change it meanwhile."""
-    used = count = 0
-    try:
-        with _opened(str(folder), None) as root:
-            for size, depth in _entries(root, 0):
-                used, count = used + size, count + 1
-                if used > limits.disk_bytes:
-                    return f"disk limit {readable_bytes(limits.disk_bytes)}"
-                if count > limits.files:
-                    return f"limit of {limits.files} files"
-                if depth == MAX_DEPTH:
-                    return f"limit of {MAX_DEPTH} nested folders"
-    except PermissionError:  # what is in it could not be counted
-        return "limit of no unreadable folders"
-    return None
-
-
-def _entries(folder: int, depth: int) -> Iterator[tuple[int, int]]:
-    """Disk bytes and depth of everything below an open folder.
-
-    By descriptors, because a path may be too long to be opened, and may lead elsewhere a moment later.
-    """
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            with suppress(FileNotFoundError):
-                yield entry.stat(follow_symlinks=False).st_blocks * 512, depth
-                if entry.is_dir(follow_symlinks=False):
-                    with _opened(entry.name, folder) as inner:
-                        yield from _entries(inner, depth + 1)
-
-
-@contextmanager
-def _opened(name: str, parent: int | None) -> Iterator[int]:
-    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)

@@ -7,6 +7,7 @@ Does not cover: ordinary users, whose sandboxes have their own user id and so ne
 
 import fcntl
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +39,7 @@ def held_workspace(folder: Path, uid: int) -> Iterator[None]:
     try:
         _lock(descriptor, folder)
         if os.geteuid() == 0:
-            _give(descriptor, uid)
+            _give(folder, uid)
         os.fchmod(descriptor, 0o700)
         yield
     finally:
@@ -57,10 +58,17 @@ def _lock(descriptor: int, folder: Path) -> None:
             time.sleep(0.05)
 
 
-def _give(root: int, uid: int) -> None:
-    """Change the owner of everything below an open folder; links are changed, not followed."""
-    os.fchown(root, uid, uid)
-    for _, folders, files, descriptor in os.fwalk(".", dir_fd=root):
-        for name in folders + files:
-            if os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_uid != uid:
-                os.chown(name, uid, uid, dir_fd=descriptor, follow_symlinks=False)
+def _give(folder: Path, uid: int) -> None:
+    """Change the owner of everything in a folder; links are changed, not followed. Any depth: agents make any."""
+    _run("chown", "--recursive", "-P", "--no-dereference", f"{uid}:{uid}", str(folder))
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder that an agent has filled, of any depth."""
+    _run("rm", "--recursive", "--force", "--one-file-system", str(folder))
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SandboxError(f"{command[-1]}: {command[0]} failed: {done.stderr.strip()[-300:]}")

@@ -94,7 +94,9 @@ def _machine() -> list[str]:
 
 def _devices(gpus: Sequence[int]) -> list[str]:
     nodes = _flatten(("--dev-bind", str(node), str(node)) for node in device_nodes(gpus))
-    return ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev", *nodes]
+    # The first process is bubblewrap's; whoever could write its memory would speak for the sandbox.
+    own_first = [*_sized("/proc/1", 4096), "--remount-ro", "/proc/1"]
+    return ["--proc", "/proc", *own_first, "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev", *nodes]
 
 
 def _writable(limits: Limits, workspace: Path | None) -> list[str]:
@@ -117,7 +119,7 @@ def process_limits(spec: Spec, prlimit: str) -> list[str]:
         "nproc": (resource.RLIMIT_NPROC, limits.processes),
         "fsize": (resource.RLIMIT_FSIZE, limits.file_bytes),
         "nofile": (resource.RLIMIT_NOFILE, limits.open_files),
-        "core": (resource.RLIMIT_CORE, 0),
+        "core": (resource.RLIMIT_CORE, 1),  # with 0 the kernel would still start a program that takes cores
     }
     if spec.view == "shell":
         del wanted["cpu"]  # its CPU time is counted anew for each command

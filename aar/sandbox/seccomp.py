@@ -23,12 +23,13 @@ REFUSED = (
     "acct", "add_key", "adjtimex", "bpf", "chroot", "clock_adjtime", "clock_settime", "delete_module",
     "fanotify_init", "finit_module", "fsconfig", "fsmount", "fsopen", "fspick", "init_module", "io_uring_enter",
     "io_uring_register", "io_uring_setup", "ioperm", "iopl", "kcmp", "kexec_file_load", "kexec_load", "keyctl",
-    "lookup_dcookie", "memfd_create", "memfd_secret", "mount", "mount_setattr", "move_mount", "mq_open", "msgget",
-    "name_to_handle_at", "open_by_handle_at", "open_tree", "perf_event_open", "pidfd_getfd", "pivot_root",
-    "process_madvise", "process_vm_readv", "process_vm_writev", "ptrace", "quotactl", "quotactl_fd", "reboot",
-    "request_key", "semget", "setdomainname", "sethostname", "setns", "settimeofday", "shmget", "swapoff", "swapon",
-    "syslog", "umount2", "unshare", "userfaultfd", "vhangup",
+    "lookup_dcookie", "memfd_create", "memfd_secret", "modify_ldt", "mount", "mount_setattr", "move_mount",
+    "mq_open", "msgget", "name_to_handle_at", "open_by_handle_at", "open_tree", "perf_event_open", "pidfd_getfd",
+    "pivot_root", "process_madvise", "process_vm_readv", "process_vm_writev", "ptrace", "quotactl", "quotactl_fd",
+    "reboot", "request_key", "semget", "setdomainname", "sethostname", "setns", "settimeofday", "shmget", "swapoff",
+    "swapon", "syslog", "umount2", "unshare", "userfaultfd", "vhangup",
 )  # fmt: skip
+NEWEST_KNOWN, LAST_NUMBER = 462, 600  # mseal; what was added to the kernel later was not weighed when this was written
 NAMESPACE_FLAGS = (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000)
 TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 FAMILIES = frozenset({1, 2, 10})  # AF_UNIX, AF_INET and AF_INET6: the network namespace is empty
@@ -44,10 +45,15 @@ class _Comparison(ctypes.Structure):
 Condition = tuple[int, int, int, int]
 
 
-def _rules(routes: bool) -> Iterator[tuple[str, int, *tuple[Condition, ...]]]:
-    """System call, the error it answers with, and all conditions (argument, comparison, a, b) under which it does."""
+def _rules(routes: bool) -> Iterator[tuple[str | int, int, *tuple[Condition, ...]]]:
+    """System call by name or number, the error it answers with, and the conditions under which it does.
+
+    A condition is (argument, comparison, a, b); all of them have to hold.
+    """
     for name in REFUSED:
         yield name, errno.EPERM
+    for number in range(NEWEST_KNOWN + 1, LAST_NUMBER):  # libraries fall back on older calls
+        yield number, errno.ENOSYS
     # Its flags lie in memory, where a filter cannot look; libraries fall back to clone.
     yield "clone3", errno.ENOSYS
     for flag in NAMESPACE_FLAGS:
@@ -84,7 +90,7 @@ def _program(routes: bool) -> bytes:
     file = os.memfd_create("aar-seccomp-build", os.MFD_CLOEXEC)
     try:
         for name, error, *conditions in _rules(routes):
-            number = library.seccomp_syscall_resolve_name(name.encode())
+            number = name if isinstance(name, int) else library.seccomp_syscall_resolve_name(name.encode())
             comparisons = (_Comparison * len(conditions))(*(_Comparison(*one) for one in conditions))
             _check(library.seccomp_rule_add_array(context, ERRNO | error, number, len(conditions), comparisons), name)
         _check(library.seccomp_export_bpf(context, file), "export")
@@ -94,7 +100,7 @@ def _program(routes: bool) -> bytes:
         library.seccomp_release(context)
 
 
-def _check(status: int, what: str) -> None:
+def _check(status: int, what: str | int) -> None:
     if status < 0:
         raise SandboxError(f"libseccomp refused the rule for {what}: {os.strerror(-status)}")
 

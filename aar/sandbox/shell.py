@@ -11,6 +11,7 @@ Does not cover: a command that lies about its own exit code, or that spoils its 
 
 import contextlib
 import os
+import re
 import secrets
 import selectors
 import shlex
@@ -32,6 +33,7 @@ from aar.sandbox.spec import Spec
 BASH = ("/usr/bin/bash", "--noprofile", "--norc")
 IDLE_TICK_SECONDS = 0.5
 MAX_COMMAND_BYTES = 2**20
+EXIT_CODE = re.compile(rb"([0-9a-f]{16}) ([0-9]{1,3})")  # what bash says when a command has ended, after its mark
 
 
 @dataclass(frozen=True)
@@ -178,9 +180,9 @@ class _Session:
                             if not self._take_in(source, out):
                                 selector.unregister(source)
                         self._enforce()
-            self._running.end()
-        finally:
+        finally:  # whatever went wrong here, what nobody watches must not go on
             os.close(ended)
+            self._running.end()
             with self._changed:
                 self._finish(out)
 
@@ -189,7 +191,10 @@ class _Session:
 
     def _take_in(self, source: int, out: int) -> bool:
         """Take in what can be read from `source`; False at its end."""
-        chunk = os.read(source, 2**16)
+        try:
+            chunk = os.read(source, 2**16)
+        except BlockingIOError:  # it was drained a moment ago
+            return True
         if source == out:
             self._output += chunk
         else:
@@ -200,11 +205,10 @@ class _Session:
     def _find_exit_code(self, out: int) -> None:
         *lines, rest = bytes(self._said).split(b"\n")
         self._said = bytearray(rest[-100:])
-        for line in lines:
-            mark, _, code = line.decode(errors="replace").partition(" ")
-            if mark == self._waiting_for and code.isdigit():
+        for said in filter(None, map(EXIT_CODE.fullmatch, lines)):
+            if said[1].decode() == self._waiting_for:
                 self._drain(out)
-                self._conclude(int(code))
+                self._conclude(int(said[2]))
 
     def _conclude(self, exit_code: int) -> None:
         """A command has ended by itself, or because the kernel ended it for its memory: then the shell ends too."""

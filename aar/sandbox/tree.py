@@ -61,6 +61,6 @@ def _usage_of(pid: int) -> Usage | None:
 
 def _read(path: str) -> str:
     try:
-        return Path(path).read_text()
+        return Path(path).read_text(errors="replace")  # a process may call itself anything
     except OSError:  # the process has ended, or is not ours to look into
         return ""

@@ -237,3 +237,59 @@ def a_descriptor_with_a_frame(lab: Any) -> str | None:
     lab._connection.sendmsg([struct.pack(">I", len(payload)) + payload], rights)
     told = answer(lab)
     return None if told and "examples" in told else f"the broker answered {told}"
+
+
+def an_empty_array_of_impossible_shape(lab: Any) -> str | None:
+    """No bytes at all, because one side is 0, and the others too long to multiply."""
+    found = refused(lab, frame({"call": "embed"}, [["a", "float32", [0, 2**28, 2**28, 2**28]]]))
+    if found:
+        return found
+    send(lab, frame({"call": "zero_shot"}))
+    return None if "error" not in (answer(lab) or {"error": ""}) else "the broker has gone"
+
+
+def nonsense_without_end(lab: Any) -> str | None:
+    """Refusals cost the platform time too, and must be counted."""
+    for _ in range(5000):
+        try:
+            send(lab, b"\0\0\0\2{}")
+        except OSError:
+            return None
+        if answer(lab) is None:
+            return None
+    return "all were answered"
+
+
+def answers_that_nobody_reads(lab: Any) -> str | None:
+    """The broker waits for room to write, and then there is nobody left."""
+    _ask_and_never_read(lab, descriptors=False)
+    os._exit(0)
+
+
+def its_own_end_in_the_mail(lab: Any) -> str | None:
+    """The same, and this end of the connection is under way to the broker: so it is never closed, and nobody reads."""
+    _ask_and_never_read(lab, descriptors=True)
+    os._exit(0)
+
+
+def _ask_and_never_read(lab: Any, *, descriptors: bool) -> None:
+    student, rows = lab.fine_tune(lab.weak_labels).id, struct.pack("<q", 0) * 400
+    payload = frame({"call": "predict", "student": student}, [["rows", "int64", [400]]], rows)
+    lab._connection.settimeout(1)
+    try:
+        for number in range(400):
+            mail = [lab._connection.fileno()] if descriptors and number >= 40 else []
+            socket.send_fds(lab._connection, [struct.pack(">I", len(payload)) + payload], mail)
+    except OSError:
+        return
+
+
+def descriptors_without_end(lab: Any) -> str | None:
+    """Each frame with open files: the platform has only so many."""
+    opened = [os.open("/dev/null", os.O_RDONLY) for _ in range(50)]
+    payload = frame({"call": "nothing"})
+    for _ in range(100):
+        socket.send_fds(lab._connection, [struct.pack(">I", len(payload)) + payload], opened)
+        if answer(lab) is None:
+            return None
+    return None

@@ -41,7 +41,7 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         known = {
             **_servers(stack), **_unix_sockets(stack, folder), **_files(folder), **_victim(stack), **_cluster(stack),
             "memory": LIMITS.memory_bytes, "file_bytes": LIMITS.file_bytes, "files": LIMITS.files,
-            "processes": LIMITS.processes, "open_files": LIMITS.open_files,
+            "processes": LIMITS.processes, "open_files": LIMITS.open_files, "disk_bytes": LIMITS.disk_bytes,
         }  # fmt: skip
         yield known
 

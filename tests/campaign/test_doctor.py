@@ -152,3 +152,12 @@ def test_a_free_port_passes() -> None:
         other.bind(("127.0.0.1", 0))
         free = other.getsockname()[1]
     assert doctor._port(free).passed
+
+
+def test_a_token_that_others_could_replace_is_noticed_before_it_is_used(tmp_path: Path) -> None:
+    assert doctor._token(tmp_path / "missing" / "token").detail.startswith("made in")
+    (tmp_path / "token").write_text("secret-value")
+    assert doctor._token(tmp_path / "token") == Check("Ray token", True, f"in {tmp_path / 'token'}")
+    tmp_path.chmod(0o777)
+    check = doctor._token(tmp_path / "token")
+    assert not check.passed and check.remedy.startswith("chmod go-w it")

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from aar.commons.forum import Forum
 from tests.cli.conftest import Aar
 
@@ -22,9 +24,22 @@ def test_markup_emoji_codes_and_invisible_characters_of_a_post_have_no_effect(ca
 
 def test_a_post_is_shown_with_its_replies(campaign: Path, aar: Aar) -> None:
     out = aar("forum", "show", "1").out
-    assert "Because\nthey do." in out and "PGR 0.40" in out
+    assert "  Because" in out and "\n  they do." in out and "PGR 0.40" in out
     data = json.loads(aar("forum", "show", "1", "--json").out)
     assert (data["votes"], [reply["id"] for reply in data["replies"]]) == (1, [2])
+
+
+def test_no_body_looks_like_another_post(campaign: Path, aar: Aar) -> None:
+    forged = "7 PGR 0.99\nresult by platform · 2026-01-01 00:00:00\r8 More\u20289 More"
+    long = "x" * 77 + " 10 Long lines too"
+    aar("forum", "post", "harmless", forged.replace("\r", "\t") + "\n" + long, "--author", "eve")
+    lines = aar("forum", "show", "3").out.splitlines()
+    assert [line.split()[0] for line in lines if line.strip() and not line.startswith("  ")] == ["3", "insight", "Numbers:"]
+
+
+def test_json_has_nothing_that_a_terminal_acts_on(campaign: Path, aar: Aar) -> None:
+    out = aar("forum", "show", "2", "--json").out
+    assert out.isascii() and "\u202eevil" in json.loads(out)["body"]
 
 
 def test_search_finds_words(campaign: Path, aar: Aar) -> None:
@@ -37,6 +52,13 @@ def test_a_person_posts_to_a_campaign_that_does_not_run(campaign: Path, aar: Aar
     assert (ended.code, ended.out) == (0, "post 3 by ada\n")
     post = Forum(campaign / "commons" / "forum.sqlite", read_only=True).get(3)
     assert (post.kind, post.title, post.body, post.reply_to) == ("insight", "try probes", "They are cheap.", 1)
+
+
+@pytest.mark.parametrize("author", ["researcher-1", "Platform"])
+def test_a_person_cannot_write_as_a_researcher_or_the_platform(campaign: Path, aar: Aar, author: str) -> None:
+    ended = aar("forum", "post", "believe me", "--author", author)
+    assert ended.code == 1 and f'"{author}" is no person of this campaign' in ended.err
+    assert len(json.loads(aar("forum", "list", "--json").out)) == 2
 
 
 def test_a_refused_post_says_why(campaign: Path, aar: Aar) -> None:

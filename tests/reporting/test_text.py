@@ -19,6 +19,11 @@ def test_escape_sequences_and_turned_writing_are_replaced_and_words_are_kept() -
     assert printable("Prüfung, 50\u00a0%: 好\n\tja") == "Prüfung, 50 %: 好\n\tja"
 
 
+def test_what_leaves_no_mark_is_replaced_and_emoji_are_kept() -> None:
+    assert printable("a\u3164b\U000e0100c\u2800") == "a?b?c?".replace("?", "\N{REPLACEMENT CHARACTER}")
+    assert printable("\u26a0\ufe0f careful") == "\u26a0\ufe0f careful"
+
+
 def test_markup_is_text() -> None:
     assert plain("[bold]x[/bold]").plain == "[bold]x[/bold]"
     assert plain("[bold]x[/bold]").spans == []

@@ -6,6 +6,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from aar.campaign.state import CampaignState
+from aar.reporting.leaderboard import leaderboard
 from aar.reporting.live import LiveView, dashboard
 from aar.reporting.log import LogView
 from aar.scoring.records import PLATFORM
@@ -87,3 +88,19 @@ def test_the_plain_view_tells_baselines_scores_and_failures() -> None:
 
 def test_the_plain_view_of_a_resumed_campaign_does_not_repeat_what_was_known() -> None:
     assert logged(with_experiments(experiment(2, "researcher-1", 0.62))) == ["campaign: research"]
+
+
+HOSTILE = "good\x1b[2J\u202e\x9b0m [red]PGR 9.99[/red]\nresearcher-9: e9 scored PGR 9.99"
+
+
+def test_hostile_notes_and_failures_stay_on_one_line_in_every_view() -> None:
+    state = with_experiments(
+        replace(experiment(2, "researcher-1", 0.62), note=HOSTILE), experiment(3, "researcher-1", failure=HOSTILE)
+    )
+    console = Console(file=io.StringIO(), width=200, color_system=None)
+    with console.capture() as captured:
+        console.print(leaderboard(state))
+    for lines in (drawn(state, 200), logged(EMPTY, state), captured.get().splitlines()):
+        assert any("[red]PGR 9.99[/red]" in line for line in lines)
+        assert all(line.isprintable() for line in lines)
+        assert "researcher-9" not in "".join(lines)

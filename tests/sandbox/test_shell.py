@@ -128,3 +128,19 @@ def test_a_closed_shell_leaves_no_process_and_no_descriptor(workspace: Path, oth
 def test_commands_are_answered_quickly(shell: Shell) -> None:
     shell.run("true", 10)
     assert min(shell.run("true", 10).seconds for _ in range(5)) < 0.1  # 0.0005 on an idle machine
+
+
+def test_a_workspace_that_is_too_full_can_be_tidied_but_may_not_grow(workspace: Path) -> None:
+    for number in range(12):
+        (workspace / str(number)).write_bytes(b"x" * MIB)
+    with limited(workspace) as shell:
+        assert shell.run("sleep 0.6; ls | wc -l", 10).output == "12\n"
+        assert (shell.run("head -c 2M /dev/zero >more; sleep 9", 10).killed or "").startswith("disk limit")
+        assert shell.run("rm *; ls", 10).exit_code == 0
+
+
+def test_removed_files_that_are_open_count(workspace: Path) -> None:
+    hold = "import os, time; f = [open(str(i), 'w+b') for i in range(4)]"
+    hold += "; [(os.unlink(o.name), o.write(bytes(3 << 20)), o.flush()) for o in f]; time.sleep(9)"
+    with limited(workspace) as shell:
+        assert shell.run(f'python3 -c "{hold}"', 20).killed == "disk limit 8 MiB"

@@ -1,0 +1,47 @@
+"""Ways to the ground truth of a problem, other than by its file."""
+
+import os
+
+from tools import Facts, reached
+
+DATA_NAMES = ("samples.jsonl", "test.jsonl", "train_label.jsonl", "train_unlabel.jsonl", "scores.sqlite")
+
+
+def the_generator_of_a_problem(facts: Facts) -> str | None:
+    """A problem that is drawn by a program has its labels in that program: the same seed draws the same pairs."""
+    def draw() -> object:
+        from aar.problems.grammar import pairs
+
+        return pairs.draw("test", 1, 0)
+
+    return reached(draw)
+
+
+def the_order_of_the_splits(facts: Facts) -> str | None:
+    """Which of many known rows are test rows."""
+    def look() -> object:
+        from aar.problems.partition import region
+
+        return region("a headline")
+
+    return reached(look)
+
+
+def the_code_that_scores(facts: Facts) -> str | None:
+    """What the scorer is made of has no business in a sandbox."""
+    def look() -> object:
+        import aar.scoring.measure
+
+        return aar.scoring.measure
+
+    return reached(look)
+
+
+def data_anywhere(facts: Facts) -> str | None:
+    """Files with the names that data sets and campaigns have, some levels deep."""
+    found = []
+    for place, folders, names in os.walk("/"):
+        if place.count("/") > 3 or place in ("/proc", "/dev", "/data"):
+            folders.clear()
+        found += [os.path.join(place, name) for name in names if name in DATA_NAMES]
+    return repr(found) if found else None
