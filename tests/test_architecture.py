@@ -24,7 +24,7 @@ KNOW_NO_RAY = (
     "errors.py", "config.py", "assets.py", "database.py", "problems", "models", "sandbox", "methods", "reporting",
 )  # fmt: skip
 RAY_ONLY_IN = {
-    "scoring": {"actor.py"}, "commons": {"actor.py"}, "lab": {"experiment.py"},
+    "scoring": {"actor.py"}, "commons": {"actor.py"}, "lab": {"experiment.py", "programs.py"},
     "researchers": {"actor.py", "toolbox.py"}, "training": {"compute.py", "worker.py"},
 }  # fmt: skip
 

@@ -19,9 +19,9 @@ from aar.errors import LabError, MethodError, ModelError, ProblemError
 from aar.lab.broker import Allowance, Description
 from aar.lab.fit_log import FitLog
 from aar.lab.method_process import method_pool, run_method
+from aar.lab.programs import Programs
 from aar.lab.requests import FineTuneCall, TrainCall
-from aar.lab.training import ProgramRun, run_program
-from aar.models.catalog import model_folder
+from aar.lab.training import ProgramRun
 from aar.problems.prompts import LABEL_TOKENS, candidates, fill, label_prompt
 from aar.problems.texts import model_texts
 from aar.remote import COMMONS, COMPUTE, EXPERIMENTS, SCORER, named, result
@@ -43,8 +43,9 @@ class ModelBackend:
     Students are known to the method by a handle that means something in this run alone.
     """
 
-    def __init__(self, task: Task, seed: int, student_model: str, compute: ActorHandle[Any], programs: Any) -> None:
-        """`programs`: the remote function that runs training programs, see `program_runner`."""
+    def __init__(
+        self, task: Task, seed: int, student_model: str, compute: ActorHandle[Any], programs: Programs
+    ) -> None:
         self._task, self._seed, self._model, self._compute = task, seed, student_model, compute
         self._programs = programs
         self._texts = model_texts(task.examples, task.recipe.form)
@@ -117,7 +118,7 @@ class ModelBackend:
             recipe=recipe,
             labels=self._labels,
         )
-        weights: bytes = result(self._programs.remote(run, self._model))
+        weights = self._programs.adapter(run, self._model)
         try:
             key = train_and_wait(self._compute, Adopt(self._model, self._labels, recipe, weights))
         except ModelError as error:
@@ -170,7 +171,7 @@ class Experiments:
         self._config = config
         self._commons, self._scorer, self._compute = named(COMMONS), named(SCORER), named(COMPUTE)
         limits = Limits.from_config(config.sandbox)
-        self._programs = program_runner(config)
+        self._programs = Programs(config, self._compute)
         self._pool = method_pool(
             provider(config.sandbox.provider), limits, size=config.scoring.seeds, decoys=decoys(config.name)
         )
@@ -213,20 +214,6 @@ class Experiments:
         programs = self._config.programs
         allowance = Allowance(self._config.budget.fits_per_method, programs.per_method, programs.ranks)
         return backend.trained(run_method(source, backend, self._pool, allowance))
-
-
-def program_runner(config: CampaignConfig) -> Any:
-    """A remote function from a ProgramRun and the model's name to the adapter's bytes.
-
-    Ray keeps the GPUs free that a program is given, and its sandbox is shown those alone. CPUs are not reserved: where
-    the training workers hold them all, a program could never start.
-    """
-
-    def run(program: ProgramRun, model: str) -> bytes:
-        gpus = tuple(int(number) for number in ray.get_gpu_ids())
-        return run_program(program, model_folder(model), provider(config.sandbox.provider), config.programs, gpus)
-
-    return ray.remote(run).options(num_cpus=0, num_gpus=config.programs.gpus, max_retries=0)
 
 
 def start_experiments(config: CampaignConfig, namespace: str) -> ActorHandle[Any]:
