@@ -35,6 +35,8 @@ UNPROTECTED = 'sandbox = "none": code that researchers wrote runs unprotected, a
 
 log = logging.getLogger(__name__)
 
+log = logging.getLogger(__name__)
+
 
 class View(Protocol):
     """Shows a campaign to a person while it runs."""

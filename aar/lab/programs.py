@@ -17,6 +17,7 @@ from aar.lab.training import ProgramRun, run_program
 from aar.models.catalog import model_folder
 from aar.remote import result
 from aar.sandbox import provider
+from aar.sandbox.decoys import decoys
 from aar.sandbox.limits import GIB
 
 RETRIES = 2
@@ -61,8 +62,8 @@ class Programs:
 
 def _run_here(program: ProgramRun, model: str, config: CampaignConfig) -> bytes:
     """The Ray task."""
-    sandboxes = provider(config.sandbox.provider)
-    return run_program(program, model_folder(model), sandboxes, config.programs, _own_gpus())
+    wall, beside = provider(config.sandbox.provider), decoys(config.name)
+    return run_program(program, model_folder(model), wall, config.programs, _own_gpus(), beside)
 
 
 def _own_gpus() -> tuple[int, ...]:

@@ -65,9 +65,13 @@ def _version() -> str:
 
 
 def run_program(
-    run: ProgramRun, model: Path, provider: Provider, config: ProgramsConfig, gpus: tuple[int, ...] = ()
+    run: ProgramRun, model: Path, provider: Provider, config: ProgramsConfig, gpus: tuple[int, ...] = (),
+    decoys: Mapping[str, bytes] | None = None,
 ) -> bytes:
     """The adapter that a program wrote, unchecked.
+
+    Args:
+        decoys: files that lie beside what it is given and are nobody's business (aar.sandbox.decoys).
 
     Raises:
         LabError: it wrote none; the message is for its author.
@@ -76,7 +80,7 @@ def run_program(
     with _folder() as folder:
         task, work = folder / "task", folder / "work"
         work.mkdir()
-        _write_task(run, task)
+        _write_task(run, task, decoys or {})
         spec = Spec(
             command=(*TRAINING_PYTHON, "-m", "aar.lab.ranks", str(run.ranks), "/data/task/program.py"),
             limits=_limits(config, run.ranks),
@@ -125,8 +129,10 @@ def _readable(file: Path, spare: Path) -> Path:
     return copy
 
 
-def _write_task(run: ProgramRun, folder: Path) -> None:
+def _write_task(run: ProgramRun, folder: Path, decoys: Mapping[str, bytes]) -> None:
     (folder / "arrays").mkdir(parents=True)
+    for name, content in decoys.items():
+        (folder / name).write_bytes(content)
     for name, array in run.arrays.items():
         np.save(folder / "arrays" / f"{name}.npy", array, allow_pickle=False)
     np.save(folder / "weak_labels.npy", run.weak_labels, allow_pickle=False)

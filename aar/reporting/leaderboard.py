@@ -71,7 +71,8 @@ def _caption(state: CampaignState) -> str | None:
 
 
 def _unimproved(others: list[Experiment]) -> list[Text]:
-    lines = [Text.assemble(f"  {one.id} ", one_line(one.researcher), ": ", one_line(one.note), **FITTED) for one in others]
+    shown = [(f"  {one.id} ", one_line(one.researcher), ": ", one_line(one.note)) for one in others]
+    lines = [Text.assemble(*parts, **FITTED) for parts in shown]
     return [Text("No significant improvement over the researcher's best", "bold"), *lines, Text("")] if lines else []
 
 

@@ -1,8 +1,9 @@
-"""The Python packages that a training program sees: torch, transformers and all that they need, and aar's models.
+"""The Python packages that a training program sees: torch, transformers and all that they need, and its side of aar.
 
-They are shown where they are installed, each at its own place below /packages; nothing else of site-packages is. Of aar
-itself there are the models and the program's side of the lab, but nothing that knows how problems are drawn: with a
-generator at hand, a program could draw the hidden labels too.
+They are shown where they are installed, each at its own place below /packages; nothing else of site-packages is.
+
+Covers: the rest of aar. A problem that is drawn has its labels in the program that draws it, so no program sees that.
+Does not cover: a provider without a wall.
 """
 
 import functools
@@ -15,8 +16,9 @@ import aar
 from aar.errors import SandboxError
 
 PLACE = "/packages"
-OWN = ("__init__.py", "errors.py", "config.py", "models", "lab/__init__.py", "lab/program.py", "lab/ranks.py")
 ROOTS = ("torch", "transformers", "safetensors", "numpy", "accelerate", "pydantic")
+OWN = ("__init__.py", "config.py", "errors.py", "lab/__init__.py", "lab/program.py", "lab/ranks.py", "models")
+"""What is shown of aar."""
 
 
 @functools.cache
@@ -26,10 +28,24 @@ def packages() -> dict[str, Path]:
     Raises:
         SandboxError: one of the packages is not installed.
     """
-    shown = {f"{PLACE}/aar/{name}": Path(aar.__file__).parent / name for name in OWN}
+    shown = {f"{PLACE}/aar/{name}": _aar() / name for name in OWN}
     for found in _closure():
         shown |= {f"{PLACE}/{name}": path for name, path in _top_level(found)}
     return shown
+
+
+def package_folders() -> list[str]:
+    """The host's folders in which the packages lie, for a provider that shows what is there as it is.
+
+    Raises:
+        SandboxError: one of the packages is not installed.
+    """
+    folders = {path.parent for found in _closure() for _, path in _top_level(found)}
+    return sorted(map(str, {*folders, _aar().parent}))
+
+
+def _aar() -> Path:
+    return Path(aar.__file__).parent
 
 
 def _closure() -> list[Distribution]:

@@ -8,10 +8,9 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-import aar
 from aar.sandbox import profile
 from aar.sandbox.entrance import entrance
-from aar.sandbox.packages import PLACE, packages
+from aar.sandbox.packages import package_folders
 from aar.sandbox.runtime import prepared_runtime
 from aar.sandbox.sandbox import Launch, Sandbox
 from aar.sandbox.spec import Spec
@@ -31,7 +30,7 @@ class UnprotectedSandbox(Sandbox):
         asked = {**profile.environment(self.spec.view), **self.spec.environment}
         variables = {name: _translated(value, places) for name, value in asked.items()}
         if self.spec.view == "training":
-            variables["PYTHONPATH"] = os.pathsep.join(_import_path())
+            variables["PYTHONPATH"] = os.pathsep.join(package_folders())
         return Launch(
             command=[*entrance(self.cgroup, {}), *limits, *command],
             environment=variables,
@@ -48,12 +47,6 @@ class Unprotected:
     def open(self, spec: Spec) -> Sandbox:
         """A place to run a command in, to be entered."""
         return UnprotectedSandbox(spec)
-
-
-def _import_path() -> list[str]:
-    """Where this process finds what a training program imports."""
-    installed = {str(path.parent) for place, path in packages().items() if not place.startswith(f"{PLACE}/aar/")}
-    return [str(Path(aar.__file__).parents[1]), *sorted(installed)]
 
 
 def _translated(text: str, places: dict[str, Path]) -> str:

@@ -27,6 +27,8 @@ from tests.attacks.harness import (
 )
 from tests.lab.doubles import NumpyBackend
 
+pytestmark = pytest.mark.slow  # a minute or two in all
+
 ALL = [attack for category in CATEGORIES for attack in attacks(category)]
 BROKER = [attack for attack in attacks("broker") if attack.name not in ("send", "frame", "answer", "refused")]
 WITHOUT_A_WALL = (
@@ -50,7 +52,6 @@ def test_an_attack_is_refused(attack: Attack, place: str, facts: dict[str, Any])
     assert what_is_wrong(attack, place, facts) is None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_every_attack_is_refused_for_an_ordinary_user(
     as_ordinary_user: Callable[[str], str], place: str, facts: dict[str, Any]

@@ -25,6 +25,8 @@ from tests.attacks.harness import (
     without_a_wall,
 )  # fmt: skip
 
+pytestmark = pytest.mark.slow  # a minute or two in all
+
 SECONDS = 1.5
 READ_MARK = "read -r -u 10 line; set -- $line; "  # bash keeps its input at 10 and the way to say exit codes at 11
 SCRIPTS = {
