@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aar.config import ProgramsConfig
 from aar.errors import MethodError
 from aar.lab.broker import Allowance
 from aar.lab.experiment import ModelBackend
@@ -18,7 +17,7 @@ from aar.sandbox import Limits, provider
 from aar.sandbox.warm import Pool
 from aar.scoring.task import Task
 from aar.training.engine import Group
-from tests.lab.test_training import GOOD
+from tests.lab.test_training import CONFIG, GOOD
 from tests.scoring.tiny_lab import DeskCompute
 from tests.training.conftest import alone, process_group
 from tests.training.toy import CLASSES, TEXTS, accuracy, recipe
@@ -39,7 +38,7 @@ HOSTILE = (
     ("pickle.dump({'head/bias': [0]}, open('adapter.safetensors', 'wb'))", "the adapter's header is too long"),
     ("open('adapter.safetensors', 'wb').write(bytes(99))", "the adapter is no safetensors file"),
     ("weights['head/bias'].fill_(float('nan')); save_file(weights, 'adapter.safetensors')", "head/bias holds NaN"),
-    ("save_file({**weights, 'x': torch.ones(1)}, 'adapter.safetensors')", "the adapter has a tensor 'x' that belongs to no"),
+    ("save_file({**weights, 'x': torch.ones(1)}, 'adapter.safetensors')", "the adapter has a tensor 'x' that"),
 )
 
 
@@ -47,7 +46,7 @@ class HerePrograms:
     """Runs training programs at once, in real sandboxes, with no cluster between."""
 
     def adapter(self, program: ProgramRun, model: str) -> bytes:
-        return run_program(program, Path(model), provider("bubblewrap"), ProgramsConfig(memory_gib=4, wall_seconds=120))
+        return run_program(program, Path(model), provider("bubblewrap"), CONFIG)
 
 
 @pytest.fixture
