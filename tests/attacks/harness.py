@@ -166,8 +166,6 @@ NEED_A_CONTROL_GROUP = ("memory_in_sockets", "cpu_of_children_that_are_not_waite
 
 def expected_end(attack: Attack, place: str) -> str | None:
     """How the sandbox ends an attack: the beginning of `killed`; "" where that may differ; None where it refuses."""
-    if attack.name == "memory_in_sockets" and not _has_cgroup():
-        return ""
     module = module_of(attack.category)
     ends: dict[str, str] = getattr(module, "ENDS", {})
     in_a_shell: dict[str, str] = getattr(module, "ENDS_IN_A_SHELL", {})
