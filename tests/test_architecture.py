@@ -25,7 +25,7 @@ KNOW_NO_RAY = (
     "reporting",
 )  # fmt: skip
 RAY_ONLY_IN = {
-    "scoring": {"actor.py"}, "commons": {"actor.py"}, "lab": {"experiment.py"},
+    "scoring": {"actor.py"}, "commons": {"actor.py"}, "lab": {"experiment.py", "programs.py"},
     "researchers": {"actor.py", "ray_platform.py"}, "training": {"compute.py", "worker.py"},
 }  # fmt: skip
 

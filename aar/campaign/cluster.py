@@ -104,8 +104,8 @@ def _check_port(port: int) -> None:
 
 
 def _check_size(config: CampaignConfig) -> None:
-    """Ray Train would wait for ever for workers that fit nowhere."""
-    has, compute = ray.cluster_resources(), config.compute
+    """Ray would wait for ever for workers and training programs that fit nowhere."""
+    has, compute, programs = ray.cluster_resources(), config.compute, config.programs
     for resource, each in (("CPU", compute.cpus_per_worker), ("GPU", compute.gpus_per_worker)):
         wanted = each * compute.workers
         if wanted > has.get(resource, 0):
@@ -113,3 +113,9 @@ def _check_size(config: CampaignConfig) -> None:
                 f"compute asks for {wanted:g} {resource}s ({compute.workers} workers), the cluster has "
                 f"{has.get(resource, 0):g}. Lower compute.{resource.lower()}s_per_worker or compute.workers."
             )
+    left = has.get("GPU", 0) - compute.gpus_per_worker * compute.workers
+    if programs.per_method and programs.gpus > left:
+        raise ConfigError(
+            f"a training program asks for {programs.gpus} GPUs, and {left:g} of the cluster's are left beside the "
+            "compute workers, who keep theirs. Lower programs.gpus or compute.gpus_per_worker."
+        )

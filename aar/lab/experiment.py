@@ -20,10 +20,10 @@ from aar.lab.broker import Allowance, Description
 from aar.lab.check import check_method, slice_of
 from aar.lab.fit_log import FitLog
 from aar.lab.method_process import method_pool, run_method
+from aar.lab.programs import Programs
 from aar.lab.progress import Progress
 from aar.lab.requests import FineTuneCall, TrainCall
-from aar.lab.training import ProgramRun, run_program
-from aar.models.catalog import model_folder
+from aar.lab.training import ProgramRun
 from aar.problems.prompts import LABEL_TOKENS, candidates, fill, label_prompt
 from aar.problems.texts import model_texts
 from aar.remote import COMMONS, COMPUTE, EXPERIMENTS, SCORER, named, result
@@ -48,9 +48,8 @@ class ModelBackend:
     """
 
     def __init__(
-        self, task: Task, seed: int, student_model: str, compute: ActorHandle[Any], programs: Any, account: str
+        self, task: Task, seed: int, student_model: str, compute: ActorHandle[Any], programs: Programs, account: str
     ) -> None:
-        """`programs`: the remote function that runs training programs, see `program_runner`."""
         self._task, self._seed, self._model, self._compute = task, seed, student_model, compute
         self._programs, self._account = programs, account
         self._texts = model_texts(task.examples, task.recipe.form)
@@ -124,7 +123,7 @@ class ModelBackend:
             recipe=recipe,
             labels=self._labels,
         )
-        weights: bytes = result(self._programs.remote(run, self._model))
+        weights = self._programs.adapter(run, self._model)
         try:
             key = train_and_wait(self._compute, Adopt(self._model, self._labels, recipe, weights), self._account)
         except ModelError as error:
@@ -178,7 +177,7 @@ class Experiments:
         self._commons, self._scorer, self._compute = named(COMMONS), named(SCORER), named(COMPUTE)
         self._followed: dict[str, Progress] = {}
         limits = Limits.from_config(config.sandbox)
-        self._programs = program_runner(config)
+        self._programs = Programs(config, self._compute)
         self._pool = method_pool(
             provider(config.sandbox.provider), limits, size=config.scoring.seeds, decoys=decoys(config.name)
         )
@@ -257,21 +256,6 @@ class Experiments:
     def _allowance(self) -> Allowance:
         programs = self._config.programs
         return Allowance(self._config.budget.fits_per_method, programs.per_method, programs.ranks)
-
-
-def program_runner(config: CampaignConfig) -> Any:
-    """A remote function from a ProgramRun and the model's name to the adapter's bytes.
-
-    Ray keeps the GPUs free that a program is given, and its sandbox is shown those alone. CPUs are not reserved: where
-    the training workers hold them all, a program could never start.
-    """
-
-    def run(program: ProgramRun, model: str) -> bytes:
-        gpus = tuple(int(number) for number in ray.get_gpu_ids())
-        wall, beside = provider(config.sandbox.provider), decoys(config.name)
-        return run_program(program, model_folder(model), wall, config.programs, gpus, beside)
-
-    return ray.remote(run).options(num_cpus=0, num_gpus=config.programs.gpus, max_retries=0)
 
 
 def start_experiments(config: CampaignConfig, namespace: str) -> ActorHandle[Any]:

@@ -9,7 +9,7 @@ A program is a researcher's own Python file that runs in a sandbox with torch an
     task = Task.read()
     trainee = task.trainee()
     optimizer = torch.optim.AdamW(trainee.parameters(), lr=1e-3)
-    targets = torch.tensor(task.weak_labels[:, 1])
+    targets = torch.tensor(task.weak_labels[:, 1], device=trainee.device)
     for rows in torch.randperm(len(targets)).split(16):
         loss = binary_cross_entropy_with_logits(trainee.log_odds(rows), targets[rows])
         loss.backward()
@@ -18,8 +18,8 @@ A program is a researcher's own Python file that runs in a sandbox with torch an
     trainee.save()
 
 A program that wants none of this reads the files itself (`Task.read` shows where they are) and writes
-`adapter.safetensors` into its working folder, with the tensors that `aar.models.adoption.adopted` names. The platform
-checks it, whoever wrote it.
+`adapter.safetensors` into its working folder, with the tensors that `aar.models.adoption.adopted` names, such as
+`7/self_attn/q_proj/down` for the eighth layer. The platform checks it, whoever wrote it.
 """
 
 import json
@@ -93,7 +93,10 @@ class Task:
 
 
 class Trainee:
-    """A student in training: LoRA on the layers that the recipe names, float32, on the frozen strong model."""
+    """A student in training: LoRA on the layers that the recipe names, float32, on the frozen strong model.
+
+    `device`: where its parameters and its log-odds are, so where targets have to be.
+    """
 
     def __init__(self, task: Task, rank: int) -> None:
         import torch
@@ -126,6 +129,7 @@ class Trainee:
 
         from aar.models.student import log_odds
 
+        rows = torch.as_tensor(rows).cpu()  # the prefix knows its rows by number, wherever its states are
         sequences = (rows[:, None] * self._each + torch.arange(self._each)).reshape(-1)
         states, last = self._prefix.rows(sequences)
         with torch.autocast(self.device.type, self._dtype, enabled=self._dtype != torch.float32):

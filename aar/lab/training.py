@@ -5,6 +5,8 @@ what it is given is read-only, and what it hands back is read without following 
 Does not cover: whether those bytes are a student; whoever adopts them checks that.
 """
 
+import dataclasses
+import functools
 import json
 import os
 import shutil
@@ -12,6 +14,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +25,11 @@ from aar.errors import CodeStoreError, LabError
 from aar.lab.broker import printable
 from aar.lab.program import ADAPTER, DATA
 from aar.sandbox import TRAINING_PYTHON, Limits, Outcome, Provider, Spec
+from aar.sandbox.leftovers import FOLDERS, folder_prefix
 from aar.sandbox.limits import GIB, MIB
 from aar.sandbox.ownership import remove
+from aar.sandbox.packages import ROOTS
+from aar.training.keys import content_key, source_digest
 
 MAX_ADAPTER_BYTES = 512 * MIB
 LINES_SHOWN = 20
@@ -44,6 +50,18 @@ class ProgramRun:
     texts: tuple[tuple[str, ...], ...]
     recipe: Recipe
     labels: tuple[str, str]
+
+    def key(self, model: str) -> str:
+        """Hex digest of the program, of all that it is given, and of what it runs with."""
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return content_key("program", {**given, "model": model}, _version())
+
+
+@functools.cache
+def _version() -> str:
+    """Of what a program finds installed."""
+    own = source_digest(("aar.models", None), ("aar.lab", ("program.py", "ranks.py")))
+    return " ".join([own, *(f"{name} {version(name)}" for name in ROOTS)])
 
 
 def run_program(
@@ -79,7 +97,7 @@ def run_program(
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="aar-training-"))
+    folder = Path(tempfile.mkdtemp(prefix=folder_prefix(), dir=FOLDERS))
     try:
         yield folder
     finally:

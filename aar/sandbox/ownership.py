@@ -64,7 +64,9 @@ def _give(folder: Path, uid: int) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder that an agent has filled, of any depth."""
+    """Remove a folder that an agent has filled, of any depth, also where it has locked folders of its own."""
+    if os.geteuid() != 0:
+        _run("chmod", "--recursive", "u+rwX", str(folder))
     _run("rm", "--recursive", "--force", "--one-file-system", str(folder))
 
 

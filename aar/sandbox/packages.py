@@ -49,18 +49,20 @@ def _aar() -> Path:
 
 
 def _closure() -> list[Distribution]:
-    """The root packages and what they require here, themselves included."""
+    """The root packages and what they require here, themselves included, with the extras that they ask for."""
     from packaging.requirements import Requirement  # sandboxes that do not train are opened without it
 
-    found: dict[str, Distribution] = {}
-    wanted = list(ROOTS)
+    found: dict[tuple[str, str], Distribution] = {}
+    wanted = [(name, "") for name in ROOTS]
     while wanted:
-        name = _normal(wanted.pop())
-        if name not in found:
-            found[name] = _installed(name)
-            required = [Requirement(one) for one in found[name].requires or ()]
-            wanted += [one.name for one in required if one.marker is None or one.marker.evaluate({"extra": ""})]
-    return list(found.values())
+        name, extra = wanted.pop()
+        if (name, extra) in found:
+            continue
+        found[name, extra] = _installed(name)
+        for one in map(Requirement, found[name, extra].requires or ()):
+            if one.marker is None or one.marker.evaluate({"extra": extra}):
+                wanted += [(_normal(one.name), asked) for asked in ("", *one.extras)]
+    return list({name: distribution for (name, _), distribution in found.items()}.values())
 
 
 def _installed(name: str) -> Distribution:

@@ -76,10 +76,18 @@ class Compute:
 
     async def fetch(self, key: str) -> bytes:
         """A result. Raises TrainingError when there is none with this key."""
-        data = self._artifacts.get(key)
+        data = await self.kept(key)
         if data is None:
             raise TrainingError(f"there is no result with key {key[:12]}; it was removed from the campaign's artifacts")
         return data
+
+    async def kept(self, key: str) -> bytes | None:
+        """The result with this key, or None."""
+        return self._artifacts.get(key)
+
+    async def keep(self, key: str, data: bytes) -> None:
+        """Keep a result that was not computed by the workers. Raises StorageError when the disk refuses."""
+        self._artifacts.put(key, data)
 
     async def status(self) -> dict[str, int]:
         """Counts of requests: waiting, with a worker, computed since this actor started."""

@@ -1,17 +1,13 @@
 """What can be asked of the compute workers: data, each with a key that is the digest of all that determines it."""
 
 import dataclasses
-import hashlib
-import json
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
-from typing import Any
 
 import numpy as np
 
 from aar.config import Recipe
 from aar.models.data import Loss, Texts
+from aar.training.keys import content_key, source_digest
 
 
 @dataclass(frozen=True)
@@ -22,9 +18,8 @@ class Request:
 
     def key(self) -> str:
         """Hex digest of the request's kind, its fields and the code that will answer it."""
-        fields = {field.name: _canonical(getattr(self, field.name)) for field in dataclasses.fields(self)}
-        text = json.dumps([type(self).__name__, fields, _code_version()], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return content_key(type(self).__name__, fields, _code_version())
 
 
 @dataclass(frozen=True)
@@ -54,8 +49,8 @@ class FineTune(OnTexts):
 
     def company(self) -> str:
         """Requests with the same company can be trained side by side on one base model."""
-        fields = [self.model, _canonical(self.texts), self.labels, _canonical(self.recipe)]
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+        fields = {"model": self.model, "texts": self.texts, "labels": self.labels, "recipe": self.recipe}
+        return content_key("company", fields, _code_version())
 
 
 @dataclass(frozen=True)
@@ -107,25 +102,6 @@ class Embed(OnTexts):
     max_tokens: int
 
 
-def _canonical(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
-        return [str(value.dtype), list(value.shape), digest]
-    if isinstance(value, bytes):
-        return hashlib.sha256(value).hexdigest()
-    if isinstance(value, Recipe):
-        return value.model_dump()
-    if isinstance(value, tuple | list):
-        return hashlib.sha256(json.dumps(value).encode()).hexdigest()
-    return value
-
-
-@cache
 def _code_version() -> str:
-    """Digest of the source that turns requests into results, so that a change of it never serves an old result."""
-    digest = hashlib.sha256()
-    for package, names in (("aar.models", None), ("aar.training", ("engine.py", "desk.py"))):
-        for file in sorted(resources.files(package).iterdir(), key=lambda file: file.name):
-            if file.name.endswith(".py") and (names is None or file.name in names):
-                digest.update(file.read_bytes())
-    return digest.hexdigest()
+    """Of the source that turns requests into results, so that a change of it never serves an old result."""
+    return source_digest(("aar.models", None), ("aar.training", ("engine.py", "desk.py")))

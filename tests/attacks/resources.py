@@ -15,7 +15,7 @@ ENDS = {
     "memory_of_orphans": "memory limit", "memory_in_files": "memory limit", "cpu_of_many_processes": "CPU time limit",
     "cpu_of_orphans": "CPU time limit", "a_flood_of_output": "output limit", "a_flood_of_errors": "output limit",
     "empty_files": "limit of", "the_disk": "", "sleeping": "wall time limit", "stopping_itself": "wall time limit",
-    "ignoring_every_signal": "wall time limit", "a_daemon": "", "forking_without_end": "wall time limit",
+    "ignoring_every_signal": "wall time limit", "a_daemon": "", "forking_without_end": "",
     "memory_in_sockets": "memory limit",
 }  # fmt: skip
 """How the sandbox ends it: the beginning of `killed`, or "" where it is refused while it runs."""

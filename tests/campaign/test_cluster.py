@@ -74,6 +74,9 @@ def test_a_cluster_too_small_for_the_workers_is_told_instead_of_waited_for(ray_s
         cluster._check_size(
             load_config(QUICKSTART, ["compute.gpus_per_worker=1", "compute.workers=2", "compute.cpus_per_worker=1"])
         )
+    with pytest.raises(ConfigError, match=r"training program asks for 1 GPUs, and 0 .* left.*programs\.gpus"):
+        cluster._check_size(load_config(QUICKSTART, ["programs.gpus=1"]))
+    cluster._check_size(load_config(QUICKSTART, ["programs.gpus=1", "programs.per_method=0"]))
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ def supervise(lab):
     lab._connection.sendall(struct.pack(">I", 2**32 - 1) + b"x" * 1000)
     return lab.fine_tune(lab.weak_labels)
 """
-    assert "ended with exit code 1" in failure(source)
+    assert "before supervise(lab) returned" in failure(source)  # whether its last frame still goes out is a race
 
 
 def test_a_second_connection_is_not_served() -> None:

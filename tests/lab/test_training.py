@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from aar.config import ProgramsConfig
 from aar.errors import LabError
@@ -17,11 +16,13 @@ from aar.models.adoption import adopted
 from aar.models.language_model import LanguageModel
 from aar.models.student import StudentShape
 from aar.sandbox import provider
+from aar.sandbox.leftovers import FOLDERS, folder_prefix
 from tests.tiny_model import LABELS
 from tests.training.toy import CLASSES, TEXTS, accuracy, odds, recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
 
+SHAPE = StudentShape("scalar_head", 2, 32, LABELS)
 CONFIG = ProgramsConfig(memory_gib=4, wall_seconds=120)
 GOOD = """
 import torch
@@ -60,11 +61,33 @@ for _ in range(12):
     loss.backward()
     for parameter in parameters:
         dist.all_reduce(parameter.grad)
+        parameter.grad /= dist.get_world_size()
     optimizer.step()
+mine = torch.cat([parameter.detach().flatten() for parameter in parameters])
+everyones = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
+dist.all_gather(everyones, mine)
+assert len(everyones) == 2
+assert torch.equal(*everyones), "the ranks have different students"
 trainee.save()
-total = sum(float(parameter.detach().sum()) for parameter in parameters)
-print("rank", dist.get_rank(), "of", dist.get_world_size(), round(total, 3))
-assert abs(total - total) == 0
+"""
+PLAIN = """
+import json, os, torch
+from pathlib import Path
+from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM
+
+data = Path(os.environ["AAR_DATA"])
+recipe = json.loads((data / "task/task.json").read_text())["recipe"]
+model = AutoModelForCausalLM.from_pretrained(data / "model")
+first = len(model.model.layers) - recipe["last_layers"]
+adapter = {"head/weight": torch.randn(model.config.hidden_size), "head/bias": torch.zeros(1)}
+for number, layer in enumerate(model.model.layers):
+    for path, linear in layer.named_modules():
+        if number >= first and isinstance(linear, torch.nn.Linear):
+            name = f"{number}/{path.replace('.', '/')}"
+            adapter[f"{name}/down"] = torch.randn(linear.in_features, 3)
+            adapter[f"{name}/up"] = torch.zeros(3, linear.out_features)
+save_file(adapter, "adapter.safetensors")
 """
 
 
@@ -97,10 +120,18 @@ def failure(source: str, model: Path, config: ProgramsConfig = CONFIG, ranks: in
 def test_a_student_trained_by_a_program_knows_its_task(
     llama: LanguageModel, llama_folder: Path, source: str, ranks: int
 ) -> None:
-    weights = handed_back(source, llama_folder, ranks)
-    student = adopted(weights, StudentShape("scalar_head", 2, 32, LABELS), llama.cut(2))
+    student = adopted(handed_back(source, llama_folder, ranks), SHAPE, llama.cut(2))
     assert accuracy(odds(llama, student)) > 0.9
-    assert torch.get_num_threads() == 1
+
+
+def test_ranks_that_do_not_average_their_gradients_have_different_students(llama_folder: Path) -> None:
+    alone = TOGETHER.replace("dist.all_reduce(parameter.grad)", "pass")
+    assert "the ranks have different students" in failure(alone, llama_folder, ranks=2)
+
+
+def test_a_program_that_knows_nothing_of_aar_can_hand_a_student_back(llama: LanguageModel, llama_folder: Path) -> None:
+    student = adopted(handed_back(PLAIN, llama_folder), SHAPE, llama.cut(2))
+    assert student.weights["3/mlp/up_proj/down"].shape == (32, 3)
 
 
 def test_a_program_sees_its_task_and_nothing_of_the_host(llama_folder: Path) -> None:
@@ -148,5 +179,34 @@ def test_a_rank_that_a_signal_ends_has_failed(llama_folder: Path, ranks: int) ->
     assert "ended with exit code 137" in failure(source, llama_folder, ranks=ranks)
 
 
-def test_everything_that_a_program_depends_on_is_in_its_description() -> None:
-    assert {field.name for field in dataclasses.fields(ProgramRun)} >= {"source", "arrays", "seed", "recipe", "texts"}
+LEAVES_A_MESS = """
+import os
+place = os.open(".", os.O_RDONLY)
+for _ in range(3000):
+    os.mkdir("d", dir_fd=place)
+    place = os.open("d", os.O_RDONLY, dir_fd=place)
+    os.close(place - 1) if place > 100 else None
+os.mkdir("locked"); open("locked/file", "w"); os.chmod("locked", 0)
+"""
+
+
+def test_whatever_a_program_leaves_behind_is_removed(llama_folder: Path) -> None:
+    failure(LEAVES_A_MESS, llama_folder)
+    assert not list(FOLDERS.glob(f"{folder_prefix()}*"))
+
+
+CHANGES = {
+    "source": b"print(2)", "ranks": 2, "arrays": {"targets": np.zeros(3, np.float32)}, "examples": [{"question": "?"}],
+    "kind": "preference", "seed": 4, "weak_labels": np.zeros((2, 2), np.float32), "texts": (("a", "b"),),
+    "recipe": recipe(last_layers=1), "labels": (" x", " y"),
+}  # fmt: skip
+
+
+def test_all_that_a_program_is_given_counts_for_its_key() -> None:
+    same, names = program("print(1)"), {field.name for field in dataclasses.fields(ProgramRun)}
+    assert names == CHANGES.keys()
+    others = [dataclasses.replace(same, **{name: value}) for name, value in CHANGES.items()]
+    renamed = dataclasses.replace(same, arrays={"target": same.arrays["targets"]})
+    keys = {one.key("llama") for one in (same, *others, renamed)} | {same.key("qwen")}
+    assert len(keys) == len(CHANGES) + 3
+    assert same.key("llama") == program("print(1)").key("llama")

@@ -12,36 +12,75 @@ LISTING = """3 libs found in cache `/etc/ld.so.cache'
 \tlibnvidia-ml.so.1 (libc6,x86-64) => /usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1
 \tlibcuda.so.1 (libc6,x86-64) => /usr/lib/x86_64-linux-gnu/libcuda.so.1
 \tlibcuda.so.1 (libc6) => /usr/lib/i386-linux-gnu/libcuda.so.1
+\tlibcuda.so.1 (libc6,AArch64) => /usr/lib/aarch64-linux-gnu/libcuda.so.1
 \tlibc.so.6 (libc6,x86-64) => /lib/x86_64-linux-gnu/libc.so.6
 """
+INFORMATION = """Model: \t\t NVIDIA H100 80GB HBM3
+IRQ:   \t\t 120
+Bus Location: \t 0000:{place}:00.0
+Device Minor: \t {minor}
+GPU Excluded:\t No
+"""
+PLACES = {"1b": 2, "3b": 0, "5b": 1}
+"""Three devices by their places on the bus, and the numbers of their nodes: not in the same order."""
 
 
 @pytest.fixture
 def devices(tmp_path: Path) -> Path:
-    for name in ("nvidiactl", "nvidia-uvm", "nvidia0", "nvidia1", "sda"):
+    for name in ("nvidiactl", "nvidia-uvm", "nvidia0", "nvidia1", "nvidia2", "sda"):
         (tmp_path / name).touch()
     return tmp_path
 
 
-def test_only_the_devices_that_were_given_are_shown(devices: Path) -> None:
-    assert {node.name for node in device_nodes([1], devices)} == {"nvidiactl", "nvidia-uvm", "nvidia1"}
-    assert device_nodes([], devices) == []
+@pytest.fixture
+def bus(tmp_path: Path) -> Path:
+    for place, minor in PLACES.items():
+        (tmp_path / "gpus" / f"0000:{place}:00.0").mkdir(parents=True)
+        told = INFORMATION.format(place=place, minor=minor)
+        (tmp_path / "gpus" / f"0000:{place}:00.0" / "information").write_text(told)
+    return tmp_path / "gpus"
 
 
-def test_a_device_that_is_not_there_is_named(devices: Path) -> None:
-    with pytest.raises(SandboxError, match=r"nvidia7: no such device"):
-        device_nodes([0, 7], devices)
+def test_only_the_devices_that_were_given_are_shown(devices: Path, bus: Path) -> None:
+    assert {node.name for node in device_nodes([1], devices, bus)} == {"nvidiactl", "nvidia-uvm", "nvidia0"}
+    assert device_nodes([], devices, bus) == []
+
+
+def test_devices_are_counted_by_their_places_on_the_bus(devices: Path, bus: Path) -> None:
+    assert [node.name for node in device_nodes([0, 1, 2], devices, bus)[2:]] == ["nvidia2", "nvidia0", "nvidia1"]
+
+
+def test_a_container_with_a_few_of_the_devices_counts_those(devices: Path, bus: Path) -> None:
+    (devices / "nvidia2").unlink()
+    assert [node.name for node in device_nodes([0, 1], devices, bus)[2:]] == ["nvidia0", "nvidia1"]
+
+
+def test_a_device_that_is_not_there_is_named(devices: Path, bus: Path) -> None:
+    with pytest.raises(SandboxError, match=r"GPU 7: no such device; this machine has 3"):
+        device_nodes([0, 7], devices, bus)
+    (devices / "nvidia-uvm").unlink()
+    with pytest.raises(SandboxError, match=r"nvidia-uvm: no such device"):
+        device_nodes([0], devices, bus)
+
+
+def test_a_machine_without_a_driver_has_no_devices(devices: Path, tmp_path: Path) -> None:
+    with pytest.raises(SandboxError, match="this machine has 0"):
+        device_nodes([0], devices, tmp_path / "none")
+    with pytest.raises(SandboxError, match=r"libcuda\.so\.1"):
+        driver_libraries("0 libs found in cache `/etc/ld.so.cache'", "x86_64")
 
 
 def test_the_drivers_libraries_are_those_of_this_architecture() -> None:
-    assert driver_libraries(LISTING) == {
+    assert driver_libraries(LISTING, "x86_64") == {
         "/driver/libnvidia-ml.so.1": Path("/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1"),
         "/driver/libcuda.so.1": Path("/usr/lib/x86_64-linux-gnu/libcuda.so.1"),
+    }
+    assert driver_libraries(LISTING, "aarch64") == {
+        "/driver/libcuda.so.1": Path("/usr/lib/aarch64-linux-gnu/libcuda.so.1")
     }
 
 
 @pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="this machine has a GPU")
 def test_a_sandbox_for_a_gpu_that_is_not_there_is_an_error() -> None:
-    spec = Spec((*PYTHON, "-c", "pass"), gpus=(0,))
-    with provider("bubblewrap").open(spec) as sandbox, pytest.raises(SandboxError, match="no such device"):
-        sandbox.run()
+    with pytest.raises(SandboxError, match="no GPU can be used"):
+        provider("bubblewrap").open(Spec((*PYTHON, "-c", "pass"), gpus=(0,)))

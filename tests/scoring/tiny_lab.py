@@ -10,6 +10,7 @@ import pytest
 
 from aar.config import CampaignConfig, VerificationConfig, load_config
 from aar.lab.experiment import ModelBackend
+from aar.lab.programs import Programs
 from aar.lab.requests import FineTuneCall
 from aar.scoring.actor import Scorer
 from aar.scoring.records import PLATFORM, VANILLA, Experiment, Trained, Verification
@@ -109,7 +110,9 @@ class TinyPlatform:
 
     def _supervise(self, experiment: Experiment, run: Any, source: str) -> Trained:
         task = asyncio.run(self.scorer.task(experiment.id, run))
-        backend = ModelBackend(task, run.seed, self.config.problem.student.model, self.compute.for_threads())
+        compute = self.compute.for_threads()
+        programs = Programs(self.config, compute)
+        backend = ModelBackend(task, run.seed, self.config.problem.student.model, compute, programs)
         namespace: dict[str, Any] = {}
         exec(compile(source, "method.py", "exec"), namespace)
         return backend.trained(namespace["supervise"](DirectLab(backend)).id)

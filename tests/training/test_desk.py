@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from aar.errors import ModelError, TrainingError
@@ -14,7 +15,7 @@ from aar.training import desk as desk_module
 from aar.training.arrays import array_from_bytes
 from aar.training.desk import Desk
 from aar.training.engine import Group
-from aar.training.requests import Embed, LabelOdds, LogLikelihoods, Predict, Request, TextLosses
+from aar.training.requests import Adopt, Embed, LabelOdds, LogLikelihoods, Predict, Request, TextLosses
 from tests.tiny_model import CPU, HIDDEN, LABELS, marked_pairs
 from tests.training.toy import TARGETS, TEXTS, N, accuracy, fit, recipe, request, train
 
@@ -67,6 +68,18 @@ def test_a_student_goes_on_from_the_one_that_is_named(
     [students["second"]] = desk.answer([request(str(llama_folder), recipe=gentle, start="first")])
     one, other = (array(desk, Predict(str(llama_folder), TEXTS, key)) for key in ("first", "second"))
     np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
+
+
+def test_weights_that_were_trained_elsewhere_become_a_student(
+    desk: Desk, llama: LanguageModel, llama_folder: Path, students: dict[str, bytes], alone: Group
+) -> None:
+    [trained] = train(llama, recipe(), [fit(recipe())], alone)
+    weights = safetensors.torch.save(trained.weights)
+    [students["adopted"]] = desk.answer([Adopt(str(llama_folder), LABELS, recipe(), weights)])
+    assert Student.from_bytes(students["adopted"]).shape == trained.shape
+    assert accuracy(array(desk, Predict(str(llama_folder), TEXTS, "adopted"))) > 0.9
+    with pytest.raises(ModelError, match="the adapter has a tensor '2/"):
+        desk.answer([Adopt(str(llama_folder), LABELS, recipe(last_layers=1), weights)])
 
 
 def test_likelihoods_label_odds_and_embeddings_come_per_example_and_text(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from aar.config import Recipe
-from aar.training.requests import Embed, FineTune, LabelOdds, LogLikelihoods, Predict, Request, TextLosses
+from aar.training.requests import Adopt, Embed, FineTune, LabelOdds, LogLikelihoods, Predict, Request, TextLosses
 
 TEXTS = (("a", "b"), ("c", "d"))
 FIELDS: dict[str, Any] = {
@@ -23,7 +23,7 @@ OTHER: dict[str, Any] = {
     "targets": np.array([0.0, 0.9], np.float32), "weights": np.array([1, 2], np.float32), "rows": np.array([1, 0]),
     "shuffle": False, "loss": "logconf", "seed": 2, "start": "abc", "student": "t", "max_tokens": 9, "layer": None,
 }  # fmt: skip
-KINDS: tuple[type[Request], ...] = (FineTune, Predict, LogLikelihoods, LabelOdds, Embed, TextLosses)
+KINDS: tuple[type[Request], ...] = (FineTune, Adopt, Predict, LogLikelihoods, LabelOdds, Embed, TextLosses)
 
 
 def make(kind: type[Request], **changes: Any) -> Any:
@@ -36,6 +36,11 @@ def test_every_field_changes_the_key(kind: type[Request]) -> None:
     names = [field.name for field in dataclasses.fields(kind)]
     keys = {make(kind).key(), *(make(kind, **{name: OTHER[name]}).key() for name in names)}
     assert len(keys) == len(names) + 1
+
+
+def test_weights_from_elsewhere_count_by_content() -> None:
+    assert make(Adopt, weights=b"one").key() == make(Adopt, weights=bytes([111, 110, 101])).key()
+    assert make(Adopt, weights=b"one").key() != make(Adopt, weights=b"two").key()
 
 
 def test_kinds_with_the_same_fields_have_other_keys() -> None:

@@ -1,0 +1,84 @@
+"""A campaign's training programs: each runs once, where Ray finds room for it, and what it handed back is kept.
+
+Ray keeps the GPUs free that a program is given, and its sandbox is shown those alone. Memory is reserved as well, so
+that no more programs run at a time than fit. CPUs are not: where the training workers hold them all, a program could
+never start.
+"""
+
+from typing import Any
+
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
+
+from aar.config import CampaignConfig, ProgramsConfig
+from aar.errors import SandboxError, TrainingError
+from aar.lab.training import ProgramRun, run_program
+from aar.models.catalog import model_folder
+from aar.remote import result
+from aar.sandbox import provider
+from aar.sandbox.decoys import decoys
+from aar.sandbox.limits import GIB
+
+RETRIES = 2
+
+
+class Programs:
+    """Runs the training programs of one campaign."""
+
+    def __init__(self, config: CampaignConfig, compute: ActorHandle[Any]) -> None:
+        self._config, self._compute = config, compute
+
+    def adapter(self, program: ProgramRun, model: str) -> bytes:
+        """What a program handed back as an adapter of the strong model `model`, unchecked; at once if it ran before.
+
+        Raises:
+            LabError: it handed back none; the message is for its author.
+            TrainingError: the process that ran it was lost, again and again.
+            SandboxError: the sandbox could not be set up.
+            StorageError: what it handed back could not be kept.
+        """
+        key = program.key(model)
+        kept: bytes | None = result(self._compute.kept.remote(key))
+        if kept is None:
+            kept = self._run(program, model)
+            result(self._compute.keep.remote(key, kept))
+        return kept
+
+    def _run(self, program: ProgramRun, model: str) -> bytes:
+        wanted = self._config.programs
+        task = ray.remote(_run_here).options(
+            num_cpus=0, num_gpus=wanted.gpus, memory=_reserved_bytes(wanted), max_retries=RETRIES
+        )
+        try:
+            adapter: bytes = result(task.remote(program, model, self._config))
+        except (WorkerCrashedError, OutOfMemoryError, NodeDiedError) as error:
+            raise TrainingError(
+                f"the process that ran the training program was lost {RETRIES + 1} times, often for want of memory on "
+                f"its machine ({type(error).__name__}); use fewer ranks or smaller batches"
+            ) from None
+        return adapter
+
+
+def _run_here(program: ProgramRun, model: str, config: CampaignConfig) -> bytes:
+    """The Ray task."""
+    wall, beside = provider(config.sandbox.provider), decoys(config.name)
+    return run_program(program, model_folder(model), wall, config.programs, _own_gpus(), beside)
+
+
+def _own_gpus() -> tuple[int, ...]:
+    """The numbers of the GPUs that Ray has given to this task."""
+    numbers = [str(number) for number in ray.get_gpu_ids()]
+    if not all(number.isdecimal() for number in numbers):
+        raise SandboxError(
+            f"Ray names its GPUs {', '.join(numbers)}, and programs can be given whole ones by number alone. Start Ray "
+            "without CUDA_VISIBLE_DEVICES, or set programs.gpus = 0."
+        )
+    return tuple(map(int, numbers))
+
+
+def _reserved_bytes(config: ProgramsConfig) -> int:
+    """What Ray sets aside: a program's limit, or all that the largest node has, since more never comes free."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    largest = max((node.get("memory", 0) for node in nodes), default=0)
+    return int(min(config.memory_gib * GIB, largest))

@@ -1,0 +1,89 @@
+"""A method that trains with programs of its own: through sandboxes, broker and checks to a student that predicts."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aar.errors import MethodError
+from aar.lab.broker import Allowance
+from aar.lab.experiment import ModelBackend
+from aar.lab.method_process import method_pool, run_method
+from aar.lab.training import ProgramRun, run_program
+from aar.problems.dataset import Judgement
+from aar.sandbox import Limits, provider
+from aar.sandbox.warm import Pool
+from aar.scoring.task import Task
+from aar.training.engine import Group
+from tests.lab.test_training import CONFIG, GOOD
+from tests.scoring.tiny_lab import DeskCompute
+from tests.training.conftest import alone, process_group
+from tests.training.toy import CLASSES, TEXTS, accuracy, recipe
+
+__all__ = ["alone", "process_group"]
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+
+START = """
+import pickle, torch
+from aar.lab.program import Task
+from safetensors.torch import load_file, save_file
+trainee = Task.read().trainee()
+trainee.save()
+weights = load_file("adapter.safetensors")
+"""
+HOSTILE = (
+    ("pickle.dump({'head/bias': [0]}, open('adapter.safetensors', 'wb'))", "the adapter's header is too long"),
+    ("open('adapter.safetensors', 'wb').write(bytes(99))", "the adapter is no safetensors file"),
+    ("weights['head/bias'].fill_(float('nan')); save_file(weights, 'adapter.safetensors')", "head/bias holds NaN"),
+    ("save_file({**weights, 'x': torch.ones(1)}, 'adapter.safetensors')", "the adapter has a tensor 'x' that"),
+)
+
+
+class HerePrograms:
+    """Runs training programs at once, in real sandboxes, with no cluster between."""
+
+    def adapter(self, program: ProgramRun, model: str) -> bytes:
+        return run_program(program, Path(model), provider("bubblewrap"), CONFIG)
+
+
+@pytest.fixture
+def backend(alone: Group, llama_folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModelBackend:
+    monkeypatch.setattr("aar.training.asking.result", lambda value: value)
+    examples = tuple(Judgement("", text) for (text,) in TEXTS)
+    labels = np.stack([1 - CLASSES, CLASSES], axis=1).astype(np.float32)
+    task = Task("binary", examples, labels, recipe())
+    return ModelBackend(task, 3, str(llama_folder), DeskCompute(alone).for_threads(), HerePrograms())  # type: ignore
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    limits = Limits(memory_bytes=512 * 2**20, wall_seconds=180, processes=16)
+    with closing(method_pool(provider("bubblewrap"), limits, size=0)) as pool:
+        yield pool
+
+
+def test_what_a_program_trained_is_a_student_like_any_other(backend: ModelBackend, pool: Pool) -> None:
+    method = f"""
+def supervise(lab):
+    student = lab.train({GOOD!r}, arrays={{"targets": lab.weak_labels[:, 1]}})
+    right = (student.predict().argmax(1) == lab.weak_labels.argmax(1)).mean()
+    assert right > 0.9, right
+    assert lab.budget["programs"] == 0
+    return student
+"""
+    returned = run_method(method.encode(), backend, pool, Allowance(0, programs=1))
+    assert isinstance(returned, str)
+    assert accuracy(backend.predict(returned, None)[:, 1] - 0.5) > 0.9
+
+
+@pytest.mark.parametrize(("program", "reason"), HOSTILE)
+def test_what_is_no_student_is_an_error_that_a_method_can_read(
+    backend: ModelBackend, pool: Pool, program: str, reason: str
+) -> None:
+    method = f"def supervise(lab):\n  return lab.train({START + program!r})"
+    with pytest.raises(MethodError) as caught:
+        run_method(method.encode(), backend, pool, Allowance(0, programs=1))
+    assert f"method raised LabError: {reason}" in str(caught.value)

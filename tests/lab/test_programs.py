@@ -1,0 +1,56 @@
+"""Training programs on a real cluster: run where there is room, once, and kept by the campaign."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from aar.config import CampaignConfig, load_config
+from aar.errors import LabError
+from aar.lab.programs import Programs
+from aar.training.compute import start_compute
+from tests.campaign.tiny_campaign import write_campaign
+from tests.lab.test_training import program
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+
+COUNTS = "import time; open('adapter.safetensors', 'w').write(str(time.time_ns()))"
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> CampaignConfig:
+    return load_config(write_campaign(tmp_path_factory.mktemp("campaign"), port=8265))
+
+
+@pytest.fixture(scope="module")
+def compute(ray_session: None, config: CampaignConfig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("programs")
+    actor = start_compute(config.compute, folder, namespace=str(folder))
+    yield actor
+    ray.kill(actor)
+
+
+def test_a_program_runs_once_whoever_asks_again(config: CampaignConfig, compute: Any, llama_folder: Path) -> None:
+    model, first = str(llama_folder), program(COUNTS)
+    written = Programs(config, compute).adapter(first, model)
+    assert written.isdigit()
+    assert Programs(config, compute).adapter(replace(first), model) == written
+    assert Programs(config, compute).adapter(replace(first, seed=4), model) != written
+
+
+def test_a_program_that_fails_is_told_and_runs_again(config: CampaignConfig, compute: Any, llama_folder: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(LabError, match="ended with exit code 1\nit printed:") as caught:
+            Programs(config, compute).adapter(program("raise ValueError('mine')"), str(llama_folder))
+        assert type(caught.value) is LabError
+        assert "ValueError: mine" in str(caught.value)
+
+
+def test_a_limit_above_what_any_machine_has_does_not_wait_for_ever(
+    config: CampaignConfig, compute: Any, llama_folder: Path
+) -> None:
+    generous = config.model_copy(update={"programs": config.programs.model_copy(update={"memory_gib": 10_000})})
+    assert Programs(generous, compute).adapter(program(COUNTS + " # generous"), str(llama_folder))
