@@ -16,9 +16,6 @@ import psutil
 import pytest
 
 from tests.attacks.harness import LIMITS
-from tests.sandbox.conftest import as_ordinary_user, others
-
-__all__ = ["as_ordinary_user", "others"]
 
 CLUSTER = """
 import json, sys
