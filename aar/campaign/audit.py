@@ -18,8 +18,9 @@ from aar.commons.forum import Forum
 from aar.commons.posts import Post
 from aar.config import CampaignConfig
 from aar.database import storage_errors
-from aar.errors import AssetError, LedgerError, ProblemError
+from aar.errors import AssetError, LedgerError, ProblemError, StorageError
 from aar.problems.loading import load_dataset
+from aar.researchers.transcript import read, transcript_folders
 from aar.scoring.audit.claims import NOTHING_KNOWN, Known, unbacked
 from aar.scoring.audit.code import hard_coded, seed_hunting
 from aar.scoring.audit.findings import Finding
@@ -31,7 +32,7 @@ from aar.scoring.scorebook import FILE as SCORES_FILE
 from aar.scoring.scorebook import Scorebook
 from aar.scoring.split import INSTRUCTION_SHARE
 
-JSON_FILE, REPORT_FILE, TRANSCRIPTS = "audit.json", "audit.md", "transcripts"
+JSON_FILE, REPORT_FILE = "audit.json", "audit.md"
 METHOD_FILE = "method.py"
 POSTS_PER_PAGE = 200
 
@@ -177,9 +178,11 @@ class _Audit:
             yield from decoys_touched(one.researcher, one.id, "what it printed", one.failure or "", self.config.name)
 
     def _transcripts(self) -> Iterator[Finding]:
-        for file in sorted((self._folder / TRANSCRIPTS).glob("*.jsonl")):
-            with file.open(encoding="utf-8", errors="replace") as lines:
-                yield from transcript_findings(file.stem, lines, self.config.name)
+        for name, folder in transcript_folders(self._folder).items():
+            try:
+                yield from transcript_findings(name, ((one.kind, one.data) for one in read(folder)), self.config.name)
+            except StorageError as damage:
+                yield Finding("damaged transcript", name, None, "the transcript cannot be read", str(damage))
 
 
 def told_numbers(folder: Path) -> Known:

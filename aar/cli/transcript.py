@@ -40,7 +40,9 @@ def transcript(
 
 
 def _names(folder: Path) -> list[str]:
-    return sorted(file.parent.name for file in folder.glob("researchers/*/transcript.jsonl"))
+    from aar.researchers.transcript import transcript_folders
+
+    return list(transcript_folders(folder))
 
 
 def _known(folder: Path, researcher: str) -> str:

@@ -123,7 +123,7 @@ class ModelBackend:
             recipe=recipe,
             labels=self._labels,
         )
-        weights = self._programs.adapter(run, self._model)
+        weights = self._programs.adapter(run, self._model, self._account)
         try:
             key = train_and_wait(self._compute, Adopt(self._model, self._labels, recipe, weights), self._account)
         except ModelError as error:

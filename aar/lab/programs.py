@@ -5,12 +5,14 @@ that no more programs run at a time than fit. CPUs are not: where the training w
 never start.
 """
 
+import time
 from typing import Any
 
 import ray
 from ray.actor import ActorHandle
 from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 
+from aar.budget import Amounts
 from aar.config import CampaignConfig, ProgramsConfig
 from aar.errors import SandboxError, TrainingError
 from aar.lab.training import ProgramRun, run_program
@@ -29,8 +31,11 @@ class Programs:
     def __init__(self, config: CampaignConfig, compute: ActorHandle[Any]) -> None:
         self._config, self._compute = config, compute
 
-    def adapter(self, program: ProgramRun, model: str) -> bytes:
+    def adapter(self, program: ProgramRun, model: str, account: str) -> bytes:
         """What a program handed back as an adapter of the strong model `model`, unchecked; at once if it ran before.
+
+        Args:
+            account: the researcher to whom the device time is charged, whatever comes of it.
 
         Raises:
             LabError: it handed back none; the message is for its author.
@@ -41,17 +46,17 @@ class Programs:
         key = program.key(model)
         kept: bytes | None = result(self._compute.kept.remote(key))
         if kept is None:
-            kept = self._run(program, model)
+            kept = self._run(program, model, account)
             result(self._compute.keep.remote(key, kept))
         return kept
 
-    def _run(self, program: ProgramRun, model: str) -> bytes:
+    def _run(self, program: ProgramRun, model: str, account: str) -> bytes:
         wanted = self._config.programs
         task = ray.remote(_run_here).options(
             num_cpus=0, num_gpus=wanted.gpus, memory=_reserved_bytes(wanted), max_retries=RETRIES
         )
         try:
-            adapter: bytes = result(task.remote(program, model, self._config))
+            adapter: bytes = result(task.remote(program, model, self._config, self._compute, account))
         except (WorkerCrashedError, OutOfMemoryError, NodeDiedError) as error:
             raise TrainingError(
                 f"the process that ran the training program was lost {RETRIES + 1} times, often for want of memory on "
@@ -60,10 +65,19 @@ class Programs:
         return adapter
 
 
-def _run_here(program: ProgramRun, model: str, config: CampaignConfig) -> bytes:
+def _run_here(
+    program: ProgramRun, model: str, config: CampaignConfig, compute: ActorHandle[Any], account: str
+) -> bytes:
     """The Ray task."""
     wall, beside = provider(config.sandbox.provider), decoys(config.name)
-    return run_program(program, model_folder(model), wall, config.programs, _own_gpus(), beside)
+    began = time.monotonic()
+    try:
+        return run_program(program, model_folder(model), wall, config.programs, _own_gpus(), beside)
+    finally:
+        seconds, given = time.monotonic() - began, config.programs
+        used = Amounts(cpu_seconds=seconds * given.cpus, gpu_seconds=seconds * given.gpus)
+        key = f"program/{program.key(model)}/{time.time_ns()}"  # one that failed may run, and cost, again
+        result(compute.charge.remote(account, key, used))
 
 
 def _own_gpus() -> tuple[int, ...]:

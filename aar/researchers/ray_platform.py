@@ -95,6 +95,8 @@ class RayPlatform:
         """Raises, besides, what the platform failed of while it ran one of the researcher's own."""
         self._check_failure(experiment)
         found: Experiment = result(self._scorer.experiment.remote(experiment))
+        if found.verifies:
+            raise ScoringError(f"{experiment} is the platform's own; researchers are told nothing of verifications")
         return found
 
     def experiments(self) -> list[Experiment]:

@@ -101,14 +101,11 @@ class Sandbox(ABC):
         self.shown[BROKER_SOCKET] = path
         return listener
 
-    def start(
-        self, *, stdin: int = subprocess.DEVNULL, stderr: int = subprocess.PIPE, keep: tuple[int, ...] = ()
-    ) -> Running:
+    def start(self, *, stdin: int = subprocess.DEVNULL) -> Running:
         """Start the command and let it run; it ends with the sandbox, or with this process.
 
         Args:
-            stdin, stderr: as for subprocess.Popen; stdout is a pipe.
-            keep: descriptors that the command inherits.
+            stdin: as for subprocess.Popen; stdout and stderr are pipes.
 
         Raises:
             SandboxError: a program that is needed is missing.
@@ -116,8 +113,8 @@ class Sandbox(ABC):
         launch = self._launch()
         try:
             process = start_process(
-                launch.command, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, cwd=launch.cwd,
-                env=launch.environment, pass_fds=(*launch.descriptors, *keep), start_new_session=True,
+                launch.command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=launch.cwd,
+                env=launch.environment, pass_fds=launch.descriptors, start_new_session=True,
             )  # fmt: skip
         finally:
             for descriptor in launch.descriptors:

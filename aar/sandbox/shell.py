@@ -1,7 +1,7 @@
 """A researcher's shell: one bash behind the wall that keeps its folder, variables and functions between commands.
 
-Commands travel to bash's standard input, each as one quoted word for `eval`; when one has ended, bash says so on a
-descriptor that the command itself does not have.
+Commands travel to bash's standard input, each as one quoted word for `eval`; when one has ended, bash says so on the
+pipe that it was given as standard error and has moved to a descriptor that the command itself does not have.
 
 Covers: the limits of `Limits`, CPU time, wall time and output for each command and the rest at all times, also for
 what runs in the background; exceeding one ends the whole process tree, and the next command finds a fresh bash in the
@@ -33,6 +33,7 @@ from aar.sandbox.spec import Spec
 BASH = ("/usr/bin/bash", "--noprofile", "--norc")
 IDLE_TICK_SECONDS = 0.5
 MAX_COMMAND_BYTES = 2**20
+CONTROL = 9  # below the descriptors that bash takes for itself, and within any limit of open files
 EXIT_CODE = re.compile(rb"([0-9a-f]{16}) ([0-9]{1,3})")  # what bash says when a command has ended, after its mark
 
 
@@ -116,12 +117,8 @@ class _Session:
         self.ended = False
         with ExitStack() as stack:
             sandbox = stack.enter_context(provider.open(spec))
-            self._control, self._control_end = end = os.pipe()
-            stack.callback(os.close, self._control)
-            try:
-                self._running = sandbox.start(stdin=subprocess.PIPE, stderr=subprocess.STDOUT, keep=end[1:])
-            finally:
-                os.close(self._control_end)
+            self._running = sandbox.start(stdin=subprocess.PIPE)
+            self._write(f"exec {CONTROL}>&2 2>&1\n")
             self._guard = sandbox.guard(self._running)
             self._guard.begin(None)
             self._attendant = threading.Thread(target=self._attend, name="sandbox-shell", daemon=True)
@@ -157,22 +154,25 @@ class _Session:
         self._closing.close()
 
     def _send(self, command: str, mark: str) -> None:
-        control, stdin = self._control_end, self._running.process.stdin
+        quoted = shlex.quote(command)
+        self._write(f"eval {quoted} </dev/null {CONTROL}>&-\nprintf '%s %d\\n' {mark} $? >&{CONTROL}\n")
+
+    def _write(self, text: str) -> None:
+        stdin = self._running.process.stdin
         assert stdin
-        text = f"eval {shlex.quote(command)} </dev/null {control}>&-\nprintf '%s %d\\n' {mark} $? >&{control}\n"
         with contextlib.suppress(BrokenPipeError):  # bash has ended; the attendant notices
             stdin.write(text.encode())
             stdin.flush()
 
     def _attend(self) -> None:
         """Collect what bash says and enforce the limits until it ends."""
-        assert self._running.process.stdout
-        out = self._running.process.stdout.fileno()
+        assert self._running.process.stdout and self._running.process.stderr
+        out, control = self._running.process.stdout.fileno(), self._running.process.stderr.fileno()
         os.set_blocking(out, False)
         ended = os.pidfd_open(self._running.pid)
         try:
             with selectors.DefaultSelector() as selector:
-                for source in (ended, out, self._control):
+                for source in (ended, out, control):
                     selector.register(source, selectors.EVENT_READ)
                 while ended not in (ready := [key.fd for key, _ in selector.select(self._tick())]):
                     with self._changed:
@@ -205,8 +205,11 @@ class _Session:
     def _find_exit_code(self, out: int) -> None:
         *lines, rest = bytes(self._said).split(b"\n")
         self._said = bytearray(rest[-100:])
-        for said in filter(None, map(EXIT_CODE.fullmatch, lines)):
-            if said[1].decode() == self._waiting_for:
+        for line in lines:
+            said = EXIT_CODE.fullmatch(line)
+            if said is None:  # what builds the sandbox complains there
+                self._output += line + b"\n"
+            elif said[1].decode() == self._waiting_for:
                 self._drain(out)
                 self._conclude(int(said[2]))
 

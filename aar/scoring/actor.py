@@ -18,6 +18,7 @@ from typing import Any
 import ray
 from ray.actor import ActorHandle
 
+from aar.commons.text import checked_line
 from aar.config import CampaignConfig, VerificationConfig
 from aar.errors import ScoringError
 from aar.remote import COMPUTE, SCORER, named, on_this_node
@@ -27,7 +28,17 @@ from aar.scoring.hidden import CEILING, TEACHER, Hidden
 from aar.scoring.ledger import head
 from aar.scoring.pgr import accuracy_estimate
 from aar.scoring.plan import plan
-from aar.scoring.records import DEV, PLATFORM, SEALED, Baselines, Experiment, Run, Trained, Verification
+from aar.scoring.records import (
+    DEV,
+    NOTE_CHARACTERS,
+    PLATFORM,
+    SEALED,
+    Baselines,
+    Experiment,
+    Run,
+    Trained,
+    Verification,
+)
 from aar.scoring.scorebook import Admission, Scorebook
 from aar.scoring.seeds import research_seeds
 from aar.scoring.task import Task
@@ -69,8 +80,13 @@ class Scorer:
     async def admit(self, researcher: str, snapshot: str, note: str, key: str) -> Experiment:
         """Register an experiment and draw its seeds; the same key again gives the same experiment.
 
-        Raises ScoringError when the researcher's experiments, or the campaign's, are used up.
+        Raises ScoringError when the note is no line of at most 200 characters, or when the researcher's experiments, or
+        the campaign's, are used up.
         """
+        try:
+            checked_line(note, NOTE_CHARACTERS)
+        except ValueError as error:
+            raise ScoringError(f"the note {error}") from None
         if researcher != PLATFORM and not self._book.has(key):
             self._check_limits(researcher, key)
         seeds = research_seeds(self._config)

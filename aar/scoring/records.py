@@ -16,6 +16,8 @@ DEV, SEALED = "dev", "sealed"
 """The two parts of the hidden test set: feedback while researching, and verification alone."""
 VANILLA = "vanilla"
 """The reference method: train on the teacher's hard labels."""
+NOTE_CHARACTERS = 200
+"""The longest note of an experiment, which is one line."""
 
 
 @dataclass(frozen=True)

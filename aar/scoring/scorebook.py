@@ -69,7 +69,7 @@ class Scorebook:
     def admit(self, asked: Admission) -> Experiment:
         """The experiment with this idempotency key; a new one is running.
 
-        Raises ScoringError when the key was used for another snapshot.
+        Raises ScoringError when the key was used for another researcher or snapshot.
         """
         with transaction(self._db) as db:
             if db.execute("SELECT 1 FROM experiments WHERE key = ?", (asked.key,)).fetchone() is None:
@@ -83,8 +83,9 @@ class Scorebook:
                 body = {**asdict(asked), "experiment": self._by_key(asked.key).id}
                 ledger.append(db, "admitted", asked.researcher, f"admitted/{asked.key}", body)
             found = self._by_key(asked.key)
-        if (found.snapshot, found.labels, found.verifies) != (asked.snapshot, asked.labels, asked.verifies):
-            raise ScoringError(f"{found.id} was started with this key for another snapshot; use a new key")
+        same = ("researcher", "snapshot", "labels", "verifies")
+        if any(getattr(found, name) != getattr(asked, name) for name in same):
+            raise ScoringError(f"{found.id} was started with this key, for something else; use a new key")
         return found
 
     def finish(self, experiment: str, score: Score | None, entry: dict[str, Any]) -> Experiment:

@@ -89,6 +89,10 @@ class Compute:
         """Keep a result that was not computed by the workers. Raises StorageError when the disk refuses."""
         self._artifacts.put(key, data)
 
+    async def charge(self, account: str, key: str, used: Amounts) -> None:
+        """Charge device time that was used beside the workers; the same key again charges nothing."""
+        self._spend.add(account, key, amounts=used)
+
     async def status(self) -> dict[str, int]:
         """Counts of requests: waiting, with a worker, computed since this actor started."""
         return {"waiting": len(self._waiting), "running": len(self._taken), "computed": self._computed}

@@ -45,7 +45,7 @@ HOSTILE = (
 class HerePrograms:
     """Runs training programs at once, in real sandboxes, with no cluster between."""
 
-    def adapter(self, program: ProgramRun, model: str) -> bytes:
+    def adapter(self, program: ProgramRun, model: str, account: str) -> bytes:
         return run_program(program, Path(model), provider("bubblewrap"), CONFIG)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import ray
 
+from aar.budget import Spend
 from aar.config import CampaignConfig, load_config
 from aar.errors import LabError
 from aar.lab.programs import Programs
@@ -26,8 +27,12 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> CampaignConfig:
 
 
 @pytest.fixture(scope="module")
-def compute(ray_session: None, config: CampaignConfig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    folder = tmp_path_factory.mktemp("programs")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("programs")
+
+
+@pytest.fixture(scope="module")
+def compute(ray_session: None, config: CampaignConfig, folder: Path) -> Iterator[Any]:
     actor = start_compute(config.compute, folder, namespace=str(folder))
     yield actor
     ray.kill(actor)
@@ -35,22 +40,35 @@ def compute(ray_session: None, config: CampaignConfig, tmp_path_factory: pytest.
 
 def test_a_program_runs_once_whoever_asks_again(config: CampaignConfig, compute: Any, llama_folder: Path) -> None:
     model, first = str(llama_folder), program(COUNTS)
-    written = Programs(config, compute).adapter(first, model)
+    written = Programs(config, compute).adapter(first, model, "ada")
     assert written.isdigit()
-    assert Programs(config, compute).adapter(replace(first), model) == written
-    assert Programs(config, compute).adapter(replace(first, seed=4), model) != written
+    assert Programs(config, compute).adapter(replace(first), model, "bob") == written
+    assert Programs(config, compute).adapter(replace(first, seed=4), model, "eve") != written
 
 
 def test_a_program_that_fails_is_told_and_runs_again(config: CampaignConfig, compute: Any, llama_folder: Path) -> None:
     for _ in range(2):
         with pytest.raises(LabError, match="ended with exit code 1\nit printed:") as caught:
-            Programs(config, compute).adapter(program("raise ValueError('mine')"), str(llama_folder))
+            Programs(config, compute).adapter(program("raise ValueError('mine')"), str(llama_folder), "ada")
         assert type(caught.value) is LabError
         assert "ValueError: mine" in str(caught.value)
+
+
+def test_whoever_lets_one_run_is_charged_for_it_also_when_it_fails(
+    config: CampaignConfig, compute: Any, folder: Path, llama_folder: Path
+) -> None:
+    sleeps, spend = "import time; time.sleep(2); ", Spend(folder)
+    Programs(config, compute).adapter(program(sleeps + COUNTS), str(llama_folder), "rich")
+    Programs(config, compute).adapter(program(sleeps + COUNTS), str(llama_folder), "late")
+    with pytest.raises(LabError):
+        Programs(config, compute).adapter(program(sleeps + "raise SystemExit(3)"), str(llama_folder), "unlucky")
+    assert spend.spent("rich").amounts.cpu_seconds >= 2 * config.programs.cpus
+    assert spend.spent("unlucky").amounts.cpu_seconds >= 2 * config.programs.cpus
+    assert spend.spent("late").amounts.cpu_seconds == 0
 
 
 def test_a_limit_above_what_any_machine_has_does_not_wait_for_ever(
     config: CampaignConfig, compute: Any, llama_folder: Path
 ) -> None:
     generous = config.model_copy(update={"programs": config.programs.model_copy(update={"memory_gib": 10_000})})
-    assert Programs(generous, compute).adapter(program(COUNTS + " # generous"), str(llama_folder))
+    assert Programs(generous, compute).adapter(program(COUNTS + " # generous"), str(llama_folder), "ada")

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +35,13 @@ def limited(workspace: Path) -> Shell:
 
 def test_a_command_finds_nothing_on_its_standard_input(shell: Shell) -> None:
     assert shell.run("cat; read line || echo nothing", 10).output == "nothing\n"
+
+
+def test_it_works_in_a_process_with_more_open_files_than_a_command_may_have(workspace: Path) -> None:
+    with ExitStack() as held, limited(workspace) as shell:
+        for _ in range(LIMITS.open_files + 50):
+            held.enter_context(open(os.devnull))
+        assert [shell.run("echo hi", 10).output for _ in range(2)] == ["hi\n", "hi\n"]
 
 
 def test_the_workspace_is_the_hosts_folder_and_stays(shell: Shell, workspace: Path) -> None:

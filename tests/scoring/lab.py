@@ -42,7 +42,7 @@ class Lab:
     def do(self, call: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(call)
 
-    def admit(self, key: str = "k", researcher: str = "ada", snapshot: str = "s1", note: str = "") -> Experiment:
+    def admit(self, key: str = "k", researcher: str = "ada", snapshot: str = "s1", note: str = "a note") -> Experiment:
         return self.do(self.scorer.admit(researcher, snapshot, note, key))
 
     def trained(self, experiment: Experiment, error: float, fits: tuple[Fit, ...] | None = PLAIN) -> dict[Run, Trained]:

@@ -49,10 +49,12 @@ def test_the_same_key_again_is_the_same_experiment(book: Scorebook) -> None:
     assert len(book.experiments()) == 1
 
 
-@pytest.mark.parametrize("changes", [{"snapshot": "s2"}, {"labels": "shuffled"}, {"verifies": "e1"}])
+@pytest.mark.parametrize(
+    "changes", [{"researcher": "eve"}, {"snapshot": "s2"}, {"labels": "shuffled"}, {"verifies": "e1"}]
+)
 def test_the_same_key_for_something_else_is_refused(book: Scorebook, changes: dict[str, Any]) -> None:
     admit(book)
-    with pytest.raises(ScoringError, match="e1 was started with this key for another snapshot; use a new key"):
+    with pytest.raises(ScoringError, match="e1 was started with this key, for something else; use a new key"):
         admit(book, **changes)
     assert len(book.experiments()) == 1
 

@@ -84,6 +84,13 @@ def test_the_same_key_again_is_the_same_experiment_even_after_a_restart(lab: Lab
     assert lab.do(lab.scorer.experiments()) == [first]
 
 
+@pytest.mark.parametrize("note", ["", "two\nlines", "x" * 201, "\x1b[2J"])
+def test_a_note_is_one_line_that_can_be_shown(lab: Lab, note: str) -> None:
+    with pytest.raises(ScoringError, match="the note "):
+        lab.admit(note=note)
+    assert lab.do(lab.scorer.experiments()) == []
+
+
 def test_a_researcher_has_so_many_experiments_and_the_platform_any_number(lab: Lab) -> None:
     assert lab.do(lab.scorer.experiments_left("ada")) == 2
     first, _ = lab.admit("1"), lab.admit("2")

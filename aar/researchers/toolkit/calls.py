@@ -88,9 +88,10 @@ class Caller:
         if len(text) <= MOST_CHARACTERS:
             return text
         file = self._desk.shared.write(f"outputs/{position}.txt", text.encode())
-        left_out = len(text) - HEAD - TAIL
+        tail = text[-TAIL:].partition("\n")[2]  # from a line's beginning, so that what is quoted keeps its mark
+        left_out = len(text) - HEAD - len(tail)
         where = f"the whole is in {file}: read it with grep, sed -n or files view"
-        return f"{text[:HEAD]}\n\n[... {left_out} characters left out; {where} ...]\n\n{text[-TAIL:]}"
+        return f"{text[:HEAD]}\n\n[... {left_out} characters left out; {where} ...]\n\n{tail}"
 
 
 def _encodable(text: str) -> str:

@@ -7,26 +7,31 @@ from pathlib import Path
 
 from aar.budget import Limit, Spend, limits_of
 from aar.config import CampaignConfig, ResearcherConfig
+from aar.database import storage_errors
 from aar.researchers.toolkit.notes import Notes
 from aar.researchers.toolkit.platform import Platform
 from aar.researchers.toolkit.shared import SHOWN_AS, Shared
 from aar.researchers.toolkit.similar import Similar
 from aar.sandbox import Limits, Reply, Shell, provider
+from aar.sandbox.decoys import decoys
+
+DECOYS_SHOWN_AS = "/data"
 
 
 @dataclass(frozen=True)
 class Places:
-    """A researcher's folders on the host: its workspace, what it is shown, and its notes."""
+    """A researcher's folders on the host: its workspace, what it is shown, its notes, and decoys."""
 
     workspace: Path
     shared: Path
     notes: Path
+    decoys: Path
 
     @classmethod
     def of(cls, campaign: Path, researcher: str) -> "Places":
         """Those of a researcher in a campaign's folder, made if they are not there yet."""
         home = campaign / "researchers" / researcher
-        places = cls(home / "workspace", home / "shared", home / "notes")
+        places = cls(home / "workspace", home / "shared", home / "notes", home / "decoys")
         places.workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
         return places
 
@@ -49,8 +54,9 @@ class Desk:
         self.wanted: Callable[[], bool] = lambda: False
         self._shell = Shell(
             provider(config.sandbox.provider), places.workspace, Limits.from_config(config.sandbox),
-            {SHOWN_AS: places.shared},
+            {SHOWN_AS: places.shared, DECOYS_SHOWN_AS: places.decoys},
         )  # fmt: skip
+        _place_decoys(places.decoys, config.name)
 
     def resolved(self, snapshot: str) -> str:
         """The snapshot that is named by its id, or by an experiment such as e7."""
@@ -72,3 +78,12 @@ class Desk:
     def close(self) -> None:
         """End the shell."""
         self._shell.close()
+
+
+def _place_decoys(folder: Path, campaign: str) -> None:
+    with storage_errors(folder):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
+        for name, content in decoys(campaign).items():
+            (folder / name).write_bytes(content)
+            (folder / name).chmod(0o644)

@@ -13,7 +13,7 @@ from aar.researchers.toolkit.publishing import read_method
 from aar.researchers.toolkit.results import experiment_words, outcome_words
 from aar.researchers.toolkit.similar import METHOD_FILE, Twin
 from aar.researchers.toolkit.tool import Arguments, Call, Tool
-from aar.scoring.records import Experiment
+from aar.scoring.records import NOTE_CHARACTERS, Experiment
 
 if TYPE_CHECKING:
     from aar.researchers.toolkit.desk import Desk
@@ -22,7 +22,6 @@ POLL_SECONDS = 1.0
 MOST_WAIT_SECONDS = 1800
 LISTED = 20
 LOG_CHARACTERS = 8000
-NOTE_CHARACTERS = 200
 Method = Annotated[str, Field(default=METHOD_FILE, description="A file in /work that defines supervise(lab).")]
 
 
@@ -149,8 +148,9 @@ def _line(note: str) -> str:
 RUN_EXPERIMENT = Tool(
     name="run_experiment",
     description=(
-        "Run a method as an experiment: its file becomes a snapshot in the code store, runs once for each seed that "
-        "the scorer draws, and the students it returns are scored on hidden test items. Returns at once with the "
+        "Run a method as an experiment: its file becomes a snapshot in the code store, runs once for each dataset and "
+        "seed, and the students it returns are scored on hidden test items. A score is told, rounded, where it is a "
+        "significant improvement over your best, and is else kept from everybody. Returns at once with the "
         "experiment's id; experiments are few (see budget) and take minutes, so check a method with quick_check first "
         "and do something useful while one runs. A method that is nearly what somebody tried already is not started "
         "unless you say that you mean it."

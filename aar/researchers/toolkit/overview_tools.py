@@ -40,8 +40,10 @@ def _leaderboard(desk: "Desk", call: Call) -> str:
     lines = ranking(experiments, arguments.limit) or ["Nothing was scored yet."]
     running = sum(one.status == "running" for one in experiments)
     failed = sum(one.status == "failed" for one in experiments)
+    untold = sum(one.status == "scored" and one.score is None for one in experiments)
     families = diversity_words(desk.platform.posts(kind="result", limit=1000))
-    return "\n".join([*lines, f"{running} experiments are running, {failed} failed.", families])
+    others = f"Besides: {running} running, {failed} failed, {untold} without a significant improvement."
+    return "\n".join([*lines, others, families])
 
 
 def _notes(desk: "Desk", call: Call) -> str:

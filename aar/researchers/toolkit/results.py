@@ -1,8 +1,13 @@
-"""How results are told to researchers: the one place where a score becomes words."""
+"""How results are told to researchers: the one place where a score becomes words, and where claims are looked up.
+
+Claims are looked up in what the platform has released to researchers, never in what it has not.
+"""
 
 import time
 from collections.abc import Sequence
 
+from aar.commons.posts import Post
+from aar.scoring.audit.claims import Known, badges
 from aar.scoring.records import Experiment, Score
 
 UNTOLD = (
@@ -40,6 +45,19 @@ def ranking(experiments: Sequence[Experiment], limit: int) -> list[str]:
     scored = [(one, one.score) for one in experiments if one.score]
     best = sorted(scored, key=lambda pair: -pair[1].pgr)[:limit]
     return [f"{rank}. {_line(one, score)}" for rank, (one, score) in enumerate(best, 1)]
+
+
+def badge_words(posts: Sequence[Post], experiments: Sequence[Experiment]) -> str:
+    """What the platform knows of the scores that posts name, a line for each post that names any."""
+    known = Known.of(experiments, [], [])
+    lines = []
+    for post in posts:
+        found = dict.fromkeys(
+            f"{one.what} {one.number} {'measured' if one.badge == 'measured' else 'only claimed'}"
+            for one in badges(f"{post.title}\n{post.body}", known)
+        )
+        lines += [f"post {post.id}: {', '.join(found)}"] if found else []
+    return "\n".join(["", "Of the scores in these posts the platform says:", *lines]) if lines else ""
 
 
 def _line(experiment: Experiment, score: Score) -> str:

@@ -17,7 +17,8 @@ def stock(shared: Shared, platform: Platform) -> None:
     """Put it there. Raises AarError when the scorer cannot say what the task is."""
     shared.write(FILE_TOOL, files(__package__).joinpath("files_program.py").read_bytes())
     shared.write("lab/README.md", read_prompt("lab").encode())
-    shared.write("lab/client.py", files("aar.lab").joinpath("client.py").read_bytes())
+    for name in ("client.py", "program.py"):
+        shared.write(f"lab/{name}", files("aar.lab").joinpath(name).read_bytes())
     for name in builtin_names():
         shared.write(f"lab/methods/{name}.py", builtin_source(name).encode())
     if not shared.has("data/weak_labels.npy"):

@@ -5,6 +5,6 @@
 """
 
 from aar.researchers.transcript.entries import Entry
-from aar.researchers.transcript.journal import Transcript, read, transcript_folder
+from aar.researchers.transcript.journal import Transcript, read, transcript_folder, transcript_folders
 
-__all__ = ["Entry", "Transcript", "read", "transcript_folder"]
+__all__ = ["Entry", "Transcript", "read", "transcript_folder", "transcript_folders"]

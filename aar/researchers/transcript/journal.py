@@ -27,6 +27,11 @@ def transcript_folder(campaign: Path, researcher: str) -> Path:
     return campaign / "researchers" / researcher
 
 
+def transcript_folders(campaign: Path) -> dict[str, Path]:
+    """Where the transcripts in a campaign's folder lie, by researcher."""
+    return {file.parent.name: file.parent for file in sorted(campaign.glob(f"researchers/*/{FILE}"))}
+
+
 class Transcript:
     """Writes the transcript in `folder`, from any thread, going on where an earlier process stopped.
 

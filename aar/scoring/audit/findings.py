@@ -11,6 +11,7 @@ Kind = Literal[
     "unbacked claim",
     "decoy touched",
     "outside the workspace",
+    "damaged transcript",
 ]
 
 

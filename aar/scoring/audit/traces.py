@@ -1,12 +1,11 @@
 """What transcripts and other texts show: decoys that were opened, and attempts to read outside the workspace.
 
-A transcript is a JSONL file, one object per line, whatever its fields; every string in it is looked at. Attempts are
-found by the paths that people who break out try first. A wall stood there; the attempt is what counts.
+Every string of a transcript is searched for what decoys hold; attempts are looked for in what the researcher asked of
+its tools, by the paths that people who break out try first. A wall stood there; the attempt is what counts.
 """
 
-import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from aar.sandbox.decoys import touched
@@ -27,31 +26,30 @@ def decoys_touched(researcher: str, experiment: str | None, where: str, text: st
     ]
 
 
-def transcript_findings(researcher: str, lines: Iterable[str], campaign: str) -> list[Finding]:
-    """What a transcript's lines show; a line that is no JSON is looked at as it is."""
+def transcript_findings(
+    researcher: str, entries: Iterable[tuple[str, Mapping[str, Any]]], campaign: str
+) -> list[Finding]:
+    """What a transcript shows, given the kind and the data of its entries; a tool call's kind is "call"."""
     found: dict[tuple[str, str], Finding] = {}
-    for number, line in enumerate(lines, 1):
-        for text in _strings(line):
-            for finding in _in_text(researcher, number, text, campaign):
+    for number, (kind, data) in enumerate(entries, 1):
+        for text in _strings(data):
+            findings = decoys_touched(researcher, None, "the transcript", text, campaign)
+            if kind == "call":
+                findings += _attempts(researcher, number, text)
+            for finding in findings:
                 found.setdefault((finding.kind, finding.words), finding)
     return list(found.values())
 
 
-def _in_text(researcher: str, number: int, text: str, campaign: str) -> Iterator[Finding]:
-    yield from decoys_touched(researcher, None, "the transcript", text, campaign)
+def _attempts(researcher: str, number: int, text: str) -> Iterator[Finding]:
     for match in OUTSIDE.finditer(text):
         around = text[max(0, match.start() - SHOWN // 2) : match.end() + SHOWN // 2]
-        words = f"the transcript names {match[0]}"
-        yield Finding("outside the workspace", researcher, None, words, f"line {number}: {around}")
+        words = f"a tool was called with {match[0]}"
+        yield Finding("outside the workspace", researcher, None, words, f"entry {number}: {around}")
 
 
-def _strings(line: str) -> Iterator[str]:
-    try:
-        data = json.loads(line)
-    except (ValueError, RecursionError):
-        yield line
-        return
-    waiting: list[Any] = [data]
+def _strings(data: Any) -> Iterator[str]:
+    waiting = [data]
     while waiting:
         value = waiting.pop()
         match value:
