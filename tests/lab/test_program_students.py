@@ -55,7 +55,7 @@ def backend(alone: Group, llama_folder: Path, monkeypatch: pytest.MonkeyPatch) -
     examples = tuple(Judgement("", text) for (text,) in TEXTS)
     labels = np.stack([1 - CLASSES, CLASSES], axis=1).astype(np.float32)
     task = Task("binary", examples, labels, recipe())
-    return ModelBackend(task, 3, str(llama_folder), DeskCompute(alone).for_threads(), HerePrograms())  # type: ignore
+    return ModelBackend(task, 3, str(llama_folder), DeskCompute(alone).for_threads(), HerePrograms(), "ada")  # type: ignore
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ class Remote:
 
 
 class DeskCompute:
-    """The compute actor's two calls, answered by a desk; `for_threads` answers without a coroutine."""
+    """The compute actor's two calls, answered by a desk that charges nobody; `for_threads` answers without a coroutine."""
 
     def __init__(self, group: Group) -> None:
         self.results: dict[str, bytes] = {}
@@ -39,7 +39,7 @@ class DeskCompute:
     def for_threads(self) -> Any:
         return type("Compute", (), {"run": Remote(self._run), "fetch": Remote(self.results.__getitem__)})()
 
-    def _run(self, request: Request) -> str:
+    def _run(self, request: Request, account: str = "") -> str:
         if request.key() not in self.results:
             [self.results[request.key()]] = self._desk.answer([request])
         return request.key()
