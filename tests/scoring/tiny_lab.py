@@ -29,7 +29,7 @@ class Remote:
 
 
 class DeskCompute:
-    """The compute actor's two calls, answered by a desk that charges nobody; `for_threads` answers without a coroutine."""
+    """The compute actor's two calls, answered by a desk; `for_threads` answers without a coroutine."""
 
     def __init__(self, group: Group) -> None:
         self.results: dict[str, bytes] = {}
