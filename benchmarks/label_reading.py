@@ -21,7 +21,7 @@ import numpy as np
 from aar.config import ScoringConfig
 from aar.scoring.ladder import Graded, Ladder
 
-DEV, SEALED = 600, 1400
+DEV, SEALED = 800, 1200
 SUBMISSIONS = 1000
 IDENTITIES = 10
 

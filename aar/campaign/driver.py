@@ -9,12 +9,17 @@ from aar.config import CampaignConfig
 from aar.errors import ScoringError
 from aar.remote import result
 from aar.researchers.actor import start_researcher
+from aar.researchers.claude.access import check_minds
 from aar.researchers.steering import Steering
 from aar.scoring.records import Experiment
 
 
 def run_campaign(config: CampaignConfig, view: View) -> CampaignState:
-    """Run a campaign to its end, or go on with one that was interrupted. Raises as `run_session`."""
+    """Run a campaign to its end, or go on with one that was interrupted.
+
+    Raises as `run_session`, and before anything is started as `check_minds`.
+    """
+    check_minds(config)
     return run_session(config, view, _campaign)
 
 

@@ -27,7 +27,6 @@ from aar.errors import CampaignError
 from aar.lab.experiment import METHOD_FILE, start_experiments
 from aar.methods import builtin_source
 from aar.remote import result
-from aar.researchers.claude.access import check_minds
 from aar.sandbox import provider, require_sandbox
 from aar.scoring.actor import start_scorer
 from aar.scoring.records import PLATFORM, VANILLA, Experiment, Verification
@@ -35,8 +34,6 @@ from aar.training.compute import start_compute
 
 POLL_SECONDS = 0.5
 UNPROTECTED = 'sandbox = "none": code that researchers wrote runs unprotected, and every score is marked so'
-
-log = logging.getLogger(__name__)
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +116,6 @@ class Session:
 
     def start(self) -> None:
         """Check the machine, connect to Ray, start the actors. Raises AarError when one of that cannot be done."""
-        check_minds(self.config)
         self.phase("checking the sandbox")
         if provider(self.config.sandbox.provider).protects:
             require_sandbox()

@@ -1,0 +1,105 @@
+"""What verification and audit say of planted cheats on the quickstart's problem, with its real models.
+
+    python benchmarks/planted.py [CHEAT ...]
+
+The cheats are those of tests/scoring/planted, and "prior_mean", an honest method, for comparison. All run in one
+campaign, in its own folder beside the quickstart's, as experiments of one researcher; each is verified as `aar verify`
+does it, on five fresh seeds with all controls, the one that trains sixteen students on two with those that concern it.
+Then the campaign is audited. Takes an hour or so; begun again, it goes on.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from aar.campaign.audit import stored_findings
+from aar.campaign.session import Session, run_session
+from aar.campaign.state import CampaignState
+from aar.campaign.trial import PERSON, derived_config
+from aar.config import VerificationConfig, load_config
+from aar.lab.experiment import METHOD_FILE
+from aar.remote import result
+from aar.reporting.verification import verdict_words, verification_lines
+from aar.scoring.records import Experiment
+from aar.scoring.verdicts import latest
+
+ROOT = Path(__file__).parents[1]
+PLANTED = ROOT / "tests" / "scoring" / "planted"
+HONEST = "prior_mean"
+HONEST_SOURCE = '''"""Teacher and prior in equal parts."""
+
+
+def supervise(lab):
+    return lab.fine_tune((lab.weak_labels + lab.zero_shot()) / 2)
+'''
+ENSEMBLE = "ensembles_16"
+CLAIM = "claims_a_number"
+LUCKY_ORDERS = 4
+WHOLE = VerificationConfig(transfer=False)
+SHORT = VerificationConfig(transfer=False, seeds=2, controls=["recipe", "capability"])
+
+
+class Quiet:
+    """Says in which phase the campaign is."""
+
+    def __init__(self) -> None:
+        self._phase = ""
+
+    def show(self, state: CampaignState) -> None:
+        """Print a new phase."""
+        if state.phase != self._phase:
+            self._phase = state.phase
+            print(f"  {self._phase}", flush=True)
+
+
+def source_of(name: str) -> str:
+    """The method's text."""
+    return HONEST_SOURCE if name == HONEST else (PLANTED / f"{name}.py").read_text()
+
+
+def experiment(session: Session, name: str, source: str) -> Experiment:
+    """The method as an experiment, run on dev."""
+    files = {METHOD_FILE: source.encode()}
+    snapshot = result(session.commons.publish.remote(PERSON.name, files, name, None, key=name)).id
+    return session.run_experiment(result(session.scorer.admit.remote(PERSON.name, snapshot, name, name)))
+
+
+def planted(names: list[str]) -> Callable[[Session], None]:
+    """The work of a session: each cheat does what it does, and is verified."""
+
+    def work(session: Session) -> None:
+        session.measure_baselines()
+        for name in names:
+            tried = experiment(session, name, source_of(name))
+            if name == "picks_seeds":
+                for seed in range(1, LUCKY_ORDERS):
+                    experiment(session, f"{name}_{seed}", source_of(name).replace("SEED = 0", f"SEED = {seed}"))
+            if name == CLAIM:
+                post = (PERSON.name, "result", "Vanilla, tuned: PGR 0.97", "PGR 0.97 on every seed.")
+                result(session.commons.post.remote(*post, key=CLAIM, experiment=tried.id))
+            session.verify(tried, SHORT if name == ENSEMBLE else WHOLE)
+        session.audit()
+
+    return work
+
+
+def main(names: list[str]) -> None:
+    """Run and print."""
+    config = derived_config(load_config(ROOT / "jobs" / "quickstart.toml"), "planted", None)
+    state = run_session(config, Quiet(), planted(names))
+    notes, verdicts = {one.id: one.note for one in state.experiments}, verdict_words(state)
+    found = stored_findings(state.folder)
+    for one in latest(state.verifications):
+        print(f"\n{notes[one.experiment]}: {verdicts[one.experiment]}")
+        print(*(f"  {line}" for line in verification_lines(state, one)), sep="\n")
+        for control in one.controls:
+            print(f"  {control.control}: {control.verdict} ({control.words})")
+        print(f"  audit: {', '.join(found.get(one.experiment, ())) or 'nothing'}")
+
+
+if __name__ == "__main__":
+    known = [HONEST, *(file.stem for file in sorted(PLANTED.glob("*.py")))]
+    chosen = sys.argv[1:] or sorted(known, key=lambda name: name == ENSEMBLE)
+    if unknown := set(chosen) - set(known):
+        sys.exit(f"no such cheat: {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+    main(chosen)
