@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from aar.errors import ConfigError
 
@@ -195,6 +195,13 @@ class ResearcherConfig(Settings):
     claude: ClaudeConfig | None = None
     budget: ResearcherBudget | None = None
 
+    @field_validator("name")
+    @classmethod
+    def _name_is_free(cls, name: str) -> str:
+        if name in RESERVED_NAMES:
+            raise ValueError(f"no researcher may be called {' or '.join(RESERVED_NAMES)}; choose another name")
+        return name
+
 
 class BudgetConfig(Limited):
     """What a campaign may use. `minutes` is wall time over all its runs, baselines included."""
@@ -281,8 +288,6 @@ class CampaignConfig(Settings):
         names = [researcher.name for researcher in self.researchers]
         if len(set(names)) != len(names):
             raise ValueError(f"two researchers share a name: {', '.join(names)}")
-        if set(names) & set(RESERVED_NAMES):
-            raise ValueError(f"no researcher may be called {' or '.join(RESERVED_NAMES)}; choose another name")
         return self
 
 

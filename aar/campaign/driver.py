@@ -10,7 +10,6 @@ from aar.errors import ScoringError
 from aar.remote import result
 from aar.researchers.actor import start_researcher
 from aar.researchers.claude.access import check_minds
-from aar.researchers.steering import Steering
 from aar.scoring.records import Experiment
 
 
@@ -33,15 +32,11 @@ def _campaign(session: Session) -> None:
 
 def _research(session: Session) -> None:
     session.phase("research")
-    steering, folder = Steering(session.folder), session.folder
-    try:
-        team = Team(
-            session.config, steering, session.record,
-            lambda one: start_researcher(one, session.config, folder, session.namespace),
-        )  # fmt: skip
-        session.watch(team.join(), team)
-    finally:
-        steering.close()
+    team = Team(
+        session.config, session.steering, session.record,
+        lambda one: start_researcher(one, session.config, session.folder, session.namespace),
+    )  # fmt: skip
+    session.watch([], team)
 
 
 def _verify(session: Session) -> None:

@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE TABLE IF NOT EXISTS runs (
     number INTEGER PRIMARY KEY, started REAL NOT NULL, seen REAL NOT NULL, outcome TEXT
 );
+CREATE TABLE IF NOT EXISTS noted_wishes (number INTEGER PRIMARY KEY);
 """
 
 
@@ -39,7 +40,7 @@ class Record:
     """Events and runs. The driver writes; readers open it `read_only`."""
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
-        self._db = open_database(folder / FILE, SCHEMA, read_only=read_only)
+        self._db = open_database(folder / FILE, SCHEMA, version=2, read_only=read_only)
 
     def begin_run(self) -> None:
         """A driver starts."""
@@ -63,6 +64,12 @@ class Record:
         """Note that something happened."""
         with transaction(self._db) as db:
             db.execute("INSERT INTO events (time, source, text) VALUES (?, ?, ?)", (time.time(), source, text))
+
+    def note_wish(self, number: int, source: str, text: str) -> None:
+        """Note that something was asked of a researcher; the same number again notes nothing."""
+        with transaction(self._db) as db:
+            if db.execute("INSERT OR IGNORE INTO noted_wishes VALUES (?)", (number,)).rowcount:
+                db.execute("INSERT INTO events (time, source, text) VALUES (?, ?, ?)", (time.time(), source, text))
 
     def events(self) -> list[Event]:
         """All events, oldest first."""

@@ -27,6 +27,7 @@ from aar.errors import CampaignError
 from aar.lab.experiment import METHOD_FILE, start_experiments
 from aar.methods import builtin_source
 from aar.remote import result
+from aar.researchers.steering import Steering
 from aar.sandbox import provider, require_sandbox
 from aar.scoring.actor import start_scorer
 from aar.scoring.records import PLATFORM, VANILLA, Experiment, Verification
@@ -113,6 +114,7 @@ class Session:
         self.folder, self.record = folder.path, record
         self._folder, self._view = folder, view
         self._activities: dict[str, str] = {}
+        self.steering, self._noted = Steering(self.folder), 0
 
     def start(self) -> None:
         """Check the machine, connect to Ray, start the actors. Raises AarError when one of that cannot be done."""
@@ -136,6 +138,7 @@ class Session:
 
     def end(self) -> None:
         """Stop the actors; all but the detached commons end with this process's connection anyway."""
+        self.steering.close()
         if ray.is_initialized() and hasattr(self, "commons"):
             ray.kill(self.commons)
         ray.shutdown()
@@ -186,32 +189,31 @@ class Session:
         Returns:
             What the calls returned. Raises what the first that failed has raised.
         """
-        waiting, told = list(calls), False
+        waiting = list(calls) + (self._attend(team) if team else [])
         while waiting:
             done, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=POLL_SECONDS)
             for call in done:
                 result(call)
             if self._folder.stop_requested():
                 raise KeyboardInterrupt
-            if team and not told:
-                waiting += team.join()
-                told = self._tell_if_time_is_up(team)
+            waiting += self._attend(team) if team else []
+            self._note_wishes()
             self._note_activities(team.actors if team else {})
             self._show()
         return [result(call) for call in calls]
 
-    def _tell_if_time_is_up(self, team: Team) -> bool:
-        if self.record.seconds_used() <= self._research_seconds():
-            return False
-        self.note("time is up: experiments that run are finished, no more are started")
-        for actor in team.actors.values():
-            actor.stop.remote()
-        return True
+    def _attend(self, team: Team) -> list[Any]:
+        """Let researchers join, or tell them that the time is up; returns the calls of those who joined."""
+        if not self._is_research_over():
+            return team.join()
+        if not team.is_over:
+            self.note("time is up: experiments that run are finished, no more are started")
+        return team.stop()
 
-    def _research_seconds(self) -> float:
-        """When research has to end so that verification ends in time."""
+    def _is_research_over(self) -> bool:
+        """Has research to end now, so that verification ends in time?"""
         budget = self.config.budget
-        return 60 * max(0.0, budget.minutes - budget.verification_minutes)
+        return self.record.seconds_used() > 60 * max(0.0, budget.minutes - budget.verification_minutes)
 
     def state(self) -> CampaignState:
         """How the campaign stands."""
@@ -225,6 +227,12 @@ class Session:
     def note(self, text: str) -> None:
         """Record an event of the campaign."""
         self.record.event(CAMPAIGN, text)
+
+    def _note_wishes(self) -> None:
+        for wish in self.steering.wishes(self._noted):
+            self.record.note_wish(wish.number, wish.researcher, wish.describe())
+            self._noted = wish.number
+            self._activities.pop(wish.researcher, None)  # what it is doing stands last, so it is noted anew
 
     def _note_activities(self, researchers: dict[str, Any]) -> None:
         for name, actor in researchers.items():

@@ -76,7 +76,8 @@ def _instructions(folder: Path, researcher: str | None) -> str:
     """The background that other researchers have as their system prompt."""
     from aar.campaign.folder import stored_config
     from aar.config import ResearcherConfig
-    from aar.researchers.claude.words import direction_words, system_words
+    from aar.researchers.claude.words import system_words
+    from aar.researchers.wishes import direction_words
 
     config = stored_config(folder)
     known = {one.name: one for one in config.researchers}

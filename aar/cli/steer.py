@@ -10,7 +10,7 @@ import typer
 from aar.cli.output import CampaignOption, say
 
 if TYPE_CHECKING:
-    from aar.researchers.steering import Action
+    from aar.researchers.steering import Action, Wish
 
 app = typer.Typer(help="Message, pause, resume, stop, direct and add researchers.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="RESEARCHER", help="A researcher of the campaign.")]
@@ -90,17 +90,33 @@ def _direction(direction: str | None) -> str | None:
 def _ask(
     campaign: str | None, researcher: str, action: "Action", text: str, by: str | None, *, new: bool = False
 ) -> None:
-    from aar.campaign.folder import find_campaign, is_running
+    from aar.campaign.folder import find_campaign
     from aar.errors import CampaignError
+    from aar.gateway.link import researchers
     from aar.researchers.steering import Steering
 
     folder = find_campaign(campaign)
-    names = _names(folder)
-    if not new and researcher not in names:
-        raise CampaignError(f"there is no researcher {researcher}; there are: {', '.join(names)}")
+    brains = {one.name: one.brain for one in researchers(folder)}
+    if not new and researcher not in brains:
+        raise CampaignError(f"there is no researcher {researcher}; there are: {', '.join(brains)}")
+    if action == "message" and brains[researcher] == "search":
+        raise CampaignError(f'{researcher} has brain = "search", which reads no messages; it reads posts on the forum')
     wish = Steering(folder).ask(by or getpass.getuser(), researcher, action, text)
-    when = "it is taken up at the next turn" if is_running(folder) else "it is taken up when the campaign goes on"
-    say(f"{wish.describe()}: {when}")
+    say(f"{wish.describe()}: it is taken up {_when(folder, wish, brains.get(researcher))}")
+
+
+def _when(folder: Path, wish: "Wish", brain: str | None) -> str:
+    """When a wish is taken up, as far as it can be told."""
+    from aar.campaign.folder import is_running
+    from aar.campaign.state import read_state
+
+    if not is_running(folder):
+        return "when the campaign goes on"
+    activities = {one.name: one.activity for one in read_state(folder).researchers}
+    has_ended = activities.get(wish.researcher, "").startswith(("ended", "finished", "stopped"))
+    if has_ended or (brain == "search" and wish.action == "direction"):
+        return "when the campaign is started again; in this run it is too late"
+    return "at the next turn"
 
 
 def _names(folder: Path) -> list[str]:

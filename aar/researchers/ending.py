@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal
 
 from aar.budget import Limit, exceeded
+from aar.researchers.life import Life
 from aar.researchers.toolkit.desk import Desk
 from aar.researchers.toolkit.results import experiment_words
 from aar.researchers.transcript import Entry, Transcript
@@ -20,13 +22,28 @@ class Ending:
     why: str
 
 
-def ended_before(entries: Sequence[Entry], limits: list[Limit]) -> bool:
-    """Has the researcher ended for good, or for a reason that still holds?"""
-    if not entries or entries[-1].kind != "end":
-        return False
-    kind = entries[-1].data["reason"]
-    experiments_left = all(limit.left >= 1 for limit in limits if limit.what == "experiments")
-    return kind == "finished" or (kind == "budget" and (exceeded(limits) is not None or not experiments_left))
+def earlier_end(entries: Sequence[Entry], life: Life, limits: list[Limit]) -> Ending | None:
+    """How the researcher ended before, for good or for a reason that still holds; None: it is to go on."""
+    since = list(takewhile(lambda entry: entry.kind in ("end", "result"), reversed(entries)))
+    ends = [entry for entry in since if entry.kind == "end"]  # a call from outside may have been answered after it
+    if not ends:
+        return None
+    ending = Ending(ends[0].data["reason"], ends[0].data["why"])
+    return ending if _holds(ending, life, limits) else None
+
+
+def _holds(ending: Ending, life: Life, limits: list[Limit]) -> bool:
+    match ending.kind:
+        case "budget":
+            return exceeded(limits) is not None or any(one.left < 1 for one in limits if one.what == "experiments")
+        case "stopped":
+            return life.standing() == "stopped"
+        case "time":
+            return life.stopping
+        case "failed":
+            return False
+        case "finished":
+            return True
 
 
 def last_note(ending: Ending, desk: Desk, transcript: Transcript) -> None:
@@ -37,7 +54,8 @@ def last_note(ending: Ending, desk: Desk, transcript: Transcript) -> None:
     body = f"Written by the platform: {desk.name} has ended, because {ending.why}.\n\n{done}"
     body += f"\n\nIts last words:\n\n{said}" if said else ""
     title = f"{desk.name} has ended: {' '.join(ending.why.split())}"[:200]
-    key = f"{desk.name}/end/{len(transcript.entries)}"
+    lived = sum(entry.kind in ("message", "call") for entry in transcript.entries)
+    key = f"{desk.name}/end/{ending.kind}/{lived}"  # so that a process that is killed here does not post it twice
     desk.platform.post("insight", title, body, key=key, links={})
 
 

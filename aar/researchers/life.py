@@ -61,6 +61,11 @@ class Life:
         """What people want of it."""
         return standing(self.wishes())
 
+    def direction(self) -> str | None:
+        """The direction that it was given last: a built-in one's name or a file's path; None: undirected."""
+        asked = [wish.text or None for wish in self.wishes() if wish.action == "direction"]
+        return asked[-1] if asked else self.researcher.direction
+
     def wishes(self) -> list[Wish]:
         """Everything that was ever asked of it, oldest first; looked up twice a second at most."""
         with self._turn:

@@ -25,6 +25,14 @@ def test_events_are_kept_in_order(tmp_path: Path) -> None:
     assert kept[0].time <= kept[1].time
 
 
+def test_what_was_asked_is_noted_once_whoever_notes_it(tmp_path: Path) -> None:
+    Record(tmp_path).note_wish(1, "ada", "dana asks: pause ada")
+    record = Record(tmp_path)
+    record.note_wish(1, "ada", "dana asks: pause ada")
+    record.note_wish(2, "ada", "dana asks: resume ada")
+    assert [event.text for event in record.events()] == ["dana asks: pause ada", "dana asks: resume ada"]
+
+
 def test_pauses_between_runs_use_up_no_time(tmp_path: Path) -> None:
     record = Record(tmp_path)
     set_runs(tmp_path, (100, 130), (1000, 1010))

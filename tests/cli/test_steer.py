@@ -12,10 +12,16 @@ from tests.cli.conftest import Aar
 
 
 def test_a_message_is_kept_until_the_campaign_goes_on(campaign: Path, aar: Aar) -> None:
-    out = aar("steer", "message", "researcher-1", "Look at calibration.", "--by", "dana").out
-    assert "dana asks: message researcher-1: Look at calibration." in out and "when the campaign goes on" in out
-    (wish,) = Steering(campaign).wishes()
-    assert (wish.researcher, wish.action, wish.text) == ("researcher-1", "message", "Look at calibration.")
+    aar("steer", "add", "eve", "--brain", "external")
+    out = aar("steer", "message", "eve", "Look at calibration.", "--by", "dana").out
+    assert "dana asks: message eve: Look at calibration." in out and "when the campaign goes on" in out
+    wish = Steering(campaign).wishes()[-1]
+    assert (wish.researcher, wish.action, wish.text) == ("eve", "message", "Look at calibration.")
+
+
+def test_who_reads_no_messages_is_sent_none(campaign: Path, aar: Aar) -> None:
+    assert 'brain = "search", which reads no messages' in aar("steer", "message", "researcher-1", "Hello.").err
+    assert Steering(campaign).wishes() == []
 
 
 def test_pausing_resuming_and_stopping_show_in_the_state(campaign: Path, aar: Aar) -> None:
@@ -40,6 +46,7 @@ def test_a_researcher_is_added_once(campaign: Path, aar: Aar) -> None:
     assert "already" in aar("steer", "add", "eve").err
     assert "brain" in aar("steer", "add", "fay", "--brain", "psychic").err
     assert "name" in aar("steer", "add", "Not A Name").err
+    assert "no researcher may be called" in aar("steer", "add", "platform").err
 
 
 def test_an_unknown_researcher_is_named_with_those_that_there_are(campaign: Path, aar: Aar) -> None:

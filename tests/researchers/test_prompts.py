@@ -7,8 +7,9 @@ import pytest
 from aar.config import ClaudeConfig, ResearcherConfig, load_config
 from aar.errors import ConfigError, MindError
 from aar.researchers.claude.access import check_minds
-from aar.researchers.claude.words import direction_words, first_words, system_words
+from aar.researchers.claude.words import first_words, system_words
 from aar.researchers.directions import builtin_directions
+from aar.researchers.wishes import direction_words
 from tests.campaign_fixture import write_toml
 
 

@@ -19,14 +19,15 @@ from aar.researchers.claude.request import request_settings
 from aar.researchers.claude.tools import Dispatcher, runner_tools
 from aar.researchers.claude.troubles import TROUBLES, Cut, Trouble, diagnose
 from aar.researchers.claude.usage import tokens_of
-from aar.researchers.claude.words import first_words, nudge_words, system_words, wish_words, words_anew
-from aar.researchers.ending import Ending, ended_before, last_note
+from aar.researchers.claude.words import first_words, nudge_words, system_words, words_anew
+from aar.researchers.ending import Ending, earlier_end, last_note
 from aar.researchers.life import Life
 from aar.researchers.toolkit.calls import Caller
 from aar.researchers.toolkit.desk import Desk
 from aar.researchers.toolkit.forum_tools import sync_forum
 from aar.researchers.transcript import Entry, Transcript
 from aar.researchers.transcript.conversation import Conversation, calls_of, conversation
+from aar.researchers.wishes import wish_words
 
 MOST_REFUSALS = 3
 POLL_SECONDS = 0.5
@@ -60,7 +61,7 @@ class ClaudeBrain:
         asyncio.run(self._live())
 
     async def _live(self) -> None:
-        if ended_before(self._transcript.entries, self._desk.limits()):
+        if earlier_end(self._transcript.entries, self._life, self._desk.limits()):
             return
         check_credentials()
         mind = self._settings
@@ -239,7 +240,8 @@ class ClaudeBrain:
 
     def _begin_anew(self, why: str) -> None:
         self._transcript.append("anew", system=self._system, why=why)
-        self._tell([_text(words_anew(self._desk.researcher, self._desk.limits(), why, self._desk.notes.all()))])
+        told = words_anew(self._life.direction(), self._desk.limits(), why, self._desk.notes.all())
+        self._tell([_text(told)])
 
     async def _answer_rest(self, state: Conversation, dispatcher: Dispatcher) -> None:
         """Answer the calls of a reply after which an earlier process, or attempt, was ended."""

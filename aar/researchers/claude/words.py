@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from aar.budget import Limit
 from aar.budget.limits import readable
 from aar.config import CampaignConfig, ResearcherConfig
-from aar.researchers.directions import read_direction
 from aar.researchers.prompts import fill, read_prompt, system_prompt
-from aar.researchers.steering import Wish
+from aar.researchers.wishes import direction_words, later_direction_words
 
 
 def system_words(researcher: ResearcherConfig, config: CampaignConfig) -> str:
@@ -27,13 +26,11 @@ def first_words(researcher: ResearcherConfig, limits: Sequence[Limit]) -> str:
     return fill(read_prompt("begin"), direction=direction_words(researcher.direction), budget=budget_words(limits))
 
 
-def words_anew(
-    researcher: ResearcherConfig, limits: Sequence[Limit], why: str, notes: dict[str, str]
-) -> str:
+def words_anew(direction: str | None, limits: Sequence[Limit], why: str, notes: dict[str, str]) -> str:
     """The first message of a conversation that takes the place of another one."""
     noted = "\n\n".join(f"{path}:\n{text}" for path, text in notes.items()) or "(none)"
-    direction = direction_words(researcher.direction)
-    return fill(read_prompt("anew"), why=why, direction=direction, notes=noted, budget=budget_words(limits))
+    told = later_direction_words(direction)
+    return fill(read_prompt("anew"), why=why, direction=told, notes=noted, budget=budget_words(limits))
 
 
 def nudge_words(limits: Sequence[Limit]) -> str:
@@ -41,19 +38,6 @@ def nudge_words(limits: Sequence[Limit]) -> str:
     return fill(read_prompt("nudge"), budget=budget_words(limits))
 
 
-def direction_words(direction: str | None) -> str:
-    """A direction as it is told, or that there is none."""
-    _, text = read_direction(direction)
-    return fill(read_prompt("directed"), direction=text) if text else read_prompt("undirected").strip()
-
-
 def budget_words(limits: Sequence[Limit]) -> str:
     """What is left, one limit a line."""
     return "\n".join(f"* {limit.describe()}, {readable(limit.what, limit.left)} left" for limit in limits)
-
-
-def wish_words(wish: Wish) -> str:
-    """What a person asked for, marked as a person's."""
-    if wish.action == "direction":
-        return f"[{wish.by}, a person who runs this campaign, gives you a new direction]\n{direction_words(wish.text)}"
-    return f"[message from {wish.by}, a person who runs this campaign]\n{wish.text}"

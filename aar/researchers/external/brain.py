@@ -3,17 +3,19 @@
 Its calls are answered, written down and limited as those of any other researcher. It lives as long as its campaign.
 """
 
+import hashlib
 import threading
 import time
 from contextlib import suppress
 
-from aar.errors import AarError, BudgetError, ToolError
-from aar.researchers.ending import Ending, ended_before, last_note
+from aar.errors import AarError, BudgetError
+from aar.researchers.ending import Ending, earlier_end, last_note
 from aar.researchers.life import Life
 from aar.researchers.toolkit.calls import Answer, Caller
 from aar.researchers.toolkit.desk import Desk
 from aar.researchers.toolkit.forum_tools import sync_forum
 from aar.researchers.transcript import Transcript
+from aar.researchers.wishes import wish_words
 
 POLL_SECONDS = 0.5
 BUSY_SECONDS = 900.0
@@ -27,15 +29,15 @@ class ExternalBrain:
         self._life, self._desk, self._transcript = life, desk, transcript
         self._caller = Caller(desk, transcript)
         self._turn = threading.Lock()
-        self._ended: Ending | None = None
+        self._ended = earlier_end(transcript.entries, life, desk.limits())
         self._last_call: float | None = None
         life.taken = max((one.data["number"] for one in transcript.entries if one.kind == "steering"), default=0)
         desk.wanted = lambda: bool(life.untaken()) or self._ending() is not None
 
     def run(self) -> None:
         """Wait until the researcher ends."""
-        if ended_before(self._transcript.entries, self._desk.limits()):
-            self._ended = Ending("budget", self._transcript.entries[-1].data["why"])
+        self._ended = self._ended or earlier_end(self._transcript.entries, self._life, self._desk.limits())
+        if self._ended:
             return
         self._life.say("waits for whoever thinks for it")
         while self._ended is None and (ending := self._ending()) is None:
@@ -50,14 +52,16 @@ class ExternalBrain:
         Args:
             key: the caller's own name for the call; a call under a name that was used before is not made again.
         """
-        if self._ended:
-            return Answer(f"{self._desk.name} has ended: {self._ended.why}", True)
+        ending = self._ended or self._ending()
+        if ending:
+            self._end(ending)
+            return Answer(f"{self._desk.name} has ended: {ending.why}", True)
         if self._life.standing() == "paused":
             return Answer("a person has paused this researcher; call again when it goes on", True)
         self._last_call = time.monotonic()
         self._life.say(f"uses {tool}")
         try:
-            with suppress(ToolError):
+            with suppress(AarError):
                 sync_forum(self._desk)
             answer = self._caller.answer(tool, arguments, self._position(key))
         except BudgetError as error:
@@ -68,7 +72,7 @@ class ExternalBrain:
 
     def _position(self, key: str | None) -> str:
         if key is not None:
-            return f"key-{key[:100]}"
+            return f"key-{hashlib.sha256(key.encode(errors='replace')).hexdigest()[:32]}"
         with self._turn:
             return f"call-{len(self._transcript.entries) + 1}-{time.time_ns()}"
 
@@ -78,7 +82,7 @@ class ExternalBrain:
             for wish in self._life.untaken():
                 self._transcript.append("steering", number=wish.number, by=wish.by, action=wish.action, text=wish.text)
                 self._life.taken = wish.number
-                told += f"\n\n[{wish.action} from {wish.by}, a person who runs this campaign]\n{wish.text}"
+                told += f"\n\n{wish_words(wish)}"
         return told
 
     def _ending(self) -> Ending | None:

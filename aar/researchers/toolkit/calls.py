@@ -5,7 +5,9 @@ crash knows of every call whether it was made: one with a result is not made aga
 key where that does nothing twice, and is else answered with a warning that it may have happened.
 """
 
+import threading
 import time
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,9 +40,11 @@ class Caller:
     def __init__(self, desk: Desk, transcript: Transcript) -> None:
         self._desk, self._transcript = desk, transcript
         self._before: Conversation = conversation(transcript.entries)
+        self._answers: dict[str, Future[Answer]] = {}
+        self._turn = threading.Lock()
 
     def answer(self, tool: str, arguments: Any, position: str, id: str | None = None) -> Answer:
-        """Answer a call, or tell again what an earlier process answered.
+        """Answer a call, or tell again what was answered; who asks while it runs gets that answer, too.
 
         Args:
             position: the call's place in the researcher's life, which no other call has.
@@ -53,6 +57,17 @@ class Caller:
         known = self._before.results.get(position)
         if known:
             return Answer(*known)
+        with self._turn:
+            is_first = position not in self._answers
+            coming = self._answers.setdefault(position, Future())
+        if is_first:
+            try:
+                coming.set_result(self._answered(tool, arguments, position, id))
+            except BaseException as fault:
+                coming.set_exception(fault)
+        return coming.result()
+
+    def _answered(self, tool: str, arguments: Any, position: str, id: str | None) -> Answer:
         again = position in self._before.begun
         if not again:
             self._transcript.append("call", position=position, id=id, tool=tool, arguments=arguments)

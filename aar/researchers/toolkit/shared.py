@@ -3,6 +3,7 @@
 The folder appears in its sandbox as /shared. Only the platform writes here, so that no link can be planted in it.
 """
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,17 +16,23 @@ FILE_TOOL = "lab/files.py"
 
 
 class Shared:
-    """One researcher's shared folder. Raises StorageError when it cannot be written."""
+    """One researcher's shared folder, for any thread. Raises StorageError when it cannot be written."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._make(folder)
+        self.folder, self._turn = folder, threading.Lock()
+        with storage_errors(folder):
+            self._make(folder)
 
     def write(self, name: str, content: bytes) -> str:
-        """Put a file there whole, in place of an older one; returns its path as the researcher sees it."""
+        """Put a file there whole, in place of an older one; returns its path as the researcher sees it.
+
+        Raises ValueError when the name would leave the folder.
+        """
         path = self.folder / name
-        self._make(path.parent)
-        with storage_errors(path):
+        if ".." in path.parts or not path.is_relative_to(self.folder):
+            raise ValueError(f"{name!r} leads out of {SHOWN_AS}")
+        with self._turn, storage_errors(path):
+            self._make(path.parent)
             staged = path.with_name(path.name + ".part")
             staged.write_bytes(content)
             staged.chmod(0o644)
@@ -47,8 +54,7 @@ class Shared:
         return (self.folder / name).exists()
 
     def _make(self, folder: Path) -> None:
-        with storage_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            while folder != self.folder.parent:
-                folder.chmod(0o755)
-                folder = folder.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        while folder != self.folder.parent:
+            folder.chmod(0o755)
+            folder = folder.parent

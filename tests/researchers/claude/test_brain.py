@@ -3,6 +3,8 @@
 from itertools import pairwise
 from typing import Any
 
+import pytest
+
 from aar.config import ResearcherBudget
 from aar.errors import MindError
 from aar.rehearsal.script import Part, say, use
@@ -110,6 +112,31 @@ def test_a_new_direction_is_told(stage: Stage) -> None:
     Steering(stage.folder).ask("dana", NAME, "direction", "curriculum")
     stage.perform()
     assert "In which order should it meet the labels?" in str(endpoint.requests[0][2]["messages"])
+
+
+@pytest.mark.parametrize(("direction", "told"), [("", "no particular direction"), ("/gone.md", "cannot be read")])
+def test_a_direction_that_is_none_or_gone_ends_nobody(stage: Stage, direction: str, told: str) -> None:
+    endpoint = stage.serve(looks_twice)
+    Steering(stage.folder).ask("dana", NAME, "direction", direction)
+    stage.perform()
+    assert told in str(endpoint.requests[0][2]["messages"]) and stage.end()["reason"] == "finished"
+
+
+def test_a_conversation_that_begins_anew_has_the_latest_direction(stage: Stage) -> None:
+    endpoint = stage.serve(looks_twice, {(NAME, 1): ("too_long",)})
+    Steering(stage.folder).ask("dana", NAME, "direction", "curriculum")
+    stage.perform()
+    first = endpoint.requests[2][2]["messages"][0]["content"][0]["text"]
+    assert "begins anew" in first and "In which order should it meet the labels?" in first
+
+
+def test_one_who_was_stopped_stays_so_without_a_second_note(stage: Stage) -> None:
+    stage.serve(looks_twice)
+    Steering(stage.folder).ask("dana", NAME, "stop")
+    stage.perform()
+    before = len(stage.entries())
+    stage.perform()
+    assert len(stage.entries()) == before and len(stage.campaign.forum.posts()) == 1
 
 
 def test_a_stopped_researcher_ends_with_a_note_and_without_another_request(stage: Stage) -> None:

@@ -1,6 +1,7 @@
 """An external researcher: others think, it answers; its calls are limited, written down and made once."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from aar.config import ResearcherBudget
@@ -28,6 +29,41 @@ def test_a_call_that_is_sent_again_under_its_key_is_made_once(new_brain: NewBrai
     assert len(campaign.forum.posts()) == 1
     new_brain().call("forum_post", post, "another")
     assert len(campaign.forum.posts()) == 2
+
+
+def test_calls_under_one_key_at_the_same_time_are_one_call(new_brain: NewBrain, campaign: Campaign) -> None:
+    brain = new_brain()
+    slow = {"command": "sleep 0.5; echo x >>log; wc -l <log"}
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: brain.call("bash", slow, "mine").text, range(4)))
+    assert answers == ["1"] * 4 and brain.call("bash", slow, "mine").text == "1"
+
+
+def test_calls_at_the_same_time_do_not_disturb_each_other(new_brain: NewBrain, campaign: Campaign) -> None:
+    brain = new_brain()
+    for number in range(30):
+        campaign.forum.post("somebody", "insight", f"News {number}", "", key=str(number))
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: brain.call("forum_read", {}), range(8)))
+    assert not any(answer.is_error for answer in answers)
+
+
+def test_a_key_that_looks_like_a_path_leads_nowhere(new_brain: NewBrain, tmp_path: Path) -> None:
+    answer = new_brain().call("bash", {"command": "seq 10000"}, "/../../../../victim")
+    assert "/shared/outputs/key-" in answer.text and not list(tmp_path.rglob("victim*"))
+    assert tmp_path.stat().st_mode & 0o077 == 0
+
+
+def test_one_that_has_ended_stays_so_in_its_next_process(
+    new_brain: NewBrain, tmp_path: Path, campaign: Campaign
+) -> None:
+    brain = new_brain()
+    Steering(tmp_path).ask("dana", NAME, "stop")
+    assert "a person stopped it" in brain.call("budget", {}).text
+    again = new_brain()
+    again.run()
+    assert "a person stopped it" in again.call("bash", {"command": "ls"}).text
+    assert len(campaign.forum.posts()) == 1
 
 
 def test_what_people_ask_comes_with_the_next_answer_once(new_brain: NewBrain, tmp_path: Path) -> None:
