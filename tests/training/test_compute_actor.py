@@ -106,7 +106,7 @@ def test_a_bad_request_is_its_callers_error_and_the_workers_go_on(compute: Any, 
 def test_a_worker_killed_in_the_middle_of_a_fit_is_replaced_and_the_fit_completes(compute: Any, model: str) -> None:
     long = request(model, recipe=recipe(epochs=60), seed=5)
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(train_and_wait, compute, long)
+        asked = pool.submit(train_and_wait, compute, long, ADA)
         wait_until_running(compute)
         [worker] = processes("raytrainworker")
         os.kill(worker.pid, signal.SIGKILL)
@@ -119,7 +119,7 @@ def test_a_killed_actor_returns_with_its_results_and_its_callers_get_theirs(comp
     done = train_and_wait(compute, request(model), ADA)
     long = request(model, recipe=recipe(epochs=60), seed=6)
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(train_and_wait, compute, long)
+        asked = pool.submit(train_and_wait, compute, long, ADA)
         wait_until_running(compute)
         [actor] = processes("ray::compute")
         os.kill(actor.pid, signal.SIGKILL)
