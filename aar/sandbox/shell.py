@@ -209,7 +209,7 @@ class _Session:
             said = EXIT_CODE.fullmatch(line)
             if said is None:  # what builds the sandbox complains there
                 self._output += line + b"\n"
-            elif said[1].decode() == self._waiting_for:
+            elif said[1].decode() == self._waiting_for and not self._killed:  # else its end is what counts
                 self._drain(out)
                 self._conclude(int(said[2]))
 

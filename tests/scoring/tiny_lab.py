@@ -112,7 +112,7 @@ class TinyPlatform:
         task = asyncio.run(self.scorer.task(experiment.id, run))
         compute = self.compute.for_threads()
         programs = Programs(self.config, compute)
-        backend = ModelBackend(task, run.seed, self.config.problem.student.model, compute, programs)
+        backend = ModelBackend(task, run.seed, self.config.problem.student.model, compute, programs, "ada")
         namespace: dict[str, Any] = {}
         exec(compile(source, "method.py", "exec"), namespace)
         return backend.trained(namespace["supervise"](DirectLab(backend)).id)

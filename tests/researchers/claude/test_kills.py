@@ -1,8 +1,6 @@
 """kill -9 of a researcher's process at random moments: its conversation goes on, and nothing is done twice."""
 
-import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -21,7 +19,7 @@ from aar.scoring.scorebook import Scorebook
 from tests.researchers.claude.victim import NAME
 
 KILLS = 20
-STEPS = 36
+STEPS = 60
 METHOD = "def supervise(lab):\n    return lab.fine_tune(lab.weak_labels, epochs={number})\n"
 
 
@@ -47,7 +45,7 @@ def kill_somewhere(folder: Path, rng: random.Random) -> bool:
     assert process.stdout and process.stdout.readline() == "begins\n"
     time.sleep(rng.uniform(0, 1.5))
     alive = process.poll() is None
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
     return alive
 
@@ -72,7 +70,7 @@ def test_a_researcher_killed_twenty_times_does_nothing_twice(
         last = victim(tmp_path)
         assert last.wait(300) == 0
     entries = transcript(tmp_path)
-    assert kills >= KILLS / 2 and entries[-1].data["reason"] == "finished"
+    assert kills >= KILLS - 2 and entries[-1].data["reason"] == "finished"
     assert [entry.kind for entry in entries].count("anew") == 1, "its conversation was lost"
     asked = [entry for entry in entries if entry.kind == "call"]
     assert len({entry.data["position"] for entry in asked}) == len(asked) == 5 * STEPS
