@@ -1,14 +1,14 @@
 """What verification and audit say of planted cheats on the quickstart's problem, with its real models.
 
-    python benchmarks/planted.py [CHEAT ...]
+    python benchmarks/planted.py [--seeds N] [CHEAT ...]
 
 The cheats are those of tests/scoring/planted, and "prior_mean", an honest method, for comparison. All run in one
 campaign, in its own folder beside the quickstart's, as experiments of one researcher; each is verified as `aar verify`
-does it, on five fresh seeds with all controls, the one that trains sixteen students on two with those that concern it.
-Then the campaign is audited. Takes an hour or so; begun again, it goes on.
+does it, on N fresh seeds (default 5) with all controls, the one that trains sixteen students on two with those that
+concern it. Then the campaign is audited. Takes two hours or so on two cores; begun again, it goes on.
 """
 
-import sys
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,7 +35,6 @@ def supervise(lab):
 ENSEMBLE = "ensembles_16"
 CLAIM = "claims_a_number"
 LUCKY_ORDERS = 4
-WHOLE = VerificationConfig(transfer=False)
 SHORT = VerificationConfig(transfer=False, seeds=2, controls=["recipe", "capability"])
 
 
@@ -64,7 +63,7 @@ def experiment(session: Session, name: str, source: str) -> Experiment:
     return session.run_experiment(result(session.scorer.admit.remote(PERSON.name, snapshot, name, name)))
 
 
-def planted(names: list[str]) -> Callable[[Session], None]:
+def planted(names: list[str], whole: VerificationConfig) -> Callable[[Session], None]:
     """The work of a session: each cheat does what it does, and is verified."""
 
     def work(session: Session) -> None:
@@ -77,16 +76,16 @@ def planted(names: list[str]) -> Callable[[Session], None]:
             if name == CLAIM:
                 post = (PERSON.name, "result", "Vanilla, tuned: PGR 0.97", "PGR 0.97 on every seed.")
                 result(session.commons.post.remote(*post, key=CLAIM, experiment=tried.id))
-            session.verify(tried, SHORT if name == ENSEMBLE else WHOLE)
+            session.verify(tried, SHORT if name == ENSEMBLE else whole)
         session.audit()
 
     return work
 
 
-def main(names: list[str]) -> None:
+def main(names: list[str], seeds: int) -> None:
     """Run and print."""
     config = derived_config(load_config(ROOT / "jobs" / "quickstart.toml"), "planted", None)
-    state = run_session(config, Quiet(), planted(names))
+    state = run_session(config, Quiet(), planted(names, VerificationConfig(transfer=False, seeds=seeds)))
     notes, verdicts = {one.id: one.note for one in state.experiments}, verdict_words(state)
     found = stored_findings(state.folder)
     for one in latest(state.verifications):
@@ -98,8 +97,9 @@ def main(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    known = [HONEST, *(file.stem for file in sorted(PLANTED.glob("*.py")))]
-    chosen = sys.argv[1:] or sorted(known, key=lambda name: name == ENSEMBLE)
-    if unknown := set(chosen) - set(known):
-        sys.exit(f"no such cheat: {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
-    main(chosen)
+    known = sorted([HONEST, *(file.stem for file in PLANTED.glob("*.py"))], key=lambda name: (name == ENSEMBLE, name))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("cheats", nargs="*", metavar="CHEAT", choices=[*known, []], default=known)
+    given = parser.parse_args()
+    main(given.cheats, given.seeds)

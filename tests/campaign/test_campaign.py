@@ -68,7 +68,7 @@ def test_a_campaign_runs_to_its_end_and_says_so_at_once_when_run_again(tiny: Pat
     assert leaderboard["verifications"] and leaderboard["ledger_head"]
 
 
-def test_a_killed_driver_loses_nothing_and_the_same_command_goes_on(tiny: Path) -> None:
+def test_a_killed_driver_and_a_stopped_one_lose_nothing_and_the_same_command_goes_on(tiny: Path) -> None:
     folder = campaign(tiny)
     first = start("run", tiny)
     wait_for(
@@ -78,10 +78,20 @@ def test_a_killed_driver_loses_nothing_and_the_same_command_goes_on(tiny: Path) 
     first.kill()
     first.communicate()
     before = counts(folder)
+
+    second = start("run", tiny)
+    wait_for("the same research", lambda: read_state(folder).running and read_state(folder).phase == "research")
+    finish(start("stop", folder))
+    output, _ = second.communicate(timeout=60)
+    assert second.returncode == 130, output
+    assert "aar run" in output
+    assert read_state(folder).phase == "stopped"
+
     finish(start("run", tiny))
     after = counts(folder)
     assert all(after[kind][: len(before[kind])] == before[kind] for kind in ("posts", "scores"))
     assert set(before["snapshots"]) <= set(after["snapshots"])
+    assert read_state(folder).phase == "finished"
     assert [one.status for one in read_state(folder).experiments] == ["scored"] * 5
     assert len(set(after["posts"])) == len(after["posts"])
 
@@ -100,20 +110,7 @@ def test_any_process_may_be_killed_at_any_moment(tiny: Path) -> None:
     assert len(set(posts)) == len(posts) == 16
 
 
-def test_stop_ends_it_cleanly_and_run_goes_on(tiny: Path) -> None:
-    folder = campaign(tiny)
-    process = start("run", tiny)
-    wait_for("the baselines", lambda: (folder / "scores.sqlite").exists())
-    finish(start("stop", folder))
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, output
-    assert "aar run" in output
-    assert read_state(folder).phase == "stopped"
-    finish(start("run", tiny))
-    assert read_state(folder).phase == "finished"
-
-
-def test_a_method_by_hand_is_scored_and_a_bad_one_says_why(tiny: Path, tmp_path: Path) -> None:
+def test_methods_by_hand_are_scored_verified_and_told_what_is_wrong_with_them(tiny: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.py"
     broken.write_text("def supervise(lab)\n    return None\n")
     refused = subprocess.run([sys.executable, "-m", "aar", "try", broken, tiny], capture_output=True, text=True)
@@ -127,14 +124,11 @@ def test_a_method_by_hand_is_scored_and_a_bad_one_says_why(tiny: Path, tmp_path:
 
     assert "PGR" in finish(start("try", "soft_labels", tiny))
 
-
-def test_a_planted_cheat_is_verified_and_told_what_it_is(tiny: Path) -> None:
-    """It ignores its teacher: with the teacher's labels shuffled it trains the very same students."""
     cheat = Path(__file__).parents[1] / "scoring" / "planted" / "ignores_teacher.py"
-    finish(start("try", cheat, tiny))
     folder = campaign(tiny).with_name("campaign-try")
-    shown = finish(start("verify", "e2", "-c", folder, "--seeds", 2, "--control", "shuffled"))
-    assert "uses no weak supervision" in shown
+    finish(start("try", cheat, tiny))
+    shown = finish(start("verify", "e4", "-c", folder, "--seeds", 2, "--control", "shuffled"))
+    assert "uses no weak supervision" in shown  # with its teacher's labels shuffled it trains the very same students
     [verified] = json.loads(finish(start("leaderboard", "--json", folder)))["verifications"]
     assert [one["verdict"] for one in verified["controls"]] == ["uses no weak supervision"]
 
