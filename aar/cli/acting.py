@@ -35,7 +35,7 @@ class Actor:
         """Call a tool and print the answer."""
         from aar.cli.external import call
 
-        say(call(self.campaign, self.researcher, tool, **arguments))
+        say(call(self.campaign, self.researcher, tool, arguments))
 
     def puts(self, file: Path, name: str | None = None) -> str:
         """Copy a text file into the workspace, and print the answer; its name there."""
@@ -47,7 +47,7 @@ class Actor:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{file} cannot be read as text ({error})") from None
         path = name or file.name
-        say(call(self.campaign, self.researcher, "files", command="create", path=path, file_text=text))
+        say(call(self.campaign, self.researcher, "files", {"command": "create", "path": path, "file_text": text}))
         return path
 
 
@@ -79,7 +79,7 @@ def check(context: typer.Context, method: MethodFile) -> None:
     context.obj.does("quick_check", method=context.obj.puts(method))
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})  # -1 is no option
 def vote(context: typer.Context, post: int, value: int) -> None:
     """Vote on a post: 1, -1 or 0."""
     context.obj.does("vote", post=post, value=value)
@@ -104,13 +104,16 @@ def tool(
     arguments: Annotated[str, typer.Argument(help='Its arguments as JSON; "-" reads them from standard input.')] = "{}",
 ) -> None:
     """Call any tool with JSON arguments."""
+    from aar.cli.external import call
     from aar.errors import ConfigError
 
     try:
         given = json.loads(sys.stdin.read() if arguments == "-" else arguments)
     except ValueError as error:
         raise ConfigError(f"the arguments are no JSON: {error}") from None
-    context.obj.does(name, **given)
+    if not isinstance(given, dict):
+        raise ConfigError('the arguments are no JSON object, such as {"limit": 5}')
+    say(call(context.obj.campaign, context.obj.researcher, name, given))
 
 
 @experiment.command("run")
@@ -127,13 +130,15 @@ def run_experiment(
 
     actor: Actor = context.obj
     path = actor.puts(method)
-    started = call(
-        actor.campaign, actor.researcher, "run_experiment", method=path, note=note or method.stem, parent=parent,
-        although_tried=although_tried,
-    )  # fmt: skip
+    given = {"method": path, "note": note or method.stem, "parent": parent, "although_tried": although_tried}
+    started = call(actor.campaign, actor.researcher, "run_experiment", given)
     say(started)
     if wait:
-        actor.does("experiment", action="wait", experiment=started.split()[0], seconds=1800)
+        asked = {"action": "wait", "experiment": started.split()[0], "seconds": 1800}
+        told = call(actor.campaign, actor.researcher, "experiment", asked)
+        say(told)
+        if "\nfailed: " in told:
+            raise typer.Exit(1)
 
 
 @experiment.command("list")

@@ -28,11 +28,16 @@ Dataset = Annotated[str | None, typer.Option(help="Which of its datasets.", show
 
 def run(file: File, overrides: Overrides = None) -> None:
     """Run a campaign, or go on with it. Ctrl-C stops it; the same command resumes."""
-    from aar.campaign.state import read_state
     from aar.config import load_config
+
+    run_config(load_config(file, overrides), command("run", file, overrides))
+
+
+def run_config(config: "CampaignConfig", same: str) -> None:
+    """Run a campaign, or go on with it, and show what came of it. `same`: the command that does the same again."""
+    from aar.campaign.state import read_state
     from aar.reporting.summary import summary
 
-    config = load_config(file, overrides)
     finished = _finished(config)
     if finished:
         state = read_state(finished)
@@ -40,7 +45,7 @@ def run(file: File, overrides: Overrides = None) -> None:
     else:
         from aar.campaign.driver import run_campaign
 
-        with _resumable("run", file, overrides), view() as shown:
+        with _resumable(same), view() as shown:
             state = run_campaign(config, shown)
     say(summary(state), "")
     _say_places(state)
@@ -61,7 +66,7 @@ def try_method(
     config = load_config(file, overrides)
     from aar.campaign.trial import Method, run_trial  # imports Ray: not before the method and file were read
 
-    with _resumable(f"try {shlex.quote(method)}", file, overrides, dataset), view() as shown:
+    with _resumable(command("try", file, overrides, method=method, dataset=dataset)), view() as shown:
         state, trial = run_trial(config, Method(name, source), shown, dataset)
     say(summary(state), trial_words(state, trial))
     if trial.failure:
@@ -77,7 +82,7 @@ def baselines(file: File, overrides: Overrides = None, dataset: Dataset = None, 
     from aar.reporting.baselines import baselines_data, baselines_tables
 
     config = load_config(file, overrides)
-    with _resumable("baselines", file, overrides, dataset), view(to_stderr=as_json) as shown:
+    with _resumable(command("baselines", file, overrides, dataset=dataset)), view(to_stderr=as_json) as shown:
         state = measure_baselines(config, shown, dataset)
     if as_json:
         return say_json(baselines_data(state))
@@ -141,15 +146,23 @@ def view(*, to_stderr: bool = False) -> "Iterator[LiveView | LogView]":
 
 
 @contextmanager
-def _resumable(command: str, file: Path, overrides: list[str] | None, dataset: str | None = None) -> Iterator[None]:
+def _resumable(same: str) -> Iterator[None]:
     """Say how to go on after an interruption."""
     try:
         yield
     except KeyboardInterrupt:
-        options = ["--dataset", dataset] if dataset else []
-        arguments = shlex.join([str(file), *(overrides or []), *options])
-        complain(f"stopped; nothing is lost. Go on with: aar {command} {arguments}")
+        complain(f"stopped; nothing is lost. Go on with: {same}")
         raise typer.Exit(130) from None
+
+
+def command(
+    name: str, file: Path, overrides: list[str] | None, *options: str, method: str | None = None,
+    dataset: str | None = None,
+) -> str:  # fmt: skip
+    """A command of aar's as it would be typed."""
+    about = [method] if method else []
+    given = [*about, str(file), *(overrides or []), *(["--dataset", dataset] if dataset else []), *options]
+    return shlex.join(["aar", name, *given])
 
 
 def _say_places(state: "CampaignState") -> None:

@@ -73,16 +73,15 @@ def mcp(
 
 
 def _instructions(folder: Path, researcher: str | None) -> str:
-    """The background that other researchers have as their system prompt."""
+    """The background that other researchers have as their system prompt; None: for whoever has a token."""
     from aar.campaign.folder import stored_config
-    from aar.config import ResearcherConfig
+    from aar.gateway.link import researchers
     from aar.researchers.claude.words import system_words
-    from aar.researchers.wishes import direction_words
 
-    config = stored_config(folder)
-    known = {one.name: one for one in config.researchers}
-    one = known.get(researcher or "") or ResearcherConfig(name=researcher or "a-researcher", brain="external")
-    return f"{system_words(one, config)}\n{direction_words(one.direction)}"
+    [one, *_] = [one for one in researchers(folder) if one.brain == "external" and researcher in (None, one.name)]
+    nameless = one if researcher else one.model_copy(update={"name": "one of the researchers"})
+    told = system_words(nameless, stored_config(folder))
+    return f"{told}\nCall `budget` first: it says who you are, what your direction is, and what you may use.\n"
 
 
 @cache
@@ -93,7 +92,7 @@ def _link(folder: Path) -> "Link":
     return Link(folder)
 
 
-def call(campaign: str | None, researcher: str, tool: str, **arguments: Any) -> str:
+def call(campaign: str | None, researcher: str, tool: str, arguments: dict[str, Any]) -> str:
     """The answer to one tool call; exit code 1 when it is an error."""
     from aar.campaign.folder import find_campaign
     from aar.cli.output import complain

@@ -24,7 +24,7 @@ def rehearse(
     ] = None,
 ) -> None:
     """Rehearse a campaign before you pay for it: everything is real but the thinking, which is scripted and free."""
-    from aar.cli.campaign import run
+    from aar.cli.campaign import command, run_config
     from aar.config import load_config
     from aar.errors import ConfigError
     from aar.rehearsal.server import Rehearsal
@@ -42,7 +42,8 @@ def rehearse(
         os.environ.update(_environment(rehearsal.url))
         own = [f"name={config.name}-rehearsal"]
         own += [f"folder={config.folder.with_name(config.folder.name + '-rehearsal')}"] if config.folder else []
-        run(file, [*(overrides or []), *own])
+        options = ["--faults"] if faults else []
+        run_config(load_config(file, [*(overrides or []), *own]), command("rehearse", file, overrides, *options))
 
 
 def _endpoint(config: "CampaignConfig", faults: bool) -> "Endpoint":

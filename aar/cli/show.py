@@ -11,13 +11,14 @@ def status(campaign: WhichCampaign = None, as_json: AsJson = False) -> None:
     from aar.campaign.state import read_state
     from aar.reporting.data import state_data
     from aar.reporting.live import dashboard
-    from aar.reporting.spending import spending
+    from aar.reporting.spending import spending, troubles
 
     state = read_state(find_campaign(campaign))
     if as_json:
         return say_json(state_data(state))
     runs = "It runs" if state.running else "It does not run"
-    say(dashboard(state, time.time()), *spending(state), f"{runs}; folder: {state.folder}")
+    everybody = dashboard(state, time.time(), most=len(state.researchers))
+    say(everybody, *spending(state), *troubles(state), f"{runs}; folder: {state.folder}")
 
 
 def leaderboard(campaign: WhichCampaign = None, as_json: AsJson = False) -> None:

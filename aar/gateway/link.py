@@ -1,6 +1,9 @@
 """A connection from another process to a campaign that runs."""
 
 import os
+import threading
+import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,8 @@ from aar.database import storage_errors
 from aar.errors import CampaignError
 from aar.researchers.external.credentials import researcher_of
 from aar.researchers.steering import FILE, Steering, roster
+
+POLL_SECONDS = 1.0
 
 
 def connect(folder: Path) -> str:
@@ -51,12 +56,20 @@ def unreached(config: CampaignConfig, error: Exception) -> CampaignError:
 
 
 class Link:
-    """Calls the tools of a running campaign's external researchers. Raises CampaignError as `connect`."""
+    """Calls the tools of a campaign's external researchers, also after the campaign has ended and goes on.
+
+    It lets go of a cluster as soon as its campaign has ended: Ray would end a process whose cluster is gone. For any
+    thread. Raises CampaignError as `connect`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._config = folder, stored_config(folder)
-        self._namespace = connect(folder)
+        self._namespace = f"aar-{self._config.name}"
+        self._where: str | None = None
+        self._turn = threading.Lock()
         self._actors: dict[str, Any] = {}
+        self._connect()
+        threading.Thread(target=self._let_go, name="link", daemon=True).start()
 
     def who(self, token: str) -> str | None:
         """The researcher that a token stands for."""
@@ -68,16 +81,43 @@ class Link:
         Raises:
             CampaignError: the researcher is not there yet, or its campaign has ended.
         """
-        from ray.exceptions import RayActorError
+        from ray.exceptions import RayError
 
         from aar.remote import result
 
+        key = key or str(uuid.uuid4())  # Ray sends a call again to a process that was lost: it must be the same call
         try:
-            text, is_error = result(self._actor(researcher).call.remote(tool, arguments, key))
-        except RayActorError as error:
+            with self._turn:
+                self._connect()
+                actor = self._actor(researcher)
+            text, is_error = result(actor.call.remote(tool, arguments, key))
+        except RayError as error:
             self._actors.pop(researcher, None)
             raise CampaignError(f"{researcher} was lost while it answered ({error}); call again") from None
         return str(text), bool(is_error)
+
+    def _connect(self) -> None:
+        """Connect to where the campaign runs now, unless that was done."""
+        if self._where is not None and is_running(self._folder) and self._where == _address(self._folder):
+            return
+        self._disconnect()
+        connect(self._folder)
+        self._where = _address(self._folder)
+
+    def _disconnect(self) -> None:
+        import ray
+
+        if self._where is not None:
+            self._where = None
+            self._actors.clear()
+            ray.shutdown()
+
+    def _let_go(self) -> None:
+        while True:
+            time.sleep(POLL_SECONDS)
+            with self._turn:
+                if self._where is not None and not is_running(self._folder):
+                    self._disconnect()
 
     def _actor(self, researcher: str) -> Any:
         import ray

@@ -7,6 +7,8 @@ the network is not your own.
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Protocol
 
 import mcp_types as types
@@ -22,6 +24,8 @@ from aar.errors import AarError
 from aar.researchers.toolkit import TOOLS
 
 Context = ServerRequestContext[Any]
+CALLS_AT_ONCE = 128
+"""Of all callers; each researcher takes a few at a time and refuses more."""
 KEY = "aar/key"
 """In a call's `_meta`: the caller's own name for the call, under which it is made once however often it is sent."""
 
@@ -36,6 +40,7 @@ class Calls(Protocol):
 
 def mcp_server(calls: Calls, who: Callable[[], str], instructions: str) -> Server[Any]:
     """A server whose caller is the researcher that `who` names during a request."""
+    threads = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="call")
 
     async def list_tools(_: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return types.ListToolsResult(
@@ -47,7 +52,8 @@ def mcp_server(calls: Calls, who: Callable[[], str], instructions: str) -> Serve
     async def call_tool(_: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         key = str(given) if (given := (params.meta or {}).get(KEY)) is not None else None
         try:
-            text, is_error = await asyncio.to_thread(calls.call, who(), params.name, params.arguments or {}, key)
+            call = partial(calls.call, who(), params.name, params.arguments or {}, key)
+            text, is_error = await asyncio.get_running_loop().run_in_executor(threads, call)
         except AarError as error:
             text, is_error = str(error), True
         return types.CallToolResult(content=[types.TextContent(type="text", text=text)], is_error=is_error)

@@ -1,5 +1,7 @@
 """What a campaign costs: what was used up, how fast, what is left, and the cost of an hour of a researcher."""
 
+import time
+
 from rich.console import RenderableType
 
 from aar.budget import Limit, Spent
@@ -9,6 +11,7 @@ from aar.campaign.researcher_state import ResearcherState
 from aar.campaign.state import CampaignState
 from aar.reporting.tables import new_table
 from aar.reporting.text import duration, plain
+from aar.researchers.transcript import read, transcript_folders
 
 
 def cost_words(spent: Spent) -> list[str]:
@@ -23,15 +26,29 @@ def cost_words(spent: Spent) -> list[str]:
 
 
 def spending(state: CampaignState) -> list[RenderableType]:
-    """A table of what every researcher has used up and what is left to it; none where nothing was paid for."""
-    if not state.spent.tokens.total:
+    """A table of what every researcher that thinks has used up and what is left to it."""
+    thinking = [one for one in state.researchers if one.brain != "search"]
+    if not thinking:
         return []
     table = new_table()
     for name in ("researcher", "time", "tokens in", "cached", "out", "cost", "10 min", "left"):
         table.add_column(name, no_wrap=name != "left", justify="left" if name in ("researcher", "left") else "right")
-    for one in state.researchers:
+    for one in thinking:
         table.add_row(*(plain(cell) for cell in _row(one)))
     return [table]
+
+
+def troubles(state: CampaignState) -> list[RenderableType]:
+    """What went wrong between researchers and their models: how often, and what last. Reads their transcripts."""
+    table = new_table()
+    for name in ("researcher", "troubles", "the last one"):
+        table.add_column(name, no_wrap=name != "the last one", overflow="fold")
+    for name, folder in transcript_folders(state.folder).items():
+        told = [entry for entry in read(folder) if entry.kind == "trouble"]
+        if told:
+            ago = duration(max(0.0, time.time() - told[-1].time))
+            table.add_row(name, str(len(told)), plain(f"{told[-1].data['words']} ({ago} ago)"))
+    return [table] if table.row_count else []
 
 
 def dollars(amount: float) -> str:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from aar.researchers.transcript import Transcript, transcript_folder
 from tests.cli.conftest import Aar
 
 
@@ -11,6 +12,15 @@ def test_status_tells_researchers_and_the_best_score(campaign: Path, aar: Aar) -
     assert shown.code == 0
     assert "researcher-3" in shown.out and "best PGR 0.81" in shown.out
     assert "It does not run" in shown.out and str(campaign) in shown.out
+
+
+def test_status_shows_what_went_wrong_between_researchers_and_their_models(campaign: Path, aar: Aar) -> None:
+    transcript = Transcript(transcript_folder(campaign, "researcher-2"))
+    for words in ("rate limited", "the model's endpoint is overloaded"):
+        transcript.append("trouble", words=words)
+    transcript.close()
+    shown = " ".join(aar("status", "little").out.split())
+    assert "researcher-2 2 the model's endpoint is overloaded" in shown
 
 
 def test_status_as_json_is_one_document_with_stable_keys(campaign: Path, aar: Aar) -> None:

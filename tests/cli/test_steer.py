@@ -73,6 +73,21 @@ def test_acting_in_a_campaign_that_does_not_run_says_so(campaign: Path, aar: Aar
     assert "does not run; start it first" in aar(*command).err
 
 
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("vote", "3", "-1"), "does not run"),
+        (("tool", "budget", "[]"), "no JSON object"),
+        (("tool", "budget", "{"), "no JSON"),
+    ],
+)
+def test_what_is_typed_is_understood_or_explained(
+    campaign: Path, aar: Aar, command: tuple[str, ...], words: str
+) -> None:
+    aar("steer", "add", "eve", "--brain", "external")
+    assert words in aar("as", "eve", *command).err
+
+
 def test_an_mcp_server_without_a_valid_token_says_what_to_set(
     campaign: Path, aar: Aar, monkeypatch: pytest.MonkeyPatch
 ) -> None:

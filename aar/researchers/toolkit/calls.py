@@ -60,12 +60,15 @@ class Caller:
         with self._turn:
             is_first = position not in self._answers
             coming = self._answers.setdefault(position, Future())
-        if is_first:
-            try:
-                coming.set_result(self._answered(tool, arguments, position, id))
-            except BaseException as fault:
-                coming.set_exception(fault)
-        return coming.result()
+        if not is_first:
+            return coming.result()
+        try:
+            answer = self._answered(tool, arguments, position, id)
+        except BaseException as fault:
+            coming.set_exception(fault)
+            raise
+        coming.set_result(answer)
+        return answer
 
     def _answered(self, tool: str, arguments: Any, position: str, id: str | None) -> Answer:
         again = position in self._before.begun
