@@ -1,6 +1,7 @@
 """`aar transcript`: what a researcher did, in full, for people and for programs."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -40,5 +41,7 @@ def test_without_a_name_it_lists_who_has_one_and_an_unknown_name_says_who(ada: P
 
 
 def test_it_is_exported_for_inspect(ada: Path, aar: Aar) -> None:
-    assert "inspect view" in aar("transcript", "--inspect", "log.json").out
-    assert [sample["id"] for sample in json.loads(Path("log.json").read_text())["samples"]] == ["ada"]
+    assert "inspect view start --log-dir" in aar("transcript", "--inspect", "logs").out
+    [file] = Path("logs").iterdir()
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d", file.name), "Inspect would not list it"
+    assert [sample["id"] for sample in json.loads(file.read_text())["samples"]] == ["ada"]

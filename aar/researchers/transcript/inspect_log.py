@@ -34,6 +34,13 @@ def inspect_log(campaign: str, transcripts: Mapping[str, Sequence[Entry]]) -> Js
     }  # fmt: skip
 
 
+def file_name(log: Json) -> str:
+    """The name of a log's file: Inspect lists those alone that begin with a time."""
+    samples = log["eval"]["dataset"]["sample_ids"]
+    who = samples[0] if len(samples) == 1 else "all"
+    return f"{log['eval']['created'].replace(':', '-')}_{log['eval']['task_id']}_{who}.json"
+
+
 def _sample(name: str, entries: Sequence[Entry]) -> Json:
     messages = list(_messages(name, entries))
     first = next((message["content"] for message in messages if message["role"] == "user"), "")
