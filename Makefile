@@ -15,10 +15,11 @@ run: setup
 	.venv/bin/aar run jobs/quickstart.toml
 
 test: lint
-	.venv/bin/pytest -q
+	.venv/bin/pytest -q -n 2 -m 'not slow'
+	.venv/bin/pytest -q -m slow
 
 check: lint
-	.venv/bin/pytest -q -m 'not slow'
+	.venv/bin/pytest -q -n 2 -m 'not slow'
 
 setup:
 	@./setup.sh
