@@ -50,6 +50,14 @@ class Actor:
         say(call(self.campaign, self.researcher, "files", command="create", path=path, file_text=text))
         return path
 
+    def failed(self, experiment: str) -> bool:
+        """Did an experiment fail? Read from the campaign's folder."""
+        from aar.campaign.folder import find_campaign
+        from aar.scoring.scorebook import Scorebook
+
+        book = Scorebook(find_campaign(self.campaign), read_only=True)
+        return book.experiment(experiment).status == "failed"
+
 
 @app.callback()
 def who(
@@ -79,7 +87,7 @@ def check(context: typer.Context, method: MethodFile) -> None:
     context.obj.does("quick_check", method=context.obj.puts(method))
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})  # -1 is a value
 def vote(context: typer.Context, post: int, value: int) -> None:
     """Vote on a post: 1, -1 or 0."""
     context.obj.does("vote", post=post, value=value)
@@ -110,6 +118,8 @@ def tool(
         given = json.loads(sys.stdin.read() if arguments == "-" else arguments)
     except ValueError as error:
         raise ConfigError(f"the arguments are no JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise ConfigError(f'the arguments are a JSON object, such as {{"post": 3}}, and not {json.dumps(given)[:80]}')
     context.obj.does(name, **given)
 
 
@@ -120,7 +130,7 @@ def run_experiment(
     note: Annotated[str | None, typer.Option(help="One line that says what it tries.")] = None,
     parent: Annotated[str | None, typer.Option(help="The snapshot that it was built on.")] = None,
     although_tried: Annotated[bool, typer.Option("--although-tried", help="Though nearly the same was tried.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the result.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the result; exit code 1 if it failed.")] = False,
 ) -> None:
     """Run a method as an experiment."""
     from aar.cli.external import call
@@ -133,7 +143,10 @@ def run_experiment(
     )  # fmt: skip
     say(started)
     if wait:
-        actor.does("experiment", action="wait", experiment=started.split()[0], seconds=1800)
+        id = started.split()[0]
+        actor.does("experiment", action="wait", experiment=id, seconds=1800)
+        if actor.failed(id):
+            raise typer.Exit(1)
 
 
 @experiment.command("list")

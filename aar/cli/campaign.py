@@ -28,11 +28,17 @@ Dataset = Annotated[str | None, typer.Option(help="Which of its datasets.", show
 
 def run(file: File, overrides: Overrides = None) -> None:
     """Run a campaign, or go on with it. Ctrl-C stops it; the same command resumes."""
-    from aar.campaign.state import read_state
     from aar.config import load_config
+
+    with resumable("run", file, overrides):
+        run_to_the_end(load_config(file, overrides))
+
+
+def run_to_the_end(config: "CampaignConfig") -> None:
+    """Run a campaign, or go on with it, and show how it did; one that is finished is only shown."""
+    from aar.campaign.state import read_state
     from aar.reporting.summary import summary
 
-    config = load_config(file, overrides)
     finished = _finished(config)
     if finished:
         state = read_state(finished)
@@ -40,7 +46,7 @@ def run(file: File, overrides: Overrides = None) -> None:
     else:
         from aar.campaign.driver import run_campaign
 
-        with _resumable("run", file, overrides), view() as shown:
+        with view() as shown:
             state = run_campaign(config, shown)
     say(summary(state), "")
     _say_places(state)
@@ -61,7 +67,7 @@ def try_method(
     config = load_config(file, overrides)
     from aar.campaign.trial import Method, run_trial  # imports Ray: not before the method and file were read
 
-    with _resumable(f"try {shlex.quote(method)}", file, overrides, dataset), view() as shown:
+    with resumable(f"try {shlex.quote(method)}", file, overrides, *_dataset(dataset)), view() as shown:
         state, trial = run_trial(config, Method(name, source), shown, dataset)
     say(summary(state), trial_words(state, trial))
     if trial.failure:
@@ -77,7 +83,7 @@ def baselines(file: File, overrides: Overrides = None, dataset: Dataset = None, 
     from aar.reporting.baselines import baselines_data, baselines_tables
 
     config = load_config(file, overrides)
-    with _resumable("baselines", file, overrides, dataset), view(to_stderr=as_json) as shown:
+    with resumable("baselines", file, overrides, *_dataset(dataset)), view(to_stderr=as_json) as shown:
         state = measure_baselines(config, shown, dataset)
     if as_json:
         return say_json(baselines_data(state))
@@ -141,15 +147,18 @@ def view(*, to_stderr: bool = False) -> "Iterator[LiveView | LogView]":
 
 
 @contextmanager
-def _resumable(command: str, file: Path, overrides: list[str] | None, dataset: str | None = None) -> Iterator[None]:
-    """Say how to go on after an interruption."""
+def resumable(command: str, file: Path, overrides: list[str] | None, *options: str) -> Iterator[None]:
+    """Say after an interruption how to go on: by the same command with the same arguments."""
     try:
         yield
     except KeyboardInterrupt:
-        options = ["--dataset", dataset] if dataset else []
         arguments = shlex.join([str(file), *(overrides or []), *options])
         complain(f"stopped; nothing is lost. Go on with: aar {command} {arguments}")
         raise typer.Exit(130) from None
+
+
+def _dataset(dataset: str | None) -> list[str]:
+    return ["--dataset", dataset] if dataset else []
 
 
 def _say_places(state: "CampaignState") -> None:

@@ -1,6 +1,7 @@
 """`aar transcript`: everything that a researcher was told, thought, called and got back."""
 
 import json
+import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ def transcript(
     researcher: Annotated[str | None, typer.Argument(help="Whose.", show_default="lists who has one")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
     inspect: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a log of RESEARCHER, or of all, for `inspect view`.")
+        Path | None, typer.Option(metavar="FOLDER", help="Write a log of RESEARCHER, or of all, for `inspect view`.")
     ] = None,
     campaign: CampaignOption = None,
     as_json: AsJson = False,
@@ -68,14 +69,17 @@ def _entries(folder: Path, researcher: str, follow: bool) -> "Iterator[Entry]":
         time.sleep(FOLLOW_SECONDS)
 
 
-def _export(folder: Path, names: list[str], file: Path) -> None:
+def _export(folder: Path, names: list[str], into: Path) -> None:
     from aar.campaign.folder import stored_config
     from aar.database import storage_errors
     from aar.researchers.transcript import read, transcript_folder
-    from aar.researchers.transcript.inspect_log import inspect_log
+    from aar.researchers.transcript.inspect_log import inspect_log, log_name
 
     entries = {name: list(read(transcript_folder(folder, name))) for name in names}
     log = inspect_log(stored_config(folder).name, entries)
+    file = into / log_name(log)
     with storage_errors(file):
+        into.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(log))
-    say(f"{file}: {len(names)} researchers; open it with `inspect view start --log-dir {file.resolve().parent}`")
+    view = shlex.join(["inspect", "view", "start", "--log-dir", str(into)])
+    say(f"{file}: {len(names)} researchers; open it with `{view}`")

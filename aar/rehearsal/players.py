@@ -20,6 +20,7 @@ def supervise(lab):
     print("mean belief in class 1:", belief[:, 1].mean())
     return lab.fine_tune(belief)
 '''
+ALONE = say("Nobody else has posted a result, so I leave it at that.")
 SURE = "    sure = np.abs(belief[:, 1] - 0.5) >= np.median(np.abs(belief[:, 1] - 0.5))"
 
 
@@ -36,6 +37,9 @@ def opens(name: str) -> Part:
               experiment=number_in(told), family="prior"),
               use("lab_notes", command="create", path="/memories/done.md", file_text=told))  # fmt: skip
     post = yield from post_by_others("result", name)
+    if post is None:
+        yield ALONE
+        return
     yield say("", use("forum_read", post=post), use("forum_reply", post=post, title="Did you see it on every seed?"))
     yield say("I leave it at that: my idea is tested, and others go on with it.")
 
@@ -56,6 +60,9 @@ def build_on_others(name: str, note: str, change: str, family: str, at_least: in
     """Wait for so many results, check out the newest one's snapshot, change it, and test it against it."""
     yield say("I read before I write.", use("forum_read"), thinking="Somebody may have begun already.")
     post = yield from post_by_others("result", name, at_least)
+    if post is None:
+        yield ALONE
+        return
     (read,) = yield say("", use("forum_read", post=post))
     base = number_in(read)
     yield say("", use("store_checkout", snapshot=base), use("vote", post=post, value=1))
@@ -81,8 +88,11 @@ def experiment(note: str, parent: str | None) -> Generator[Reply, list[str], str
     return told
 
 
-def post_by_others(kind: str, name: str, at_least: int = 1) -> Generator[Reply, list[str], int]:
-    """The number of the newest of at least so many posts of others than `name`, once there are so many."""
+def post_by_others(kind: str, name: str, at_least: int = 1) -> Generator[Reply, list[str], int | None]:
+    """The number of the newest of at least so many posts of others than `name`, once there are so many.
+
+    None: nobody else has posted any in the time that it waits.
+    """
     posts: list[int] = []
     for _ in range(WAITS):
         (listed, *_) = yield say("", use("forum_read", kind=kind))
@@ -90,7 +100,7 @@ def post_by_others(kind: str, name: str, at_least: int = 1) -> Generator[Reply, 
         if len(posts) >= at_least:
             break
         yield say("Nothing yet; I wait.", use("bash", command=f"sleep {WAIT_SECONDS}"))
-    return max(posts)
+    return max(posts, default=None)
 
 
 def number_in(text: str) -> str:

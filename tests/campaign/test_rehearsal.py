@@ -72,7 +72,8 @@ def test_three_researchers_build_on_each_other_whatever_kind_of_failure_comes_be
     assert state.families == {"prior": 1, "selection": 1, "hard-labels": 1}
     shown = finish(start("transcript", "ben", "-c", folder))
     assert "I read before I write." in shown and "Somebody may have begun already." in shown
-    finish(start("transcript", "--inspect", tiny.parent / "log.json", "-c", folder))
-    assert len(json.loads((tiny.parent / "log.json").read_text())["samples"]) == 3
+    finish(start("transcript", "--inspect", tiny.parent / "logs", "-c", folder))
+    (log,) = (tiny.parent / "logs").iterdir()
+    assert len(json.loads(log.read_text())["samples"]) == 3
     status = finish(start("status", folder))
     assert "families of methods: entropy 1.58 bits" in status and "cost $" in status

@@ -59,3 +59,11 @@ def test_everybody_gets_a_part() -> None:
     script = cast(f"r{number}" for number in range(5))
     assert len(script) == 5 > len(PARTS)
     assert all(next_reply(part(), Seen(name)).calls for name, part in script.items())
+
+
+def test_a_part_that_waits_for_others_in_vain_ends_with_words() -> None:
+    reply, seen = next_reply(PARTS[1]("ada"), Seen("ada")), Seen("ada")
+    while reply.calls:
+        seen.results.append(["No post yet."] * len(reply.calls))
+        reply = next_reply(PARTS[1]("ada"), seen)
+    assert "Nobody else has posted" in reply.text

@@ -34,6 +34,12 @@ def inspect_log(campaign: str, transcripts: Mapping[str, Sequence[Entry]]) -> Js
     }  # fmt: skip
 
 
+def log_name(log: Json) -> str:
+    """The name of a log's file. `inspect view` lists a JSON file only where its name begins with a time like this."""
+    created, task, id = (log["eval"][key].replace("_", "-") for key in ("created", "task", "task_id"))
+    return f"{created.replace(':', '-')}_{task.replace('/', '-')}_{id}.json"
+
+
 def _sample(name: str, entries: Sequence[Entry]) -> Json:
     messages = list(_messages(name, entries))
     first = next((message["content"] for message in messages if message["role"] == "user"), "")
