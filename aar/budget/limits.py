@@ -36,9 +36,15 @@ def limits_of(researcher: ResearcherConfig, config: CampaignConfig, spend: Spend
     """Every limit that holds for a researcher, its own before the campaign's."""
     own, shared = researcher.budget or config.budget.researcher, config.budget
     allowed = {**_allowed(own), "seconds": _seconds(own.minutes)}
-    allowed["experiments"] = own.experiments or shared.experiments_per_researcher
+    allowed["experiments"] = experiments_allowed(researcher, config)
     mine = _limits(researcher.name, allowed, spend.spent(researcher.name).amounts)
     return mine + _limits("the campaign", _allowed(shared), spend.spent().amounts)
+
+
+def experiments_allowed(researcher: ResearcherConfig, config: CampaignConfig) -> int:
+    """How many experiments a researcher may run."""
+    own = researcher.budget or config.budget.researcher
+    return own.experiments or config.budget.experiments_per_researcher
 
 
 def exceeded(limits: list[Limit]) -> Limit | None:

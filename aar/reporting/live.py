@@ -1,4 +1,4 @@
-"""The live view: a campaign in at most 25 lines of 80 columns, drawn anew twice a second."""
+"""The live view: a campaign in at most 25 lines of 80 columns, drawn anew twice a second; and all of it, drawn once."""
 
 import time
 from collections import Counter
@@ -39,11 +39,16 @@ class LiveView:
 
     def show(self, state: CampaignState) -> None:
         """Draw `state`."""
-        self._live.update(dashboard(state, time.time()), refresh=True)
+        self._live.update(dashboard(state, time.time(), RESEARCHERS_SHOWN), refresh=True)
 
 
-def dashboard(state: CampaignState, now: float) -> RenderableType:
-    """Phase, time, references, best PGR, researchers, and experiments that run or ended. `now`: seconds since 1970."""
+def dashboard(state: CampaignState, now: float, most: int | None = None) -> RenderableType:
+    """Phase, time, references, best PGR, researchers, and experiments that run or ended.
+
+    Args:
+        now: seconds since 1970.
+        most: how many researchers are shown; None: all.
+    """
     running = [one for one in state.experiments if one.status == "running"]
     ended = sorted((one for one in state.experiments if one.ended), key=lambda one: one.ended or 0)
     return Group(
@@ -53,7 +58,7 @@ def dashboard(state: CampaignState, now: float) -> RenderableType:
         *_best(state),
         *(Text(line, no_wrap=True, overflow="ellipsis") for line in [*cost_words(state.spent), *_families(state)]),
         Text(""),
-        _researchers(state.researchers),
+        _researchers(state.researchers, most),
         *_unfinished(state, running, now),
         *_experiments("ended", [_ended_row(one) for one in reversed(ended[-ENDED_SHOWN:])], len(ended)),
     )
@@ -93,20 +98,20 @@ def _families(state: CampaignState) -> list[str]:
     return [f"families of methods: entropy {entropy(counts):.2f} bits · {shown}"]
 
 
-def _researchers(researchers: tuple[ResearcherState, ...]) -> Table:
+def _researchers(researchers: tuple[ResearcherState, ...], most: int | None) -> Table:
     table = new_table(expand=True)
     table.add_column("researcher", no_wrap=True, overflow="ellipsis", max_width=16)
     table.add_column("direction", no_wrap=True, overflow="ellipsis", max_width=24)
     table.add_column("done", no_wrap=True, justify="right")
     table.add_column("best", no_wrap=True, justify="right")
     table.add_column("doing", no_wrap=True, overflow="ellipsis", ratio=1)
-    for one in researchers[:RESEARCHERS_SHOWN]:
+    for one in researchers[:most]:
         best = "" if one.best_pgr is None else f"{one.best_pgr:.2f}"
         doing = one.activity if one.standing == "working" else f"{one.standing}: {one.activity}"
         done = f"{one.experiments}/{one.limit}"
         table.add_row(one.name, one_line(one.direction), done, best, one_line(doing))
-    if len(researchers) > RESEARCHERS_SHOWN:
-        table.add_row(f"and {len(researchers) - RESEARCHERS_SHOWN} more")
+    if most and len(researchers) > most:
+        table.add_row(f"and {len(researchers) - most} more")
     return table
 
 

@@ -23,14 +23,18 @@ def cost_words(spent: Spent) -> list[str]:
 
 
 def spending(state: CampaignState) -> list[RenderableType]:
-    """A table of what every researcher has used up and what is left to it; none where nothing was paid for."""
-    if not state.spent.tokens.total:
+    """A table of what every researcher has used up and what is left to it; none before a limit is known.
+
+    Tokens and their cost are shown where there are any.
+    """
+    if not any(one.limits for one in state.researchers):
         return []
+    rows = [_row(one, paid=bool(state.spent.tokens.total)) for one in state.researchers]
     table = new_table()
-    for name in ("researcher", "time", "tokens in", "cached", "out", "cost", "10 min", "left"):
+    for name in rows[0]:
         table.add_column(name, no_wrap=name != "left", justify="left" if name in ("researcher", "left") else "right")
-    for one in state.researchers:
-        table.add_row(*(plain(cell) for cell in _row(one)))
+    for row in rows:
+        table.add_row(*(plain(cell) for cell in row.values()))
     return [table]
 
 
@@ -39,12 +43,21 @@ def dollars(amount: float) -> str:
     return f"${amount:.2f}" if amount >= 0.01 or not amount else f"${amount:.4f}"
 
 
-def _row(one: ResearcherState) -> tuple[str, ...]:
-    tokens, amounts = one.spent.tokens, one.spent.amounts
+def _row(one: ResearcherState, *, paid: bool) -> dict[str, str]:
+    """Cells by the names of their columns."""
+    ends = {"left": _left(one.limits)}
+    begins = {"researcher": one.name, "time": duration(one.spent.amounts.seconds)}
+    return {**begins, **_cost(one.spent), **ends} if paid else {**begins, **ends}
+
+
+def _cost(spent: Spent) -> dict[str, str]:
+    tokens = spent.tokens
     written = tokens.input + tokens.cache_write_5m + tokens.cache_write_1h
-    counts = (f"{count:,}" for count in (written, tokens.cache_read, tokens.output))
-    money = dollars(amounts.dollars), dollars(one.spent.recent_dollars)
-    return one.name, duration(amounts.seconds), *counts, *money, _left(one.limits)
+    counts = {"tokens in": written, "cached": tokens.cache_read, "out": tokens.output}
+    money = {"cost": spent.amounts.dollars, "10 min": spent.recent_dollars}
+    return {name: f"{count:,}" for name, count in counts.items()} | {
+        name: dollars(amount) for name, amount in money.items()
+    }
 
 
 def _left(limits: tuple[Limit, ...]) -> str:
