@@ -59,10 +59,10 @@ class Link:
 
     def _send(self, researcher: str, tool: str, arguments: object, key: str) -> tuple[Any, str]:
         """The reference of the answer, and the address of the cluster that it comes from."""
-        from ray.exceptions import RayError
-
         with self._turn:
             address = self._connected()
+            from ray.exceptions import RayError  # not before `connect` has set what Ray reads then
+
             try:
                 return _actor(researcher).call.remote(tool, arguments, key), address
             except RayError as error:

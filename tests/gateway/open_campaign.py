@@ -16,6 +16,7 @@ from typing import Any
 import ray
 
 from aar.campaign.folder import ADDRESS_FILE, LOCK_FILE, VERSION_FILE
+from aar.config import ResearcherConfig
 from aar.researchers.actor import CALLS_AT_ONCE, Researcher, actor_name, as_actor
 from aar.researchers.external.brain import ExternalBrain
 from aar.researchers.gate import Gate
@@ -40,12 +41,13 @@ class OpenResearcher(Researcher):
     """The real actor's methods, on doubles."""
 
     def __init__(self, driver: int) -> None:
+        self._researcher = ResearcherConfig(name="eve", brain="external")
         life: Any = SimpleNamespace(activity="waits for whoever thinks for it")
         self._life, self._brain, self._gate = life, Brain(driver), Gate(CALLS_AT_ONCE)
 
 
 def main(folder: Path) -> None:
-    """Run until killed."""
+    """Run until killed. Raises GetTimeoutError when the researcher does not say what it does."""
     lock = (folder / LOCK_FILE).open("a")
     fcntl.flock(lock, fcntl.LOCK_EX)
     (folder / VERSION_FILE).write_text("{}")
@@ -54,7 +56,9 @@ def main(folder: Path) -> None:
     actor = as_actor(OpenResearcher).options(**options).remote(os.getpid())
     ray.get(actor.activity.remote())
     (folder / ADDRESS_FILE).write_text(ray.get_runtime_context().gcs_address)
-    time.sleep(600)
+    while True:
+        ray.get(actor.activity.remote(), timeout=5)  # whatever waits, a driver is answered
+        time.sleep(1)
 
 
 if __name__ == "__main__":
