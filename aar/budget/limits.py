@@ -36,13 +36,13 @@ def limits_of(researcher: ResearcherConfig, config: CampaignConfig, spend: Spend
     """Every limit that holds for a researcher, its own before the campaign's."""
     own, shared = researcher.budget or config.budget.researcher, config.budget
     allowed = {**_allowed(own), "seconds": _seconds(own.minutes)}
-    allowed["experiments"] = experiments_of(researcher, config)
+    allowed["experiments"] = experiments_allowed(researcher, config)
     mine = _limits(researcher.name, allowed, spend.spent(researcher.name).amounts)
     return mine + _limits("the campaign", _allowed(shared), spend.spent().amounts)
 
 
-def experiments_of(researcher: ResearcherConfig, config: CampaignConfig) -> int:
-    """How many experiments a researcher may start."""
+def experiments_allowed(researcher: ResearcherConfig, config: CampaignConfig) -> int:
+    """How many experiments a researcher may run."""
     own = researcher.budget or config.budget.researcher
     return own.experiments or config.budget.experiments_per_researcher
 

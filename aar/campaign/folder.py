@@ -32,6 +32,8 @@ STOP_FILE = "stop-requested"
 LOCK_FILE = "driver.lock"
 ADDRESS_FILE = "ray-address"
 """Where the Ray cluster is that runs the campaign, for other processes on this machine."""
+VERSION_FILE = "version.json"
+"""Written whenever a driver takes the campaign up."""
 COMMONS = "commons"
 
 
@@ -97,7 +99,7 @@ class CampaignFolder:
         self.unchanged = self._is_unchanged()
         with storage_errors(self.path):
             _write(self.path / "config.json", self._config.model_dump_json(indent=1))
-            _write(self.path / "version.json", json.dumps(code_version(), indent=1))
+            _write(self.path / VERSION_FILE, json.dumps(code_version(), indent=1))
             (self.path / STOP_FILE).unlink(missing_ok=True)
         return self
 
@@ -111,7 +113,7 @@ class CampaignFolder:
         return (self.path / STOP_FILE).exists()
 
     def _take_lock(self) -> None:
-        if not _locked(self._lock, fcntl.LOCK_EX):
+        if not _locked(self._lock, fcntl.LOCK_EX, tries=20):
             raise CampaignError(
                 f"{self.path}: another process runs this campaign. Watch it with `aar status`, end it with `aar stop`."
             )
@@ -147,9 +149,9 @@ def is_running(folder: Path) -> bool:
         return not _locked(lock, fcntl.LOCK_SH)
 
 
-def _locked(file: IO[str], kind: int) -> bool:
-    """Take a lock. Whoever asks whether a driver runs holds a shared one for an instant, so try for a while."""
-    for _ in range(20):
+def _locked(file: IO[str], kind: int, tries: int = 1) -> bool:
+    """Take a lock. Whoever asks whether a driver runs holds a shared one for an instant, so a driver tries again."""
+    for _ in range(tries):
         try:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
         except BlockingIOError:

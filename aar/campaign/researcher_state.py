@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aar.budget import Amounts, Limit, Spend, Spent, Tokens, experiments_of, limits_of
+from aar.budget import Amounts, Limit, Spend, Spent, Tokens, limits_of
+from aar.budget.limits import experiments_allowed
 from aar.budget.spend import FILE as SPEND_FILE
 from aar.config import CampaignConfig, ResearcherConfig
 from aar.researchers.directions import direction_name
@@ -66,7 +67,7 @@ def _state(
         activity=activity,
         standing=standing(wishes),
         experiments=sum(done.status != "running" for done in own),
-        limit=experiments_of(one, config),
+        limit=experiments_allowed(one, config),
         best_pgr=max((done.score.pgr for done in own if done.score), default=None),
         spent=spend.spent(one.name) if spend else NOTHING,
         limits=tuple(limits_of(one, config, spend)) if spend else (),

@@ -35,7 +35,7 @@ class Actor:
         """Call a tool and print the answer."""
         from aar.cli.external import call
 
-        say(call(self.campaign, self.researcher, tool, arguments))
+        say(call(self.campaign, self.researcher, tool, **arguments))
 
     def puts(self, file: Path, name: str | None = None) -> str:
         """Copy a text file into the workspace, and print the answer; its name there."""
@@ -47,8 +47,16 @@ class Actor:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{file} cannot be read as text ({error})") from None
         path = name or file.name
-        say(call(self.campaign, self.researcher, "files", {"command": "create", "path": path, "file_text": text}))
+        say(call(self.campaign, self.researcher, "files", command="create", path=path, file_text=text))
         return path
+
+    def failed(self, experiment: str) -> bool:
+        """Did an experiment fail? Read from the campaign's folder."""
+        from aar.campaign.folder import find_campaign
+        from aar.scoring.scorebook import Scorebook
+
+        book = Scorebook(find_campaign(self.campaign), read_only=True)
+        return book.experiment(experiment).status == "failed"
 
 
 @app.callback()
@@ -79,7 +87,7 @@ def check(context: typer.Context, method: MethodFile) -> None:
     context.obj.does("quick_check", method=context.obj.puts(method))
 
 
-@app.command(context_settings={"ignore_unknown_options": True})  # -1 is no option
+@app.command(context_settings={"ignore_unknown_options": True})  # -1 is a value
 def vote(context: typer.Context, post: int, value: int) -> None:
     """Vote on a post: 1, -1 or 0."""
     context.obj.does("vote", post=post, value=value)
@@ -104,7 +112,6 @@ def tool(
     arguments: Annotated[str, typer.Argument(help='Its arguments as JSON; "-" reads them from standard input.')] = "{}",
 ) -> None:
     """Call any tool with JSON arguments."""
-    from aar.cli.external import call
     from aar.errors import ConfigError
 
     try:
@@ -112,8 +119,8 @@ def tool(
     except ValueError as error:
         raise ConfigError(f"the arguments are no JSON: {error}") from None
     if not isinstance(given, dict):
-        raise ConfigError('the arguments are no JSON object, such as {"limit": 5}')
-    say(call(context.obj.campaign, context.obj.researcher, name, given))
+        raise ConfigError(f'the arguments are a JSON object, such as {{"post": 3}}, and not {json.dumps(given)[:80]}')
+    context.obj.does(name, **given)
 
 
 @experiment.command("run")
@@ -123,21 +130,22 @@ def run_experiment(
     note: Annotated[str | None, typer.Option(help="One line that says what it tries.")] = None,
     parent: Annotated[str | None, typer.Option(help="The snapshot that it was built on.")] = None,
     although_tried: Annotated[bool, typer.Option("--although-tried", help="Though nearly the same was tried.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the result.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the result; exit code 1 if it failed.")] = False,
 ) -> None:
     """Run a method as an experiment."""
     from aar.cli.external import call
 
     actor: Actor = context.obj
     path = actor.puts(method)
-    given = {"method": path, "note": note or method.stem, "parent": parent, "although_tried": although_tried}
-    started = call(actor.campaign, actor.researcher, "run_experiment", given)
+    started = call(
+        actor.campaign, actor.researcher, "run_experiment", method=path, note=note or method.stem, parent=parent,
+        although_tried=although_tried,
+    )  # fmt: skip
     say(started)
     if wait:
-        asked = {"action": "wait", "experiment": started.split()[0], "seconds": 1800}
-        told = call(actor.campaign, actor.researcher, "experiment", asked)
-        say(told)
-        if "\nfailed: " in told:
+        id = started.split()[0]
+        actor.does("experiment", action="wait", experiment=id, seconds=1800)
+        if actor.failed(id):
             raise typer.Exit(1)
 
 

@@ -30,11 +30,12 @@ def run(file: File, overrides: Overrides = None) -> None:
     """Run a campaign, or go on with it. Ctrl-C stops it; the same command resumes."""
     from aar.config import load_config
 
-    run_config(load_config(file, overrides), command("run", file, overrides))
+    with resumable("run", file, overrides):
+        run_to_the_end(load_config(file, overrides))
 
 
-def run_config(config: "CampaignConfig", same: str) -> None:
-    """Run a campaign, or go on with it, and show what came of it. `same`: the command that does the same again."""
+def run_to_the_end(config: "CampaignConfig") -> None:
+    """Run a campaign, or go on with it, and show how it did; one that is finished is only shown."""
     from aar.campaign.state import read_state
     from aar.reporting.summary import summary
 
@@ -45,7 +46,7 @@ def run_config(config: "CampaignConfig", same: str) -> None:
     else:
         from aar.campaign.driver import run_campaign
 
-        with _resumable(same), view() as shown:
+        with view() as shown:
             state = run_campaign(config, shown)
     say(summary(state), "")
     _say_places(state)
@@ -66,7 +67,7 @@ def try_method(
     config = load_config(file, overrides)
     from aar.campaign.trial import Method, run_trial  # imports Ray: not before the method and file were read
 
-    with _resumable(command("try", file, overrides, method=method, dataset=dataset)), view() as shown:
+    with resumable(f"try {shlex.quote(method)}", file, overrides, *_dataset(dataset)), view() as shown:
         state, trial = run_trial(config, Method(name, source), shown, dataset)
     say(summary(state), trial_words(state, trial))
     if trial.failure:
@@ -82,7 +83,7 @@ def baselines(file: File, overrides: Overrides = None, dataset: Dataset = None, 
     from aar.reporting.baselines import baselines_data, baselines_tables
 
     config = load_config(file, overrides)
-    with _resumable(command("baselines", file, overrides, dataset=dataset)), view(to_stderr=as_json) as shown:
+    with resumable("baselines", file, overrides, *_dataset(dataset)), view(to_stderr=as_json) as shown:
         state = measure_baselines(config, shown, dataset)
     if as_json:
         return say_json(baselines_data(state))
@@ -146,23 +147,18 @@ def view(*, to_stderr: bool = False) -> "Iterator[LiveView | LogView]":
 
 
 @contextmanager
-def _resumable(same: str) -> Iterator[None]:
-    """Say how to go on after an interruption."""
+def resumable(command: str, file: Path, overrides: list[str] | None, *options: str) -> Iterator[None]:
+    """Say after an interruption how to go on: by the same command with the same arguments."""
     try:
         yield
     except KeyboardInterrupt:
-        complain(f"stopped; nothing is lost. Go on with: {same}")
+        arguments = shlex.join([str(file), *(overrides or []), *options])
+        complain(f"stopped; nothing is lost. Go on with: aar {command} {arguments}")
         raise typer.Exit(130) from None
 
 
-def command(
-    name: str, file: Path, overrides: list[str] | None, *options: str, method: str | None = None,
-    dataset: str | None = None,
-) -> str:  # fmt: skip
-    """A command of aar's as it would be typed."""
-    about = [method] if method else []
-    given = [*about, str(file), *(overrides or []), *(["--dataset", dataset] if dataset else []), *options]
-    return shlex.join(["aar", name, *given])
+def _dataset(dataset: str | None) -> list[str]:
+    return ["--dataset", dataset] if dataset else []
 
 
 def _say_places(state: "CampaignState") -> None:

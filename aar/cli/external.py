@@ -3,8 +3,7 @@
 import json
 import os
 import sys
-import uuid
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,9 +49,16 @@ def mcp(
     http: Annotated[bool, typer.Option("--http", help="Serve every external researcher over HTTP.")] = False,
     host: Annotated[str, typer.Option(help="Where to serve; anything but this machine needs TLS before it.")] = HOST,
     port: Annotated[int, typer.Option(help="On which port.")] = PORT,
+    host_name: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name under which clients reach it, as behind a proxy; may be repeated."),
+    ] = None,
     campaign: CampaignOption = None,
 ) -> None:
-    """Serve the researchers' tools to MCP clients: to one on standard input and output, named by $AAR_TOKEN."""
+    """Serve the researchers' tools to MCP clients: to one on standard input and output, named by $AAR_TOKEN.
+
+    It goes on when the campaign stops, and answers again when the campaign does.
+    """
     import asyncio
 
     from aar.campaign.folder import find_campaign
@@ -61,39 +67,42 @@ def mcp(
     from aar.gateway.mcp_server import http_server, serve_stdio
 
     folder = find_campaign(campaign)
+    words = partial(instructions, folder)
     if http:
         say(f"serving http://{host}:{port}/mcp; `aar join` prints how to use it")
-        return http_server(Link(folder), _instructions(folder, None), host, port).run()
+        return http_server(Link(folder), words, host, port, host_name or ()).run()
     from aar.researchers.external.credentials import researcher_of
 
     researcher = researcher_of(folder, os.environ.get(TOKEN, ""))
     if researcher is None:
         raise CampaignError(f"{TOKEN} names no external researcher of this campaign; `aar join` prints what to set")
-    asyncio.run(serve_stdio(Link(folder), researcher, _instructions(folder, researcher)))
+    asyncio.run(serve_stdio(Link(folder), researcher, words))
 
 
-def _instructions(folder: Path, researcher: str | None) -> str:
-    """The background that other researchers have as their system prompt; None: for whoever has a token."""
+def instructions(folder: Path, researcher: str) -> str:
+    """The background that other researchers have as their system prompt, and the direction that it has now."""
     from aar.campaign.folder import stored_config
-    from aar.gateway.link import researchers
+    from aar.gateway.link import checked_external, researchers
     from aar.researchers.claude.words import system_words
+    from aar.researchers.wishes import later_direction_words
 
-    [one, *_] = [one for one in researchers(folder) if one.brain == "external" and researcher in (None, one.name)]
-    nameless = one if researcher else one.model_copy(update={"name": "one of the researchers"})
-    told = system_words(nameless, stored_config(folder))
-    return f"{told}\nCall `budget` first: it says who you are, what your direction is, and what you may use.\n"
+    known = {one.name: one for one in researchers(folder)}
+    one = known[checked_external(folder, researcher)]
+    return f"{system_words(one, stored_config(folder))}\n{later_direction_words(one.direction)}"
 
 
 @cache
 def _link(folder: Path) -> "Link":
-    """A process connects once, however many calls a command makes."""
+    """One for a process, however many calls a command makes."""
     from aar.gateway.link import Link
 
     return Link(folder)
 
 
-def call(campaign: str | None, researcher: str, tool: str, arguments: dict[str, Any]) -> str:
+def call(campaign: str | None, researcher: str, tool: str, **arguments: Any) -> str:
     """The answer to one tool call; exit code 1 when it is an error."""
+    import asyncio
+
     from aar.campaign.folder import find_campaign
     from aar.cli.output import complain
     from aar.gateway.link import checked_external
@@ -102,7 +111,7 @@ def call(campaign: str | None, researcher: str, tool: str, arguments: dict[str, 
     folder = find_campaign(campaign)
     link = _link(folder)
     given = {name: value for name, value in arguments.items() if value is not None}
-    text, is_error = link.call(checked_external(folder, researcher), tool, given, f"cli-{uuid.uuid4()}")
+    text, is_error = asyncio.run(link.call(checked_external(folder, researcher), tool, given))
     if is_error:
         complain(text)
         raise typer.Exit(1)

@@ -9,7 +9,7 @@ from aar.cli.places import forum_file
 from aar.commons.forum import Forum
 from aar.commons.posts import Kind, Post
 from aar.errors import ForumError, StorageError
-from aar.gateway.link import connect, researchers, unreached
+from aar.gateway.link import address_of, connect, researchers, unreached
 from aar.scoring.records import PLATFORM
 
 
@@ -37,13 +37,13 @@ def post(folder: Path, author: str, kind: Kind, title: str, body: str, links: di
 
 
 def _through_actor(folder: Path, *arguments: str, **named: Any) -> Post:
-    namespace = connect(folder)
+    connect(folder, address_of(folder))
     import ray
 
     from aar.remote import COMMONS, result
 
     try:
-        commons = ray.get_actor(COMMONS, namespace)
+        commons = ray.get_actor(COMMONS)
     except ValueError as error:
         raise unreached(stored_config(folder), error) from None
     written: Post = result(commons.post.remote(*arguments, **named))

@@ -24,7 +24,7 @@ def rehearse(
     ] = None,
 ) -> None:
     """Rehearse a campaign before you pay for it: everything is real but the thinking, which is scripted and free."""
-    from aar.cli.campaign import command, run_config
+    from aar.cli.campaign import resumable, run_to_the_end
     from aar.config import load_config
     from aar.errors import ConfigError
     from aar.rehearsal.server import Rehearsal
@@ -38,12 +38,11 @@ def rehearse(
             "a rehearsal runs on a Ray of its own, which inherits where the endpoint is; unset RAY_ADDRESS and "
             "cluster.address, or use --serve and give the cluster's nodes the environment that it prints"
         )
-    with Rehearsal(endpoint) as rehearsal:
+    with resumable("rehearse", file, overrides, *(["--faults"] if faults else [])), Rehearsal(endpoint) as rehearsal:
         os.environ.update(_environment(rehearsal.url))
         own = [f"name={config.name}-rehearsal"]
         own += [f"folder={config.folder.with_name(config.folder.name + '-rehearsal')}"] if config.folder else []
-        options = ["--faults"] if faults else []
-        run_config(load_config(file, [*(overrides or []), *own]), command("rehearse", file, overrides, *options))
+        run_to_the_end(load_config(file, [*(overrides or []), *own]))
 
 
 def _endpoint(config: "CampaignConfig", faults: bool) -> "Endpoint":

@@ -1,6 +1,7 @@
 """`aar transcript`: everything that a researcher was told, thought, called and got back."""
 
 import json
+import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,16 +69,17 @@ def _entries(folder: Path, researcher: str, follow: bool) -> "Iterator[Entry]":
         time.sleep(FOLLOW_SECONDS)
 
 
-def _export(folder: Path, names: list[str], target: Path) -> None:
+def _export(folder: Path, names: list[str], into: Path) -> None:
     from aar.campaign.folder import stored_config
     from aar.database import storage_errors
     from aar.researchers.transcript import read, transcript_folder
-    from aar.researchers.transcript.inspect_log import file_name, inspect_log
+    from aar.researchers.transcript.inspect_log import inspect_log, log_name
 
     entries = {name: list(read(transcript_folder(folder, name))) for name in names}
     log = inspect_log(stored_config(folder).name, entries)
-    file = target / file_name(log)
+    file = into / log_name(log)
     with storage_errors(file):
-        target.mkdir(parents=True, exist_ok=True)
+        into.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(log))
-    say(f"{file}: {len(names)} researchers; open it with `inspect view start --log-dir {target.resolve()}`")
+    view = shlex.join(["inspect", "view", "start", "--log-dir", str(into)])
+    say(f"{file}: {len(names)} researchers; open it with `{view}`")

@@ -1,14 +1,12 @@
 """The MCP server: the tools of the registry, for the external researcher that the caller's credentials name.
 
-Covers: over HTTP a bearer token for every request, and hosts and origins as the `mcp` package checks them; a caller
-acts for the one researcher that its token stands for. Does not cover: encryption; put a proxy with TLS before it where
-the network is not your own.
+Covers: over HTTP a bearer token for every request, and hosts and origins as the `mcp` package checks them: this
+machine's own names and those that are given, or all where it serves others and none is given. A caller acts for the one
+researcher that its token stands for. Does not cover: encryption; put a proxy with TLS before it where the network is
+not your own.
 """
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import mcp_types as types
@@ -18,14 +16,16 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.stdio import stdio_server
+from mcp.server.transport_security import TransportSecuritySettings
 from pydantic import AnyHttpUrl
 
 from aar.errors import AarError
 from aar.researchers.toolkit import TOOLS
 
 Context = ServerRequestContext[Any]
-CALLS_AT_ONCE = 128
-"""Of all callers; each researcher takes a few at a time and refuses more."""
+Words = Callable[[str], str]
+"""What a researcher is told at the beginning, by its name."""
+THIS_MACHINE = ("127.0.0.1", "localhost", "[::1]")
 KEY = "aar/key"
 """In a call's `_meta`: the caller's own name for the call, under which it is made once however often it is sent."""
 
@@ -33,14 +33,33 @@ KEY = "aar/key"
 class Calls(Protocol):
     """Answers calls; `Link` does."""
 
-    def call(self, researcher: str, tool: str, arguments: object, key: str | None = None) -> tuple[str, bool]: ...
+    async def call(self, researcher: str, tool: str, arguments: object, key: str | None = None) -> tuple[str, bool]: ...
 
     def who(self, token: str) -> str | None: ...
 
 
-def mcp_server(calls: Calls, who: Callable[[], str], instructions: str) -> Server[Any]:
+class ResearchersServer(Server[Any]):
+    """A server that tells each caller what it is to know when the caller asks.
+
+    Attributes:
+        instructions: for the one who asks now.
+    """
+
+    def __init__(self, instructions: Callable[[], str], **handlers: Any) -> None:
+        super().__init__("aar", **handlers)
+        self._instructions = instructions
+
+    @property
+    def instructions(self) -> str | None:
+        return self._instructions()
+
+    @instructions.setter
+    def instructions(self, _: str | None) -> None:
+        """They are made anew for each caller; what the package sets at the beginning is not kept."""
+
+
+def mcp_server(calls: Calls, who: Callable[[], str], instructions: Words) -> Server[Any]:
     """A server whose caller is the researcher that `who` names during a request."""
-    threads = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="call")
 
     async def list_tools(_: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return types.ListToolsResult(
@@ -52,29 +71,44 @@ def mcp_server(calls: Calls, who: Callable[[], str], instructions: str) -> Serve
     async def call_tool(_: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         key = str(given) if (given := (params.meta or {}).get(KEY)) is not None else None
         try:
-            call = partial(calls.call, who(), params.name, params.arguments or {}, key)
-            text, is_error = await asyncio.get_running_loop().run_in_executor(threads, call)
+            text, is_error = await calls.call(who(), params.name, params.arguments or {}, key)
         except AarError as error:
             text, is_error = str(error), True
         return types.CallToolResult(content=[types.TextContent(type="text", text=text)], is_error=is_error)
 
-    return Server("aar", instructions=instructions, on_list_tools=list_tools, on_call_tool=call_tool)
+    return ResearchersServer(lambda: instructions(who()), on_list_tools=list_tools, on_call_tool=call_tool)
 
 
-async def serve_stdio(calls: Calls, researcher: str, instructions: str) -> None:
+async def serve_stdio(calls: Calls, researcher: str, instructions: Words) -> None:
     """Serve one researcher on standard input and output, until the client hangs up."""
     server = mcp_server(calls, lambda: researcher, instructions)
     async with stdio_server() as (incoming, outgoing):
         await server.run(incoming, outgoing, server.create_initialization_options())
 
 
-def http_server(calls: Calls, instructions: str, host: str, port: int) -> uvicorn.Server:
-    """A server for every external researcher, each known by its bearer token; its `run` serves http://HOST:PORT/mcp."""
+def http_server(
+    calls: Calls, instructions: Words, host: str, port: int, host_names: Sequence[str] = ()
+) -> uvicorn.Server:
+    """A server for every external researcher, each known by its bearer token; its `run` serves http://HOST:PORT/mcp.
+
+    Args:
+        host_names: the names under which others reach it, as behind a proxy that passes the Host header on.
+    """
     url = AnyHttpUrl(f"http://{host}:{port}")
     auth = AuthSettings(issuer_url=url, resource_server_url=None, required_scopes=[])
     server = mcp_server(calls, _holder, instructions)
-    app = server.streamable_http_app(stateless_http=True, host=host, auth=auth, token_verifier=_Tokens(calls))
+    app = server.streamable_http_app(
+        stateless_http=True, host=host, auth=auth, token_verifier=_Tokens(calls),
+        transport_security=_allowed([host, *host_names]) if host_names else None,
+    )  # fmt: skip
     return uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level="warning"))
+
+
+def _allowed(host_names: Sequence[str]) -> TransportSecuritySettings:
+    """Which Host and Origin headers are let in: these names and this machine's own, on any port."""
+    names = [name for host in (*THIS_MACHINE, *host_names) for name in (host, f"{host}:*")]
+    origins = [f"{scheme}://{name}" for scheme in ("http", "https") for name in names]
+    return TransportSecuritySettings(allowed_hosts=names, allowed_origins=origins)
 
 
 class _Tokens:

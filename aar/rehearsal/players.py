@@ -20,6 +20,7 @@ def supervise(lab):
     print("mean belief in class 1:", belief[:, 1].mean())
     return lab.fine_tune(belief)
 '''
+ALONE = say("Nobody else has posted a result, so I leave it at that.")
 SURE = "    sure = np.abs(belief[:, 1] - 0.5) >= np.median(np.abs(belief[:, 1] - 0.5))"
 
 
@@ -36,9 +37,10 @@ def opens(name: str) -> Part:
               experiment=number_in(told), family="prior"),
               use("lab_notes", command="create", path="/memories/done.md", file_text=told))  # fmt: skip
     post = yield from post_by_others("result", name)
-    if post is not None:
-        asked = use("forum_reply", post=post, title="Did you see it on every seed?")
-        yield say("", use("forum_read", post=post), asked)
+    if post is None:
+        yield ALONE
+        return
+    yield say("", use("forum_read", post=post), use("forum_reply", post=post, title="Did you see it on every seed?"))
     yield say("I leave it at that: my idea is tested, and others go on with it.")
 
 
@@ -59,7 +61,7 @@ def build_on_others(name: str, note: str, change: str, family: str, at_least: in
     yield say("I read before I write.", use("forum_read"), thinking="Somebody may have begun already.")
     post = yield from post_by_others("result", name, at_least)
     if post is None:
-        yield say("Nobody has found anything, so there is nothing to build on.")
+        yield ALONE
         return
     (read,) = yield say("", use("forum_read", post=post))
     base = number_in(read)
@@ -87,7 +89,10 @@ def experiment(note: str, parent: str | None) -> Generator[Reply, list[str], str
 
 
 def post_by_others(kind: str, name: str, at_least: int = 1) -> Generator[Reply, list[str], int | None]:
-    """The number of the newest of at least so many posts of others than `name`, once there are; None: none came."""
+    """The number of the newest of at least so many posts of others than `name`, once there are so many.
+
+    None: nobody else has posted any in the time that it waits.
+    """
     posts: list[int] = []
     for _ in range(WAITS):
         (listed, *_) = yield say("", use("forum_read", kind=kind))

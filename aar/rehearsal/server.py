@@ -111,7 +111,7 @@ class Rehearsal(AbstractContextManager["Rehearsal"]):
         until = time.monotonic() + START_SECONDS
         while not self._server.started:
             if not self._thread.is_alive() or time.monotonic() > until:
-                raise MindError("the rehearsal could not be served; is its port taken? Give another one")
+                raise MindError("the rehearsal cannot be served; is its port taken? Give another one: --serve PORT")
             time.sleep(0.01)
         self.url = f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
         return self

@@ -2,10 +2,12 @@
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from aar.campaign.state import CampaignState
+from aar.campaign.troubles import Troubles
 from aar.reporting.verification import verdict_words
 from aar.scoring.records import PLATFORM, Experiment
 
@@ -29,13 +31,14 @@ def _finite(data: Any) -> Any:
     return data
 
 
-def state_data(state: CampaignState) -> dict[str, Any]:
-    """All of a state. `best` and `reference` are ids of experiments, or None."""
+def state_data(state: CampaignState, troubles: Mapping[str, Troubles]) -> dict[str, Any]:
+    """All of a state, and `troubles` by researcher. `best` and `reference` are ids of experiments, or None."""
     return {
         **asdict(state),
         "folder": str(state.folder),
         "best": state.best.id if state.best else None,
         "reference": state.reference.id if state.reference else None,
+        "troubles": {name: asdict(one) for name, one in troubles.items()},
     }
 
 

@@ -1,4 +1,4 @@
-"""The live view: a campaign in at most 25 lines of 80 columns, drawn anew twice a second."""
+"""The live view: a campaign in at most 25 lines of 80 columns, drawn anew twice a second; and all of it, drawn once."""
 
 import time
 from collections import Counter
@@ -39,15 +39,15 @@ class LiveView:
 
     def show(self, state: CampaignState) -> None:
         """Draw `state`."""
-        self._live.update(dashboard(state, time.time()), refresh=True)
+        self._live.update(dashboard(state, time.time(), RESEARCHERS_SHOWN), refresh=True)
 
 
-def dashboard(state: CampaignState, now: float, most: int = RESEARCHERS_SHOWN) -> RenderableType:
+def dashboard(state: CampaignState, now: float, most: int | None = None) -> RenderableType:
     """Phase, time, references, best PGR, researchers, and experiments that run or ended.
 
     Args:
         now: seconds since 1970.
-        most: how many researchers are shown.
+        most: how many researchers are shown; None: all.
     """
     running = [one for one in state.experiments if one.status == "running"]
     ended = sorted((one for one in state.experiments if one.ended), key=lambda one: one.ended or 0)
@@ -98,7 +98,7 @@ def _families(state: CampaignState) -> list[str]:
     return [f"families of methods: entropy {entropy(counts):.2f} bits · {shown}"]
 
 
-def _researchers(researchers: tuple[ResearcherState, ...], most: int) -> Table:
+def _researchers(researchers: tuple[ResearcherState, ...], most: int | None) -> Table:
     table = new_table(expand=True)
     table.add_column("researcher", no_wrap=True, overflow="ellipsis", max_width=16)
     table.add_column("direction", no_wrap=True, overflow="ellipsis", max_width=24)
@@ -110,7 +110,7 @@ def _researchers(researchers: tuple[ResearcherState, ...], most: int) -> Table:
         doing = one.activity if one.standing == "working" else f"{one.standing}: {one.activity}"
         done = f"{one.experiments}/{one.limit}"
         table.add_row(one.name, one_line(one.direction), done, best, one_line(doing))
-    if len(researchers) > most:
+    if most and len(researchers) > most:
         table.add_row(f"and {len(researchers) - most} more")
     return table
 

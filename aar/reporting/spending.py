@@ -1,7 +1,5 @@
 """What a campaign costs: what was used up, how fast, what is left, and the cost of an hour of a researcher."""
 
-import time
-
 from rich.console import RenderableType
 
 from aar.budget import Limit, Spent
@@ -11,7 +9,6 @@ from aar.campaign.researcher_state import ResearcherState
 from aar.campaign.state import CampaignState
 from aar.reporting.tables import new_table
 from aar.reporting.text import duration, plain
-from aar.researchers.transcript import read, transcript_folders
 
 
 def cost_words(spent: Spent) -> list[str]:
@@ -26,29 +23,19 @@ def cost_words(spent: Spent) -> list[str]:
 
 
 def spending(state: CampaignState) -> list[RenderableType]:
-    """A table of what every researcher that thinks has used up and what is left to it."""
-    thinking = [one for one in state.researchers if one.brain != "search"]
-    if not thinking:
+    """A table of what every researcher has used up and what is left to it; none before a limit is known.
+
+    Tokens and their cost are shown where there are any.
+    """
+    if not any(one.limits for one in state.researchers):
         return []
+    rows = [_row(one, paid=bool(state.spent.tokens.total)) for one in state.researchers]
     table = new_table()
-    for name in ("researcher", "time", "tokens in", "cached", "out", "cost", "10 min", "left"):
+    for name in rows[0]:
         table.add_column(name, no_wrap=name != "left", justify="left" if name in ("researcher", "left") else "right")
-    for one in thinking:
-        table.add_row(*(plain(cell) for cell in _row(one)))
+    for row in rows:
+        table.add_row(*(plain(cell) for cell in row.values()))
     return [table]
-
-
-def troubles(state: CampaignState) -> list[RenderableType]:
-    """What went wrong between researchers and their models: how often, and what last. Reads their transcripts."""
-    table = new_table()
-    for name in ("researcher", "troubles", "the last one"):
-        table.add_column(name, no_wrap=name != "the last one", overflow="fold")
-    for name, folder in transcript_folders(state.folder).items():
-        told = [entry for entry in read(folder) if entry.kind == "trouble"]
-        if told:
-            ago = duration(max(0.0, time.time() - told[-1].time))
-            table.add_row(name, str(len(told)), plain(f"{told[-1].data['words']} ({ago} ago)"))
-    return [table] if table.row_count else []
 
 
 def dollars(amount: float) -> str:
@@ -56,12 +43,21 @@ def dollars(amount: float) -> str:
     return f"${amount:.2f}" if amount >= 0.01 or not amount else f"${amount:.4f}"
 
 
-def _row(one: ResearcherState) -> tuple[str, ...]:
-    tokens, amounts = one.spent.tokens, one.spent.amounts
+def _row(one: ResearcherState, *, paid: bool) -> dict[str, str]:
+    """Cells by the names of their columns."""
+    ends = {"left": _left(one.limits)}
+    begins = {"researcher": one.name, "time": duration(one.spent.amounts.seconds)}
+    return {**begins, **_cost(one.spent), **ends} if paid else {**begins, **ends}
+
+
+def _cost(spent: Spent) -> dict[str, str]:
+    tokens = spent.tokens
     written = tokens.input + tokens.cache_write_5m + tokens.cache_write_1h
-    counts = (f"{count:,}" for count in (written, tokens.cache_read, tokens.output))
-    money = dollars(amounts.dollars), dollars(one.spent.recent_dollars)
-    return one.name, duration(amounts.seconds), *counts, *money, _left(one.limits)
+    counts = {"tokens in": written, "cached": tokens.cache_read, "out": tokens.output}
+    money = {"cost": spent.amounts.dollars, "10 min": spent.recent_dollars}
+    return {name: f"{count:,}" for name, count in counts.items()} | {
+        name: dollars(amount) for name, amount in money.items()
+    }
 
 
 def _left(limits: tuple[Limit, ...]) -> str:

@@ -16,10 +16,15 @@ from aar.config import CampaignConfig, ResearcherConfig
 from aar.remote import on_this_node
 from aar.researchers.brain import Brain
 from aar.researchers.directions import direction_name
+from aar.researchers.gate import Gate
 from aar.researchers.life import Life
 from aar.researchers.ray_platform import RayPlatform
 
 CALLS_AT_ONCE = 16
+THREADS = CALLS_AT_ONCE + 4
+"""One of them is `run`'s; the others are left to refuse calls that are too many."""
+WATCHING = "watching"
+"""Those who watch or stop a researcher have threads of their own, so that calls that wait keep nobody from it."""
 
 
 class Researcher:
@@ -32,6 +37,7 @@ class Researcher:
         self._researcher = researcher
         self._life = Life(researcher, config, Path(folder))
         self._brain = _BRAINS[researcher.brain](self._life, Path(folder))
+        self._gate = Gate(CALLS_AT_ONCE)
 
     def __repr__(self) -> str:
         return title(self._researcher)
@@ -44,21 +50,29 @@ class Researcher:
         """
         self._brain.run()
 
+    @ray.method(concurrency_group=WATCHING)  # type: ignore[untyped-decorator]
     def stop(self) -> None:
         """Its time is up: begin nothing further."""
         self._life.stop()
 
+    @ray.method(concurrency_group=WATCHING)  # type: ignore[untyped-decorator]
     def activity(self) -> str:
         """What it is doing now."""
         return self._life.activity
 
     def call(self, tool: str, arguments: object, key: str | None = None) -> tuple[str, bool]:
-        """Answer a tool call for whoever thinks for an external researcher: a text, and whether it is an error."""
+        """Answer a tool call for whoever thinks for an external researcher: a text, and whether it is an error.
+
+        Whoever made a call may be gone while it waits; it counts among the CALLS_AT_ONCE until it is answered.
+        """
         from aar.researchers.external.brain import ExternalBrain
 
         if not isinstance(self._brain, ExternalBrain):
             return f'{self._researcher.name} thinks for itself; calls are for researchers with brain = "external"', True
-        answer = self._brain.call(tool, arguments, key)
+        with self._gate.entered() as entered:
+            if not entered:
+                return f"not done: {CALLS_AT_ONCE} calls of yours wait; call again when one is answered", True
+            answer = self._brain.call(tool, arguments, key)
         return answer.text, answer.is_error
 
 
@@ -108,18 +122,27 @@ def actor_name(researcher: str) -> str:
     return f"researcher-{researcher}"
 
 
+def as_actor(kind: type[Researcher]) -> Any:
+    """The class of the actor: its threads, and that it is started again whenever it is lost."""
+    make = ray.remote(
+        num_cpus=0,
+        max_concurrency=THREADS,
+        concurrency_groups={WATCHING: 2},
+        max_restarts=-1,
+        max_task_retries=-1,
+    )
+    return make(kind)
+
+
 def start_researcher(
     researcher: ResearcherConfig, config: CampaignConfig, folder: Path, namespace: str
 ) -> ActorHandle[Any]:
     """A researcher that lives as long as the campaign's driver."""
-    actor = ray.remote(Researcher).options(
+    actor = as_actor(Researcher).options(
         name=actor_name(researcher.name),
         namespace=namespace,
-        num_cpus=0,
         scheduling_strategy=on_this_node(),
-        max_concurrency=CALLS_AT_ONCE,
-        max_restarts=-1,
-        max_task_retries=-1,
         get_if_exists=True,
     )
-    return actor.remote(researcher, config, str(folder))
+    handle: ActorHandle[Any] = actor.remote(researcher, config, str(folder))
+    return handle

@@ -9,7 +9,7 @@ from typing import TextIO
 import pytest
 import typer
 
-from aar.cli.campaign import _resumable, command
+from aar.cli.campaign import resumable
 from tests.cli.conftest import Aar
 
 
@@ -56,14 +56,10 @@ def test_an_unknown_dataset_is_answered_with_the_known_ones(campaign: Path, aar:
 
 
 def test_an_interruption_ends_with_the_line_that_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as ended, _resumable(command("run", Path("my file.toml"), ["budget.minutes=5"])):
+    with pytest.raises(typer.Exit) as ended, resumable("run", Path("my file.toml"), ["budget.minutes=5"]):
         raise KeyboardInterrupt
     assert ended.value.exit_code == 130
     assert capsys.readouterr().err.endswith("Go on with: aar run 'my file.toml' budget.minutes=5\n")
-
-
-def test_a_rehearsal_goes_on_as_a_rehearsal() -> None:
-    assert command("rehearse", Path("a.toml"), None, "--faults") == "aar rehearse a.toml --faults"
 
 
 def test_stop_asks_the_driver_and_waits_for_it(campaign: Path, aar: Aar) -> None:

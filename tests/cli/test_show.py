@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+from aar.budget import Amounts, Spend
+from aar.campaign.folder import stored_config
+from aar.config import ResearcherBudget
 from aar.researchers.transcript import Transcript, transcript_folder
 from tests.cli.conftest import Aar
 
@@ -14,24 +17,43 @@ def test_status_tells_researchers_and_the_best_score(campaign: Path, aar: Aar) -
     assert "It does not run" in shown.out and str(campaign) in shown.out
 
 
-def test_status_shows_what_went_wrong_between_researchers_and_their_models(campaign: Path, aar: Aar) -> None:
-    transcript = Transcript(transcript_folder(campaign, "researcher-2"))
-    for words in ("rate limited", "the model's endpoint is overloaded"):
-        transcript.append("trouble", words=words)
-    transcript.close()
-    shown = " ".join(aar("status", "little").out.split())
-    assert "researcher-2 2 the model's endpoint is overloaded" in shown
-
-
 def test_status_as_json_is_one_document_with_stable_keys(campaign: Path, aar: Aar) -> None:
     data = json.loads(aar("status", "little", "--json").out)
     assert set(data) == {
         "name", "folder", "running", "protected", "phase", "seconds_used", "seconds_budget", "researchers",
         "spent", "families", "diversity", "experiments", "baselines", "verifications", "protocol", "findings",
-        "ledger_head", "best", "reference",
+        "ledger_head", "best", "reference", "troubles",
     }  # fmt: skip
     assert (data["name"], data["best"], data["reference"], data["running"]) == ("little", "e5", "e1", False)
     assert data["researchers"][0]["experiments"] == 2
+
+
+def test_status_shows_every_researcher_however_many(campaign: Path, aar: Aar) -> None:
+    for number in range(4, 12):
+        aar("steer", "add", f"researcher-{number}")
+    out = aar("status").out
+    assert all(f"researcher-{number} " in out for number in range(1, 12)) and " more" not in out
+
+
+def test_status_tells_what_went_wrong_also_when_a_researcher_has_gone_on(campaign: Path, aar: Aar) -> None:
+    transcript = Transcript(transcript_folder(campaign, "researcher-1"))
+    for words in ("429: slow down", "529: \x1b[31moverloaded"):
+        transcript.append("trouble", words=words)
+    transcript.append("message", role="user", content='go on; "kind": "trouble" is only quoted')
+    (line,) = [line for line in aar("status").out.splitlines() if "overloaded" in line]
+    assert line.split()[:2] == ["researcher-1", "2"] and line.isprintable()
+    assert json.loads(aar("status", "--json").out)["troubles"]["researcher-1"]["count"] == 2
+
+
+def test_status_tells_what_is_left_also_to_those_who_pay_for_no_tokens(campaign: Path, aar: Aar) -> None:
+    Spend(campaign).add("researcher-2", "e4", amounts=Amounts(experiments=1))
+    budget = ResearcherBudget(experiments=7)
+    config = stored_config(campaign)
+    config.researchers[1] = config.researchers[1].model_copy(update={"budget": budget})
+    (campaign / "config.json").write_text(config.model_dump_json())
+    rows = [line.split() for line in aar("status").out.splitlines() if line.startswith("researcher-2")]
+    assert "3/7" in rows[0]
+    assert rows[1][-3:] == ["6", "experiments", "(researcher-2)"]
 
 
 def test_a_campaign_is_named_by_its_folder_too(campaign: Path, aar: Aar) -> None:

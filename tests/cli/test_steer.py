@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from aar.campaign.state import read_state
+from aar.cli.external import instructions
 from aar.researchers.external.credentials import researcher_of
 from aar.researchers.steering import Steering
 from tests.cli.conftest import Aar
@@ -68,9 +69,17 @@ def test_only_external_researchers_can_be_joined(campaign: Path, aar: Aar) -> No
     assert "aar steer add researcher-1 --brain external" in aar("join", "researcher-1").err
 
 
-@pytest.mark.parametrize("command", [("as", "eve", "budget"), ("mcp", "--http")])
-def test_acting_in_a_campaign_that_does_not_run_says_so(campaign: Path, aar: Aar, command: tuple[str, ...]) -> None:
-    assert "does not run; start it first" in aar(*command).err
+def test_acting_in_a_campaign_that_does_not_run_says_so(campaign: Path, aar: Aar) -> None:
+    aar("steer", "add", "eve", "--brain", "external")
+    assert "does not run; start it first" in aar("as", "eve", "budget").err
+
+
+def test_whoever_joins_is_told_its_name_and_its_direction_of_now(campaign: Path, aar: Aar) -> None:
+    aar("steer", "add", "eve", "--brain", "external")
+    assert "eve" in instructions(campaign, "eve")
+    Path("mine.md").write_text("Try everything twice.")
+    aar("steer", "direction", "eve", "mine.md")
+    assert "Try everything twice." in instructions(campaign, "eve")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import pytest
 from aar.researchers.transcript import Transcript, transcript_folder
 from tests.cli.conftest import Aar
 
+LISTED_BY_INSPECT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}[:-]\d{2}[:-]\d{2}.*\.json$")
+"""Which JSON files are logs: `log_file_pattern` of inspect_ai 0.3.285, inspect_ai/log/_file.py."""
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {"command": "ls\nwc method.py"}}
 
 
@@ -41,7 +43,19 @@ def test_without_a_name_it_lists_who_has_one_and_an_unknown_name_says_who(ada: P
 
 
 def test_it_is_exported_for_inspect(ada: Path, aar: Aar) -> None:
-    assert "inspect view start --log-dir" in aar("transcript", "--inspect", "logs").out
-    [file] = Path("logs").iterdir()
-    assert re.match(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d", file.name), "Inspect would not list it"
-    assert [sample["id"] for sample in json.loads(file.read_text())["samples"]] == ["ada"]
+    assert "`inspect view start --log-dir 'my logs'`" in aar("transcript", "--inspect", "my logs").out
+    (log,) = Path("my logs").iterdir()
+    assert LISTED_BY_INSPECT.match(log.name) and log.name.endswith("+00-00_aar-little_little.json")
+    assert [sample["id"] for sample in json.loads(log.read_text())["samples"]] == ["ada"]
+
+
+def test_exported_twice_it_is_one_log(ada: Path, aar: Aar) -> None:
+    for _ in range(2):
+        aar("transcript", "--inspect", "logs")
+    assert len(list(Path("logs").iterdir())) == 1
+
+
+def test_an_export_into_what_is_no_folder_is_one_message(ada: Path, aar: Aar) -> None:
+    Path("logs").touch()
+    ended = aar("transcript", "--inspect", "logs")
+    assert ended.code == 1 and "logs" in ended.err and "Traceback" not in ended.err

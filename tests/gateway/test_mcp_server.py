@@ -29,7 +29,9 @@ class CallsDouble:
     def who(self, token: str) -> str | None:
         return HOLDERS.get(token)
 
-    def call(self, researcher: str, tool: str, arguments: object, key: str | None = None) -> tuple[str, bool]:
+    async def call(self, researcher: str, tool: str, arguments: object, key: str | None = None) -> tuple[str, bool]:
+        if tool == "experiment":
+            await asyncio.sleep(3600)
         self.made.append((researcher, tool, arguments, key))
         if tool == "vote":
             raise CampaignError("the campaign is over")
@@ -62,7 +64,7 @@ def service() -> Iterator[Service]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     calls = CallsDouble()
-    server = http_server(calls, "You do research.", "127.0.0.1", port)
+    server = http_server(calls, "You are {}.".format, "127.0.0.1", port, ["research.example.org"])
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
@@ -92,6 +94,44 @@ def test_errors_are_results_that_a_model_can_read(service: Service) -> None:
     assert service.use("aar_ada", lambda client: client.call_tool("files", {"command": "view", "path": "x"})).is_error
     over = service.use("aar_ada", lambda client: client.call_tool("vote", {"post": 1, "value": 1}))
     assert over.is_error and text(over) == "the campaign is over"
+
+
+def test_each_caller_is_told_what_is_for_it_alone(service: Service) -> None:
+    async def told(client: ClientSession) -> str | None:
+        return client.instructions
+
+    for token, name in HOLDERS.items():
+        assert service.use(token, told) == f"You are {name}."
+
+
+def test_however_many_wait_others_are_answered(service: Service) -> None:
+    async def wait_and_ask(client: ClientSession) -> Any:
+        waits = [asyncio.ensure_future(client.call_tool("experiment", {"action": "wait"})) for _ in range(64)]
+        done, _ = await asyncio.wait(waits, timeout=1)
+        assert not done
+        answer = await asyncio.wait_for(client.call_tool("bash", {"command": "ls"}), 10)
+        for one in waits:
+            one.cancel()
+        return answer
+
+    assert text(service.use("aar_ada", wait_and_ask)) == "ada did bash"
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "code"),
+    [
+        ("research.example.org", "https://research.example.org", 200),
+        ("research.example.org:8443", None, 200),
+        ("127.0.0.1:80", None, 200),
+        ("elsewhere.example.org", None, 421),
+        ("research.example.org", "https://elsewhere.example.org", 403),
+    ],
+)
+def test_only_hosts_that_were_named_are_answered(service: Service, host: str, origin: str | None, code: int) -> None:
+    headers = {"Accept": "application/json, text/event-stream", "Authorization": "Bearer aar_ada", "Host": host}
+    headers |= {"Origin": origin} if origin else {}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+    assert httpx2.post(service.url, json=body, headers=headers).status_code == code
 
 
 def test_a_callers_own_key_is_passed_on(service: Service) -> None:

@@ -133,7 +133,7 @@ def test_data_is_json_even_where_a_number_is_none() -> None:
 
 def test_data_of_an_empty_campaign_has_the_same_keys_as_that_of_a_full_one() -> None:
     full = with_experiments(experiment(2, "researcher-1", 0.5))
-    assert set(state_data(EMPTY)) == set(state_data(full))
+    assert set(state_data(EMPTY, {})) == set(state_data(full, {}))
     assert set(leaderboard_data(EMPTY)) == set(leaderboard_data(full))
     assert json.loads(to_json(leaderboard_data(full)))["experiments"][0]["rank"] == 1
 

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from aar.campaign.state import CampaignState
 from aar.reporting.leaderboard import leaderboard
-from aar.reporting.live import LiveView, dashboard
+from aar.reporting.live import RESEARCHERS_SHOWN, LiveView, dashboard
 from aar.reporting.log import LogView
 from aar.scoring.records import PLATFORM
 from tests.reporting.states import EMPTY, MEASURED, NOW, crowded, experiment, with_experiments
@@ -16,7 +16,7 @@ from tests.reporting.states import EMPTY, MEASURED, NOW, crowded, experiment, wi
 def drawn(state: CampaignState, width: int = 80) -> list[str]:
     console = Console(file=io.StringIO(), width=width, color_system=None)
     with console.capture() as captured:
-        console.print(dashboard(state, NOW))
+        console.print(dashboard(state, NOW, RESEARCHERS_SHOWN))
     return captured.get().splitlines()
 
 

@@ -15,11 +15,9 @@ from aar.researchers.toolkit.calls import Answer, Caller
 from aar.researchers.toolkit.desk import Desk
 from aar.researchers.toolkit.forum_tools import sync_forum
 from aar.researchers.transcript import Transcript
-from aar.researchers.wishes import later_direction_words, wish_words
+from aar.researchers.wishes import wish_words
 
 POLL_SECONDS = 0.5
-CALLS_AT_ONCE = 8
-"""More are refused, so that the actor always has a thread for those who watch it or end it."""
 BUSY_SECONDS = 900.0
 """Its time counts until so long after its last call."""
 
@@ -30,7 +28,7 @@ class ExternalBrain:
     def __init__(self, life: Life, desk: Desk, transcript: Transcript) -> None:
         self._life, self._desk, self._transcript = life, desk, transcript
         self._caller = Caller(desk, transcript)
-        self._turn, self._places = threading.Lock(), threading.Semaphore(CALLS_AT_ONCE)
+        self._turn = threading.Lock()
         self._ended = earlier_end(transcript.entries, life, desk.limits())
         self._last_call: float | None = None
         life.taken = max((one.data["number"] for one in transcript.entries if one.kind == "steering"), default=0)
@@ -60,14 +58,6 @@ class ExternalBrain:
             return Answer(f"{self._desk.name} has ended: {ending.why}", True)
         if self._life.standing() == "paused":
             return Answer("a person has paused this researcher; call again when it goes on", True)
-        if not self._places.acquire(blocking=False):
-            return Answer(f"{CALLS_AT_ONCE} calls are being answered; call again when one of them has been", True)
-        try:
-            return self._answer(tool, arguments, key)
-        finally:
-            self._places.release()
-
-    def _answer(self, tool: str, arguments: object, key: str | None) -> Answer:
         self._last_call = time.monotonic()
         self._life.say(f"uses {tool}")
         try:
@@ -78,10 +68,7 @@ class ExternalBrain:
             self._end(Ending("budget", str(error)))
             return Answer(f"not done: {error}", True)
         self._life.say("waits for whoever thinks for it")
-        return Answer(answer.text + (self._who() if tool == "budget" else "") + self._wishes(), answer.is_error)
-
-    def _who(self) -> str:
-        return f"\n\nYou are {self._desk.name}. {later_direction_words(self._life.direction())}".rstrip()
+        return Answer(answer.text + self._wishes(), answer.is_error)
 
     def _position(self, key: str | None) -> str:
         if key is not None:

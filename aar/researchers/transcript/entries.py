@@ -6,6 +6,7 @@ model writes can pass for a reference.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,6 +20,7 @@ Place = list[str | int]
 """Where a value lies in an entry's data: keys and positions from the outside in."""
 
 LONG_CHARACTERS = 8192
+_HEAD = re.compile(rb'\{"number": \d+, "time": [0-9.e+-]+, "kind": "(\w+)"')
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,12 @@ def to_line(entry: Entry, keep: Callable[[str], str]) -> bytes:
         _replace(data, place, keep)
     record = {"number": entry.number, "time": entry.time, "kind": entry.kind, "data": data}
     return json.dumps(record | ({"kept": places} if places else {}), ensure_ascii=True).encode() + b"\n"
+
+
+def kind_of(line: bytes) -> str | None:
+    """The kind of a line's entry, told without its data; None: it is no line of a transcript."""
+    found = _HEAD.match(line)
+    return found[1].decode() if found else None
 
 
 def from_line(line: bytes, fetch: Callable[[str], str]) -> Entry:

@@ -34,11 +34,10 @@ def inspect_log(campaign: str, transcripts: Mapping[str, Sequence[Entry]]) -> Js
     }  # fmt: skip
 
 
-def file_name(log: Json) -> str:
-    """The name of a log's file: Inspect lists those alone that begin with a time."""
-    samples = log["eval"]["dataset"]["sample_ids"]
-    who = samples[0] if len(samples) == 1 else "all"
-    return f"{log['eval']['created'].replace(':', '-')}_{log['eval']['task_id']}_{who}.json"
+def log_name(log: Json) -> str:
+    """The name of a log's file. `inspect view` lists a JSON file only where its name begins with a time like this."""
+    created, task, id = (log["eval"][key].replace("_", "-") for key in ("created", "task", "task_id"))
+    return f"{created.replace(':', '-')}_{task.replace('/', '-')}_{id}.json"
 
 
 def _sample(name: str, entries: Sequence[Entry]) -> Json:

@@ -15,7 +15,7 @@ from typing import Any
 
 from aar.database import storage_errors
 from aar.errors import StorageError
-from aar.researchers.transcript.entries import Entry, Kind, from_line, to_line
+from aar.researchers.transcript.entries import Entry, Kind, from_line, kind_of, to_line
 
 FILE = "transcript.jsonl"
 TEXTS = "texts"
@@ -111,8 +111,11 @@ class Transcript:
         self._file.seek(0, os.SEEK_END)
 
 
-def read(folder: Path) -> Iterator[Entry]:
+def read(folder: Path, only: Kind | None = None) -> Iterator[Entry]:
     """The entries of a transcript, oldest first, while it is being written too; none when there is no transcript yet.
+
+    Args:
+        only: those of one kind alone; the others are not even parsed.
 
     Raises:
         StorageError: it cannot be read, or an entry or a text of it is damaged.
@@ -124,6 +127,8 @@ def read(folder: Path) -> Iterator[Entry]:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 return
+            if only and kind_of(line) != only:
+                continue
             try:
                 yield from_line(line, lambda digest: _fetch(folder, digest))
             except ValueError as error:

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from aar.config import ResearcherBudget
-from aar.researchers.external.brain import CALLS_AT_ONCE
 from aar.researchers.steering import Steering
 from aar.researchers.transcript import read, transcript_folder
 from tests.researchers.external.conftest import NewBrain
@@ -65,20 +64,6 @@ def test_one_that_has_ended_stays_so_in_its_next_process(
     again.run()
     assert "a person stopped it" in again.call("bash", {"command": "ls"}).text
     assert len(campaign.forum.posts()) == 1
-
-
-def test_it_is_told_who_it_is_and_its_latest_direction(new_brain: NewBrain, tmp_path: Path) -> None:
-    Steering(tmp_path).ask("dana", NAME, "direction", "curriculum")
-    told = new_brain().call("budget", {}).text
-    assert f"You are {NAME}." in told and "In which order should it meet the labels?" in told
-
-
-def test_no_more_calls_are_taken_than_leave_room_for_those_who_watch(new_brain: NewBrain) -> None:
-    brain = new_brain()
-    with ThreadPoolExecutor(CALLS_AT_ONCE + 1) as pool:
-        answers = list(pool.map(lambda _: brain.call("bash", {"command": "sleep 1"}), range(CALLS_AT_ONCE + 1)))
-    assert [answer.is_error for answer in answers].count(True) == 1
-    assert any("calls are being answered" in answer.text for answer in answers)
 
 
 def test_what_people_ask_comes_with_the_next_answer_once(new_brain: NewBrain, tmp_path: Path) -> None:

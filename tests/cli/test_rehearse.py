@@ -1,0 +1,26 @@
+"""`aar rehearse`, as far as it needs no Ray."""
+
+from pathlib import Path
+
+import pytest
+
+from aar.campaign import driver
+from tests.cli.conftest import Aar
+
+
+def test_an_interrupted_rehearsal_goes_on_as_a_rehearsal(
+    campaign: Path, aar: Aar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by `aar run`, which would go on at the endpoint that costs money."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(driver, "run_campaign", interrupted)
+    for name in ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"):
+        monkeypatch.setenv(name, "")
+    thinking = Path("little.toml").read_text().replace("[[researchers]]", '[[researchers]]\nbrain = "claude"')
+    Path("little.toml").write_text(thinking)
+    ended = aar("rehearse", "little.toml", "budget.minutes=5", "--faults")
+    assert ended.code == 130
+    assert ended.err.endswith("Go on with: aar rehearse little.toml budget.minutes=5 --faults\n")
