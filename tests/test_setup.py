@@ -313,11 +313,13 @@ def test_make_alone_tells_what_there_is() -> None:
 def test_make_test_checks_first_and_ends_with_pytest() -> None:
     lines = make("-n", "test").splitlines()
     assert lines[0] == "./setup.sh"
-    assert [line.split()[0] for line in lines[1:]] == [".venv/bin/ruff", ".venv/bin/mypy", ".venv/bin/pytest"]
+    assert [line.split()[0] for line in lines[1:]] == [
+        ".venv/bin/ruff", ".venv/bin/mypy", ".venv/bin/pytest", ".venv/bin/pytest",
+    ]  # fmt: skip
 
 
 def test_make_check_leaves_slow_tests_out() -> None:
-    assert make("-n", "check").splitlines()[-1] == ".venv/bin/pytest -q -m 'not slow'"
+    assert make("-n", "check").splitlines()[-1] == ".venv/bin/pytest -q -n 2 -m 'not slow'"
 
 
 def test_make_run_starts_the_quickstart() -> None:

@@ -86,7 +86,7 @@ def test_whoever_joins_is_told_its_name_and_its_direction_of_now(campaign: Path,
     ("command", "words"),
     [
         (("vote", "3", "-1"), "does not run"),
-        (("tool", "budget", "[]"), "no JSON object"),
+        (("tool", "budget", "[]"), "are a JSON object"),
         (("tool", "budget", "{"), "no JSON"),
     ],
 )

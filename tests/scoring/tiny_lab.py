@@ -88,7 +88,7 @@ class TinyPlatform:
         (folder / "campaign").mkdir()
         self.scorer = Scorer(self.config, str(folder / "campaign"), self.compute)  # type: ignore[arg-type]
 
-    def experiment(self, source: str, researcher: str = "ada", note: str = "") -> Experiment:
+    def experiment(self, source: str, researcher: str = "ada", note: str = "a note") -> Experiment:
         """Admit a method, run it, have it scored."""
         admitted = asyncio.run(self.scorer.admit(researcher, str(hash(source)), note, f"{researcher}/{hash(source)}"))
         return self._run(admitted, source)
