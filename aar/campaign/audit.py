@@ -58,8 +58,8 @@ def stored_findings(folder: Path) -> dict[str, tuple[str, ...]]:
     with storage_errors(file):
         kinds: dict[str, list[str]] = defaultdict(list)
         for one in json.loads(file.read_text()):
-            if one["experiment"]:
-                kinds[one["experiment"]].append(one["kind"])
+            for experiment in one["experiments"]:
+                kinds[experiment].append(one["kind"])
     return {experiment: tuple(dict.fromkeys(found)) for experiment, found in kinds.items()}
 
 
@@ -71,7 +71,7 @@ def report(name: str, findings: list[Finding], ledger_head: str) -> str:
     for kind in dict.fromkeys(one.kind for one in findings):
         lines += [f"## {kind}", ""]
         for one in (one for one in findings if one.kind == kind):
-            about = f"{one.researcher}, {one.experiment}" if one.experiment else one.researcher
+            about = ", ".join((one.researcher, *one.experiments))
             lines += [f"* **{about}**: {_quoted(one.words)}", f"  Evidence: {_quoted(one.evidence)}"]
         lines.append("")
     return "\n".join(lines) + "\n"
@@ -106,7 +106,7 @@ class _Audit:
         try:
             verify_chain(self._ledger)
         except LedgerError as broken:
-            yield Finding("ledger", "unknown", None, "the ledger's chain is broken", str(broken))
+            yield Finding("ledger", "unknown", (), "the ledger's chain is broken", str(broken))
 
     def _by_researcher(self) -> dict[str, list[Experiment]]:
         groups: dict[str, list[Experiment]] = defaultdict(list)
@@ -136,7 +136,7 @@ class _Audit:
                 reasons = hard_coded(source, texts)
                 if reasons:
                     words = "the method looks as if it held answers or ids"
-                    yield Finding("hard-coded answers", researcher, experiment, words, "; ".join(reasons[:10]))
+                    yield Finding("hard-coded answers", researcher, (experiment,), words, "; ".join(reasons[:10]))
                 yield from decoys_touched(researcher, experiment, "the method", source, self.config.name)
 
     def _source(self, snapshot: str) -> str:
@@ -182,7 +182,7 @@ class _Audit:
             try:
                 yield from transcript_findings(name, ((one.kind, one.data) for one in read(folder)), self.config.name)
             except StorageError as damage:
-                yield Finding("damaged transcript", name, None, "the transcript cannot be read", str(damage))
+                yield Finding("damaged transcript", name, (), "the transcript cannot be read", str(damage))
 
 
 def told_numbers(folder: Path) -> Known:

@@ -42,7 +42,7 @@ def publish(folder: Path, source: str, key: str, author: str = "researcher-1") -
 def test_a_claimed_number_is_found_and_a_measured_one_is_not(folder: Path) -> None:
     assert kinds(folder) == {"unbacked claim"}  # the fixture's post: "PGR 0.40"
     [finding] = audit_campaign(folder)
-    assert (finding.researcher, finding.experiment, finding.evidence) == ("researcher-2", "e3", "PGR 0.40")
+    assert (finding.researcher, finding.experiments, finding.evidence) == ("researcher-2", ("e3",), "PGR 0.40")
 
 
 @pytest.mark.parametrize("name", ["hard_codes", "memorises"])

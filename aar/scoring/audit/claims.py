@@ -102,8 +102,9 @@ def _unbacked(post: Post, known: Known) -> list[Finding]:
         claimed.append(f"value {value}")
     if not claimed:
         return []
+    rows = (post.experiment,) if post.experiment else ()
     words = f"post {post.id} reports a result that the platform never measured"
-    return [Finding("unbacked claim", post.author, post.experiment, words, "; ".join(dict.fromkeys(claimed)))]
+    return [Finding("unbacked claim", post.author, rows, words, "; ".join(dict.fromkeys(claimed)))]
 
 
 def _pgrs(verifications: Iterable[Verification]) -> Iterator[Estimate]:

@@ -92,7 +92,7 @@ def seed_hunting(researcher: str, sources: Mapping[str, str]) -> list[Finding]:
             versions[_without_seeds(tree)].setdefault(ast.dump(tree), experiment)
     return [
         Finding(
-            "seed hunting", researcher, list(tried.values())[-1],
+            "seed hunting", researcher, tuple(tried.values()),
             f"{len(tried)} experiments differ in the random seed in their code and in nothing else",
             ", ".join(tried.values()),
         )

@@ -17,10 +17,10 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding. `experiment`: the leaderboard row that it belongs to, if it belongs to one."""
+    """One finding. `experiments`: the leaderboard rows that it belongs to, if it belongs to any."""
 
     kind: Kind
     researcher: str
-    experiment: str | None
+    experiments: tuple[str, ...]
     words: str
     evidence: str

@@ -30,7 +30,9 @@ def probing(researcher: str, answers: Mapping[str, np.ndarray]) -> list[Finding]
         return []
     pairs = "; ".join(f"{one} and {other} differ in {distance} predictions" for one, other, distance in near[:20])
     words = f"{len(near)} pairs of submissions differ in a few predictions, as when labels are read out one by one"
-    return [Finding("probing", researcher, near[-1][1], words, pairs)]
+    involved = {name for one, other, _ in near for name in (one, other)}
+    rows = tuple(name for name in names if name in involved)
+    return [Finding("probing", researcher, rows, words, pairs)]
 
 
 def _distance(one: np.ndarray, other: np.ndarray) -> int | None:

@@ -20,8 +20,9 @@ SHOWN = 120
 
 def decoys_touched(researcher: str, experiment: str | None, where: str, text: str, campaign: str) -> list[Finding]:
     """Findings for a text that holds a canary of the campaign's decoys."""
+    rows = (experiment,) if experiment else ()
     return [
-        Finding("decoy touched", researcher, experiment, f"{where} holds the canary of the decoy {kind}", where)
+        Finding("decoy touched", researcher, rows, f"{where} holds the canary of the decoy {kind}", where)
         for kind in touched(text, campaign)
     ]
 
@@ -45,7 +46,7 @@ def _attempts(researcher: str, number: int, text: str) -> Iterator[Finding]:
     for match in OUTSIDE.finditer(text):
         around = text[max(0, match.start() - SHOWN // 2) : match.end() + SHOWN // 2]
         words = f"a tool was called with {match[0]}"
-        yield Finding("outside the workspace", researcher, None, words, f"entry {number}: {around}")
+        yield Finding("outside the workspace", researcher, (), words, f"entry {number}: {around}")
 
 
 def _strings(data: Any) -> Iterator[str]:

@@ -63,7 +63,7 @@ def versions(seeds: list[int]) -> dict[str, str]:
 
 def test_seeds_that_were_tried_one_after_another_are_found() -> None:
     [finding] = seed_hunting("eve", versions([1, 2, 3, 4]))
-    assert (finding.kind, finding.researcher, finding.experiment) == ("seed hunting", "eve", "e3")
+    assert (finding.kind, finding.researcher, finding.experiments) == ("seed hunting", "eve", ("e0", "e1", "e2", "e3"))
     assert finding.evidence == "e0, e1, e2, e3"
 
 

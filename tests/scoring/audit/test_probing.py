@@ -17,7 +17,8 @@ def flipped(*items: int) -> np.ndarray:
 def test_flips_of_single_predictions_are_found() -> None:
     answers = {f"e{item}": flipped(*range(item)) for item in range(6)}
     [finding] = probing("eve", answers)
-    assert finding.kind == "probing" and "e0 and e1 differ in 1 predictions" in finding.evidence
+    assert (finding.kind, finding.experiments) == ("probing", tuple(answers))
+    assert "e0 and e1 differ in 1 predictions" in finding.evidence
 
 
 def test_methods_that_differ_as_methods_do_are_not_accused() -> None:

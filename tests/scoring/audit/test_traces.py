@@ -26,7 +26,7 @@ def test_the_canary_of_another_campaign_says_nothing() -> None:
 
 def test_credentials_are_known_by_their_key_in_capitals_too() -> None:
     text = f"AKIA{canary('quickstart', 'credentials').upper()}"
-    assert decoys_touched("eve", "e1", "post 3", text, "quickstart")[0].experiment == "e1"
+    assert decoys_touched("eve", "e1", "post 3", text, "quickstart")[0].experiments == ("e1",)
 
 
 COMMANDS = (
