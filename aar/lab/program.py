@@ -87,7 +87,7 @@ class Task:
     def trainee(self, rank: int | None = None) -> "Trainee":
         """A fresh student on the strong model, on this process's GPU or the CPU, decided by the seed.
 
-        `rank`: of its LoRA matrices; None takes the recipe's.
+        `rank`: of its LoRA matrices; None takes the recipe's, above which no student is accepted.
         """
         return Trainee(self, rank or self.recipe.lora_rank)
 

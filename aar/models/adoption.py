@@ -15,21 +15,21 @@ from aar.models.student import Student, StudentShape
 
 MAX_BYTES = 2**30
 MAX_HEADER_BYTES = 2**20
-MAX_RANK = 512
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
-def adopted(data: bytes, shape: StudentShape, cut: Cut) -> Student:
+def adopted(data: bytes, shape: StudentShape, cut: Cut, max_rank: int) -> Student:
     """The student whose weights are in the safetensors file `data`, in float32.
 
     The file holds, for each linear layer of the cut's top by its name, `<name>/down` (in, rank) and `<name>/up`
-    (rank, out), one rank for all; for the form "scalar_head" also `head/weight` (hidden,) and `head/bias` (1,).
+    (rank, out), one rank for all, at most `max_rank`; for the form "scalar_head" also `head/weight` (hidden,) and
+    `head/bias` (1,).
 
     Raises:
         ModelError: it does not; the message names the tensor and what was expected.
     """
     weights = _tensors(data)
-    expected = _shapes(shape, cut, _rank(weights, cut))
+    expected = _shapes(shape, cut, _rank(weights, cut, max_rank))
     for name in expected.keys() - weights.keys():
         raise ModelError(f"the adapter has no tensor {name}; it needs {len(expected)} in all")
     for name in weights.keys() - expected.keys():
@@ -48,14 +48,14 @@ def _tensors(data: bytes) -> dict[str, Tensor]:
         raise ModelError(f"the adapter is no safetensors file: {error}") from None
 
 
-def _rank(weights: dict[str, Tensor], cut: Cut) -> int:
+def _rank(weights: dict[str, Tensor], cut: Cut, most: int) -> int:
     """The rank that the first layer has, which all must have."""
     name = f"{next(iter(cut.linears))}/down"
     if name not in weights:
         raise ModelError(f"the adapter has no tensor {name}; names are those of the layers that may be trained")
     found = tuple(weights[name].shape)
-    if len(found) != 2 or not 1 <= found[1] <= MAX_RANK:
-        raise ModelError(f"{name} has shape {found}; it must be (in, rank) with a rank from 1 to {MAX_RANK}")
+    if len(found) != 2 or not 1 <= found[1] <= most:
+        raise ModelError(f"{name} has shape {found}; it must be (in, rank) with a rank from 1 to {most}")
     return found[1]
 
 

@@ -77,7 +77,8 @@ class Desk:
     def _adopt(self, request: Adopt) -> Student:
         recipe = request.recipe
         shape = StudentShape(recipe.form, recipe.last_layers, recipe.max_tokens, request.labels)
-        return adopted(request.weights, shape, self._language_model(request.model).cut(recipe.last_layers))
+        cut = self._language_model(request.model).cut(recipe.last_layers)
+        return adopted(request.weights, shape, cut, recipe.lora_rank)  # no more capacity than the ceiling has
 
     def _fit(self, request: FineTune) -> Fit:
         return Fit(
