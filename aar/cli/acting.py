@@ -31,7 +31,7 @@ class Actor:
     researcher: str
     campaign: str | None
 
-    def does(self, tool: str, **arguments: Any) -> None:
+    def does(self, tool: str, /, **arguments: Any) -> None:
         """Call a tool and print the answer."""
         from aar.cli.external import call
 
@@ -50,8 +50,13 @@ class Actor:
         say(call(self.campaign, self.researcher, "files", command="create", path=path, file_text=text))
         return path
 
-    def failed(self, experiment: str) -> bool:
-        """Did an experiment fail? Read from the campaign's folder."""
+    def waits(self, experiment: str, seconds: float) -> None:
+        """Wait for an experiment and print what became of it; exit code 1 when it failed."""
+        self.does("experiment", action="wait", experiment=experiment, seconds=seconds)
+        if self._failed(experiment):
+            raise typer.Exit(1)
+
+    def _failed(self, experiment: str) -> bool:
         from aar.campaign.folder import find_campaign
         from aar.scoring.scorebook import Scorebook
 
@@ -143,10 +148,7 @@ def run_experiment(
     )  # fmt: skip
     say(started)
     if wait:
-        id = started.split()[0]
-        actor.does("experiment", action="wait", experiment=id, seconds=1800)
-        if actor.failed(id):
-            raise typer.Exit(1)
+        actor.waits(started.split()[0], 1800)
 
 
 @experiment.command("list")
@@ -169,8 +171,8 @@ def log(context: typer.Context, id: Id) -> None:
 
 @experiment.command("wait")
 def wait_for(context: typer.Context, id: Id, seconds: float = 1800) -> None:
-    """Wait until an experiment has ended."""
-    context.obj.does("experiment", action="wait", experiment=id, seconds=seconds)
+    """Wait until an experiment has ended; exit code 1 when it failed."""
+    context.obj.waits(id, seconds)
 
 
 @experiment.command()

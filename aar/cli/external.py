@@ -99,7 +99,7 @@ def _link(folder: Path) -> "Link":
     return Link(folder)
 
 
-def call(campaign: str | None, researcher: str, tool: str, **arguments: Any) -> str:
+def call(campaign: str | None, researcher: str, tool: str, /, **arguments: Any) -> str:
     """The answer to one tool call; exit code 1 when it is an error."""
     import asyncio
 

@@ -39,12 +39,12 @@ def post(folder: Path, author: str, kind: Kind, title: str, body: str, links: di
 def _through_actor(folder: Path, *arguments: str, **named: Any) -> Post:
     connect(folder, address_of(folder))
     import ray
+    from ray.exceptions import RayActorError
 
     from aar.remote import COMMONS, result
 
     try:
-        commons = ray.get_actor(COMMONS)
-    except ValueError as error:
+        written: Post = result(ray.get_actor(COMMONS).post.remote(*arguments, **named))
+    except (RayActorError, ValueError) as error:
         raise unreached(stored_config(folder), error) from None
-    written: Post = result(commons.post.remote(*arguments, **named))
     return written

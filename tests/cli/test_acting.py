@@ -17,7 +17,7 @@ def made(campaign: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Made]:
     """The tool calls that commands make, which are answered as for experiment e6, the one that failed."""
     calls: Made = []
 
-    def call(_: str | None, __: str, tool: str, **arguments: Any) -> str:
+    def call(_: str | None, __: str, tool: str, /, **arguments: Any) -> str:
         calls.append((tool, arguments))
         return f"{arguments.get('note', 'e6')} runs"
 
@@ -34,6 +34,17 @@ def test_a_vote_may_be_against_a_post(made: Made, aar: Aar) -> None:
 def test_arguments_that_are_no_object_are_one_message(made: Made, aar: Aar, arguments: str) -> None:
     ended = aar("as", "ada", "tool", "budget", arguments)
     assert ended.code == 1 and "JSON" in ended.err and not made
+
+
+def test_arguments_may_have_any_name(made: Made, aar: Aar) -> None:
+    assert aar("as", "ada", "tool", "budget", '{"tool": 1, "self": 2, "campaign": 3, "researcher": 4}').code == 0
+    assert made == [("budget", {"tool": 1, "self": 2, "campaign": 3, "researcher": 4})]
+
+
+@pytest.mark.parametrize(("experiment", "code"), [("e6", 1), ("e5", 0)])
+def test_a_wait_by_itself_ends_as_the_experiment_did(made: Made, aar: Aar, experiment: str, code: int) -> None:
+    assert aar("as", "ada", "experiment", "wait", experiment).code == code
+    assert made == [("experiment", {"action": "wait", "experiment": experiment, "seconds": 1800})]
 
 
 @pytest.mark.parametrize(("experiment", "code"), [("e6", 1), ("e5", 0)])
