@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from aar.config import CampaignConfig
     from aar.rehearsal.server import Endpoint
 
-SECONDS = 24 * 3600
-
 
 def rehearse(
     file: File,
@@ -58,14 +56,14 @@ def _endpoint(config: "CampaignConfig", faults: bool) -> "Endpoint":
 
 
 def _serve(endpoint: "Endpoint", port: int) -> None:
-    import time
+    import signal
 
     from aar.rehearsal.server import Rehearsal
 
     with Rehearsal(endpoint, port) as rehearsal:
         say(*(f"export {name}={value}" for name, value in _environment(rehearsal.url).items()))
         try:
-            time.sleep(SECONDS)
+            signal.pause()
         except KeyboardInterrupt:
             return
 
