@@ -10,14 +10,13 @@ from rich.text import Text
 from aar.campaign.state import CampaignState
 from aar.reporting.data import ranked
 from aar.reporting.tables import new_table
-from aar.reporting.text import one_line, pgr_text
+from aar.reporting.text import UNPROTECTED, one_line, pgr_text
 from aar.scoring.records import PLATFORM, Experiment
 from aar.scoring.verdicts import latest
 
 REFERENCE_STYLE = "cyan"
 FITTED: dict[str, Any] = {"no_wrap": True, "overflow": "ellipsis"}
 NOTHING_YET = "No experiment was scored yet."
-UNPROTECTED = "unprotected"
 
 
 def leaderboard(state: CampaignState) -> RenderableType:

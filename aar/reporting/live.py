@@ -13,7 +13,7 @@ from aar.campaign.researcher_state import ResearcherState
 from aar.campaign.state import CampaignState
 from aar.reporting.spending import cost_words
 from aar.reporting.tables import new_table
-from aar.reporting.text import duration, one_line, pgr_text
+from aar.reporting.text import UNPROTECTED, duration, one_line, pgr_text
 from aar.researchers.diversity import entropy
 from aar.scoring.records import Experiment
 
@@ -52,7 +52,7 @@ def dashboard(state: CampaignState, now: float, most: int | None = None) -> Rend
     running = [one for one in state.experiments if one.status == "running"]
     ended = sorted((one for one in state.experiments if one.ended), key=lambda one: one.ended or 0)
     return Group(
-        Text.assemble((state.name, "bold"), "  ", one_line(state.phase, "green"), no_wrap=True, overflow="ellipsis"),
+        _title(state),
         Text(_progress(state, len(ended))),
         *_accuracies(state),
         *_best(state),
@@ -62,6 +62,12 @@ def dashboard(state: CampaignState, now: float, most: int | None = None) -> Rend
         *_unfinished(state, running, now),
         *_experiments("ended", [_ended_row(one) for one in reversed(ended[-ENDED_SHOWN:])], len(ended)),
     )
+
+
+def _title(state: CampaignState) -> Text:
+    mark = [] if state.protected else [("  " + UNPROTECTED, "bold red")]
+    name, phase = (state.name, "bold"), one_line(state.phase, "green")
+    return Text.assemble(name, *mark, "  ", phase, no_wrap=True, overflow="ellipsis")
 
 
 def _progress(state: CampaignState, ended: int) -> str:

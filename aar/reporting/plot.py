@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from aar.campaign.state import CampaignState
 from aar.database import storage_errors
+from aar.reporting.text import UNPROTECTED
 from aar.scoring.records import PLATFORM, Experiment, Score
 
 FILE = "best-pgr.png"
@@ -41,7 +42,8 @@ def save_plot(state: CampaignState, campaign_seconds: Callable[[float], float]) 
     axes = figure.add_subplot()
     _draw_references(axes, state)
     _draw_experiments(axes, sorted(points, key=lambda point: point.minute), state.seconds_used / 60)
-    axes.set(title=f"{state.name}: best PGR so far", xlabel="campaign time (minutes)", xlim=(0, None))
+    mark = "" if state.protected else f" ({UNPROTECTED})"
+    axes.set(title=f"{state.name}: best PGR so far{mark}", xlabel="campaign time (minutes)", xlim=(0, None))
     axes.set_ylabel("performance gap recovered, 95 % interval")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="small")

@@ -11,6 +11,9 @@ from aar.commons.text import is_unseen
 from aar.scoring.records import Score
 from aar.scoring.uncertainty import Estimate
 
+UNPROTECTED = "unprotected"
+"""The mark of scores that researchers' code could have changed: it ran without a wall."""
+
 
 def printable(text: str) -> str:
     """`text` with every character replaced that is neither printed nor a line break or tab."""

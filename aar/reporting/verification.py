@@ -8,7 +8,7 @@ from rich.text import Text
 
 from aar.campaign.state import CampaignState
 from aar.reporting.tables import new_table
-from aar.reporting.text import estimate_text, plain
+from aar.reporting.text import UNPROTECTED, estimate_text, plain
 from aar.scoring.records import DatasetVerification, Verification
 from aar.scoring.verdicts import corrected, latest, strict, verdicts
 
@@ -21,7 +21,7 @@ def verification_report(state: CampaignState, one: Verification) -> RenderableTy
 def verification_lines(state: CampaignState, one: Verification) -> Iterator[str]:
     """What was found, sentence by sentence."""
     p_value = corrected(state.verifications)[one.experiment]
-    yield f"{one.experiment}: {'; '.join(verdicts(one, p_value))}."
+    yield f"{one.experiment}: {_verdicts(state, one, p_value)}."
     yield (
         f"Verified PGR {estimate_text(one.pgr, 2)} on {len(one.seeds)} fresh seeds and sealed test items; above vanilla"
         f" by {estimate_text(one.over_vanilla, 2)} PGR."
@@ -39,7 +39,11 @@ def verification_lines(state: CampaignState, one: Verification) -> Iterator[str]
 def verdict_words(state: CampaignState) -> dict[str, str]:
     """All verdicts on a verified experiment, by its id."""
     p_values = corrected(state.verifications)
-    return {one.experiment: "; ".join(verdicts(one, p_values[one.experiment])) for one in latest(state.verifications)}
+    return {one.experiment: _verdicts(state, one, p_values[one.experiment]) for one in latest(state.verifications)}
+
+
+def _verdicts(state: CampaignState, one: Verification, p_value: float) -> str:
+    return "; ".join([*verdicts(one, p_value), *([] if state.protected else [UNPROTECTED])])
 
 
 def _figures(one: Verification) -> Table:

@@ -42,6 +42,9 @@ def test_every_score_of_a_campaign_without_a_wall_is_marked() -> None:
     assert "could have changed any of these scores" in " ".join(shown.split())
     assert "unprotected" not in printed(summary(walled)).lower()
     assert {row["protected"] for row in leaderboard_data(bare)["experiments"]} == {False}
+    one = verification("e2", 0.1)
+    report = printed(verification_report(replace(bare, verifications=(one,)), one))
+    assert "e2: better than vanilla; unprotected." in report
 
 
 def test_the_caption_tells_seeds_and_items() -> None:

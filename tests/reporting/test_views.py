@@ -56,6 +56,11 @@ def test_what_an_ended_driver_left_is_called_interrupted() -> None:
     assert "interrupted" in text and "goes on with the next run" in text
 
 
+def test_a_campaign_without_a_wall_is_marked_above_all_its_scores() -> None:
+    assert "unprotected" in drawn(replace(MEASURED, protected=False))[0]
+    assert "unprotected" not in drawn(MEASURED)[0]
+
+
 def test_the_live_view_draws_on_a_terminal() -> None:
     screen = io.StringIO()
     with LiveView(Console(file=screen, force_terminal=True, width=80)) as view:
