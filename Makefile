@@ -15,8 +15,8 @@ run: setup
 	.venv/bin/aar run jobs/quickstart.toml
 
 test: lint
-	.venv/bin/pytest -q -n 2 -m 'not slow'
-	.venv/bin/pytest -q -m slow
+	.venv/bin/pytest -q -n 2 -m 'not campaign'
+	.venv/bin/pytest -q -m campaign
 
 check: lint
 	.venv/bin/pytest -q -n 2 -m 'not slow'

@@ -13,6 +13,7 @@ from aar.errors import ProblemError
 from aar.problems.dataset import Preference
 from aar.problems.prompts import fill
 from aar.sandbox import PYTHON, Limits, Shell, Spec, provider
+from aar.sandbox.tree import descendants
 from tests.attacks.harness import (
     HERE,
     LAUNCH,
@@ -78,18 +79,24 @@ def test_the_attack_works_where_there_is_no_wall(name: str) -> None:
     assert without_a_wall(Attack("watchers", name), FACTS).through
 
 
+def read_as_text(root: int) -> None:
+    """What /proc says of a process and those below it, again and again until that is no text."""
+    while True:
+        for pid in descendants(root):
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+        time.sleep(0.1)
+
+
 @pytest.mark.parametrize("name", ["a_name_that_is_no_text", "a_thread_whose_name_is_no_text"])
 def test_a_name_that_is_no_text_is_none_to_whoever_reads_it(name: str) -> None:
     command = [sys.executable, "-c", LAUNCH, str(HERE), "watchers", name, json.dumps(FACTS)]
     with subprocess.Popen(command, start_new_session=True) as attacker:
         try:
-            time.sleep(1)
-            pids = [attacker.pid, *Path(f"/proc/{attacker.pid}/task/{attacker.pid}/children").read_text().split()]
             with pytest.raises(UnicodeDecodeError):
-                [Path(f"/proc/{pid}/stat").read_text(encoding="utf-8") for pid in pids]
+                patiently(lambda: read_as_text(attacker.pid))
         finally:
-            for pid in pids:
-                os.kill(int(pid), 9)
+            for pid in descendants(attacker.pid):
+                os.kill(pid, 9)
 
 
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)

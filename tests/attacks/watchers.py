@@ -60,8 +60,7 @@ def a_name_that_reads_like_numbers(facts: Facts) -> str | None:
 def cpu_of_children_that_are_not_waited_for(facts: Facts) -> str | None:
     """Who ignores SIGCHLD has no children to wait for, and nobody's account has their time."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    until = time.monotonic() + 6
-    while time.monotonic() < until:
+    for _ in range(40):
         if os.fork() == 0:
             while time.process_time() < 0.15:
                 pass

@@ -13,7 +13,7 @@ from aar.commons.code_store import CodeStore
 from aar.commons.forum import Forum
 from tests.campaign.tiny_campaign import finish, kill, start, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.campaign]
 
 
 VICTIMS = ("aar.lab.runner", "Experiments", "RayTrainWorker", "Commons", "Scorer", "Researcher", "Compute")

@@ -10,7 +10,7 @@ import pytest
 from aar.campaign.state import read_state
 from tests.campaign.ray_cluster import RAY, RayCluster, free_port, own_address, ray_cluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.campaign]
 
 RESEARCH = Path(__file__).parents[2] / "jobs" / "research.py"
 

@@ -17,7 +17,7 @@ from aar.commons.forum import Forum
 from aar.researchers.transcript import read, transcript_folder
 from tests.campaign.tiny_campaign import finish, start, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.campaign]
 
 METHOD = """def supervise(lab):
     print("by hand")

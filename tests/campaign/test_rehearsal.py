@@ -11,7 +11,7 @@ from aar.commons.forum import Forum
 from aar.researchers.transcript import Entry, read, transcript_folder
 from tests.campaign.tiny_campaign import finish, start
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.campaign]
 
 NAMES = ("ada", "ben", "eve")
 

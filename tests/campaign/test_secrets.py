@@ -16,7 +16,7 @@ from aar.errors import CampaignError, StorageError
 from aar.remote import COMMONS, COMPUTE, SCORER
 from tests.campaign.tiny_campaign import finish, start, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.campaign]
 
 CANARY = "canary-4f1d"
 KEYS = ("ANTHROPIC_API_KEY", "WANDB_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN")

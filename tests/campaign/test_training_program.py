@@ -8,7 +8,7 @@ import pytest
 from tests.campaign.tiny_campaign import finish, start
 from tests.lab.test_training import GOOD
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.campaign]
 
 
 def test_a_program_is_run_checked_and_scored_and_not_run_again(tiny: Path, tmp_path: Path) -> None:
