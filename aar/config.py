@@ -59,15 +59,14 @@ class StudentConfig(Settings):
 class DatasetConfig(Settings):
     """One dataset. `source` is "minimal-pairs", "sarcasm", or a folder with the three published JSONL files.
 
-    Sizes and seed say how much is drawn from a source that can be drawn from; a folder is taken whole when they are
-    None. Researchers see datasets with role "research", and a score is the mean over them; the others serve to test
-    whether a finding transfers.
+    Sizes say how many rows are taken, at random by the campaign's key; of a folder all, where they are None.
+    Researchers see datasets with role "research", and a score is the mean over them; the others serve to test whether a
+    finding transfers.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
     source: str
     role: Literal["research", "transfer"] = "research"
-    seed: int = 0
     train_label: int | None = Field(default=None, ge=8)
     train_unlabel: int | None = Field(default=None, ge=8)
     test: int | None = Field(default=None, ge=8)

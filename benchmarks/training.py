@@ -17,6 +17,7 @@ import torch.distributed as dist
 
 from aar.config import load_config
 from aar.models import prefix
+from aar.problems.key import Key
 from aar.problems.loading import load_dataset
 from aar.problems.texts import model_texts
 from aar.training.desk import Desk
@@ -42,7 +43,7 @@ def seconds_per_student(students: int, pairs: int, kept: bool) -> float:
     """Wall time of one training of several students, divided by their number; the prefix is computed in it."""
     config = load_config(QUICKSTART)
     recipe = config.problem.recipe
-    split = load_dataset(config.problem.dataset().model_copy(update={"train_unlabel": pairs})).train_unlabel
+    split = load_dataset(config.problem.dataset().model_copy(update={"train_unlabel": pairs}), Key.new()).train_unlabel
     texts = model_texts(split.examples, recipe.form)
     weights, rows = np.ones(pairs, np.float32), np.arange(pairs)
     requests = [

@@ -145,11 +145,13 @@ class _Audit:
 
     def _texts(self) -> set[str]:
         """Every text of the research datasets, where they can be had, but for instructions that many rows share."""
+        if self._book is None:
+            return set()
         found: Counter[str] = Counter()
         rows = 0
         for dataset in self.config.problem.research:
             try:
-                data = load_dataset(dataset)
+                data = load_dataset(dataset, self._book.key())
             except (AssetError, ProblemError):
                 continue
             for split in (data.train_label, data.train_unlabel, data.test):

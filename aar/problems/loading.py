@@ -9,42 +9,39 @@ from aar.problems import sarcasm
 from aar.problems.dataset import SPLITS, Dataset, Kind, Row, SplitName, split_of
 from aar.problems.formats import read_folder
 from aar.problems.grammar import pairs
-from aar.problems.partition import sample
+from aar.problems.key import Key
+from aar.problems.partition import Sizes, sample
 
 _DRAWN: dict[str, Kind] = {"minimal-pairs": "preference", "sarcasm": "binary"}
 _DRAW = {"minimal-pairs": pairs.draw, "sarcasm": sarcasm.draw}
 
 
-def load_dataset(config: DatasetConfig) -> Dataset:
-    """The dataset, the same for the same settings in every process.
+def load_dataset(config: DatasetConfig, key: Key) -> Dataset:
+    """The dataset, the same for the same settings and campaign's key in every process.
 
     Raises:
         ProblemError: the source is unknown, its files cannot be used, or it has fewer rows than are asked for.
         AssetError: the source has to be fetched and cannot be.
     """
+    own = key.derived("dataset", config.name)
+    sizes: Sizes = {split: getattr(config, split) for split in SPLITS}
     if config.source in _DRAW:
-        draw, kind = _DRAW[config.source], _DRAWN[config.source]
-        rows = {split: draw(split, _size(config, split), config.seed) for split in SPLITS}
+        kind, rows = _DRAWN[config.source], _DRAW[config.source](sizes, own)
     else:
-        kind, rows = read_folder(_folder(config))
-        rows = {split: _sampled(config, split, rows[split]) for split in SPLITS}
+        kind, all_rows = read_folder(_folder(config))
+        rows = {split: _sampled(config, split, all_rows[split], own) for split in SPLITS}
     return Dataset(config.name, kind, **{split: split_of(rows[split]) for split in SPLITS})
 
 
-def _size(config: DatasetConfig, split: SplitName) -> int | None:
-    return {"train_label": config.train_label, "train_unlabel": config.train_unlabel, "test": config.test}[split]
-
-
-def _sampled(config: DatasetConfig, split: SplitName, rows: list[Row]) -> list[Row]:
-    size = _size(config, split)
-    if size is None:
-        return rows
-    if size > len(rows):
+def _sampled(config: DatasetConfig, split: SplitName, rows: list[Row], key: Key) -> list[Row]:
+    """In random order even where all are taken: files may be sorted by what is to be found out."""
+    size: int | None = getattr(config, split)
+    if size is not None and size > len(rows):
         raise ProblemError(
             f'dataset "{config.name}": {split} = {size}, but {config.source}/{split}.jsonl has {len(rows)} rows. '
             "Ask for fewer, or leave the size out to take them all."
         )
-    return sample(rows, size, config.seed, f"folder/{split}")
+    return sample(rows, len(rows) if size is None else size, key.stream("folder", split))
 
 
 def _folder(config: DatasetConfig) -> Path:

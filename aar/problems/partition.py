@@ -1,34 +1,27 @@
-"""Which split a row belongs to, and in which order rows are drawn.
+"""Which split a row belongs to, and in which order rows are drawn: secrets of the campaign's key.
 
-A source that can be drawn from anew gives every row to one region for ever, by the digest of the row's text. So no row
-is in two splits, whatever sizes and seeds they are drawn with, and the size of one split does not change another.
+A row's region follows from the key and the row's texts whatever their order, so that it says nothing about which of
+them is the better one. No row is in two splits, whatever their sizes, and the size of one does not change another.
 """
 
-import hashlib
-import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from aar.problems.dataset import SplitName
+from aar.problems.key import Key, Stream
 
 T = TypeVar("T")
+Sizes = Mapping[SplitName, int | None]
+"""How many rows of each split are asked for; None: as many as are usual for the source."""
 
 _SIXTEENTHS: tuple[SplitName, ...] = (*("train_label",) * 2, *("train_unlabel",) * 6, *("test",) * 8)
 
 
-def region(text: str) -> SplitName:
-    """Where the row with this text belongs."""
-    return _SIXTEENTHS[hashlib.sha256(text.encode()).digest()[0] % 16]
+def region(key: Key, *texts: str) -> SplitName:
+    """Where the row with these texts belongs."""
+    return _SIXTEENTHS[key.digest("region", *sorted(texts))[0] % 16]
 
 
-def generator(seed: int, purpose: str) -> random.Random:
-    """A random stream of its own for each seed and purpose, the same in every process and Python version."""
-    digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
-    return random.Random(int.from_bytes(digest[:8], "big"))
-
-
-def sample(rows: Sequence[T], size: int, seed: int, purpose: str) -> list[T]:
+def sample(rows: Sequence[T], size: int, stream: Stream) -> list[T]:
     """`size` of the rows without replacement, in random order; a larger sample begins with the smaller one."""
-    rng = generator(seed, purpose)
-    keys = [rng.random() for _ in rows]
-    return [rows[at] for at in sorted(range(len(rows)), key=keys.__getitem__)[:size]]
+    return [rows[at] for at in stream.order(len(rows))[:size]]

@@ -1,32 +1,65 @@
 """Real text: 28,614 news headlines, labelled sarcastic or not (published in the `evals` package, MIT licence).
 
-Each is a binary example: is this headline what the question asks for? The classes keep their natural balance, about
-48 % sarcastic.
+Each is a binary example: is this headline what the question asks for? Both classes come from papers with habits of
+their own, so headlines are matched: of every length and set of punctuation marks there are as many of one class as of
+the other. What letters they are made of still tells something, as it must where words do.
+
+Not protected: the labels, which are published. What a campaign's key hides is which headlines it has in which split.
 """
 
 import json
+from collections import defaultdict
 
 from aar import assets
 from aar.errors import ProblemError
-from aar.problems.dataset import Judgement, Row, SplitName
-from aar.problems.partition import region, sample
+from aar.problems.dataset import SPLITS, Judgement, Row, SplitName
+from aar.problems.key import Key
+from aar.problems.partition import Sizes, region, sample
 
 QUESTION = "Write a sarcastic news headline."
+CHARACTERS_PER_STEP = 3
+"""Headlines whose lengths fall into the same step count as equally long."""
+
+Look = tuple[int, int, frozenset[str]]
+"""What a headline looks like without its words: steps of characters, words, marks."""
 
 
-def draw(where: SplitName, size: int | None, seed: int) -> list[Row]:
-    """`size` rows of one region in an order given by `seed`, or all of them.
+def draw(sizes: Sizes, key: Key) -> dict[SplitName, list[Row]]:
+    """So many rows of each split in an order given by the key, or all of them.
 
     Raises:
-        ProblemError: the region has fewer rows, or the file is not as published.
+        ProblemError: a split has fewer rows, or the file is not as published.
         AssetError: the file cannot be fetched.
     """
-    rows: list[Row] = [
-        (Judgement(QUESTION, headline), label) for headline, label in _headlines().items() if region(headline) == where
-    ]
+    rows: dict[SplitName, list[Row]] = {split: [] for split in SPLITS}
+    for headline, label in _matched(_headlines(), key):
+        rows[region(key, headline)].append((Judgement(QUESTION, headline), label))
+    return {split: _sampled(split, rows[split], size, key) for split, size in sizes.items()}
+
+
+def _sampled(split: SplitName, rows: list[Row], size: int | None, key: Key) -> list[Row]:
     if size is not None and size > len(rows):
-        raise ProblemError(f"sarcasm: {size} rows asked for in {where}, but it has {len(rows)}. Ask for fewer.")
-    return sample(rows, len(rows) if size is None else size, seed, f"sarcasm/{where}")
+        raise ProblemError(f"sarcasm: {size} rows asked for in {split}, but it has {len(rows)}. Ask for fewer.")
+    return sample(rows, len(rows) if size is None else size, key.stream("sarcasm", split))
+
+
+def _matched(headlines: dict[str, int], key: Key) -> list[tuple[str, int]]:
+    """As many headlines of each class for every look; which ones are left out is decided by the key."""
+    alike: dict[Look, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+    for headline, label in headlines.items():
+        alike[_look(headline)][label].append(headline)
+    stream = key.stream("sarcasm", "matched")
+    return [
+        (headline, label)
+        for classes in alike.values()
+        for label in (0, 1)
+        for headline in sample(classes[label], min(map(len, classes)), stream)
+    ]
+
+
+def _look(headline: str) -> Look:
+    marks = frozenset(one for one in headline if not one.isalnum() and not one.isspace())
+    return len(headline) // CHARACTERS_PER_STEP, len(headline.split()), marks
 
 
 def _headlines() -> dict[str, int]:

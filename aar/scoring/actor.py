@@ -89,7 +89,7 @@ class Scorer:
             raise ScoringError(f"the note {error}") from None
         if researcher != PLATFORM and not self._book.has(key):
             self._check_limits(researcher, key)
-        seeds = research_seeds(self._config)
+        seeds = research_seeds(self._config, self._book.key())
         if researcher != PLATFORM:
             seeds = seeds[: self._config.scoring.seeds]
         datasets = tuple(dataset.name for dataset in self._config.problem.research)
@@ -202,7 +202,7 @@ class Scorer:
         return self._book.finish(record.id, score, {**entry, **answer})
 
     async def _compute_baselines(self, hidden: Hidden) -> Baselines:
-        seeds = research_seeds(self._config)
+        seeds = research_seeds(self._config, self._book.key())
         await hidden.measure_ends(DEV, seeds, seeds)
         weak, ceiling = hidden.correctness(DEV, TEACHER), hidden.correctness(DEV, CEILING)
         if ceiling.accuracy <= weak.accuracy:

@@ -33,7 +33,7 @@ async def conclude(
     """
     compared = _compared(book, subject, arms, hidden)
     for dataset in compared.method.datasets:
-        await hidden(dataset).measure_ends(SEALED, compared.method.seeds, research_seeds(config))
+        await hidden(dataset).measure_ends(SEALED, compared.method.seeds, research_seeds(config, book.key()))
     over_vanilla = compared.over(compared.vanilla.id)
     found = Verification(
         experiment=subject.id,

@@ -34,9 +34,10 @@ class Hidden:
         """Raises ScoringError when the test set is not the one that this campaign began with."""
         self.name, self.role, self.recipe = dataset.name, dataset.role, config.problem.recipe_for(dataset)
         self._shows_inputs, self._book = config.scoring.protocol == "predictions", book
-        self.data = load_dataset(dataset)
+        self._key = book.key()
+        self.data = load_dataset(dataset, self._key)
         self.measure = Measure(config.problem, dataset, self.data, compute)
-        dev, sealed = cut(self.data.test, config.scoring.dev_share, dataset.seed)
+        dev, sealed = cut(self.data.test, config.scoring.dev_share, self._key.derived("dataset", dataset.name))
         self.parts = {DEV: dev, SEALED: sealed}
         self._note_cut()
 
@@ -90,7 +91,7 @@ class Hidden:
     async def _labels(self, split: Split, run: Run) -> np.ndarray:
         weak = await self.measure.weak_labels(split, run.seed, self._taught(run.labels))
         if run.labels == "shuffled":
-            return np.asarray(weak[np.random.default_rng([run.seed, 4]).permutation(len(weak))])
+            return np.asarray(weak[self._key.stream("shuffled", self.name, str(run.seed)).order(len(weak))])
         return weak
 
     def _taught(self, labels: Labels) -> int:

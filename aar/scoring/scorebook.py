@@ -1,4 +1,4 @@
-"""The scorer's database: experiments, what their students got right, baselines, verifications, and the ledger.
+"""The scorer's database: the campaign's key, experiments, who got what right, baselines, verifications, and the ledger.
 
 Everything that is acknowledged is on disk. Correctness is kept item by item, as packed bits, so that any later question
 about an old experiment (an interval, a paired test) is answered from what was measured then. What changes a score is in
@@ -17,14 +17,16 @@ from pydantic import TypeAdapter
 
 from aar.database import open_database, select, transaction
 from aar.errors import ScoringError
+from aar.problems.key import Key
 from aar.scoring import ledger
 from aar.scoring.ledger import Entry
 from aar.scoring.pgr import Correctness
 from aar.scoring.records import PLATFORM, Baselines, Experiment, Fit, Labels, Run, Score, Trained, Verification
 
 FILE = "scores.sqlite"
-VERSION = 2
+VERSION = 3
 SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS key (one INTEGER PRIMARY KEY CHECK (one = 1), secret BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS experiments (
     number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, researcher TEXT NOT NULL, snapshot TEXT NOT NULL,
     datasets TEXT NOT NULL, note TEXT NOT NULL, seeds TEXT NOT NULL, status TEXT NOT NULL, score TEXT, failure TEXT,
@@ -65,6 +67,13 @@ class Scorebook:
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self._db = open_database(folder / FILE, SCHEMA, version=VERSION, read_only=read_only)
+        if not read_only:
+            with transaction(self._db) as db:
+                db.execute("INSERT OR IGNORE INTO key VALUES (1, ?)", (Key.new().secret,))
+
+    def key(self) -> Key:
+        """The campaign's key, drawn when its book was opened for the first time."""
+        return Key(select(self._db, "SELECT secret FROM key")[0]["secret"])
 
     def admit(self, asked: Admission) -> Experiment:
         """The experiment with this idempotency key; a new one is running.

@@ -2,35 +2,35 @@
 
 import secrets
 
-import numpy as np
-
 from aar.config import CampaignConfig
+from aar.problems.key import Key
 from aar.scoring.records import PLATFORM
 from aar.scoring.scorebook import Scorebook
 
 RANGE = 1 << 20
 KEPT_FRESH = 64
-KEY = "seeds/verification"
+DRAWN_ONCE = "seeds/verification"
 
 
-def research_seeds(config: CampaignConfig) -> tuple[int, ...]:
-    """The baselines' seeds, the same in every campaign on the problem. Experiments run on the first of them.
+def research_seeds(config: CampaignConfig, key: Key) -> tuple[int, ...]:
+    """The baselines' seeds, drawn by the campaign's key. Experiments run on the first of them.
 
     All run on the same ones, so that a difference between two experiments is not one of seeds, and handing in a method
     again gives no other draw.
     """
-    drawn = np.random.default_rng([config.problem.dataset().seed, 1]).choice(
-        RANGE, config.scoring.baseline_seeds, replace=False
-    )
-    return tuple(int(seed) for seed in drawn)
+    stream = key.stream("research seeds")
+    drawn: dict[int, None] = {}
+    while len(drawn) < config.scoring.baseline_seeds:
+        drawn[int(stream.random() * RANGE)] = None
+    return tuple(drawn)
 
 
 def verification_seeds(config: CampaignConfig, book: Scorebook, count: int) -> tuple[int, ...]:
     """`count` seeds that no research experiment ran on, drawn once per campaign by the system's generator."""
-    known = next((entry.body["seeds"] for entry in book.ledger() if entry.key == KEY), None)
+    known = next((entry.body["seeds"] for entry in book.ledger() if entry.key == DRAWN_ONCE), None)
     if known is None:
-        used = set(research_seeds(config))
+        used = set(research_seeds(config, book.key()))
         drawn = secrets.SystemRandom().sample(range(RANGE), KEPT_FRESH + len(used))
         fresh = [seed for seed in drawn if seed not in used][:KEPT_FRESH]
-        known = book.note("seeds", PLATFORM, KEY, {"seeds": fresh}).body["seeds"]
+        known = book.note("seeds", PLATFORM, DRAWN_ONCE, {"seeds": fresh}).body["seeds"]
     return tuple(known[:count])

@@ -2,7 +2,7 @@
 
 Rows that share a question stay together, so that no answer in dev says anything about one in sealed. Within that, both
 parts get the same shares of labels (and of questions of each size): groups are ordered by what they hold, at random
-within that, and dealt out evenly. The cut depends on the dataset's seed alone.
+within that, and dealt out evenly. The order is that of the campaign's key, so that nobody else can make the cut.
 """
 
 import hashlib
@@ -11,20 +11,22 @@ from collections import Counter
 import numpy as np
 
 from aar.problems.dataset import Example, Judgement, Split, split_of
+from aar.problems.key import Key, Stream
 
 INSTRUCTION_SHARE = 0.1
 """A text that more rows share than this is an instruction that stands before every row, not a question."""
 
 
-def cut(test: Split, dev_share: float, seed: int) -> tuple[Split, Split]:
+def cut(test: Split, dev_share: float, key: Key) -> tuple[Split, Split]:
     """`test` as dev and sealed, each in the order of `test`."""
-    in_dev = dev_rows([_question(example) for example in test.examples], test.labels, dev_share, seed)
+    questions = [_question(example) for example in test.examples]
+    in_dev = dev_rows(questions, test.labels, dev_share, key.stream("dev and sealed"))
     rows = list(zip(test.examples, test.labels.tolist(), strict=True))
     dev, sealed = ([row for row, chosen in zip(rows, in_dev, strict=True) if chosen is bool(part)] for part in (1, 0))
     return split_of(dev), split_of(sealed)
 
 
-def dev_rows(questions: list[str], labels: np.ndarray, dev_share: float, seed: int) -> list[bool]:
+def dev_rows(questions: list[str], labels: np.ndarray, dev_share: float, stream: Stream) -> list[bool]:
     """Which rows belong to dev.
 
     Args:
@@ -33,10 +35,9 @@ def dev_rows(questions: list[str], labels: np.ndarray, dev_share: float, seed: i
     """
     groups = _groups(questions)
     positives = [int(labels[rows].sum()) for rows in groups]
-    order = np.random.default_rng([seed, 3]).permutation(len(groups))
     chosen = np.zeros(len(questions), bool)
     seen = taken = 0
-    for at in sorted(order, key=lambda at: (len(groups[at]), positives[at])):
+    for at in sorted(stream.order(len(groups)), key=lambda at: (len(groups[at]), positives[at])):
         seen += len(groups[at])
         if taken + len(groups[at]) / 2 <= dev_share * seen:
             taken += len(groups[at])

@@ -14,8 +14,9 @@ from aar.problems.texts import model_texts
 from aar.scoring.actor import Scorer
 from aar.scoring.ledger import Entry
 from aar.scoring.records import PLATFORM, VANILLA, Experiment, Fit, Run, Trained, Verification
-from aar.scoring.seeds import KEPT_FRESH, KEY
+from aar.scoring.seeds import DRAWN_ONCE, KEPT_FRESH
 from aar.scoring.split import cut
+from tests.keys import KEY, fix_key
 from tests.scoring.doubles import ComputeDouble
 
 T = TypeVar("T")
@@ -28,12 +29,13 @@ class Lab:
 
     def __init__(self, config: CampaignConfig, folder: Path) -> None:
         self.config, self.folder = config, folder
-        self.data = {one.name: load_dataset(one) for one in config.problem.datasets}
+        fix_key(folder)
+        self.data = {one.name: load_dataset(one, KEY) for one in config.problem.datasets}
         self.compute = ComputeDouble()
         for dataset in self.data.values():
             self.compute.know(dataset)
-        first = config.problem.dataset()
-        self.dev, self.sealed = cut(self.data[first.name].test, config.scoring.dev_share, first.seed)
+        first = config.problem.dataset().name
+        self.dev, self.sealed = cut(self.data[first].test, config.scoring.dev_share, KEY.derived("dataset", first))
         self.restart()
 
     def restart(self) -> None:
@@ -65,7 +67,7 @@ class Lab:
 
     def draw_seeds(self) -> None:
         """Put a draw of verification seeds into the ledger, so that what comes out does not depend on luck."""
-        self.scorer._book.note("seeds", PLATFORM, KEY, {"seeds": list(range(2_000_000, 2_000_000 + KEPT_FRESH))})
+        self.scorer._book.note("seeds", PLATFORM, DRAWN_ONCE, {"seeds": list(range(2_000_000, 2_000_000 + KEPT_FRESH))})
 
     def ledger(self) -> list[Entry]:
         return self.scorer._book.ledger()

@@ -13,6 +13,7 @@ from aar.problems.texts import model_texts
 from aar.scoring.measure import Measure, correct
 from aar.scoring.records import Fit
 from aar.training.requests import Embed, FineTune, Predict, TextLosses
+from tests.keys import KEY
 from tests.scoring.doubles import ComputeDouble, campaign, judgements, preferences, write_dataset
 
 
@@ -21,7 +22,7 @@ class Bench:
 
     def __init__(self, config: CampaignConfig) -> None:
         self.config = config.problem.dataset()
-        self.data = load_dataset(self.config)
+        self.data = load_dataset(self.config, KEY)
         self.compute = ComputeDouble()
         self.compute.know(self.data)
         self.measure = Measure(config.problem, self.config, self.data, self.compute)

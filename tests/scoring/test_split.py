@@ -8,14 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aar.problems.dataset import Judgement, Preference, split_of
+from aar.problems.key import Stream
 from aar.scoring.split import cut, dev_rows, fingerprint
+from tests.keys import KEY, key_of
 
 shares = st.floats(0.1, 0.9)
 
 
+def stream(number: int) -> Stream:
+    return key_of(number).stream("cut")
+
+
 @given(st.lists(st.integers(0, 1), min_size=8, max_size=200), shares, st.integers(0, 50))
 def test_single_rows_are_cut_by_share_within_each_label(labels: list[int], share: float, seed: int) -> None:
-    chosen = np.array(dev_rows([""] * len(labels), np.array(labels), share, seed))
+    chosen = np.array(dev_rows([""] * len(labels), np.array(labels), share, stream(seed)))
     for label in (0, 1):
         having = np.array(labels) == label
         assert abs(chosen[having].sum() - share * having.sum()) <= 2
@@ -25,19 +31,19 @@ def test_single_rows_are_cut_by_share_within_each_label(labels: list[int], share
 def test_rows_that_share_a_question_stay_together(questions: list[int], share: float, seed: int) -> None:
     texts = [f"question {one}" for one in questions]
     common = {text for text, count in Counter(texts).items() if count <= 0.1 * len(texts)}
-    chosen = dev_rows(texts, np.zeros(len(texts), int), share, seed)
+    chosen = dev_rows(texts, np.zeros(len(texts), int), share, stream(seed))
     for text in common:
         assert len({side for side, one in zip(chosen, texts, strict=True) if one == text}) == 1
 
 
 def test_a_text_that_stands_before_every_row_is_no_question() -> None:
-    chosen = dev_rows(["Is this headline sarcastic?"] * 100, np.arange(100) % 2, 0.4, 0)
+    chosen = dev_rows(["Is this headline sarcastic?"] * 100, np.arange(100) % 2, 0.4, stream(0))
     assert sum(chosen) == 40
 
 
-def test_the_cut_depends_on_the_seed_alone() -> None:
+def test_the_cut_depends_on_the_key_alone() -> None:
     labels = np.arange(100) % 2
-    one, same, other = (dev_rows([""] * 100, labels, 0.5, seed) for seed in (1, 1, 2))
+    one, same, other = (dev_rows([""] * 100, labels, 0.5, stream(number)) for number in (1, 1, 2))
     assert one == same != other
 
 
@@ -47,7 +53,7 @@ MAKERS = [lambda row: Preference("", f"a {row}", f"b {row}"), lambda row: Judgem
 @pytest.mark.parametrize("make", MAKERS)
 def test_dev_and_sealed_are_the_test_set(make: object) -> None:
     rows = [(make(row), row % 2) for row in range(80)]  # type: ignore[operator]
-    dev, sealed = cut(split_of(rows), 0.5, seed=3)
+    dev, sealed = cut(split_of(rows), 0.5, KEY)
     assert len(dev) == len(sealed) == 40
     found = [pair for part in (dev, sealed) for pair in zip(part.examples, part.labels.tolist(), strict=True)]
     assert len(found) == len(rows) and dict(found) == dict(rows)

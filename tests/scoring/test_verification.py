@@ -12,6 +12,7 @@ from aar.scoring.records import PLATFORM, VANILLA, Fit, Trained
 from aar.scoring.seeds import research_seeds
 from aar.scoring.verdicts import corrected
 from aar.training.requests import FineTune, Predict
+from tests.keys import KEY
 from tests.scoring.doubles import campaign, preferences, write_dataset
 from tests.scoring.lab import PLAIN, Lab
 
@@ -72,7 +73,7 @@ def test_fresh_seeds_are_the_systems_draw_recorded_and_not_repeated(tmp_path: Pa
     subject, settings = lab.scored(0.1), VerificationConfig(seeds=5, controls=[])
     seeds = [one.seeds for _ in range(2) for one in lab.do(lab.scorer.plan_verification(subject.id, settings))]
     assert len(set(seeds)) == 1 and len(set(seeds[0])) == 5
-    assert set(seeds[0]).isdisjoint(research_seeds(lab.config))
+    assert set(seeds[0]).isdisjoint(research_seeds(lab.config, KEY))
     assert [entry.body["seeds"][:5] for entry in lab.ledger() if entry.kind == "seeds"] == [list(seeds[0])]
 
 

@@ -18,6 +18,7 @@ from aar.training.desk import Desk
 from aar.training.engine import Group
 from aar.training.requests import Request
 from tests.campaign.tiny_campaign import write_campaign
+from tests.keys import fix_key
 from tests.tiny_model import CPU
 
 
@@ -86,6 +87,7 @@ class TinyPlatform:
         self.config: CampaignConfig = load_config(write_campaign(folder, port=8265))
         self.compute = DeskCompute(group)
         (folder / "campaign").mkdir()
+        fix_key(folder / "campaign")
         self.scorer = Scorer(self.config, str(folder / "campaign"), self.compute)  # type: ignore[arg-type]
 
     def experiment(self, source: str, researcher: str = "ada", note: str = "a note") -> Experiment:

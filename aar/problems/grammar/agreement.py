@@ -82,7 +82,7 @@ def determiner(draw: Draw) -> Pair:
 
 
 def existential(draw: Draw) -> Pair:
-    """There was/were a lamp near the chairs; there was a/*every lamp ..."""
+    """There was/were a lamp near the chairs."""
     noun, other = draw.two(THINGS)
     plural, place = draw.often(), draw.one(PLACES)
     phrase = f"{draw.one(THING_ADJECTIVES)} {number(noun, plural)}"
@@ -90,10 +90,7 @@ def existential(draw: Draw) -> Pair:
     verb, wrong = _in_order(draw.one((*_BE, ("has been", "have been"))), plural)
     weak = draw.one(("two", "many", "some", "several", "a few")) if plural else ""
     amount = f"{weak} {phrase}" if weak else article(phrase)
-    if draw.often(0.7):
-        return framed(draw, f"there {verb} {amount} {tail}", f"there {wrong} {amount} {tail}")
-    strong = draw.one(("all", "most")) if plural else draw.one(("every", "each"))
-    return framed(draw, f"there {verb} {amount} {tail}", f"there {verb} {strong} {phrase} {tail}")
+    return framed(draw, f"there {verb} {amount} {tail}", f"there {wrong} {amount} {tail}")
 
 
 def _agreeing(draw: Draw, subject: str, plural: bool, forms: Forms, rest: str) -> Pair:

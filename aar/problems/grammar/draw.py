@@ -1,6 +1,5 @@
 """Random choices, and the finishing touches of a sentence."""
 
-import random
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -12,10 +11,10 @@ Pair = tuple[str, str]
 
 
 class Draw:
-    """Choices from one random stream. It uses `Random.random` alone, whose stream Python guarantees not to change."""
+    """Choices by numbers that `uniform` gives, one after the other, in [0, 1)."""
 
-    def __init__(self, rng: random.Random) -> None:
-        self._random = rng.random
+    def __init__(self, uniform: Callable[[], float]) -> None:
+        self._random = uniform
 
     def one(self, options: Sequence[T]) -> T:
         return options[int(self._random() * len(options))]

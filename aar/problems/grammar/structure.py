@@ -3,7 +3,6 @@
 from aar.problems.grammar.draw import EVERYONE, Draw, Pair, Phenomenon, framed, number, someone
 from aar.problems.grammar.lexicon import (
     EXPERIENCES,
-    LONE_VERBS,
     MANNERS,
     PAST_TIMES,
     PEOPLE_ADJECTIVES,
@@ -76,15 +75,16 @@ def inversion(draw: Draw) -> Pair:
 
 
 def licensing(draw: Draw) -> Pair:
-    """No poet that the king met has ever ... / *the poet that no king met has ever ..."""
+    """He said that no poet that the king met has ever ... / *that the poet that no king met has ever ..."""
     head, other = draw.two(EVERYONE)
     past, done = draw.one(PEOPLE_VERBS).past, draw.one(EXPERIENCES)
     plural = draw.often()
     outer, inner, has = number(head, plural), number(other, draw.often()), "have" if plural else "has"
     clause = draw.one((f"that {{}} {inner} {past}", f"who {past} {{}} {inner}", f"standing next to {{}} {inner}"))
     tail = f"{has} ever {done}"
-    good = f"no {outer} {clause.replace('{}', 'the')} {tail}"
-    return framed(draw, good, f"the {outer} {clause.replace('{}', 'no')} {tail}")
+    lead = f"{someone(draw)} {draw.one(THINKING).past} that"  # no sentence begins with the word that tells
+    good = f"{lead} no {outer} {clause.replace('{}', 'the')} {tail}"
+    return framed(draw, good, f"{lead} the {outer} {clause.replace('{}', 'no')} {tail}")
 
 
 def resumption(draw: Draw) -> Pair:
@@ -102,23 +102,6 @@ def resumption(draw: Draw) -> Pair:
     lead = f"{lamp} was {place}, and {subject}"
     time = draw.one(PAST_TIMES)
     return framed(draw, f"{lead} {verb.past} it {time}", f"{lead} {verb.past} {time}")
-
-
-def island(draw: Draw) -> Pair:
-    """What did the king say that the poet bought? / *What did the king laugh because the poet bought?"""
-    thinker, buyer = someone(draw, plural=draw.often()), someone(draw, plural=draw.often())
-    bought, time = draw.one(THING_VERBS).past, draw.one(PAST_TIMES)
-    what = draw.one(("what", f"which {draw.one(THINGS).singular}", f"which {draw.one(THINGS).plural}"))
-    think = draw.one(THINKING)
-    good = f"{what} did {thinker} {think.base} that {buyer} {bought} {time}"
-    bad = draw.one(
-        (
-            f"{what} did {thinker} {draw.one(LONE_VERBS).base} because {buyer} {bought} {time}",
-            f"{what} did {thinker} {think.base} whether {buyer} who {bought} {time}",
-            f"{what} did {thinker} {think.base} the fact that {buyer} {bought} {time}",
-        )
-    )
-    return framed(draw, good, bad, "?")
 
 
 def relative_pronoun(draw: Draw) -> Pair:
@@ -139,6 +122,5 @@ STRUCTURE: tuple[Phenomenon, ...] = (
     inversion,
     licensing,
     resumption,
-    island,
     relative_pronoun,
 )
