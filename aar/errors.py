@@ -30,6 +30,10 @@ class TrainingError(AarError, RuntimeError):
     """A training or inference request that the compute workers could not complete."""
 
 
+class WithdrawnError(TrainingError):
+    """A request that nobody waits for any longer was ended."""
+
+
 class ComputeError(AarError, RuntimeError):
     """The compute workers themselves are gone or cannot be started."""
 

@@ -1,11 +1,17 @@
 """Weights that were trained elsewhere, checked before anything is computed with them.
 
+The file is read by the code below and by no library, which may allocate, overflow or crash on what a header claims;
+torch is handed nothing but a part of the file whose length, type and shape fit each other.
+
 Covers: files that are no safetensors, too large, or lie about their contents; missing, surplus and misnamed tensors;
-wrong shapes and types; values that are not finite.
+wrong shapes and types; values that are not finite, or so large that no training has made them.
 Does not cover: what the weights do; that is what a student is scored for.
 """
 
-import safetensors.torch
+import json
+import math
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -15,7 +21,12 @@ from aar.models.student import Student, StudentShape
 
 MAX_BYTES = 2**30
 MAX_HEADER_BYTES = 2**20
-DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+MAX_TENSORS = 10_000
+MAX_DIMENSIONS = 2
+LARGEST_VALUE = 1e4
+"""Of a weight. LoRA matrices that work hold values around 1 and below."""
+DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
+_LENGTH_BYTES = 8
 
 
 def adopted(data: bytes, shape: StudentShape, cut: Cut, max_rank: int) -> Student:
@@ -40,12 +51,66 @@ def adopted(data: bytes, shape: StudentShape, cut: Cut, max_rank: int) -> Studen
 def _tensors(data: bytes) -> dict[str, Tensor]:
     if len(data) > MAX_BYTES:
         raise ModelError(f"the adapter has {len(data)} bytes; at most {MAX_BYTES} are allowed")
-    if int.from_bytes(data[:8], "little") > MAX_HEADER_BYTES:
+    length = int.from_bytes(data[:_LENGTH_BYTES], "little")
+    begin = _LENGTH_BYTES + length
+    if length > MAX_HEADER_BYTES or begin > len(data):
         raise ModelError(f"the adapter's header is too long to be one; at most {MAX_HEADER_BYTES} bytes are allowed")
+    header = _header(data[_LENGTH_BYTES:begin])
+    values = memoryview(bytearray(data[begin:]))  # torch wants memory that may be written
+    tensors: dict[str, Tensor] = {}
+    end = 0
+    for name, entry in sorted(header.items(), key=lambda pair: _offsets(*pair)):
+        first, last = _offsets(name, entry)
+        dtype, shape = _dtype(name, entry), _shape(name, entry)
+        if first != end or last > len(values) or last - first != dtype.itemsize * math.prod(shape):
+            raise ModelError(f"the adapter is no safetensors file: the place of {name[:100]!r} does not fit its shape")
+        if first == last:
+            raise ModelError(f"the adapter's {name[:100]} is empty")
+        tensors[name] = torch.frombuffer(values[first:last], dtype=dtype).view(shape)
+        end = last
+    if end != len(values):
+        raise ModelError(f"the adapter is no safetensors file: {len(values) - end} bytes belong to no tensor")
+    return tensors
+
+
+def _header(text: bytes) -> dict[str, Any]:
     try:
-        return safetensors.torch.load(data)
-    except (safetensors.SafetensorError, KeyError, ValueError) as error:
-        raise ModelError(f"the adapter is no safetensors file: {error}") from None
+        header = json.loads(text.decode(), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"the adapter is no safetensors file: its header is no JSON: {str(error)[:100]}") from None
+    if not isinstance(header, dict) or len(header) > MAX_TENSORS:
+        raise ModelError(f"the adapter is no safetensors file: its header must name at most {MAX_TENSORS} tensors")
+    header.pop("__metadata__", None)
+    return header
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("a name stands in it twice")
+    return dict(pairs)
+
+
+def _offsets(name: str, entry: Any) -> tuple[int, int]:
+    match entry:
+        case {"data_offsets": [int(first), int(last)]} if 0 <= first <= last <= MAX_BYTES:
+            return first, last
+    raise ModelError(f"the adapter is no safetensors file: {name[:100]!r} says not where it stands in the file")
+
+
+def _dtype(name: str, entry: dict[str, Any]) -> torch.dtype:
+    named = entry.get("dtype")
+    if not isinstance(named, str) or named not in DTYPES:
+        raise ModelError(f"the adapter's {name[:99]} has dtype {str(named)[:20]}; it must be {', '.join(DTYPES)}")
+    return DTYPES[named]
+
+
+def _shape(name: str, entry: dict[str, Any]) -> tuple[int, ...]:
+    shape = entry.get("shape")
+    if isinstance(shape, list) and len(shape) <= MAX_DIMENSIONS:
+        sides = [side for side in shape if type(side) is int and 0 <= side <= MAX_BYTES]
+        if len(sides) == len(shape):
+            return tuple(sides)
+    raise ModelError(f"the adapter's {name[:100]} has no shape of at most {MAX_DIMENSIONS} sides, each of some length")
 
 
 def _rank(weights: dict[str, Tensor], cut: Cut, most: int) -> int:
@@ -72,8 +137,9 @@ def _shapes(shape: StudentShape, cut: Cut, rank: int) -> dict[str, tuple[int, ..
 def _checked(name: str, tensor: Tensor, size: tuple[int, ...]) -> Tensor:
     if tuple(tensor.shape) != size:
         raise ModelError(f"{name} has shape {tuple(tensor.shape)}; it must be {size}")
-    if tensor.dtype not in DTYPES:
-        raise ModelError(f"{name} has dtype {tensor.dtype}; it must be one of {', '.join(map(str, DTYPES))}")
     if not torch.isfinite(tensor).all():
         raise ModelError(f"{name} holds NaN or infinity; did the training diverge?")
+    largest = float(tensor.abs().max())
+    if largest > LARGEST_VALUE:
+        raise ModelError(f"{name} holds {largest:g}; values above {LARGEST_VALUE:g} are not accepted. Did it diverge?")
     return tensor.float()

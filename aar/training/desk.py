@@ -43,12 +43,23 @@ class Desk:
         self._models: OrderedDict[str, LanguageModel | SentenceEncoder] = OrderedDict()
         self._prefixes: OrderedDict[tuple[str, int | None, int, Texts], Prefix] = OrderedDict()
 
-    def answer(self, requests: Sequence[Request]) -> list[bytes]:
-        """The results of one request, or of several `FineTune`s of one company, in their order."""
+    def answer(
+        self, requests: Sequence[Request], wanted: Callable[[], bool] = lambda: True
+    ) -> list[bytes | TrainingError]:
+        """The results of one request, or of several `FineTune`s with one batch key, in their order.
+
+        Where one of several cannot be answered, its error stands in its place.
+
+        Args:
+            wanted: asked now and then whether anybody still waits for them.
+
+        Raises:
+            AarError: none of them can be answered.
+        """
         first = requests[0]
         match first:
             case FineTune():
-                return self._fine_tune([request for request in requests if isinstance(request, FineTune)])
+                return self._fine_tune([one for one in requests if isinstance(one, FineTune)], wanted)
             case Adopt():
                 return [self._adopt(first).to_bytes()]
             case Predict():
@@ -67,12 +78,13 @@ class Desk:
                 raise TrainingError(f"workers do not know the request {type(first).__name__}")
         return [array_to_bytes(values)]
 
-    def _fine_tune(self, requests: Sequence[FineTune]) -> list[bytes]:
+    def _fine_tune(self, requests: Sequence[FineTune], wanted: Callable[[], bool]) -> list[bytes | TrainingError]:
         first = requests[0]
         model, recipe = self._language_model(first.model), first.recipe
         prefix, k = self._prefix(first.model, recipe.last_layers, recipe.max_tokens, first.texts)
-        students = fine_tune(model, prefix, k, recipe, first.labels, [self._fit(r) for r in requests], self._group)
-        return [student.to_bytes() for student in students]
+        fits = [self._fit(request) for request in requests]
+        students = fine_tune(model, prefix, k, recipe, first.labels, fits, self._group, wanted)
+        return [one.to_bytes() if isinstance(one, Student) else one for one in students]
 
     def _adopt(self, request: Adopt) -> Student:
         recipe = request.recipe

@@ -1,11 +1,12 @@
 """The training loop: a DeepSpeed engine over a group of students on one loaded base model.
 
 All students of a group share the base's forward pass (see `aar.models.lora`); each has its own batches, learning rate
-and end, all decided by its own seed, so that its result does not depend on who it was trained with.
+and end, all decided by its own seed. So its result does not depend on who it was trained with, but for rounding: texts
+are padded to the longest of the group's batch. One that diverges fails alone (see `aar.training.divergence`).
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,12 +15,18 @@ import torch
 import torch.distributed as dist
 
 from aar.config import Recipe
+from aar.errors import TrainingError, WithdrawnError
 from aar.models.batching import Batch, Visits, learning_rate, plan_batches
 from aar.models.data import Loss
 from aar.models.language_model import LanguageModel
+from aar.models.lora import Adapter
 from aar.models.losses import per_example_loss
 from aar.models.prefix import Prefix
 from aar.models.student import Student, StudentGroup, StudentShape, log_odds, new_weights
+from aar.training.divergence import Divergence, steps_taken
+
+STEPS_BETWEEN_QUESTIONS = 8
+"""How many steps are taken before it is asked again whether anybody wants the students."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +61,18 @@ class Group:
 
 def fine_tune(
     model: LanguageModel, prefix: Prefix, texts_per_example: int, recipe: Recipe, labels: tuple[str, str],
-    fits: Sequence[Fit], group: Group,
-) -> list[Student]:
-    """Train students side by side; returns them in the order of `fits`.
+    fits: Sequence[Fit], group: Group, wanted: Callable[[], bool] = lambda: True,
+) -> list[Student | TrainingError]:
+    """Train students side by side; returns them in the order of `fits`, or why one of them cannot be used.
 
     All ranks of `group` call this with the same arguments; every rank gets the same students.
+
+    Args:
+        wanted: asked between steps, by all ranks at the same ones; when it answers no, training ends.
+
+    Raises:
+        WithdrawnError: nobody wants the students any more.
+        TrainingError: not every planned step was taken, for a reason that is no student's.
     """
     shape = StudentShape(recipe.form, recipe.last_layers, recipe.max_tokens, labels)
     cut = model.cut(recipe.last_layers)
@@ -69,9 +83,16 @@ def fine_tune(
     students = StudentGroup(model, shape, [{name: part.float() for name, part in one.items()} for one in starts])
     engine, optimizer = _start_engine(students, model, recipe, group)
     lengths = _example_lengths(prefix, texts_per_example)
+    divergence = Divergence(students, group.ranks)
     plans = [plan_batches(fit.visits, lengths, fit.epochs, recipe.batch_size, fit.seed) for fit in fits]
     model.train_mode(True)
-    for step in range(max(len(plan) for plan in plans)):
+    begun = max(steps_taken(optimizer), default=0)  # in bfloat16 DeepSpeed makes its state by a step of its own
+    steps_planned = max(len(plan) for plan in plans)
+    for step in range(steps_planned):
+        divergence.step = step
+        if step % STEPS_BETWEEN_QUESTIONS == 0 and not wanted():
+            model.train_mode(False)
+            raise WithdrawnError("nobody waits for this training any more; it was ended")
         going = [member for member, plan in enumerate(plans) if step < len(plan)]
         _set_rates(optimizer, fits, plans, step, recipe)
         batches = [_share(plans[member][step], group) for member in going]
@@ -82,7 +103,16 @@ def fine_tune(
         engine.backward(loss)
         engine.step()
     model.train_mode(False)
-    return [Student(shape, students.weights_of(member)) for member in range(len(fits))]
+    if engine.skipped_steps or steps_taken(optimizer) != {begun + steps_planned}:
+        raise TrainingError(f"not all of the {steps_planned} planned steps were taken; the students are not used")
+    failures = divergence.failures()
+    return [failures.get(member) or _finished(shape, students.weights_of(member)) for member in range(len(fits))]
+
+
+def _finished(shape: StudentShape, weights: Adapter) -> Student | TrainingError:
+    if all(bool(torch.isfinite(tensor).all()) for tensor in weights.values()):
+        return Student(shape, weights)
+    return TrainingError("the training diverged: its weights are infinite or not numbers. Use a lower learning rate.")
 
 
 def _start_engine(

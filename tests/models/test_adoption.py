@@ -1,5 +1,6 @@
 """What is accepted as a student that was trained elsewhere, and what is not."""
 
+import contextlib
 import json
 import pickle
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from dataclasses import replace
 import pytest
 import safetensors.torch
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from aar.errors import ModelError
@@ -53,7 +56,8 @@ def without(name: str) -> Callable[[Weights], Weights]:
         (lambda given: {**given, FIRST: torch.zeros(32, 3)}, r"it must be \(3, "),
         (lambda given: {**given, FIRST: torch.zeros(32, 5)}, "a rank from 1 to 4"),
         (lambda given: {**given, FIRST: torch.zeros(32)}, "a rank from 1 to 4"),
-        (lambda given: {**given, FIRST: torch.zeros(32, 4, dtype=torch.int64)}, "has dtype torch.int64"),
+        (lambda given: {**given, FIRST: torch.full((32, 4), 1e30)}, r"holds 1e\+30; values above 10000"),
+        (lambda given: {**given, FIRST: torch.zeros(32, 4, dtype=torch.int64)}, "has dtype I64"),
         (lambda given: {**given, FIRST: torch.full((32, 4), float("nan"))}, "holds NaN or infinity"),
         (lambda given: {**given, "head/bias": torch.tensor([float("inf")])}, "holds NaN or infinity"),
     ],
@@ -85,8 +89,30 @@ def header(content: object, size: int | None = None) -> bytes:
         header({FIRST: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
                 "x": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}) + bytes(4),
         header({FIRST: {"dtype": "object", "shape": [1], "data_offsets": [0, 4]}}) + bytes(4),
+        header({FIRST: {"dtype": "F32", "shape": [2**63, 0], "data_offsets": [0, 0]}}),
+        header({FIRST: {"dtype": "F32", "shape": [0, 2**62, 4], "data_offsets": [0, 0]}}),
+        header({FIRST: {"dtype": "F32", "shape": [-1, -1], "data_offsets": [0, 4]}}) + bytes(4),
+        header({FIRST: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}) + bytes(5),
+        header({FIRST: {"dtype": "F32", "shape": [1], "data_offsets": [1, 5]}}) + bytes(5),
+        header({FIRST: {"dtype": "F32", "shape": "1", "data_offsets": [0, 4]}}) + bytes(4),
+        header({FIRST: {"dtype": ["F32"], "shape": [1], "data_offsets": [0, 4]}}) + bytes(4),
+        header({FIRST: 7}), header([FIRST]), header("x" * 1000),
+        (20).to_bytes(8, "little") + b"[" * 20,
+        (9).to_bytes(8, "little") + b'{"a":1,"a',
+        (2 * 10**5).to_bytes(8, "little") + b"[" * 10**5 + b"]" * 10**5,
+        (5000).to_bytes(8, "little") + b"1" * 5000,
     ],
 )  # fmt: skip
 def test_what_is_no_safetensors_file_is_refused(llama: LanguageModel, data: bytes) -> None:
     with pytest.raises(ModelError, match="the adapter"):
         adopted(data, SHAPE, llama.cut(2), max_rank=4)
+
+
+@given(st.data())
+def test_a_file_with_a_few_changed_bytes_is_a_student_or_refused(llama: LanguageModel, data: st.DataObject) -> None:
+    sound = bytearray(safetensors.torch.save(weights(llama)))
+    length = 8 + int.from_bytes(sound[:8], "little")
+    for _ in range(data.draw(st.integers(1, 4))):
+        sound[data.draw(st.integers(0, length + 8))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(ModelError):
+        assert adopted(bytes(sound), SHAPE, llama.cut(2), max_rank=4).shape == SHAPE

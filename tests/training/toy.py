@@ -43,10 +43,12 @@ def fit(recipe: Recipe, targets: np.ndarray = TARGETS, **changes: Any) -> Fit:
 def train(
     model: LanguageModel, recipe: Recipe, fits: Sequence[Fit], group: Group, texts: Texts = TEXTS
 ) -> list[Student]:
-    """The students of `fits`, trained side by side."""
+    """The students of `fits`, trained side by side, none of which fails."""
     flat, k = flatten(texts)
     prefix = Prefix(model.cut(recipe.last_layers), model.encode(flat, recipe.max_tokens), CPU)
-    return fine_tune(model, prefix, k, recipe, LABELS, fits, group)
+    students = [one for one in fine_tune(model, prefix, k, recipe, LABELS, fits, group) if isinstance(one, Student)]
+    assert len(students) == len(fits)
+    return students
 
 
 def odds(model: LanguageModel, student: Student, texts: Texts = TEXTS) -> np.ndarray:

@@ -1,0 +1,82 @@
+"""Attacks on the students that are trained beside one's own: one that diverges fails alone and changes nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aar.errors import TrainingError
+from aar.models.inference import flatten
+from aar.models.language_model import LanguageModel
+from aar.models.prefix import Prefix
+from aar.models.student import Student
+from aar.training.engine import Fit, Group, fine_tune
+from tests.tiny_model import CPU, LABELS
+from tests.training.toy import TARGETS, TEXTS, N, accuracy, fit, odds, recipe
+
+HOW = recipe()
+
+
+@pytest.fixture(scope="module", params=[torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+def model(request: pytest.FixtureRequest, llama_folder: Path) -> LanguageModel:
+    return LanguageModel(llama_folder, CPU, request.param)
+
+
+@pytest.fixture(params=[0, 1, 2], ids=lambda stage: f"zero-{stage}")
+def group(request: pytest.FixtureRequest, process_group: None) -> Group:
+    return Group(request.param)
+
+
+def trained(model: LanguageModel, fits: Sequence[Fit], group: Group) -> list[Student | TrainingError]:
+    flat, k = flatten(TEXTS)
+    prefix = Prefix(model.cut(HOW.last_layers), model.encode(flat, HOW.max_tokens), CPU)
+    return fine_tune(model, prefix, k, HOW, LABELS, fits, group)
+
+
+def huge_start(student: Student) -> Student:
+    return Student(student.shape, {name: torch.full_like(value, 1e30) for name, value in student.weights.items()})
+
+
+def diverging(start: Student) -> dict[str, Fit]:
+    """Fits on the same rows in the same order as a good one's, each of which breaks in another way."""
+    usual = fit(HOW, 1 - TARGETS)
+    return {
+        "huge weights": replace(usual, start=huge_start(start)),
+        "huge targets": replace(usual, targets=np.full(N, 3e38, np.float32)),
+        "targets that are no numbers": replace(usual, targets=np.full(N, np.nan, np.float32)),
+        "large targets": replace(usual, targets=np.full(N, 1e25, np.float32)),
+    }
+
+
+@pytest.mark.parametrize("how", ["huge weights", "huge targets", "targets that are no numbers", "large targets"])
+def test_a_student_that_diverges_fails_alone_and_leaves_the_others_bit_for_bit_as_they_were(
+    model: LanguageModel, group: Group, how: str
+) -> None:
+    good, beside = fit(HOW), fit(HOW, 1 - TARGETS)
+    undisturbed, other = trained(model, [good, beside], group)
+    assert isinstance(undisturbed, Student) and isinstance(other, Student)
+    student, failure = trained(model, [good, diverging(other)[how]], group)
+    assert isinstance(student, Student) and accuracy(odds(model, student)) > 0.9
+    for name, value in undisturbed.weights.items():
+        assert torch.equal(student.weights[name], value), name
+    assert isinstance(failure, TrainingError) and "the training diverged" in str(failure)
+
+
+def test_it_is_told_at_which_step_it_broke(model: LanguageModel, alone: Group) -> None:
+    late = TARGETS.copy()
+    late[-1] = np.nan
+    in_order = replace(fit(HOW, late).visits, shuffle=False)
+    [failure] = trained(model, [replace(fit(HOW, late), visits=in_order)], alone)
+    assert isinstance(failure, TrainingError) and f"at step {-(-N // HOW.batch_size)} " in str(failure)
+
+
+def test_students_none_of_whose_steps_was_taken_are_not_handed_out(
+    model: LanguageModel, alone: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever made the engine skip a step: an untrained student must not be taken for a trained one."""
+    monkeypatch.setattr("deepspeed.runtime.engine.DeepSpeedEngine.step", lambda engine: None)
+    with pytest.raises(TrainingError, match="not all of the 24 planned steps"):
+        trained(model, [fit(HOW)], alone)
