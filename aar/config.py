@@ -160,6 +160,7 @@ class Limited(Settings):
     tokens: int | None = Field(default=None, gt=0, description="of every kind, cached ones included")
     dollars: float | None = Field(default=None, gt=0)
     experiments: int | None = Field(default=None, ge=1)
+    checks: int | None = Field(default=None, ge=1, description="quick checks")
     cpu_seconds: float | None = Field(default=None, gt=0)
     gpu_seconds: float | None = Field(default=None, gt=0)
 
@@ -207,6 +208,7 @@ class BudgetConfig(Limited):
 
     minutes: float = Field(default=60, gt=0)
     experiments_per_researcher: int = Field(default=8, ge=1)
+    checks_per_researcher: int = Field(default=100, ge=1, description="quick checks of methods")
     verification_minutes: float = Field(default=0, ge=0, description="of `minutes`, kept for verifying at the end")
     fits_per_method: int = Field(default=8, ge=1, description="fine_tune calls per run of supervise(lab)")
     researcher: ResearcherBudget = ResearcherBudget()

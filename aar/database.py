@@ -94,9 +94,9 @@ def open_database(path: Path, schema: str, *, version: int = 1, read_only: bool 
 class Connections:
     """One database for several threads: each gets a connection of its own when it first asks for one."""
 
-    def __init__(self, path: Path, schema: str, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, schema: str, *, version: int = 1, read_only: bool = False) -> None:
         """As `open_database`, which it calls at once for the calling thread."""
-        self._open = partial(open_database, path, schema, read_only=read_only)
+        self._open = partial(open_database, path, schema, version=version, read_only=read_only)
         self._local = threading.local()
         self.get()
 

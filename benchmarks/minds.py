@@ -83,7 +83,7 @@ def started(config: CampaignConfig, folder: Path) -> tuple[list[ActorHandle], li
     """The researchers, which have been asked something, so that they are there; and the actors that have to live on."""
     platform = [
         start_commons(folder / "commons", NAMESPACE),
-        start_compute(config.compute, folder, NAMESPACE),
+        start_compute(config, folder, NAMESPACE),
         start_scorer(config, folder, NAMESPACE),
     ]
     ray.get(platform[-1].ping.remote())

@@ -26,7 +26,7 @@ KNOW_NO_RAY = (
 )  # fmt: skip
 RAY_ONLY_IN = {
     "scoring": {"actor.py"}, "commons": {"actor.py"}, "lab": {"experiment.py", "programs.py"},
-    "researchers": {"actor.py", "ray_platform.py"}, "training": {"compute.py", "worker.py"},
+    "researchers": {"actor.py", "ray_platform.py"}, "training": {"compute.py", "process_group.py", "worker.py"},
 }  # fmt: skip
 
 

@@ -28,13 +28,14 @@ class Tokens:
 class Amounts:
     """How much was used up of everything that can be limited, or how much may be. Seconds are wall time.
 
-    `cpu_seconds` and `gpu_seconds` are device time of training and inference for experiments.
+    `checks` are quick checks of a method; `cpu_seconds` and `gpu_seconds` are device time of training and inference.
     """
 
     tokens: float = 0
     dollars: float = 0
     seconds: float = 0
     experiments: float = 0
+    checks: float = 0
     cpu_seconds: float = 0
     gpu_seconds: float = 0
 

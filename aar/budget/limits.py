@@ -7,9 +7,12 @@ from aar.budget.amounts import NAMES, Amounts
 from aar.budget.spend import Spend
 from aar.config import CampaignConfig, Limited, ResearcherConfig
 
+COUNTED = ("experiments", "checks")
+"""What is refused one by one when it is used up, and ends nobody."""
 _UNITS = {
     "tokens": "{:,.0f} tokens", "dollars": "${:.2f}", "seconds": "{:,.0f} s of wall time",
-    "experiments": "{:.0f} experiments", "cpu_seconds": "{:,.0f} CPU seconds", "gpu_seconds": "{:,.0f} GPU seconds",
+    "experiments": "{:.0f} experiments", "checks": "{:.0f} quick checks",
+    "cpu_seconds": "{:,.0f} CPU seconds", "gpu_seconds": "{:,.0f} GPU seconds",
 }  # fmt: skip
 
 
@@ -37,6 +40,7 @@ def limits_of(researcher: ResearcherConfig, config: CampaignConfig, spend: Spend
     own, shared = researcher.budget or config.budget.researcher, config.budget
     allowed = {**_allowed(own), "seconds": _seconds(own.minutes)}
     allowed["experiments"] = experiments_allowed(researcher, config)
+    allowed["checks"] = own.checks or config.budget.checks_per_researcher
     mine = _limits(researcher.name, allowed, spend.spent(researcher.name).amounts)
     return mine + _limits("the campaign", _allowed(shared), spend.spent().amounts)
 
@@ -48,8 +52,8 @@ def experiments_allowed(researcher: ResearcherConfig, config: CampaignConfig) ->
 
 
 def exceeded(limits: list[Limit]) -> Limit | None:
-    """The innermost limit that is used up. Experiments are not among them: whoever has none left may still think."""
-    return next((limit for limit in limits if limit.what != "experiments" and limit.left <= 0), None)
+    """The innermost limit that is used up, but for experiments and checks: whoever has none left may still think."""
+    return next((limit for limit in limits if limit.what not in COUNTED and limit.left <= 0), None)
 
 
 def readable(what: str, amount: float) -> str:

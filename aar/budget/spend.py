@@ -13,7 +13,8 @@ from aar.budget.amounts import KINDS, NAMES, Amounts, Tokens
 from aar.database import Connections, select, transaction
 
 FILE = "spend.sqlite"
-_COLUMNS = (*KINDS, "dollars", "seconds", "experiments", "cpu_seconds", "gpu_seconds")
+VERSION = 2
+_COLUMNS = (*KINDS, "dollars", "seconds", "experiments", "checks", "cpu_seconds", "gpu_seconds")
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS entries (
     key TEXT PRIMARY KEY, time REAL NOT NULL, researcher TEXT NOT NULL, model TEXT,
@@ -47,7 +48,7 @@ class Spend:
     """
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
-        self._db = Connections(folder / FILE, _SCHEMA, read_only=read_only)
+        self._db = Connections(folder / FILE, _SCHEMA, version=VERSION, read_only=read_only)
 
     def close(self) -> None:
         """Close the database."""

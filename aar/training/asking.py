@@ -21,12 +21,12 @@ async def train(compute: Any, request: FineTune) -> str:
     return key
 
 
-def ask_and_wait(compute: Any, request: Request, account: str) -> np.ndarray:
-    """As `ask`, blocking, and charged to a researcher's account."""
-    return array_from_bytes(result(compute.fetch.remote(result(compute.run.remote(request, account)))))
+def ask_and_wait(compute: Any, request: Request, account: str, ticket: str = "") -> np.ndarray:
+    """As `ask`, blocking, charged to a researcher's account, and ended when its ticket is withdrawn."""
+    return array_from_bytes(result(compute.fetch.remote(result(compute.run.remote(request, account, ticket)))))
 
 
-def train_and_wait(compute: Any, request: FineTune | Adopt, account: str) -> str:
-    """As `train`, blocking, and charged to a researcher's account; also for a student that was trained elsewhere."""
-    key: str = result(compute.run.remote(request, account))
+def train_and_wait(compute: Any, request: FineTune | Adopt, account: str, ticket: str = "") -> str:
+    """As `ask_and_wait`, the key of a student; also of one that was trained elsewhere."""
+    key: str = result(compute.run.remote(request, account, ticket))
     return key

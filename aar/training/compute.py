@@ -2,48 +2,67 @@
 
 Starting a Ray Train job costs more than training a small student. So the job starts once, and its workers take
 requests from here, several students at a time where they can share the base model. Results are artifacts: what was
-computed once, by anyone, is never computed again, and a request that is already under way is waited for.
+computed once, by anyone, is never computed again, and a request that is already under way is waited for. Whose turn it
+is decides `aar.training.queue`.
+
+Covers: an account that asks for too much at once, or for more device time than it has left, estimated from what
+requests have taken so far; a caller who is gone, whose requests leave the queue and end on the worker.
 """
 
 import asyncio
 import threading
 import time
 import uuid
-from collections import Counter, OrderedDict
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray.actor import ActorHandle
 
-from aar.budget import Amounts, Spend
-from aar.config import ComputeConfig
-from aar.errors import AarError, ComputeError, StorageError, TrainingError
+from aar.budget import Amounts, Spend, limits_of
+from aar.config import CampaignConfig, ComputeConfig, ResearcherConfig
+from aar.errors import AarError, ComputeError, StorageError, TrainingError, WithdrawnError
 from aar.remote import COMPUTE, on_this_node, result
 from aar.training.artifacts import Artifacts
-from aar.training.requests import FineTune, Request
+from aar.training.queue import Item, Queue
+from aar.training.requests import Request
 
-STUDENTS_AT_ONCE = 4
-ATTEMPTS = 3
 PLATFORM = "platform"
 """The account of what no researcher asked for."""
+MOST_WAITING = 256
+"""Calls of one researcher that may wait at a time."""
+CALLS_AT_ONCE = 10_000
+KEPT_FREE = 1000
+"""Of CALLS_AT_ONCE, for workers and everybody else who does not wait."""
+MOST_FAILURES = 100
+"""How often workers may die before they are not started again by themselves."""
 LONG_POLL_SECONDS = 5.0
-IDLE_POLL_SECONDS = 0.02
+RATE_WEIGHT = 0.2
+
+
+@dataclass(frozen=True)
+class Begun:
+    """When a worker took a request, and how many it took together."""
+
+    since: float
+    together: int
 
 
 class Compute:
     """Answers requests by artifact, or by queueing them for the workers."""
 
-    def __init__(self, config: ComputeConfig, folder: str) -> None:
-        self._config, self._folder = config, Path(folder)
+    def __init__(self, config: CampaignConfig, folder: str) -> None:
+        self._campaign, self._config, self._folder = config, config.compute, Path(folder)
         self._artifacts = Artifacts(self._folder / "artifacts")
-        self._waiting: OrderedDict[str, Request] = OrderedDict()
-        self._taken: dict[str, tuple[int, Request]] = {}
+        self._queue = Queue(config.compute.workers)
+        self._arrived = asyncio.Event()
         self._answers: dict[str, asyncio.Future[None]] = {}
-        self._accounts: dict[str, str] = {}
-        self._begun: dict[str, tuple[float, int]] = {}
+        self._callers: Counter[str] = Counter()
+        self._begun: dict[str, Begun] = {}
+        self._seconds_per_cost = 0.0
         self._spend = Spend(self._folder)
-        self._deaths: Counter[str] = Counter()
         self._incarnation = 0
         self._computed = 0
         self._stopping = False
@@ -52,27 +71,39 @@ class Compute:
     def __repr__(self) -> str:
         return COMPUTE
 
-    async def run(self, request: Request, account: str = PLATFORM) -> str:
+    async def run(self, request: Request, account: str = PLATFORM, ticket: str = "") -> str:
         """The key under which `fetch` gives the request's result, once there is one.
 
         Args:
             account: the researcher to whom the device time is charged, if it has to be computed.
+            ticket: under which `withdraw` says that the caller no longer waits; "": it always does.
 
         Raises:
-            ModelError, TrainingError: the workers cannot answer it, and why.
+            ModelError, TrainingError: the workers cannot answer it, or the account may not ask for it, and why.
             ComputeError: there are no workers any more.
             StorageError: the result could not be kept.
         """
         key = request.key()
         if self._artifacts.has(key):
             return key
-        self._start_job()
+        self._check_calls(account)
         if key not in self._answers:
+            self._check_device_time(account, request)
+            self._start_job()
             self._answers[key] = asyncio.get_running_loop().create_future()
-            self._waiting[key] = request
-            self._accounts[key] = account
-        await asyncio.shield(self._answers[key])
+        self._queue.add(key, request, account, ticket)
+        self._arrived.set()
+        self._callers[account] += 1
+        try:
+            await asyncio.shield(self._answers[key])
+        finally:
+            self._callers[account] -= 1
         return key
+
+    async def withdraw(self, ticket: str) -> None:
+        """Those whose tickets begin with this wait no longer. What nobody waits for is not computed, or ends."""
+        for key in self._queue.withdraw(ticket):
+            self._refuse(key, WithdrawnError("nobody waits for this request any more"))
 
     async def fetch(self, key: str) -> bytes:
         """A result. Raises TrainingError when there is none with this key."""
@@ -95,35 +126,52 @@ class Compute:
 
     async def status(self) -> dict[str, int]:
         """Counts of requests: waiting, with a worker, computed since this actor started."""
-        return {"waiting": len(self._waiting), "running": len(self._taken), "computed": self._computed}
+        waiting, running = self._queue.counts
+        return {"waiting": waiting, "running": running, "computed": self._computed}
 
     async def stop(self) -> None:
         """Let the workers end after what they are doing."""
         self._stopping = True
+        self._arrived.set()
 
     async def join(self) -> int:
         """A worker group starts: what an earlier one had taken goes back into the queue. Returns its number."""
         self._incarnation = time.time_ns()
-        for key, (_, request) in list(self._taken.items()):
-            self._give_back(key, request)
+        for item in self._queue.workers_died():
+            what = f"{item.deaths} workers died over this {type(item.request).__name__} request"
+            self._refuse(item.key, TrainingError(f"{what}; their logs say why, and often it is memory"))
+        self._arrived.set()
         return self._incarnation
 
-    async def take(self, incarnation: int) -> list[tuple[str, Request]] | None:
-        """Work for a worker; an empty list when there is none yet, None when it should end."""
+    async def take(self, incarnation: int) -> list[str] | None:
+        """Keys of work for a worker; an empty list when there is none yet, None when it should end."""
         until = time.monotonic() + LONG_POLL_SECONDS
-        while time.monotonic() < until:
+        while (left := until - time.monotonic()) > 0:
             if self._stopping or incarnation != self._incarnation:
                 return None
-            if self._waiting:
-                return self._take_next(incarnation)
-            await asyncio.sleep(IDLE_POLL_SECONDS)
+            if items := self._queue.take():
+                began = Begun(time.monotonic(), len(items))
+                self._begun |= {item.key: began for item in items}
+                return [item.key for item in items]
+            self._arrived.clear()
+            try:
+                await asyncio.wait_for(self._arrived.wait(), left)
+            except TimeoutError:
+                break
         return []
+
+    async def requests(self, keys: list[str]) -> list[Request]:
+        """The requests with these keys, which a worker has taken."""
+        return [self._queue.request(key) for key in keys]
+
+    async def wanted(self, keys: list[str]) -> bool:
+        """Does anybody still wait for one of these?"""
+        return any(self._queue.is_wanted(key) for key in keys)
 
     async def answered(self, results: dict[str, bytes]) -> None:
         """Results from a worker."""
         for key, data in results.items():
-            self._taken.pop(key, None)
-            self._charge(key)
+            self._leave(key)
             try:
                 self._artifacts.put(key, data)
             except StorageError as error:
@@ -134,50 +182,60 @@ class Compute:
                 self._answers.pop(key).set_result(None)
 
     async def failed(self, keys: list[str], error: AarError) -> None:
-        """Requests that a worker cannot answer."""
+        """Requests that a worker cannot answer. One that was withdrawn, and is asked for again, waits again."""
         for key in keys:
-            self._taken.pop(key, None)
+            if isinstance(error, WithdrawnError) and self._queue.give_back(key):
+                self._arrived.set()
+                continue
+            self._leave(key)
             self._refuse(key, error)
 
-    def _take_next(self, incarnation: int) -> list[tuple[str, Request]]:
-        """The oldest quick request, or else the oldest fine-tuning with its share of those it can be trained with."""
-        quick = next((key for key, request in self._waiting.items() if not isinstance(request, FineTune)), None)
-        keys = [quick] if quick else self._company(next(iter(self._waiting)))
-        work = [(key, self._waiting.pop(key)) for key in keys]
-        self._taken.update({key: (incarnation, request) for key, request in work})
-        self._begun.update({key: (time.monotonic(), len(work)) for key, _ in work})
-        return work
+    def _check_calls(self, account: str) -> None:
+        """However many wait, workers must be heard: raise TrainingError when these are too many."""
+        if account != PLATFORM and self._callers[account] >= MOST_WAITING:
+            raise TrainingError(f"{MOST_WAITING} requests of {account} wait already; ask for fewer at a time")
+        if self._callers.total() >= CALLS_AT_ONCE - KEPT_FREE:
+            raise TrainingError(f"{CALLS_AT_ONCE - KEPT_FREE} requests wait already; ask again later")
 
-    def _charge(self, key: str) -> None:
-        """Charge what a result cost: the time since a worker took it, shared by what was taken together."""
-        if key not in self._begun:
+    def _check_device_time(self, account: str, request: Request) -> None:
+        """Raise TrainingError when the account has not as much device time left as this will take, as far as known."""
+        if account == PLATFORM:
             return
-        (since, together), config = self._begun.pop(key), self._config
-        workers = config.workers if config.zero_stage else 1
-        seconds = (time.monotonic() - since) / together * workers
-        used = Amounts(cpu_seconds=seconds * config.cpus_per_worker, gpu_seconds=seconds * config.gpus_per_worker)
-        self._spend.add(self._accounts.pop(key, PLATFORM), f"compute/{key}", amounts=used)
+        seconds = self._seconds_per_cost * (request.cost() + self._queue.pending_cost(account))
+        wanted = self._device_seconds(seconds)
+        known = {one.name: one for one in self._campaign.researchers}
+        researcher = known.get(account) or ResearcherConfig(name=account)
+        for limit in limits_of(researcher, self._campaign, self._spend):
+            needed = {"cpu_seconds": wanted.cpu_seconds, "gpu_seconds": wanted.gpu_seconds}.get(limit.what, 0.0)
+            if needed > limit.left:
+                raise TrainingError(
+                    f"with what waits already this would take about {needed:.0f} {limit.what.replace('_', ' ')}, and "
+                    f"{limit.left:.0f} are left ({limit.describe()}). Ask for less."
+                )
 
-    def _company(self, first: str) -> list[str]:
-        wanted = self._waiting[first]
-        assert isinstance(wanted, FineTune)
-        together = [
-            key
-            for key, request in self._waiting.items()
-            if isinstance(request, FineTune) and request.company() == wanted.company()
-        ]
-        fair_share = -(-len(together) // self._config.workers)
-        return together[: min(STUDENTS_AT_ONCE, fair_share)]
+    def _device_seconds(self, seconds: float) -> Amounts:
+        workers = self._config.workers if self._config.zero_stage else 1
+        return Amounts(
+            cpu_seconds=seconds * workers * self._config.cpus_per_worker,
+            gpu_seconds=seconds * workers * self._config.gpus_per_worker,
+        )
 
-    def _give_back(self, key: str, request: Request) -> None:
-        del self._taken[key]
-        self._deaths[key] += 1
-        if self._deaths[key] < ATTEMPTS:
-            self._waiting[key] = request
-            self._waiting.move_to_end(key, last=False)
+    def _leave(self, key: str) -> None:
+        """A request leaves the queue: charge the time since a worker took it, shared by what was taken together."""
+        item, begun = self._queue.done(key), self._begun.pop(key, None)
+        self._arrived.set()
+        if item is None or begun is None:
             return
-        what = f"{ATTEMPTS} workers died over this {type(request).__name__} request"
-        self._refuse(key, TrainingError(f"{what}; their logs say why, and often it is memory"))
+        seconds = (time.monotonic() - begun.since) / begun.together
+        self._learn_rate(item, seconds)
+        attempt = f"compute/{key}/{time.time_ns()}"  # one that was computed in vain may be computed, and cost, again
+        self._spend.add(item.account, attempt, amounts=self._device_seconds(seconds))
+
+    def _learn_rate(self, item: Item, seconds: float) -> None:
+        if item.cost > 0:
+            rate = seconds / item.cost
+            known = self._seconds_per_cost or rate
+            self._seconds_per_cost = (1 - RATE_WEIGHT) * known + RATE_WEIGHT * rate
 
     def _refuse(self, key: str, error: AarError) -> None:
         if key in self._answers:
@@ -205,12 +263,14 @@ class Compute:
     def _fit(self, handle: ActorHandle[Any]) -> None:
         import ray.train.torch
 
+        from aar.training.process_group import MeetingConfig
         from aar.training.worker import train_loop
 
         config = self._config
         ray.train.torch.TorchTrainer(
             train_loop,
             train_loop_config={"compute": handle, "zero_stage": config.zero_stage, "precision": config.precision},
+            torch_config=MeetingConfig(),
             scaling_config=ray.train.ScalingConfig(
                 num_workers=config.workers,
                 use_gpu=config.gpus_per_worker > 0,
@@ -219,15 +279,14 @@ class Compute:
             run_config=ray.train.RunConfig(
                 name=f"training-{uuid.uuid4().hex[:8]}",
                 storage_path=str(self._folder / "ray-train"),
-                failure_config=ray.train.FailureConfig(max_failures=ATTEMPTS * 4),
+                failure_config=ray.train.FailureConfig(max_failures=MOST_FAILURES),
             ),
         ).fit()
 
     def _refuse_all(self, error: ComputeError) -> None:
-        for key in list(self._answers):
+        for key in {*self._queue.clear(), *self._answers}:
             self._refuse(key, error)
-        self._waiting.clear()
-        self._taken.clear()
+        self._begun.clear()
         self._job = None
 
 
@@ -236,7 +295,7 @@ def _resources(config: ComputeConfig) -> dict[str, float]:
     return {"CPU": config.cpus_per_worker, **gpus}
 
 
-def start_compute(config: ComputeConfig, folder: Path, namespace: str) -> ActorHandle[Any]:
+def start_compute(config: CampaignConfig, folder: Path, namespace: str) -> ActorHandle[Any]:
     """The campaign's compute actor, ready to be asked; it lives as long as the campaign's driver."""
     actor = ray.remote(Compute).options(
         name=COMPUTE,
@@ -245,7 +304,7 @@ def start_compute(config: ComputeConfig, folder: Path, namespace: str) -> ActorH
         scheduling_strategy=on_this_node(),
         max_restarts=-1,
         max_task_retries=-1,
-        max_concurrency=1000,
+        max_concurrency=CALLS_AT_ONCE,
         get_if_exists=True,
         runtime_env={"env_vars": {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2"}},
     )

@@ -9,6 +9,13 @@ from aar.config import Recipe
 from aar.models.data import Loss, Texts
 from aar.training.keys import content_key, source_digest
 
+OWN_TO_A_STUDENT = {"lr": 1.0, "epochs": 1.0}
+"""What students that are trained side by side may differ in."""
+TRAINING_COST = 3
+"""A step forwards and backwards, in steps forwards."""
+BYTES_PER_CHARACTER = 100
+"""Bytes of weights that are checked in the time in which a model reads one character."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -21,12 +28,19 @@ class Request:
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return content_key(type(self).__name__, fields, _code_version())
 
+    def cost(self) -> float:
+        """An estimate of the work: characters that the model reads once, forwards."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class OnTexts(Request):
     """Something to compute on `texts`."""
 
     texts: Texts
+
+    def cost(self) -> float:
+        return float(sum(len(text) for texts in self.texts for text in texts))
 
 
 @dataclass(frozen=True)
@@ -47,10 +61,14 @@ class FineTune(OnTexts):
     seed: int
     start: str | None = None
 
-    def company(self) -> str:
-        """Requests with the same company can be trained side by side on one base model."""
-        fields = {"model": self.model, "texts": self.texts, "labels": self.labels, "recipe": self.recipe}
-        return content_key("company", fields, _code_version())
+    def cost(self) -> float:
+        return TRAINING_COST * super().cost() / len(self.texts) * len(self.rows) * self.recipe.epochs
+
+    def batch_key(self) -> str:
+        """Requests with the same one can be trained side by side on one base model."""
+        how = self.recipe.model_copy(update=OWN_TO_A_STUDENT)
+        fields = {"model": self.model, "texts": self.texts, "labels": self.labels, "recipe": how}
+        return content_key("batch", fields, _code_version())
 
 
 @dataclass(frozen=True)
@@ -63,6 +81,9 @@ class Adopt(Request):
     labels: tuple[str, str]
     recipe: Recipe
     weights: bytes
+
+    def cost(self) -> float:
+        return len(self.weights) / BYTES_PER_CHARACTER
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from aar.errors import MethodError
+from aar.lab.backend import Asker, ModelBackend
 from aar.lab.broker import Allowance
-from aar.lab.experiment import ModelBackend
 from aar.lab.method_process import method_pool, run_method
 from aar.lab.training import ProgramRun, run_program
 from aar.problems.dataset import Judgement
@@ -55,7 +55,8 @@ def backend(alone: Group, llama_folder: Path, monkeypatch: pytest.MonkeyPatch) -
     examples = tuple(Judgement("", text) for (text,) in TEXTS)
     labels = np.stack([1 - CLASSES, CLASSES], axis=1).astype(np.float32)
     task = Task("binary", examples, labels, recipe())
-    return ModelBackend(task, 3, str(llama_folder), DeskCompute(alone).for_threads(), HerePrograms(), "ada")  # type: ignore
+    asker = Asker(DeskCompute(alone).for_threads(), "ada")
+    return ModelBackend(task, 3, str(llama_folder), asker, HerePrograms())  # type: ignore[arg-type]
 
 
 @pytest.fixture

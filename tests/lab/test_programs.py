@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def compute(ray_session: None, config: CampaignConfig, folder: Path) -> Iterator[Any]:
-    actor = start_compute(config.compute, folder, namespace=str(folder))
+    actor = start_compute(config, folder, namespace=str(folder))
     yield actor
     ray.kill(actor)
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from aar.config import CampaignConfig, VerificationConfig, load_config
-from aar.lab.experiment import ModelBackend
+from aar.errors import TrainingError
+from aar.lab.backend import Asker, ModelBackend
 from aar.lab.programs import Programs
 from aar.lab.requests import FineTuneCall
 from aar.scoring.actor import Scorer
@@ -40,9 +41,12 @@ class DeskCompute:
     def for_threads(self) -> Any:
         return type("Compute", (), {"run": Remote(self._run), "fetch": Remote(self.results.__getitem__)})()
 
-    def _run(self, request: Request, account: str = "") -> str:
+    def _run(self, request: Request, account: str = "", ticket: str = "") -> str:
         if request.key() not in self.results:
-            [self.results[request.key()]] = self._desk.answer([request])
+            [answer] = self._desk.answer([request])
+            if isinstance(answer, TrainingError):
+                raise answer
+            self.results[request.key()] = answer
         return request.key()
 
     async def _run_soon(self, request: Request) -> str:
@@ -114,7 +118,7 @@ class TinyPlatform:
         task = asyncio.run(self.scorer.task(experiment.id, run))
         compute = self.compute.for_threads()
         programs = Programs(self.config, compute)
-        backend = ModelBackend(task, run.seed, self.config.problem.student.model, compute, programs, "ada")
+        backend = ModelBackend(task, run.seed, self.config.problem.student.model, Asker(compute, "ada"), programs)
         namespace: dict[str, Any] = {}
         exec(compile(source, "method.py", "exec"), namespace)
         return backend.trained(namespace["supervise"](DirectLab(backend)).id)

@@ -17,17 +17,20 @@ import pytest
 import ray
 
 from aar.budget import Spend
-from aar.config import ComputeConfig
-from aar.errors import ModelError
+from aar.config import CampaignConfig, ComputeConfig
+from aar.errors import ModelError, TrainingError
 from aar.training.asking import ask_and_wait, train_and_wait
 from aar.training.compute import start_compute
 from aar.training.requests import LogLikelihoods, Predict
+from tests.scoring.doubles import campaign
 from tests.training.toy import TARGETS, TEXTS, accuracy, recipe, request
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 ADA = "ada"
-CONFIG = ComputeConfig(workers=1, cpus_per_worker=1, precision="float32")
+CONFIG: CampaignConfig = campaign("nowhere").model_copy(
+    update={"compute": ComputeConfig(workers=1, cpus_per_worker=1, precision="float32")}
+)
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +71,20 @@ def processes(title: str) -> list[psutil.Process]:
     return found
 
 
+def open_to_others(process: psutil.Process) -> int:
+    """On how many ports other machines can reach a process."""
+    listening = [one for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+    return sum(one.laddr.ip not in ("127.0.0.1", "::1") for one in listening)
+
+
+def test_workers_of_one_machine_listen_on_loopback_alone(compute: Any, model: str) -> None:
+    """torch's own store would listen on every interface, for whoever is in the network."""
+    train_and_wait(compute, request(model, seed=99), ADA)
+    [worker] = processes("raytrainworker")
+    [any_actor] = processes("ray::compute")
+    assert open_to_others(worker) == open_to_others(any_actor)  # what Ray itself listens on, which asks for a token
+
+
 def test_equal_requests_are_computed_once(compute: Any, model: str) -> None:
     before = status(compute)["computed"]
     with ThreadPoolExecutor(4) as pool:
@@ -101,6 +118,27 @@ def test_a_bad_request_is_its_callers_error_and_the_workers_go_on(compute: Any, 
     with pytest.raises(ModelError, match="the model has 4 layers"):
         train_and_wait(compute, request(model, recipe=recipe(last_layers=9)), ADA)
     assert ask_and_wait(compute, LogLikelihoods(model, TEXTS, 32), ADA).shape == (len(TEXTS), 1)
+
+
+def test_a_student_that_diverges_beside_others_of_its_account_fails_alone(compute: Any, model: str) -> None:
+    wanted = [request(model, seed=20), request(model, seed=21, targets=np.full(len(TARGETS), np.nan, np.float32))]
+    with ThreadPoolExecutor(2) as pool:
+        good, bad = [pool.submit(train_and_wait, compute, one, ADA) for one in wanted]
+        with pytest.raises(TrainingError, match="the training diverged"):
+            bad.result()
+    assert accuracy(ask_and_wait(compute, Predict(model, TEXTS, good.result()), ADA)) > 0.9
+    assert ray.get(compute.kept.remote(wanted[1].key())) is None
+
+
+def test_a_fit_that_nobody_waits_for_ends_between_its_steps(compute: Any, model: str) -> None:
+    endless = request(model, recipe=recipe(epochs=100), rows=np.tile(np.arange(len(TARGETS)), 20), seed=30)
+    asked = compute.run.remote(endless, ADA, "a run")
+    wait_until_running(compute)
+    began = time.monotonic()
+    ray.get(compute.withdraw.remote("a run"))
+    with pytest.raises(ray.exceptions.RayTaskError, match="nobody waits"):
+        ray.get(asked)
+    assert time.monotonic() - began < 20 and ray.get(compute.kept.remote(endless.key())) is None
 
 
 def test_a_worker_killed_in_the_middle_of_a_fit_is_replaced_and_the_fit_completes(compute: Any, model: str) -> None:

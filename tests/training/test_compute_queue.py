@@ -1,4 +1,4 @@
-"""The compute actor's queue, served by the test itself instead of by workers: no Ray, no training."""
+"""The compute actor, served by the test itself instead of by workers: no Ray, no training."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
-from aar.config import ComputeConfig
-from aar.errors import ComputeError, ModelError, StorageError, TrainingError
+from aar.budget import Amounts, Spend
+from aar.config import BudgetConfig, CampaignConfig, ComputeConfig, ResearcherBudget
+from aar.errors import ComputeError, ModelError, StorageError, TrainingError, WithdrawnError
 from aar.training import compute as compute_module
-from aar.training.compute import ATTEMPTS, STUDENTS_AT_ONCE, Compute
+from aar.training.compute import MOST_WAITING, Compute
+from aar.training.queue import MOST_DEATHS
 from aar.training.requests import Predict, Request
-from tests.training.toy import recipe, request
+from tests.scoring.doubles import campaign
+from tests.training.toy import request
 
 
 class Queue(Compute):
@@ -24,6 +27,11 @@ class Queue(Compute):
         self.jobs += 1
 
 
+def configured(workers: int = 1, budget: BudgetConfig | None = None) -> CampaignConfig:
+    changes = {"compute": ComputeConfig(workers=workers), "budget": budget or BudgetConfig()}
+    return campaign("nowhere").model_copy(update=changes)
+
+
 Scene = Callable[[Queue], Coroutine[Any, Any, None]]
 
 
@@ -32,14 +40,14 @@ def play(tmp_path: Path) -> Callable[..., None]:
     """Runs a scene on a queue of its own."""
 
     def run(scene: Scene, workers: int = 1, kind: type[Queue] = Queue) -> None:
-        asyncio.run(scene(kind(ComputeConfig(workers=workers), str(tmp_path))))
+        asyncio.run(scene(kind(configured(workers), str(tmp_path))))
 
     return run
 
 
-async def waiting(queue: Queue, *requests: Request) -> list[asyncio.Task[str]]:
+async def waiting(queue: Queue, *requests: Request, **who: str) -> list[asyncio.Task[str]]:
     """Ask for these and let them reach the queue."""
-    tasks = [asyncio.create_task(queue.run(one)) for one in requests]
+    tasks = [asyncio.create_task(queue.run(one, **who)) for one in requests]
     await asyncio.sleep(0.01)
     return tasks
 
@@ -51,8 +59,8 @@ def question(number: int = 0) -> Predict:
 def test_equal_requests_are_computed_once_and_all_get_the_result(play: Callable[..., None]) -> None:
     async def scene(queue: Queue) -> None:
         asked = await waiting(queue, question(), question(), question())
-        [(key, taken)] = await queue.take(await queue.join()) or []
-        assert taken == question()
+        [key] = await queue.take(await queue.join()) or []
+        assert await queue.requests([key]) == [question()]
         assert await queue.status() == {"waiting": 0, "running": 1, "computed": 0}
         asked += await waiting(queue, question())
         await queue.answered({key: b"result"})
@@ -77,38 +85,6 @@ def test_what_was_computed_is_not_computed_again_even_by_the_next_actor(play: Ca
     play(second)
 
 
-def test_students_of_one_company_are_trained_together(play: Callable[..., None]) -> None:
-    async def scene(queue: Queue) -> None:
-        seeds = [request("m", seed=seed) for seed in range(STUDENTS_AT_ONCE + 1)]
-        stranger = request("m", recipe=recipe(lr=0.5))
-        await waiting(queue, seeds[0], stranger, *seeds[1:])
-        group = await queue.join()
-        batches = [[one.key() for _, one in await queue.take(group) or []] for _ in range(3)]
-        assert batches[0] == [one.key() for one in seeds[:STUDENTS_AT_ONCE]]
-        assert batches[1:] == [[stranger.key()], [seeds[-1].key()]]
-
-    play(scene)
-
-
-def test_workers_share_a_company_fairly(play: Callable[..., None]) -> None:
-    async def scene(queue: Queue) -> None:
-        await waiting(queue, *(request("m", seed=seed) for seed in range(3)))
-        group = await queue.join()
-        assert [len(await queue.take(group) or []) for _ in range(2)] == [2, 1]
-
-    play(scene, workers=2)
-
-
-def test_quick_requests_go_before_fine_tuning(play: Callable[..., None]) -> None:
-    async def scene(queue: Queue) -> None:
-        await waiting(queue, request("m"), question(1), question(2))
-        group = await queue.join()
-        kinds = [type((await queue.take(group) or [])[0][1]).__name__ for _ in range(3)]
-        assert kinds == ["Predict", "Predict", "FineTune"]
-
-    play(scene)
-
-
 def test_a_failed_request_fails_for_all_who_asked_and_may_be_asked_again(play: Callable[..., None]) -> None:
     async def scene(queue: Queue) -> None:
         asked = await waiting(queue, question(), question())
@@ -130,10 +106,10 @@ def test_what_dead_workers_had_taken_comes_first_again(play: Callable[..., None]
     async def scene(queue: Queue) -> None:
         [asked, *_] = await waiting(queue, question(1), question(2))
         dead = await queue.join()
-        [(key, _)] = await queue.take(dead) or []
+        [key] = await queue.take(dead) or []
         alive = await queue.join()
         assert await queue.take(dead) is None
-        assert [key for key, _ in await queue.take(alive) or []] == [key]
+        assert await queue.take(alive) == [key]
         await queue.answered({key: b"result"})
         assert await asked == key
 
@@ -143,10 +119,10 @@ def test_what_dead_workers_had_taken_comes_first_again(play: Callable[..., None]
 def test_a_request_over_which_workers_keep_dying_is_given_up(play: Callable[..., None]) -> None:
     async def scene(queue: Queue) -> None:
         asked = await waiting(queue, question(1))
-        for _ in range(ATTEMPTS):
+        for _ in range(MOST_DEATHS):
             await queue.take(await queue.join())
         await queue.join()
-        with pytest.raises(TrainingError, match=f"{ATTEMPTS} workers died over this Predict request"):
+        with pytest.raises(TrainingError, match=f"{MOST_DEATHS} workers died over this Predict request"):
             await asked[0]
         asked = await waiting(queue, question(2))
         assert len(await queue.take(await queue.join()) or []) == 1
@@ -231,3 +207,65 @@ def test_a_key_without_result_is_an_error(play: Callable[..., None]) -> None:
             await queue.fetch("abc" * 20)
 
     play(scene)
+
+
+def test_a_request_that_nobody_waits_for_any_more_ends(play: Callable[..., None]) -> None:
+    async def scene(queue: Queue) -> None:
+        [gone] = await waiting(queue, question(1), account="ada", ticket="run-1")
+        [running] = await waiting(queue, request("m"), account="ada", ticket="run-2")
+        await queue.withdraw("run-1")
+        with pytest.raises(WithdrawnError, match="nobody waits"):
+            await gone
+        [key] = await queue.take(await queue.join()) or []
+        assert key == request("m").key() and await queue.wanted([key])
+        await queue.withdraw("run-2")
+        assert not await queue.wanted([key])
+        await queue.failed([key], WithdrawnError("it was ended"))
+        with pytest.raises(WithdrawnError):
+            await running
+
+    play(scene)
+
+
+def test_one_that_is_asked_for_again_while_it_ends_is_computed(play: Callable[..., None]) -> None:
+    async def scene(queue: Queue) -> None:
+        [gone] = await waiting(queue, request("m"), account="ada", ticket="run-1")
+        group = await queue.join()
+        [key] = await queue.take(group) or []
+        await queue.withdraw("run-1")
+        [again] = await waiting(queue, request("m"), account="ben", ticket="run-2")
+        await queue.failed([key], WithdrawnError("it was ended"))
+        assert await queue.take(group) == [key]
+        await queue.answered({key: b"result"})
+        assert await gone == await again == key
+
+    play(scene)
+
+
+def test_a_flood_is_refused_for_its_account_alone(play: Callable[..., None]) -> None:
+    async def scene(queue: Queue) -> None:
+        await waiting(queue, *(question(number) for number in range(MOST_WAITING)), account="mallory")
+        with pytest.raises(TrainingError, match=f"{MOST_WAITING} requests of mallory wait already"):
+            await queue.run(question(MOST_WAITING), account="mallory")
+        [asked] = await waiting(queue, question(-1), account="ada")
+        [first, *_] = [await queue.take(await queue.join()) for _ in range(2)]
+        assert first is not None and not asked.done()
+
+    play(scene)
+
+
+def test_what_would_take_more_device_time_than_is_left_is_refused_before_it_is_queued(tmp_path: Path) -> None:
+    async def scene(queue: Queue) -> None:
+        [asked] = await waiting(queue, question(0), account="ada")
+        [key] = await queue.take(await queue.join()) or []
+        queue._begun[key] = compute_module.Begun(queue._begun[key].since - 2.0, 1)  # it took two seconds
+        await queue.answered({key: b"result"})
+        await asked
+        await waiting(queue, question(1), account="ada")
+        with pytest.raises(TrainingError, match="would take about 8 cpu seconds, and 6 are left"):
+            await queue.run(question(2), account="ada")
+        await waiting(queue, question(3), account="ben")
+
+    Spend(tmp_path).add("ada", "before", amounts=Amounts(cpu_seconds=10))
+    budget = BudgetConfig(researcher=ResearcherBudget(cpu_seconds=20))
+    asyncio.run(scene(Queue(configured(budget=budget), str(tmp_path))))

@@ -19,7 +19,7 @@ FIELDS: dict[str, Any] = {
     "shuffle": True, "loss": "xent", "seed": 1, "start": None, "student": "s", "max_tokens": 8, "layer": 2,
 }  # fmt: skip
 OTHER: dict[str, Any] = {
-    "model": "M", "texts": (("a", "b"), ("c", "D")), "labels": (" B", " A"), "recipe": Recipe(epochs=3),
+    "model": "M", "texts": (("a", "b"), ("c", "D")), "labels": (" B", " A"), "recipe": Recipe(lora_rank=9),
     "targets": np.array([0.0, 0.9], np.float32), "weights": np.array([1, 2], np.float32), "rows": np.array([1, 0]),
     "shuffle": False, "loss": "logconf", "seed": 2, "start": "abc", "student": "t", "max_tokens": 9, "layer": None,
 }  # fmt: skip
@@ -80,10 +80,15 @@ def test_a_field_of_the_recipe_changes_the_key() -> None:
 
 
 @pytest.mark.parametrize("name", ["targets", "weights", "rows", "shuffle", "loss", "seed", "start"])
-def test_students_that_share_base_texts_and_recipe_keep_company(name: str) -> None:
-    assert make(FineTune, **{name: OTHER[name]}).company() == make(FineTune).company()
+def test_students_that_share_base_texts_and_recipe_have_one_batch_key(name: str) -> None:
+    assert make(FineTune, **{name: OTHER[name]}).batch_key() == make(FineTune).batch_key()
+
+
+def test_students_may_differ_in_rate_and_epochs() -> None:
+    other = make(FineTune, recipe=Recipe(lr=0.01, epochs=7))
+    assert other.batch_key() == make(FineTune).batch_key() and other.key() != make(FineTune).key()
 
 
 @pytest.mark.parametrize("name", ["model", "texts", "labels", "recipe"])
 def test_students_of_another_base_texts_or_recipe_do_not(name: str) -> None:
-    assert make(FineTune, **{name: OTHER[name]}).company() != make(FineTune).company()
+    assert make(FineTune, **{name: OTHER[name]}).batch_key() != make(FineTune).batch_key()

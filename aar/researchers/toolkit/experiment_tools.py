@@ -123,7 +123,12 @@ def _cancel(desk: "Desk", one: Experiment) -> str:
 
 def _check(desk: "Desk", call: Call) -> str:
     arguments: CheckArguments = call.arguments
-    return desk.platform.check(_source(desk, arguments.method))
+    source = _source(desk, arguments.method)
+    used_up = next((limit for limit in desk.limits() if limit.what == "checks" and limit.left < 1), None)
+    if used_up and not call.again:
+        raise ToolError(f"no quick check is left: {used_up.describe()}. Nothing was started.")
+    desk.spend.add(desk.name, f"check/{call.key}", amounts=Amounts(checks=1))
+    return desk.platform.check(source)
 
 
 def _source(desk: "Desk", name: str) -> bytes:
@@ -172,7 +177,7 @@ QUICK_CHECK = Tool(
     description=(
         "Run a method on a small slice of the training texts, with the real models, to see that it works: which lab "
         "calls it makes, what it prints, where it fails, how far its student agrees with the weak labels. It gives no "
-        "score and costs no experiment, but it does use the compute that experiments wait for."
+        "score and costs no experiment, but it uses the compute that experiments wait for, and is counted (see budget)."
     ),
     arguments=CheckArguments,
     run=_check,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from aar.budget import Amounts
 from aar.config import CampaignConfig
 from aar.errors import BudgetError
 from tests.researchers.toolkit.conftest import Bench, NewBench
@@ -105,6 +106,15 @@ def test_a_quick_check_runs_the_method_and_costs_no_experiment(bench: Bench) -> 
     bench.writes_method(name="draft.py")
     assert bench.does("quick_check", method="draft.py").startswith("works")
     assert "3 experiments left" in bench.does("budget")
+
+
+def test_quick_checks_are_counted_and_come_to_an_end(bench: Bench) -> None:
+    bench.writes_method()
+    bench.desk.spend.add(bench.desk.name, "earlier", amounts=Amounts(checks=98))
+    assert [bench.call("quick_check").is_error for _ in range(3)] == [False, False, True]
+    assert "no quick check is left: 100 quick checks of 100 quick checks used by " in bench.refuses("quick_check")
+    assert len(bench.campaign.checked) == 2
+    bench.does("run_experiment", note="it may go on")
 
 
 def test_posts_are_read_searched_replied_to_voted_on_and_synced_as_files(bench: Bench, new_bench: NewBench) -> None:

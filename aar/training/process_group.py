@@ -1,0 +1,82 @@
+"""How the training workers find each other: on one machine through a file that their user alone may open.
+
+torch.distributed's usual store listens on every network interface and asks nobody for a token, and whoever can write to
+it can take part. So workers that share a machine, and a single one, meet in a file and speak over loopback. What ranks
+tell each other is JSON, never pickle.
+
+Not protected: workers on several machines meet through torch's TCP store and speak gloo or NCCL, none of which knows
+passwords or encryption. The network between a cluster's machines must be one that nobody else can reach.
+"""
+
+import json
+import os
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import torch
+import torch.distributed as dist
+from ray.train.torch import TorchConfig
+
+from aar.training.engine import Group
+
+LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+
+
+class MeetingConfig(TorchConfig):  # type: ignore[misc]
+    """As Ray Train's own, but for where workers of one machine meet."""
+
+    @property
+    def backend_cls(self) -> Any:
+        return _MeetingBackend
+
+
+class _MeetingBackend(TorchConfig().backend_cls):  # type: ignore[misc]
+    def on_start(self, worker_group: Any, backend_config: TorchConfig) -> None:
+        if len(set(worker_group.execute(_node))) > 1:
+            super().on_start(worker_group, backend_config)
+            return
+        meeting = worker_group.execute_single(0, _new_meeting)
+        backend = "nccl" if worker_group.get_resources_per_worker().get("GPU", 0) > 0 else "gloo"
+        size, patience = len(worker_group), backend_config.timeout_s
+        ray.get(
+            [
+                worker_group.execute_single_async(rank, _meet, meeting, backend, rank, size, patience)
+                for rank in range(size)
+            ]
+        )
+
+
+def _node() -> str:
+    return str(ray.get_runtime_context().get_node_id())
+
+
+def _new_meeting() -> str:
+    """A file that is not there yet, in a folder of this user's own."""
+    return str(Path(tempfile.mkdtemp(prefix="aar-ranks-")) / "meeting")
+
+
+def _meet(meeting: str, backend: str, rank: int, size: int, timeout_s: int) -> None:
+    context = ray.train.get_context()
+    places = {"LOCAL_RANK": context.get_local_rank(), "LOCAL_WORLD_SIZE": size, "RANK": rank, "WORLD_SIZE": size}
+    os.environ.update(LOOPBACK | {name: str(value) for name, value in places.items()})
+    patience = timedelta(seconds=timeout_s)
+    dist.init_process_group(backend, init_method=f"file://{meeting}", rank=rank, world_size=size, timeout=patience)
+
+
+def agreed(value: Any, group: Group, device: torch.device) -> Any:
+    """The JSON value that rank 0 of `group` has, on every rank."""
+    if group.size == 1:
+        return value
+    sender = dist.get_global_rank(group.ranks, 0)
+    text = json.dumps(value).encode() if group.rank == 0 else b""
+    length = torch.tensor([len(text)], device=device)
+    dist.broadcast(length, sender, group=group.ranks)
+    content = torch.zeros(int(length), dtype=torch.uint8, device=device)
+    if group.rank == 0:
+        content.copy_(torch.frombuffer(bytearray(text), dtype=torch.uint8))
+    dist.broadcast(content, sender, group=group.ranks)
+    return json.loads(bytes(content.cpu().numpy()))
