@@ -81,6 +81,10 @@ class MindError(AarError, RuntimeError):
     """The endpoint behind a researcher refuses it for a reason that trying again does not remove."""
 
 
+class SourceError(AarError, ValueError):
+    """A text of an agent that is no Python, or more of it than is parsed outside of a sandbox."""
+
+
 class ForumError(AarError, ValueError):
     """A post, reply, vote or query that the forum refuses."""
 

@@ -4,9 +4,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from aar.commons.text import fitted_text
 from aar.database import open_database, select, transaction
 
 FILE = "campaign.sqlite"
+EVENT_BYTES = 4096
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
     number INTEGER PRIMARY KEY, time REAL NOT NULL, source TEXT NOT NULL, text TEXT NOT NULL
@@ -61,7 +63,8 @@ class Record:
             )
 
     def event(self, source: str, text: str) -> None:
-        """Note that something happened."""
+        """Note that something happened. The text may be foreign: it is cut to 4 KiB, and made printable."""
+        text = fitted_text(text, EVENT_BYTES)
         with transaction(self._db) as db:
             db.execute("INSERT INTO events (time, source, text) VALUES (?, ?, ?)", (time.time(), source, text))
 

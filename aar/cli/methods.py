@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
-from aar.errors import MethodError
+from aar.commons.source import names, parse
+from aar.errors import MethodError, SourceError
 from aar.methods import builtin_names, builtin_source
 
 
 def read_method(name_or_file: str) -> tuple[str, bytes]:
-    """A method's name and source, from a file or the name of a built-in method. The source is compiled, not run.
+    """A method's name and source, from a file or the name of a built-in method. The source is parsed, not run.
 
     Raises:
-        MethodError: there is no such method, it has a syntax error, or it defines no `supervise`.
+        MethodError: there is no such method, it is no Python, or it defines no `supervise`.
     """
     if name_or_file in builtin_names():
         return name_or_file, builtin_source(name_or_file).encode()
@@ -26,10 +27,8 @@ def read_method(name_or_file: str) -> tuple[str, bytes]:
 
 def _check(file: Path, source: bytes) -> None:
     try:
-        names = compile(source, file.name, "exec", dont_inherit=True).co_names
-    except SyntaxError as error:
-        raise MethodError(f"{file} line {error.lineno}: syntax error: {error.msg}") from None
-    except ValueError as error:
+        defined = names(parse(source))
+    except SourceError as error:
         raise MethodError(f"{file} is no Python source: {error}") from None
-    if "supervise" not in names:
+    if "supervise" not in defined:
         raise MethodError(f"{file} defines no function supervise(lab)")

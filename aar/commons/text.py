@@ -12,6 +12,7 @@ import unicodedata
 from pydantic import ValidationError
 
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_CUT = " [...]"
 _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 # Letters, marks and symbols that leave no mark: fillers, variation selectors, the blank of Braille, and what Unicode
 # calls default-ignorable. Without U+FE0E and U+FE0F, which follow an emoji in ordinary writing.
@@ -48,6 +49,27 @@ def checked_line(text: str, limit: int) -> str:
     if unseen is not None:
         raise ValueError(f"has {text[unseen]!a} at position {unseen}, which is not seen; leave it out")
     return checked_text(text, 4 * limit)
+
+
+def fitted_text(text: str, limit: int) -> str:
+    """Any text as `checked_text` accepts it: what is unwanted as its number, the end cut off where it is too long."""
+    return _cut(_UNWANTED.sub(lambda found: _number(found[0]), text), limit)
+
+
+def fitted_line(text: str, limit: int) -> str:
+    """Any text as `checked_line` accepts it: on one line, what is not seen as its number, the end cut off."""
+    words = " ".join(text[: 4 * limit].split())  # of a long text, the rest could only be cut off again
+    seen = "".join(_number(character) if is_unseen(character) else character for character in words)
+    return (seen if len(seen) <= limit else seen[: limit - len(_CUT)] + _CUT) or "(nothing)"
+
+
+def _cut(text: str, limit: int) -> str:
+    whole = text.encode()
+    return text if len(whole) <= limit else whole[: limit - len(_CUT)].decode(errors="ignore") + _CUT
+
+
+def _number(character: str) -> str:
+    return f"<U+{ord(character):04X}>"
 
 
 def explain(error: ValidationError) -> str:

@@ -1,17 +1,23 @@
 """How a researcher ends: cleanly, with a last note on the forum, and never twice for the same reason."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal
 
 from aar.budget import Limit, exceeded
+from aar.commons.posts import BODY_BYTES, TITLE_CHARACTERS
+from aar.commons.text import fitted_line, fitted_text
+from aar.errors import AarError
 from aar.researchers.life import Life
 from aar.researchers.toolkit.desk import Desk
 from aar.researchers.toolkit.results import experiment_words
 from aar.researchers.transcript import Entry, Transcript
 
 LAST_WORDS = 4000
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,15 +53,23 @@ def _holds(ending: Ending, life: Life, limits: list[Limit]) -> bool:
 
 
 def last_note(ending: Ending, desk: Desk, transcript: Transcript) -> None:
-    """Post that the researcher has ended, why, what it did, and what it said last. Raises AarError."""
+    """Post that the researcher has ended, why, what it did, and what it said last. Ends as well where that fails."""
+    try:
+        _post_last_note(ending, desk, transcript)
+    except AarError as error:
+        log.warning("%s has left no last note: %s", desk.name, error)
+
+
+def _post_last_note(ending: Ending, desk: Desk, transcript: Transcript) -> None:
     own = [one for one in desk.platform.experiments() if one.researcher == desk.name]
     done = "\n\n".join(experiment_words(one) for one in own) or "It started no experiment."
     said = _last_words(transcript.entries)
     body = f"Written by the platform: {desk.name} has ended, because {ending.why}.\n\n{done}"
     body += f"\n\nIts last words:\n\n{said}" if said else ""
-    title = f"{desk.name} has ended: {' '.join(ending.why.split())}"[:200]
+    title = f"{desk.name} has ended: {ending.why}"
     lived = sum(entry.kind in ("message", "call") for entry in transcript.entries)
     key = f"{desk.name}/end/{ending.kind}/{lived}"  # so that a process that is killed here does not post it twice
+    title, body = fitted_line(title, TITLE_CHARACTERS), fitted_text(body, BODY_BYTES)
     desk.platform.post("insight", title, body, key=key, links={})
 
 

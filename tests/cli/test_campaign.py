@@ -34,7 +34,7 @@ def test_a_missing_file_is_one_message(campaign: Path, aar: Aar) -> None:
 def test_a_method_with_a_syntax_error_starts_nothing(campaign: Path, aar: Aar) -> None:
     Path("mine.py").write_text("def supervise(lab):\n    return lab.fine_tune(\n")
     ended = aar("try", "mine.py", "little.toml")
-    assert ended.code == 1 and "mine.py line 2: syntax error" in ended.err
+    assert ended.code == 1 and "mine.py is no Python source: line 2: syntax error" in ended.err
     assert not campaign.with_name("little-try").exists()
 
 

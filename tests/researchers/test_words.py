@@ -89,5 +89,5 @@ def test_without_a_reference_nothing_is_claimed_about_vanilla():
 
 def test_a_failure_is_reported_with_its_reason_as_printable_text():
     failed = Result("experiment-1", None, "the method \x1b[31mraised\x00 LabError")
-    assert "the method ?[31mraised? LabError" in conclusion(failed, "em", VANILLA_SCORE, None, None)
+    assert "the method <U+001B>[31mraised<U+0000> LabError" in conclusion(failed, "em", VANILLA_SCORE, None, None)
     assert headline(failed, None, "em") == "Failed: em"

@@ -13,7 +13,6 @@ from anthropic import APIRequest, AsyncCallNext
 from anthropic.lib.tools import BetaAsyncStreamingToolRunner
 
 from aar.budget import Amounts, read_prices
-from aar.errors import BudgetError
 from aar.researchers.claude.access import check_credentials
 from aar.researchers.claude.request import request_settings
 from aar.researchers.claude.tools import Dispatcher, runner_tools
@@ -285,8 +284,7 @@ class ClaudeBrain:
 
     def _end(self, ending: Ending) -> None:
         self._life.count_time(self._desk.spend, all_of_it=True)
-        with suppress(BudgetError):
-            last_note(ending, self._desk, self._transcript)
+        last_note(ending, self._desk, self._transcript)
         self._transcript.append("end", reason=ending.kind, why=ending.why)
         self._life.say(f"ended: {ending.why}")
 

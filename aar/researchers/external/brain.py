@@ -101,7 +101,6 @@ class ExternalBrain:
                 return
             self._ended = ending
         self._life.count_time(self._desk.spend, all_of_it=True)
-        with suppress(AarError):
-            last_note(ending, self._desk, self._transcript)
+        last_note(ending, self._desk, self._transcript)
         self._transcript.append("end", reason=ending.kind, why=ending.why)
         self._life.say(f"ended: {ending.why}")

@@ -93,7 +93,7 @@ def learn(posts: Iterable[Post], reader: str) -> Knowledge:
 def _spec(post: Post) -> MethodSpec | None:
     try:
         return MethodSpec.from_dict(post.data["spec"])
-    except (KeyError, ValueError):
+    except Exception:  # whoever wrote the post may have written anything
         return None
 
 
@@ -107,7 +107,11 @@ def _tells_value(post: Post) -> bool:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    try:
+        number = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _score(data: object) -> Score | None:

@@ -5,13 +5,14 @@ import textwrap
 from typing import Any
 
 from aar.commons.posts import TITLE_CHARACTERS
+from aar.commons.text import fitted_text
 from aar.researchers.search.optimiser import Proposal
 from aar.researchers.search.reading import Trial
 from aar.researchers.search.space import MethodSpec
 from aar.researchers.tools import Result
 from aar.scoring.records import Score
 
-FAILURE_CHARACTERS = 4000
+FAILURE_BYTES = 4000
 
 _LABELS = {
     "weak": "weak labels",
@@ -92,7 +93,7 @@ def conclusion(result: Result, method: str, vanilla: Score | None, base: Trial |
         best: the researcher's own best before this experiment.
     """
     if result.failure is not None:
-        reason = _printable(result.failure)
+        reason = fitted_text(result.failure, FAILURE_BYTES)
         return f"The experiment gave no score: {reason}\n\nIt says nothing about the hypothesis: {method}"
     if result.score is None:
         beaten = f"my best so far, post {best.post}, {_interval(best.score)}" if best and best.score else "vanilla"
@@ -114,11 +115,6 @@ def headline(result: Result, vanilla: Score | None, method: str) -> str:
         return textwrap.shorten(f"{outcome}: {method}", TITLE_CHARACTERS, placeholder=" …")
     change = "" if vanilla is None else f", {result.score.pgr - vanilla.pgr:+.2f} against vanilla"
     return textwrap.shorten(f"PGR {result.score.pgr:.2f}{change}: {method}", TITLE_CHARACTERS, placeholder=" …")
-
-
-def _printable(text: str) -> str:
-    """A failure's text as the forum admits it: what a method wrote may hold control characters or be very long."""
-    return "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text[:FAILURE_CHARACTERS])
 
 
 def _origin(trial: Trial) -> str:

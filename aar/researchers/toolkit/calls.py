@@ -5,13 +5,15 @@ crash knows of every call whether it was made: one with a result is not made aga
 key where that does nothing twice, and is else answered with a warning that it may have happened.
 """
 
+import logging
 import threading
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from aar.errors import AarError, BudgetError, ToolError
+from aar.commons.text import fitted_line
+from aar.errors import AarError, BudgetError, CampaignError, ToolError
 from aar.researchers.toolkit.desk import Desk
 from aar.researchers.toolkit.registry import find
 from aar.researchers.toolkit.tool import Call
@@ -20,10 +22,13 @@ from aar.researchers.transcript.conversation import Conversation, conversation
 
 MOST_CHARACTERS = 16_000
 HEAD, TAIL = 10_000, 5_000
+FAULT_CHARACTERS = 500
 INTERRUPTED = (
     "The platform was interrupted while this ran, so it may have happened, in part or as a whole, and is not repeated. "
     "Look what is there before you do it again; a shell begins anew, in /work."
 )
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,8 @@ class Caller:
 
         Raises:
             BudgetError: a limit of the researcher ends it here; the call was not carried out.
-            Exception: a platform fault that is none of AarError.
+            CampaignError: a part of the platform is gone.
+            StorageError: the transcript cannot be written.
         """
         known = self._before.results.get(position)
         if known:
@@ -73,15 +79,25 @@ class Caller:
     def _answered(self, tool: str, arguments: Any, position: str, id: str | None) -> Answer:
         again = position in self._before.begun
         if not again:
-            self._transcript.append("call", position=position, id=id, tool=tool, arguments=arguments)
+            try:
+                self._transcript.append("call", position=position, id=id, tool=tool, arguments=arguments)
+            except ValueError as error:
+                return Answer(fitted_line(f"not done: the arguments: {error}", FAULT_CHARACTERS), True)
         began = time.monotonic()
         try:
             answer = Answer(self._run(tool, arguments, position, again), False)
         except BudgetError as error:
             self._record(Answer(f"not done: {error}", True), position, id, tool, began)
             raise
+        except CampaignError:
+            raise
         except AarError as error:
             answer = Answer(str(error), True)
+        # Arguments, and all that a tool reads, are foreign input. What of it code elsewhere did not expect is no reason
+        # to end whoever asked: it is told.
+        except Exception as fault:
+            log.exception("%s: the tool %.80r failed", self._desk.name, tool)
+            answer = Answer(fitted_line(f"not done: {type(fault).__name__}: {fault}", FAULT_CHARACTERS), True)
         return self._record(answer, position, id, tool, began)
 
     def _run(self, name: str, arguments: Any, position: str, again: bool) -> str:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from aar.budget import Amounts
+from aar.commons.source import names, parse
 from aar.commons.text import checked_line
-from aar.errors import BudgetError, ToolError
+from aar.errors import BudgetError, SourceError, ToolError
 from aar.researchers.toolkit.publishing import read_method
 from aar.researchers.toolkit.results import experiment_words, outcome_words
 from aar.researchers.toolkit.similar import METHOD_FILE, Twin
@@ -135,10 +136,10 @@ def _source(desk: "Desk", name: str) -> bytes:
     """A method that can be run, as far as its text shows."""
     source = read_method(desk.places.workspace, name)
     try:
-        names = compile(source, name, "exec", dont_inherit=True).co_names
-    except (SyntaxError, ValueError) as error:
+        defined = names(parse(source))
+    except SourceError as error:
         raise ToolError(f"{name} is no Python source: {error}. Nothing was started.") from None
-    if "supervise" not in names:
+    if "supervise" not in defined:
         raise ToolError(f"{name} defines no function supervise(lab). Nothing was started; see /shared/lab/README.md")
     return source
 

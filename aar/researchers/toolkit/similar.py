@@ -9,6 +9,7 @@ import io
 import tokenize
 from dataclasses import dataclass
 
+from aar.commons.source import parse
 from aar.researchers.toolkit.platform import Platform
 from aar.scoring.records import PLATFORM, Experiment
 
@@ -50,9 +51,10 @@ class Similar:
 def shingles(source: bytes) -> Shingles:
     """The runs of four tokens of a Python source; of its words, where it is no Python."""
     try:
-        text = ast.unparse(_without_docstrings(ast.parse(source)))
+        text = ast.unparse(_without_docstrings(parse(source)))
         tokens = [token.string for token in tokenize.generate_tokens(io.StringIO(text).readline)]
-    except (SyntaxError, ValueError, RecursionError, tokenize.TokenError):
+    # `unparse` and `tokenize` have limits of their own (the digits of a number, the quotes of an f-string).
+    except Exception:
         tokens = source.decode(errors="replace").split()
     tokens = [token for token in tokens if token.strip()]
     return frozenset(tuple(tokens[start : start + SHINGLE]) for start in range(max(1, len(tokens) - SHINGLE + 1)))

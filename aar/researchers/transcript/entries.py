@@ -39,8 +39,11 @@ def to_line(entry: Entry, keep: Callable[[str], str]) -> bytes:
     Raises:
         ValueError: the data is not JSON.
     """
-    data = json.loads(json.dumps(entry.data, allow_nan=False))
-    places = [place for place, text in _texts(data, []) if len(text) > LONG_CHARACTERS]
+    try:
+        data = json.loads(json.dumps(entry.data, allow_nan=False))
+        places = [place for place, text in _texts(data, []) if len(text) > LONG_CHARACTERS]
+    except (TypeError, RecursionError) as error:
+        raise ValueError(f"it is no JSON: {error}") from None
     for place in places:
         _replace(data, place, keep)
     record = {"number": entry.number, "time": entry.time, "kind": entry.kind, "data": data}

@@ -77,7 +77,7 @@ class Transcript:
         self._file.close()
 
     def _keep(self, text: str) -> str:
-        content = text.encode()
+        content = text.encode(errors="surrogatepass")
         digest = hashlib.sha256(content).hexdigest()
         path = self._folder / TEXTS / digest
         with storage_errors(path):
@@ -139,7 +139,7 @@ def _fetch(folder: Path, digest: str) -> str:
     content = (folder / TEXTS / digest).read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError(f"the text {digest[:12]} is not what was written")
-    return content.decode()
+    return content.decode(errors="surrogatepass")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -102,6 +102,22 @@ def test_a_method_that_cannot_run_starts_nothing(bench: Bench) -> None:
     assert not bench.campaign.started and not bench.campaign.checked
 
 
+HOSTILE_METHODS = {
+    "deep attributes": "def supervise(lab):\n    return lab" + ".a" * 5_000,
+    "deep operators": "def supervise(lab):\n    return " + "-" * 90_000 + "1",
+    "half a surrogate pair": "def supervise(lab): return '\ud800'",
+}
+
+
+@pytest.mark.parametrize("source", HOSTILE_METHODS.values(), ids=HOSTILE_METHODS)
+@pytest.mark.parametrize("tool", ["run_experiment", "quick_check"])
+def test_a_method_that_overwhelms_the_parser_is_an_answer(bench: Bench, tool: str, source: str) -> None:
+    (bench.desk.places.workspace / "method.py").write_bytes(source.encode(errors="surrogatepass"))
+    arguments = {"note": "deep"} if tool == "run_experiment" else {}
+    assert "no Python source" in bench.refuses(tool, **arguments)
+    assert not bench.campaign.started and not bench.campaign.checked
+
+
 def test_a_quick_check_runs_the_method_and_costs_no_experiment(bench: Bench) -> None:
     bench.writes_method(name="draft.py")
     assert bench.does("quick_check", method="draft.py").startswith("works")
