@@ -24,6 +24,8 @@ KNOW_NO_RAY = (
     "errors.py", "config.py", "assets.py", "database.py", "budget", "problems", "models", "sandbox", "methods",
     "reporting",
 )  # fmt: skip
+READ_WHAT_AGENTS_WROTE = {"commons/source.py", "campaign/audit.py", "researchers/search/reading.py"}
+"""Where any exception of parsing what an agent wrote is an answer or a finding."""
 RAY_ONLY_IN = {
     "scoring": {"actor.py"}, "commons": {"actor.py"}, "lab": {"experiment.py", "programs.py"},
     "researchers": {"actor.py", "ray_platform.py"}, "training": {"compute.py", "process_group.py", "worker.py"},
@@ -136,10 +138,12 @@ def test_no_error_is_swallowed_whole() -> None:
         assert isinstance(node, ast.ExceptHandler)
         caught = ast.unparse(node.type) if node.type else "everything"
         names = {name.strip("() ") for name in caught.split(",")}
-        assert names.isdisjoint({"Exception", "everything"}), f"{where}:{node.lineno} catches {caught}"
+        if where not in READ_WHAT_AGENTS_WROTE:
+            assert names.isdisjoint({"Exception", "everything"}), f"{where}:{node.lineno} catches {caught}"
         if "BaseException" in names:
             raises = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
-            assert raises or where == "lab/runner.py", f"{where}:{node.lineno} catches and keeps BaseException"
+            allowed = raises or where in {"lab/runner.py", "commons/source.py"}
+            assert allowed, f"{where}:{node.lineno} catches and keeps BaseException"
 
 
 def test_nothing_is_unpickled() -> None:

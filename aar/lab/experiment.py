@@ -25,7 +25,7 @@ from aar.lab.programs import Programs
 from aar.lab.progress import Progress
 from aar.remote import COMMONS, COMPUTE, EXPERIMENTS, SCORER, named, result
 from aar.sandbox import Limits, provider
-from aar.sandbox.decoys import decoys
+from aar.sandbox.decoys import METHODS
 from aar.scoring import records
 from aar.scoring.task import Task
 
@@ -45,10 +45,9 @@ class Experiments:
         self._compute.withdraw.remote(TICKETS)  # runs of this actor's process before this one are gone
         self._followed: dict[str, Progress] = {}
         limits = Limits.from_config(config.sandbox)
-        self._programs = Programs(config, self._compute)
-        self._pool = method_pool(
-            provider(config.sandbox.provider), limits, size=config.scoring.seeds, decoys=decoys(config.name)
-        )
+        self._programs = Programs(config, self._compute, self._scorer)
+        beside: dict[str, bytes] = result(self._scorer.decoys.remote(METHODS))
+        self._pool = method_pool(provider(config.sandbox.provider), limits, size=config.scoring.seeds, decoys=beside)
 
     def __repr__(self) -> str:
         return EXPERIMENTS

@@ -19,7 +19,6 @@ from aar.lab.training import ProgramRun, run_program
 from aar.models.catalog import model_folder
 from aar.remote import result
 from aar.sandbox import provider
-from aar.sandbox.decoys import decoys
 from aar.sandbox.limits import GIB
 
 RETRIES = 2
@@ -28,8 +27,8 @@ RETRIES = 2
 class Programs:
     """Runs the training programs of one campaign."""
 
-    def __init__(self, config: CampaignConfig, compute: ActorHandle[Any]) -> None:
-        self._config, self._compute = config, compute
+    def __init__(self, config: CampaignConfig, compute: ActorHandle[Any], scorer: ActorHandle[Any]) -> None:
+        self._config, self._compute, self._scorer = config, compute, scorer
 
     def adapter(self, program: ProgramRun, model: str, account: str) -> bytes:
         """What a program handed back as an adapter of the strong model `model`, unchecked; at once if it ran before.
@@ -56,7 +55,8 @@ class Programs:
             num_cpus=0, num_gpus=wanted.gpus, memory=_reserved_bytes(wanted), max_retries=RETRIES
         )
         try:
-            adapter: bytes = result(task.remote(program, model, self._config, self._compute, account))
+            beside = self._scorer.decoys.remote(account)
+            adapter: bytes = result(task.remote(program, model, self._config, self._compute, account, beside))
         except (WorkerCrashedError, OutOfMemoryError, NodeDiedError) as error:
             raise TrainingError(
                 f"the process that ran the training program was lost {RETRIES + 1} times, often for want of memory on "
@@ -66,13 +66,14 @@ class Programs:
 
 
 def _run_here(
-    program: ProgramRun, model: str, config: CampaignConfig, compute: ActorHandle[Any], account: str
-) -> bytes:
+    program: ProgramRun, model: str, config: CampaignConfig, compute: ActorHandle[Any], account: str,
+    decoys: dict[str, bytes],
+) -> bytes:  # fmt: skip
     """The Ray task."""
-    wall, beside = provider(config.sandbox.provider), decoys(config.name)
+    wall = provider(config.sandbox.provider)
     began = time.monotonic()
     try:
-        return run_program(program, model_folder(model), wall, config.programs, _own_gpus(), beside)
+        return run_program(program, model_folder(model), wall, config.programs, _own_gpus(), decoys)
     finally:
         seconds, given = time.monotonic() - began, config.programs
         used = Amounts(cpu_seconds=seconds * given.cpus, gpu_seconds=seconds * given.gpus)

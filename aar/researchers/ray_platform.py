@@ -116,6 +116,10 @@ class RayPlatform:
         words: str = _told(self._experiments.check.remote(source, self._name))
         return words
 
+    def decoys(self) -> dict[str, bytes]:
+        files: dict[str, bytes] = _told(self._scorer.decoys.remote(self._name))
+        return files
+
     def task(self) -> Task:
         reference = next((one for one in self.experiments() if one.is_reference), None)
         if reference is None:

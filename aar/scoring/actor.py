@@ -22,6 +22,7 @@ from aar.commons.text import checked_line
 from aar.config import CampaignConfig, VerificationConfig
 from aar.errors import ScoringError
 from aar.remote import COMPUTE, SCORER, named, on_this_node
+from aar.sandbox.decoys import decoys
 from aar.scoring.conclude import conclude
 from aar.scoring.feedback import Feedback
 from aar.scoring.hidden import CEILING, TEACHER, Hidden
@@ -156,6 +157,10 @@ class Scorer:
         arms = await self.plan_verification(experiment, settings)
         subject = self._book.experiment(experiment)
         return await conclude(self._config, settings, self._book, subject, arms, self._hidden)
+
+    async def decoys(self, owner: str) -> dict[str, bytes]:
+        """The decoy files for a researcher's sandboxes, or for those of methods (see `aar.sandbox.decoys`)."""
+        return decoys(self._book.key(), owner)
 
     async def ledger_head(self) -> str:
         """The digest that stands for the whole ledger."""

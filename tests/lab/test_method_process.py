@@ -15,7 +15,8 @@ from aar.errors import LabError, MethodError, TrainingError
 from aar.lab.broker import Allowance
 from aar.lab.method_process import method_pool, run_method
 from aar.sandbox import Limits, provider
-from aar.sandbox.decoys import decoys, touched
+from aar.sandbox.decoys import METHODS, decoys, touched
+from tests.keys import KEY
 from tests.lab.doubles import NumpyBackend
 
 LIMITS = Limits(memory_bytes=512 * 2**20, cpu_seconds=20, wall_seconds=20, processes=16, file_bytes=4 * 2**20)
@@ -275,7 +276,7 @@ def test_where_they_are_not_shown_they_cannot_be_predicted() -> None:
 
 def test_decoys_lie_beside_the_method() -> None:
     source = b"def supervise(lab):\n  raise RuntimeError(open('/work/test_labels.jsonl').read())"
-    pool = method_pool(provider("bubblewrap"), LIMITS, size=0, decoys=decoys("quickstart"))
+    pool = method_pool(provider("bubblewrap"), LIMITS, size=0, decoys=decoys(KEY, METHODS))
     with closing(pool), pytest.raises(MethodError) as caught:
         run_method(source, NumpyBackend(), pool, Allowance(1))
-    assert touched(str(caught.value), "quickstart") == ["labels"]
+    assert touched(str(caught.value), KEY, METHODS) == ["labels"]

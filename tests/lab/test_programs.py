@@ -12,8 +12,10 @@ from aar.budget import Spend
 from aar.config import CampaignConfig, load_config
 from aar.errors import LabError
 from aar.lab.programs import Programs
+from aar.sandbox.decoys import decoys
 from aar.training.compute import start_compute
 from tests.campaign.tiny_campaign import write_campaign
+from tests.keys import KEY
 from tests.lab.test_training import program
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
@@ -38,37 +40,54 @@ def compute(ray_session: None, config: CampaignConfig, folder: Path) -> Iterator
     ray.kill(actor)
 
 
-def test_a_program_runs_once_whoever_asks_again(config: CampaignConfig, compute: Any, llama_folder: Path) -> None:
+@ray.remote(num_cpus=0)
+class Decoys:
+    """All that programs ask of the scorer."""
+
+    def decoys(self, owner: str) -> dict[str, bytes]:
+        return decoys(KEY, owner)
+
+
+@pytest.fixture(scope="module")
+def scorer(ray_session: None) -> Any:
+    return Decoys.remote()
+
+
+def test_a_program_runs_once_whoever_asks_again(
+    config: CampaignConfig, compute: Any, scorer: Any, llama_folder: Path
+) -> None:
     model, first = str(llama_folder), program(COUNTS)
-    written = Programs(config, compute).adapter(first, model, "ada")
+    written = Programs(config, compute, scorer).adapter(first, model, "ada")
     assert written.isdigit()
-    assert Programs(config, compute).adapter(replace(first), model, "bob") == written
-    assert Programs(config, compute).adapter(replace(first, seed=4), model, "eve") != written
+    assert Programs(config, compute, scorer).adapter(replace(first), model, "bob") == written
+    assert Programs(config, compute, scorer).adapter(replace(first, seed=4), model, "eve") != written
 
 
-def test_a_program_that_fails_is_told_and_runs_again(config: CampaignConfig, compute: Any, llama_folder: Path) -> None:
+def test_a_program_that_fails_is_told_and_runs_again(
+    config: CampaignConfig, compute: Any, scorer: Any, llama_folder: Path
+) -> None:
     for _ in range(2):
         with pytest.raises(LabError, match="ended with exit code 1\nit printed:") as caught:
-            Programs(config, compute).adapter(program("raise ValueError('mine')"), str(llama_folder), "ada")
+            Programs(config, compute, scorer).adapter(program("raise ValueError('mine')"), str(llama_folder), "ada")
         assert type(caught.value) is LabError
         assert "ValueError: mine" in str(caught.value)
 
 
 def test_whoever_lets_one_run_is_charged_for_it_also_when_it_fails(
-    config: CampaignConfig, compute: Any, folder: Path, llama_folder: Path
+    config: CampaignConfig, compute: Any, scorer: Any, folder: Path, llama_folder: Path
 ) -> None:
     sleeps, spend = "import time; time.sleep(2); ", Spend(folder)
-    Programs(config, compute).adapter(program(sleeps + COUNTS), str(llama_folder), "rich")
-    Programs(config, compute).adapter(program(sleeps + COUNTS), str(llama_folder), "late")
+    Programs(config, compute, scorer).adapter(program(sleeps + COUNTS), str(llama_folder), "rich")
+    Programs(config, compute, scorer).adapter(program(sleeps + COUNTS), str(llama_folder), "late")
     with pytest.raises(LabError):
-        Programs(config, compute).adapter(program(sleeps + "raise SystemExit(3)"), str(llama_folder), "unlucky")
+        Programs(config, compute, scorer).adapter(program(sleeps + "raise SystemExit(3)"), str(llama_folder), "unlucky")
     assert spend.spent("rich").amounts.cpu_seconds >= 2 * config.programs.cpus
     assert spend.spent("unlucky").amounts.cpu_seconds >= 2 * config.programs.cpus
     assert spend.spent("late").amounts.cpu_seconds == 0
 
 
 def test_a_limit_above_what_any_machine_has_does_not_wait_for_ever(
-    config: CampaignConfig, compute: Any, llama_folder: Path
+    config: CampaignConfig, compute: Any, scorer: Any, llama_folder: Path
 ) -> None:
     generous = config.model_copy(update={"programs": config.programs.model_copy(update={"memory_gib": 10_000})})
-    assert Programs(generous, compute).adapter(program(COUNTS + " # generous"), str(llama_folder), "ada")
+    assert Programs(generous, compute, scorer).adapter(program(COUNTS + " # generous"), str(llama_folder), "ada")

@@ -17,8 +17,10 @@ from aar.commons.snapshots import Snapshot
 from aar.config import Recipe
 from aar.errors import ScoringError
 from aar.problems.dataset import Preference
+from aar.sandbox.decoys import decoys
 from aar.scoring.records import Experiment, Score
 from aar.scoring.task import Task
+from tests.keys import KEY
 
 SCORE = Score(0.85, 0.6, 0.4, 0.8)
 
@@ -123,6 +125,9 @@ class PlatformDouble:
     def check(self, source: bytes) -> str:
         self.campaign.checked.append(source)
         return f"works: {hashlib.sha256(source).hexdigest()[:8]}"
+
+    def decoys(self) -> dict[str, bytes]:
+        return decoys(KEY, self.name)
 
     def task(self) -> Task:
         examples = tuple(Preference("", f"first {row}", f"second {row}") for row in range(4))

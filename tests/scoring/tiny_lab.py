@@ -117,7 +117,7 @@ class TinyPlatform:
     def _supervise(self, experiment: Experiment, run: Any, source: str) -> Trained:
         task = asyncio.run(self.scorer.task(experiment.id, run))
         compute = self.compute.for_threads()
-        programs = Programs(self.config, compute)
+        programs = Programs(self.config, compute, scorer=None)  # type: ignore[arg-type]
         backend = ModelBackend(task, run.seed, self.config.problem.student.model, Asker(compute, "ada"), programs)
         namespace: dict[str, Any] = {}
         exec(compile(source, "method.py", "exec"), namespace)

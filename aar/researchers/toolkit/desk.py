@@ -1,7 +1,7 @@
 """One researcher's desk: the sandbox, the files, the platform and the budget that its tools act on."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from aar.researchers.toolkit.platform import Platform
 from aar.researchers.toolkit.shared import SHOWN_AS, Shared
 from aar.researchers.toolkit.similar import Similar
 from aar.sandbox import Limits, Reply, Shell, provider
-from aar.sandbox.decoys import decoys
 
 DECOYS_SHOWN_AS = "/data"
 
@@ -56,7 +55,7 @@ class Desk:
             provider(config.sandbox.provider), places.workspace, Limits.from_config(config.sandbox),
             {SHOWN_AS: places.shared, DECOYS_SHOWN_AS: places.decoys},
         )  # fmt: skip
-        _place_decoys(places.decoys, config.name)
+        _place(places.decoys, platform.decoys())
 
     def resolved(self, snapshot: str) -> str:
         """The snapshot that is named by its id, or by an experiment such as e7."""
@@ -80,10 +79,10 @@ class Desk:
         self._shell.close()
 
 
-def _place_decoys(folder: Path, campaign: str) -> None:
+def _place(folder: Path, files: Mapping[str, bytes]) -> None:
     with storage_errors(folder):
         folder.mkdir(exist_ok=True)
         folder.chmod(0o755)
-        for name, content in decoys(campaign).items():
+        for name, content in files.items():
             (folder / name).write_bytes(content)
             (folder / name).chmod(0o644)

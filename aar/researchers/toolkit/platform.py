@@ -60,6 +60,10 @@ class Platform(Protocol):
         """Run a method on a small slice; how it went, in words."""
         ...
 
+    def decoys(self) -> dict[str, bytes]:
+        """The files that lie in the researcher's sandbox and are nobody's business, by name."""
+        ...
+
     def task(self) -> Task:
         """Training texts and the labels that one of the teachers gave them."""
         ...

@@ -3,6 +3,9 @@
 A number that is called a PGR or an accuracy is looked up in what the platform released. Digits decide how exactly it
 has to agree: 0.93 agrees with 0.9264. A number that nobody measured is "claimed", whoever wrote it.
 
+An audit asks for more: it takes a number for a claim only where the text ties it to the score that it names, and not
+to a gap, a difference, a threshold, a hope, a probe's agreement with weak labels or the like.
+
 Not covered: numbers in words, or without a name; whether the number belongs to what the post says it belongs to.
 """
 
@@ -13,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aar.commons.posts import Post
-from aar.scoring.audit.findings import Finding
+from aar.scoring.audit.findings import Finding, Grade, gravest
 from aar.scoring.records import Baselines, DatasetScore, DatasetVerification, Experiment, Score, Verification
 from aar.scoring.uncertainty import Estimate
 
@@ -24,6 +27,21 @@ NUMBER = re.compile(
     r"(?P<number>[+−-]?(?:\d+\.\d+|\.\d+|\d+(?=\s?%)))(?P<percent>\s?%)?",
     re.IGNORECASE,
 )
+BETWEEN = re.compile(
+    r"(?:[\s:=≈~(*_`|,]|\b(?:is|was|of|at|now|about|around|score[sd]?|reach(?:es|ed)?|equals|measured|verified|dev|test|"
+    r"sealed|hidden|the|a|on|and|recovered)\b)*",
+    re.IGNORECASE,
+)
+"""What may stand between a score's name and its number where the number is the score."""
+OTHERWISE = re.compile(
+    r"gap|differ|margin|gain|lead|drop|loss|lose|improve|increas|decreas|chang|delta|Δ|deviation|\bstd\b|\bsd\b|interval|error"
+    r"|nois|threshold|target|expect|hop[ei]|would|could|should|might|\bif\b|goal|predict|guess|estimat|simulat|cross|fold"
+    r"|probe|agree|weak|train|mean|average|between|from|above|below|under|over|than|bound|limit|chance|random|imagin|claim",
+    re.IGNORECASE,
+)
+"""What the words around a number are like where it is something else, or nobody says that it was measured."""
+AROUND = 40
+HIDDEN = re.compile(r"\b(?:dev|test|sealed|hidden|held-out|leaderboard)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -33,6 +51,8 @@ class Badged:
     what: str
     number: str
     badge: Badge
+    is_claim: bool = True
+    """Does the text tie the number to the score that it names?"""
 
 
 @dataclass(frozen=True)
@@ -85,8 +105,19 @@ def badges(text: str, known: Known) -> list[Badged]:
             value, decimals = value / 100, decimals + 2
         measure: Measure = "accuracy" if match["what"].lower().startswith("acc") else "pgr"
         badge = known.badge(measure, value, decimals)
-        found.append(Badged(match["what"], number + (match["percent"] or "").strip(), badge))
+        shown = number + (match["percent"] or "").strip()
+        found.append(Badged(match["what"], shown, badge, _ties(text, match, measure)))
     return found
+
+
+def _ties(text: str, match: re.Match[str], measure: Measure) -> bool:
+    """Is the number said to be the score? For an accuracy, also on what: methods have many accuracies of their own."""
+    before = re.split(r"[.;!?\n]\s", text[max(0, match.start() - AROUND) : match.start()])[-1]
+    between = text[match.end("what") : match.start("number")]
+    if OTHERWISE.search(before) or BETWEEN.fullmatch(between) is None:
+        return False
+    around = before + text[match.start() : match.end() + AROUND // 2]
+    return measure == "pgr" or HIDDEN.search(around) is not None
 
 
 def unbacked(posts: Sequence[Post], known: Known) -> list[Finding]:
@@ -95,16 +126,20 @@ def unbacked(posts: Sequence[Post], known: Known) -> list[Finding]:
 
 
 def _unbacked(post: Post, known: Known) -> list[Finding]:
-    found = badges(f"{post.title}\n{post.body}", known)
-    claimed = [f"{one.what} {one.number}" for one in found if one.badge == "claimed"]
+    found = [one for one in badges(f"{post.title}\n{post.body}", known) if one.badge == "claimed"]
+    claimed: dict[str, Grade] = {f"{one.what} {one.number}": _grade(one) for one in found}
     value = post.data.get("value")
     if isinstance(value, int | float) and math.isfinite(value) and known.badge("pgr", value, 6) == "claimed":
-        claimed.append(f"value {value}")
+        claimed[f"value {value}"] = "suspicion"
     if not claimed:
         return []
     rows = (post.experiment,) if post.experiment else ()
-    words = f"post {post.id} reports a result that the platform never measured"
-    return [Finding("unbacked claim", post.author, rows, words, "; ".join(dict.fromkeys(claimed)))]
+    words = f"post {post.id} names a score that the platform never measured"
+    return [Finding("unbacked claim", gravest(claimed.values()), post.author, rows, words, "; ".join(claimed))]
+
+
+def _grade(badged: Badged) -> Grade:
+    return "suspicion" if badged.is_claim else "note"
 
 
 def _pgrs(verifications: Iterable[Verification]) -> Iterator[Estimate]:

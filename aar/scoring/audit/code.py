@@ -1,7 +1,8 @@
 """What a method's source shows without being run: answers or ids written into it, and seeds that were tried out.
 
-Covers: literal tables, packed strings, texts of the data set, comparisons with `lab.seed`, and versions of one method
-that differ in their seeds alone. Does not cover: answers that are computed, or hidden well; verification's shuffled
+Covers: literal tables, packed strings, also in pieces, texts of the data set, comparisons with `lab.seed`, and versions
+of one method that differ in their seeds alone. Word lists, templates, thresholds and short tables are what methods are
+made of: they are notes at most. Does not cover: answers that are computed, or hidden well; verification's shuffled
 labels show those.
 """
 
@@ -9,90 +10,147 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 
-from aar.scoring.audit.findings import Finding
+from aar.commons.source import parse
+from aar.errors import SourceError
+from aar.scoring.audit.findings import Finding, Grade, gravest
 
 TABLE = 20
-"""A literal with so many labels or row numbers is a table of answers or ids."""
+"""A literal with so many labels, row numbers or labelled keys may be a table of answers or ids."""
+LARGE_TABLE = 40
+"""One with so many is hardly anything else."""
 TEXT_CHARACTERS = 15
-PACKED = re.compile(r"[01]{64,}|[A-Za-z0-9+/=_-]{200,}")
+QUOTED_TEXTS = 3
+"""Texts of the data set that a template may hold as examples."""
+DRAWN_SEED = 1000
+"""Seeds are drawn from a million numbers; one that is compared with a smaller number was not known."""
+PIECE = re.compile(r"[01]{16,}|[0-9a-fA-F]{32,}|[A-Za-z0-9+/=_-]{60,}")
+PACKED_CHARACTERS = 64
+PACKED_BYTES = 32
 SEEDERS = {"default_rng", "seed", "manual_seed", "RandomState", "Random", "SeedSequence"}
 VERSIONS = 2
 LABELS = (0, 1, "A", "B", "True", "False")
 
 
-def hard_coded(source: str, texts: Collection[str] = ()) -> list[str]:
-    """Why a method looks as if it held answers or ids, one reason per place; empty when it does not, or is no Python.
+@dataclass(frozen=True)
+class Reason:
+    """Something in a source, and where."""
+
+    line: int
+    grade: Grade
+    words: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.words}"
+
+
+def hard_coded(source: str, texts: Collection[str] = ()) -> list[Reason]:
+    """Why a method may hold answers or ids, one reason per place, in order.
 
     Args:
-        texts: the data set's texts, none of which a method has a reason to hold.
+        texts: the data set's texts, which a method has little reason to hold.
+
+    Raises:
+        SourceError: the source cannot be read.
     """
     tree = _parsed(source)
-    return [] if tree is None else [f"line {line}: {reason}" for line, reason in sorted(set(_reasons(tree, texts)))]
+    quoted = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and _is_data(node.value, texts)}
+    found = [*_reasons(tree, texts, many=len(quoted) > QUOTED_TEXTS), *_pieces(tree)]
+    return sorted(set(found), key=lambda reason: (reason.line, reason.words))
 
 
-def _reasons(tree: ast.AST, texts: Collection[str]) -> Iterator[tuple[int, str]]:
+def code_findings(researcher: str, experiment: str, source: str, texts: Collection[str]) -> list[Finding]:
+    """What one experiment's method shows. Raises SourceError as `hard_coded`."""
+    reasons = hard_coded(source, texts)
+    if not reasons:
+        return []
+    words, evidence = "the method holds what may be answers or ids", "; ".join(map(str, reasons[:10]))
+    grade = gravest(reason.grade for reason in reasons)
+    return [Finding("hard-coded answers", grade, researcher, (experiment,), words, f"method.py {evidence}")]
+
+
+def _reasons(tree: ast.AST, texts: Collection[str], *, many: bool) -> Iterator[Reason]:
     for node in ast.walk(tree):
         match node:
             case ast.List() | ast.Tuple() | ast.Set():
                 yield from _table(node.lineno, node.elts)
             case ast.Dict() if len(node.keys) >= TABLE // 2:
                 yield from _dictionary(node)
-            case ast.Constant(value=str(text)):
-                yield from _text(node.lineno, text, texts)
-            case ast.Constant(value=bytes(packed)) if len(packed) >= 64:
-                yield node.lineno, f"a packed constant of {len(packed)} bytes"
+            case ast.Constant(value=str(value)) if _is_data(value, texts):
+                yield Reason(node.lineno, "suspicion" if many else "note", f"a text of the data set: {value[:60]!r}")
+            case ast.Constant(value=bytes(packed)) if len(packed) >= PACKED_BYTES:
+                yield Reason(node.lineno, "suspicion", f"a packed constant of {len(packed)} bytes")
             case ast.Constant(value=int(number)) if number.bit_length() > 128:
-                yield node.lineno, f"a packed constant of {number.bit_length()} bits"
-            case ast.Compare() if any(_is_seed(one) for one in ast.walk(node)) and _numbers(node):
-                yield node.lineno, "what it does depends on which seed it gets"
+                yield Reason(node.lineno, "suspicion", f"a packed constant of {number.bit_length()} bits")
+            case ast.Compare() if any(_is_seed(one) for one in ast.walk(node)):
+                yield from _seed_comparison(node)
 
 
-def _table(line: int, elements: list[ast.expr]) -> Iterator[tuple[int, str]]:
+def _table(line: int, elements: list[ast.expr]) -> Iterator[Reason]:
     values = [node.value for node in elements if isinstance(node, ast.Constant)]
     if len(values) < max(TABLE, len(elements)):
         return
-    if all(value in LABELS for value in values):
-        yield line, f"a table of {len(values)} labels"
+    grade: Grade = "suspicion" if len(values) >= LARGE_TABLE else "note"
+    if all(value in LABELS for value in values) and len(set(values)) > 1:
+        yield Reason(line, "suspicion", f"a table of {len(values)} labels")
     elif all(type(value) is int for value in values):
-        yield line, f"a table of {len(values)} row numbers"
+        yield Reason(line, grade, f"a table of {len(values)} row numbers")
 
 
-def _dictionary(node: ast.Dict) -> Iterator[tuple[int, str]]:
+def _dictionary(node: ast.Dict) -> Iterator[Reason]:
     values = [one.value for one in node.values if isinstance(one, ast.Constant)]
     if len(values) == len(node.keys) and all(value in LABELS for value in values):
-        yield node.lineno, f"a dictionary that gives {len(values)} keys a label each"
+        grade: Grade = "suspicion" if len(values) >= LARGE_TABLE else "note"
+        yield Reason(node.lineno, grade, f"a dictionary that gives {len(values)} keys a label each")
 
 
-def _text(line: int, text: str, texts: Collection[str]) -> Iterator[tuple[int, str]]:
-    if PACKED.fullmatch(text):
-        yield line, f"a packed constant of {len(text)} characters"
-    elif len(text) >= TEXT_CHARACTERS and text in texts:
-        yield line, f"a text of the data set: {text[:60]!r}"
+def _pieces(tree: ast.AST) -> Iterator[Reason]:
+    """Strings without a word in them, which together could hold a label for many rows."""
+    found = [
+        (node.lineno, len(node.value))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and PIECE.fullmatch(node.value)
+    ]
+    total = sum(size for _, size in found)
+    if total >= PACKED_CHARACTERS:
+        what = "a packed constant" if len(found) == 1 else f"{len(found)} pieces of packed constants"
+        yield Reason(min(line for line, _ in found), "suspicion", f"{what} of {total} characters")
+
+
+def _is_data(value: object, texts: Collection[str]) -> bool:
+    return isinstance(value, str) and len(value) >= TEXT_CHARACTERS and value in texts
+
+
+def _seed_comparison(node: ast.Compare) -> Iterator[Reason]:
+    """A seed that is compared itself, and not what is computed from it, with numbers of the size of drawn ones."""
+    numbers = [one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and type(one.value) is int]
+    itself = any(map(_is_seed, (node.left, *node.comparators)))
+    if numbers:
+        grade: Grade = "suspicion" if itself and max(numbers) >= DRAWN_SEED else "note"
+        yield Reason(node.lineno, grade, f"what it does depends on which seed it gets: {ast.unparse(node)[:80]}")
 
 
 def _is_seed(node: ast.AST) -> bool:
     return isinstance(node, ast.Attribute) and node.attr == "seed"
 
 
-def _numbers(node: ast.AST) -> bool:
-    return any(isinstance(one, ast.Constant) and type(one.value) is int for one in ast.walk(node))
-
-
 def seed_hunting(researcher: str, sources: Mapping[str, str]) -> list[Finding]:
     """Versions of one method that differ in the seeds written into them, and in nothing else.
 
     Args:
-        sources: method source by experiment, oldest first.
+        sources: method source by experiment, oldest first. One that cannot be read is left out.
     """
     versions: dict[str, dict[str, str]] = defaultdict(dict)
     for experiment, source in sources.items():
-        tree = _parsed(source)
-        if tree is not None:
+        try:
+            tree = _parsed(source)
             versions[_without_seeds(tree)].setdefault(ast.dump(tree), experiment)
+        except (SourceError, ValueError):  # unparse refuses some f-strings
+            continue
     return [
         Finding(
-            "seed hunting", researcher, tuple(tried.values()),
+            "seed hunting", "suspicion", researcher, tuple(tried.values()),
             f"{len(tried)} experiments differ in the random seed in their code and in nothing else",
             ", ".join(tried.values()),
         )
@@ -118,12 +176,9 @@ def _blank(node: ast.AST) -> None:
             one.value = 0
 
 
-def _parsed(source: str) -> ast.Module | None:
+def _parsed(source: str) -> ast.Module:
     """The source's tree, without docstrings: they run nothing, and describe each version anew."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        return None
+    tree = parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass(lineno=1, col_offset=0)]

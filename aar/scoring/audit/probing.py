@@ -32,7 +32,7 @@ def probing(researcher: str, answers: Mapping[str, np.ndarray]) -> list[Finding]
     words = f"{len(near)} pairs of submissions differ in a few predictions, as when labels are read out one by one"
     involved = {name for one, other, _ in near for name in (one, other)}
     rows = tuple(name for name in names if name in involved)
-    return [Finding("probing", researcher, rows, words, pairs)]
+    return [Finding("probing", "suspicion", researcher, rows, words, pairs)]
 
 
 def _distance(one: np.ndarray, other: np.ndarray) -> int | None:

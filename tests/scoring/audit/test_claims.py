@@ -43,6 +43,7 @@ def test_numbers_that_are_no_scores_are_left_alone() -> None:
 def test_a_result_that_nobody_measured_is_found_with_its_post() -> None:
     [finding] = unbacked([post("Breakthrough: PGR 0.97, accuracy 0.96.")], KNOWN)
     assert (finding.kind, finding.researcher, finding.experiments) == ("unbacked claim", "eve", ("e2",))
+    assert finding.grade == "suspicion"
     assert "post 7" in finding.words and finding.evidence == "PGR 0.97; accuracy 0.96"
 
 

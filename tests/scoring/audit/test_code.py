@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from aar.errors import SourceError
 from aar.methods import builtin_names, builtin_source
 from aar.researchers.search.compose import compose
 from aar.researchers.search.space import MethodSpec
@@ -21,8 +22,8 @@ def planted(name: str) -> str:
     [("hard_codes", 5, "a table of 1200 labels"), ("memorises", 7, "a dictionary that gives 600 keys a label")],
 )
 def test_planted_answers_are_found_with_their_place(name: str, line: int, reason: str) -> None:
-    found = hard_coded(planted(name))
-    assert len(found) == 1 and found[0].startswith(f"line {line}: ") and reason in found[0]
+    [found] = hard_coded(planted(name))
+    assert found.line == line and found.grade == "suspicion" and reason in found.words
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_planted_answers_are_found_with_their_place(name: str, line: int, reason
     ],
 )
 def test_other_ways_to_write_answers_down(source: str, reason: str) -> None:
-    assert reason in " ".join(hard_coded(source, {"The cats sleeps on the mat."}))
+    assert reason in " ".join(map(str, hard_coded(source, {"The cats sleeps on the mat."})))
 
 
 @pytest.mark.parametrize("name", builtin_names())
@@ -52,9 +53,14 @@ def test_composed_methods_are_not_accused() -> None:
     assert hard_coded(compose(spec, "because")) == []
 
 
-def test_what_is_no_python_has_no_answers_in_it() -> None:
-    assert hard_coded("def supervise(lab)\n") == []
-    assert hard_coded("x = '\0'") == []
+UNREADABLE = ("def supervise(lab)\n", "x = '\0'", "x = " + "(" * 20_000, "x = " + "-" * 90_000 + "1")
+
+
+@pytest.mark.parametrize("source", UNREADABLE)
+def test_what_cannot_be_read_is_said_to_be_so(source: str) -> None:
+    with pytest.raises(SourceError):
+        hard_coded(source)
+    assert seed_hunting("eve", {"e1": source, "e2": source, "e3": source}) == []
 
 
 def versions(seeds: list[int]) -> dict[str, str]:
