@@ -7,7 +7,14 @@ client uses it too.
 
 
 class AarError(Exception):
-    """The root: anything aar raises on purpose."""
+    """The root: anything aar raises on purpose.
+
+    Its text can always be encoded as UTF-8: half a surrogate pair in the text of an error ends the Ray worker, and so
+    the actor, that raises it.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message.encode(errors="backslashreplace").decode())
 
 
 class ConfigError(AarError, ValueError):

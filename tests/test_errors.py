@@ -26,3 +26,8 @@ def test_every_error_refines_a_standard_one(kind: type[AarError]) -> None:
 def test_an_error_survives_pickling(kind: type[AarError]) -> None:
     again = pickle.loads(pickle.dumps(kind("what happened and what to do")))
     assert (type(again), str(again)) == (kind, "what happened and what to do")
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_the_text_of_an_error_can_be_encoded_whatever_foreign_text_it_tells_of(kind: type[AarError]) -> None:
+    assert str(kind("no post of \ud800 \N{SNOWMAN}")).encode() == b"no post of \\ud800 " + "\N{SNOWMAN}".encode()

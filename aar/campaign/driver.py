@@ -33,7 +33,7 @@ def _campaign(session: Session) -> None:
 def _research(session: Session) -> None:
     session.phase("research")
     team = Team(
-        session.config, session.steering, session.record,
+        session.config, session.steering, session.note_of,
         lambda one: start_researcher(one, session.config, session.folder, session.namespace),
     )  # fmt: skip
     session.watch([], team)

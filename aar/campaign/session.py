@@ -6,13 +6,14 @@ on from there. Time in which no driver runs does not count against the budget.
 
 import logging
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayError
+from ray.exceptions import RayError
 
 from aar.campaign.audit import audit_campaign
 from aar.campaign.cluster import connect
@@ -187,28 +188,29 @@ class Session:
             team: researchers, whose activity is shown, who are told when the time is up, and who may become more.
 
         Returns:
-            What the calls returned. Raises what the first that failed has raised.
+            What the calls returned. Raises what the first that failed has raised; of researchers, as `Member.attend`.
         """
-        waiting = list(calls) + (self._attend(team) if team else [])
-        while waiting:
-            done, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=POLL_SECONDS)
-            for call in done:
-                result(call)
+        waiting = list(calls)
+        while not self._attend(team) or waiting:
+            waiting = _wait(waiting, team.calls if team else [])
             if self._folder.stop_requested():
                 raise KeyboardInterrupt
-            waiting += self._attend(team) if team else []
             self._note_wishes()
             self._note_activities(team.actors if team else {})
             self._show()
         return [result(call) for call in calls]
 
-    def _attend(self, team: Team) -> list[Any]:
-        """Let researchers join, or tell them that the time is up; returns the calls of those who joined."""
+    def _attend(self, team: Team | None) -> bool:
+        """Let researchers join, or tell them that the time is up; have all of them ended?"""
+        if team is None:
+            return True
         if not self._is_research_over():
-            return team.join()
+            team.join()
+            return team.is_done
         if not team.is_over:
             self.note("time is up: experiments that run are finished, no more are started")
-        return team.stop()
+        team.stop()
+        return team.is_done
 
     def _is_research_over(self) -> bool:
         """Has research to end now, so that verification ends in time?"""
@@ -228,6 +230,11 @@ class Session:
         """Record an event of the campaign."""
         self.record.event(CAMPAIGN, text)
 
+    def note_of(self, researcher: str, text: str) -> None:
+        """Record an event of a researcher; what it is doing then stands last, so it is noted anew."""
+        self.record.event(researcher, text)
+        self._activities.pop(researcher, None)
+
     def _note_wishes(self) -> None:
         for wish in self.steering.wishes(self._noted):
             self.record.note_wish(wish.number, wish.researcher, wish.describe())
@@ -238,7 +245,7 @@ class Session:
         for name, actor in researchers.items():
             try:
                 activity = ray.get(actor.activity.remote(), timeout=5)
-            except (RayActorError, GetTimeoutError):
+            except RayError:
                 activity = "restarting"
             if self._activities.get(name) != activity:
                 self._activities[name] = activity
@@ -247,3 +254,18 @@ class Session:
     def _show(self) -> None:
         self.record.seen()
         self._view.show(self.state())
+
+
+def _wait(waiting: list[Any], others: list[Any]) -> list[Any]:
+    """Wait a moment, no longer than until one call has returned; those of `waiting` that have not.
+
+    Raises what one of them has raised. Who waits for the `others` sees to what they raise.
+    """
+    if not waiting and not others:
+        time.sleep(POLL_SECONDS)
+        return []
+    done, _ = ray.wait([*waiting, *others], num_returns=1, timeout=POLL_SECONDS)
+    for call in done:
+        if call in waiting:
+            result(call)
+    return [call for call in waiting if call not in done]

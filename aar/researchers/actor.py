@@ -1,6 +1,6 @@
 """A researcher: one Ray actor with a brain, a direction and its tools, that works until its budget is used up.
 
-The actor keeps nothing that matters: killed at any moment, Ray starts it again and its brain reads from the campaign's
+The actor keeps nothing that matters: killed at any moment, it is started again and its brain reads from the campaign's
 folder where it was. It runs on the node that has this folder.
 """
 
@@ -23,6 +23,8 @@ from aar.researchers.ray_platform import RayPlatform
 CALLS_AT_ONCE = 16
 THREADS = CALLS_AT_ONCE + 4
 """One of them is `run`'s; the others are left to refuse calls that are too many."""
+RESTARTS = 5
+"""So often Ray starts a lost process again; then the driver notes it as a failure of the researcher's."""
 WATCHING = "watching"
 """Those who watch or stop a researcher have threads of their own, so that calls that wait keep nobody from it."""
 
@@ -46,7 +48,7 @@ class Researcher:
         """Work until it ends, or until `stop`.
 
         Raises:
-            AarError: a part of the platform failed; nothing acknowledged is lost, and `run` may be called again.
+            Exception: of any type; nothing acknowledged is lost, and `run` may be called again, of a new actor too.
         """
         self._brain.run()
 
@@ -123,12 +125,12 @@ def actor_name(researcher: str) -> str:
 
 
 def as_actor(kind: type[Researcher]) -> Any:
-    """The class of the actor: its threads, and that it is started again whenever it is lost."""
+    """The class of the actor: its threads, and how often it is started again when it is lost."""
     make = ray.remote(
         num_cpus=0,
         max_concurrency=THREADS,
         concurrency_groups={WATCHING: 2},
-        max_restarts=-1,
+        max_restarts=RESTARTS,
         max_task_retries=-1,
     )
     return make(kind)

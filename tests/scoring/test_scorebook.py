@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import ray
 
 from aar.errors import LedgerError, ScoringError, StorageError
 from aar.scoring.ledger import verify_chain
@@ -165,3 +166,12 @@ def test_a_reader_of_nothing_is_told_so(tmp_path: Path) -> None:
 def test_an_unknown_experiment_is_refused(book: Scorebook, name: str) -> None:
     with pytest.raises(ScoringError, match="no experiment"):
         book.experiment(name)
+
+
+def test_a_question_that_no_text_can_hold_leaves_the_scorers_process_alive(ray_session: None, tmp_path: Path) -> None:
+    scorer: Any = ray.remote(max_restarts=0, num_cpus=0)(Scorebook).remote(tmp_path)
+    for asked in ("\ud800", "e1\udfff"):
+        with pytest.raises(ScoringError, match="is no experiment"):
+            ray.get(scorer.experiment.remote(asked))
+    assert ray.get(scorer.experiments.remote()) == []
+    ray.kill(scorer)

@@ -1,0 +1,203 @@
+"""A researcher that fails, in whatever way, ends alone: real actors, the real session's watch, handmade researchers."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from aar.campaign import member
+from aar.campaign.folder import CampaignFolder
+from aar.campaign.member import REASON_CHARACTERS, WAITS
+from aar.campaign.record import Record
+from aar.campaign.session import Session
+from aar.campaign.state import CampaignState
+from aar.campaign.team import Team
+from aar.config import CampaignConfig, ResearcherConfig, load_config
+from aar.errors import AarError, CampaignError, ComputeError, StorageError
+from aar.researchers import actor
+from aar.researchers.actor import WATCHING, as_actor
+from tests.campaign_fixture import write_toml
+
+pytestmark = pytest.mark.timeout(240)
+BAD, GOOD = "researcher-1", "researcher-2"
+
+
+class Honest:
+    """Works a while and ends. Its runs are counted in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(self) -> None:
+        with open(self.folder / type(self).__name__, "a") as runs:
+            runs.write("run\n")
+        self.work()
+
+    def work(self) -> None:
+        time.sleep(1)
+
+    @ray.method(concurrency_group=WATCHING)  # type: ignore[untyped-decorator]
+    def stop(self) -> None:
+        """Does nothing: its work is short."""
+
+    @ray.method(concurrency_group=WATCHING)  # type: ignore[untyped-decorator]
+    def activity(self) -> str:
+        return "works"
+
+
+class Unpicklable(Exception):
+    def __init__(self, one: int, other: int) -> None:
+        super().__init__(f"{one}, {other}")
+        self.open_file = open(os.devnull)  # noqa: SIM115 (what cannot be pickled)
+
+
+class Unreadable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class Recursing(Honest):
+    def work(self) -> None:
+        raise RecursionError("maximum recursion depth exceeded")
+
+
+class Shouting(Honest):
+    def work(self) -> None:
+        raise ValueError("\x1b[2J line\n" * 100_000)
+
+
+class Odd(Honest):
+    def work(self) -> None:
+        raise Unpicklable(1, 2)
+
+
+class Wordless(Honest):
+    def work(self) -> None:
+        raise Unreadable
+
+
+class Dying(Honest):
+    def work(self) -> None:
+        os._exit(1)
+
+
+class Unborn(Honest):
+    def __init__(self, folder: Path) -> None:
+        raise MemoryError("nothing left")
+
+
+class Refused(Honest):
+    def work(self) -> None:
+        raise AarError("a post of \ud800 that was refused")
+
+
+class Recovering(Honest):
+    def work(self) -> None:
+        if len((self.folder / type(self).__name__).read_text().split()) < 3:
+            raise RuntimeError("not yet")
+
+
+def raising(error: Exception) -> type[Honest]:
+    class Raising(Honest):
+        def work(self) -> None:
+            raise error
+
+    return Raising
+
+
+class Silent:
+    def show(self, state: CampaignState) -> None:
+        """Nobody looks."""
+
+
+@dataclass
+class Stage:
+    """A session with two researchers, of which the first is of a kind that a test chooses."""
+
+    session: Session
+    config: CampaignConfig
+
+    def research(self, kind: type[Honest]) -> None:
+        def start(one: ResearcherConfig) -> Any:
+            options = {"name": f"researcher-{one.name}", "namespace": str(self.session.folder), "get_if_exists": True}
+            made = as_actor(kind if one.name == BAD else Honest).options(**options)  # type: ignore[arg-type]
+            return made.remote(self.session.folder)
+
+        self.session.watch([], Team(self.config, self.session.steering, self.session.note_of, start))
+
+    def events(self, name: str) -> list[str]:
+        return [event.text for event in self.session.record.events() if event.source == name]
+
+    def runs(self, kind: type[Honest]) -> int:
+        file = self.session.folder / kind.__name__
+        return len(file.read_text().split()) if file.exists() else 0
+
+
+@pytest.fixture
+def stage(ray_session: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    monkeypatch.setattr(member, "WAITS", (0.2, 0.2, 0.2))
+    monkeypatch.setattr(actor, "RESTARTS", 1)
+    config = load_config(write_toml(tmp_path, tmp_path / "campaign"))
+    config = config.model_copy(update={"researchers": config.researchers[:2]})
+    with CampaignFolder(config) as folder:
+        record = Record(folder.path)
+        record.begin_run()
+        yield Stage(Session(config, folder, record, Silent()), config)
+
+
+FAULTS: dict[type[Honest], str] = {
+    Recursing: "RecursionError: maximum recursion depth exceeded",
+    Shouting: "ValueError: <U+001B>[2J",
+    Odd: "Unpicklable",
+    Wordless: "RuntimeError: no words",
+    Dying: "ActorDiedError",
+    Unborn: "MemoryError: nothing left",
+    Refused: "AarError: a post of \\ud800 that was refused",
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS, ids=lambda kind: kind.__name__)
+def test_a_researcher_that_fails_is_tried_again_and_ends_alone(stage: Stage, kind: type[Honest]) -> None:
+    stage.research(kind)
+    assert stage.runs(Honest) == 1 and stage.events(GOOD)[-1] == "works"
+    told = [text for text in stage.events(BAD) if text.startswith("failed")]
+    assert len(told) == len(WAITS) + 1 and all("is tried again" in text for text in told[:-1])
+    assert told[-1].startswith("failed: ") and FAULTS[kind] in told[-1] and told[-1] == stage.events(BAD)[-1]
+    assert all(text.isprintable() and len(text) < REASON_CHARACTERS + 60 for text in told)
+
+
+def test_it_is_tried_again_after_each_of_its_failures_and_when_the_campaign_goes_on(stage: Stage) -> None:
+    stage.research(Recursing)
+    assert stage.runs(Recursing) == len(WAITS) + 1
+    stage.research(Recursing)
+    assert stage.runs(Recursing) == 2 * (len(WAITS) + 1)
+
+
+def test_one_that_recovers_goes_on(stage: Stage) -> None:
+    stage.research(Recovering)
+    assert stage.runs(Recovering) == 3
+    assert [text for text in stage.events(BAD) if text.startswith("failed: ")] == []
+
+
+GONE: tuple[Callable[[str], AarError], ...] = (StorageError, ComputeError, CampaignError)
+
+
+@pytest.mark.parametrize("error", GONE)
+def test_what_everybody_needs_and_is_gone_ends_the_run_with_its_words(
+    stage: Stage, error: Callable[[str], AarError]
+) -> None:
+    gone = error("the disk is full. Free some space")
+    with pytest.raises(type(gone), match="the disk is full"):
+        stage.research(raising(gone))
+
+
+def test_an_event_of_foreign_words_is_bounded_and_printable(tmp_path: Path) -> None:
+    record = Record(tmp_path)
+    record.event(BAD, "uses \ud800\x1b[2J" + "x" * 3_000_000)
+    (event,) = record.events()
+    assert event.text.startswith("uses <U+D800><U+001B>[2Jxxx") and len(event.text) <= 4096
