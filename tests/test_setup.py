@@ -237,7 +237,10 @@ FAKE_PYTHON = """
     *ensurepip*) [ -e "$LOG.has-venv" ] ;;
     *version_info*) echo python3.12-venv ;;
     "-m venv"*) mkdir -p .uv/bin && cp "$0" .uv/bin/python ;;
-    *"pip install"*) echo "$* $(cat .uv/requirement.txt)" >>"$LOG"; printf '#!/bin/sh\\n%s' "$NEW_UV" >.uv/bin/uv; chmod +x .uv/bin/uv ;;
+    *"pip install"*)
+        echo "$* $(cat .uv/requirement.txt)" >>"$LOG"
+        printf '#!/bin/sh\\n%s' "$NEW_UV" >.uv/bin/uv
+        chmod +x .uv/bin/uv ;;
     esac
 """
 
