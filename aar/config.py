@@ -194,6 +194,7 @@ class ResearcherBudget(Limited):
     """What one researcher may use. `minutes` is its wall time over all runs of the campaign."""
 
     minutes: float | None = Field(default=None, gt=0)
+    storage_mib: int = Field(default=16 * 1024, ge=1, description="of all that is kept for it: students, posts, ...")
 
 
 Control = Literal["shuffled", "teachers", "recipe", "capability"]

@@ -73,6 +73,10 @@ class BudgetError(AarError, RuntimeError):
     """A researcher's budget is used up: it ends."""
 
 
+class QuotaError(AarError, RuntimeError):
+    """What the platform keeps for a researcher would exceed its account; nothing was written."""
+
+
 class MindError(AarError, RuntimeError):
     """The endpoint behind a researcher refuses it for a reason that trying again does not remove."""
 

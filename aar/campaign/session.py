@@ -131,7 +131,7 @@ class Session:
         folder = self.folder
         with storage_errors(folder):
             (folder / ADDRESS_FILE).write_text(ray.get_runtime_context().gcs_address)
-        self.commons = start_commons(folder / COMMONS, self.namespace)
+        self.commons = start_commons(folder / COMMONS, self.namespace, accounts=folder)
         self.compute = start_compute(self.config.compute, folder, self.namespace)
         self.scorer = start_scorer(self.config, folder, self.namespace)
         self.experiments = start_experiments(self.config, self.namespace)

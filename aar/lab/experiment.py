@@ -6,7 +6,9 @@ campaign, so that sandboxes can wait for methods; it keeps nothing, and experime
 killed are run again.
 """
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +17,7 @@ import ray
 from ray.actor import ActorHandle
 
 from aar.config import CampaignConfig
-from aar.errors import LabError, MethodError, ModelError, ProblemError
+from aar.errors import AarError, LabError, MethodError, ModelError, ProblemError, QuotaError
 from aar.lab.broker import Allowance, Description
 from aar.lab.check import check_method, slice_of
 from aar.lab.fit_log import FitLog
@@ -33,7 +35,7 @@ from aar.scoring import records
 from aar.scoring.task import Task
 from aar.training.arrays import class_probabilities
 from aar.training.asking import ask_and_wait, train_and_wait
-from aar.training.requests import Adopt, Embed, FineTune, LabelOdds, LogLikelihoods, Predict, Request
+from aar.training.requests import Embed, FineTune, LabelOdds, LogLikelihoods, Predict, Request
 
 METHOD_FILE = "method.py"
 EXPERIMENTS_AT_ONCE = 100
@@ -87,23 +89,21 @@ class ModelBackend:
         weights = np.ones(n, np.float32) if request.weights is None else request.weights
         rows = np.arange(n) if request.order is None else request.order
         rows = rows[weights[rows] > 0]
-        key = train_and_wait(
-            self._compute,
-            FineTune(
-                model=self._model,
-                texts=self._texts,
-                labels=self._labels,
-                recipe=recipe.model_copy(update=changes),
-                targets=request.targets[:, 1],
-                weights=weights,
-                rows=rows,
-                shuffle=request.order is None,
-                loss=request.loss,
-                seed=self._seed,
-                start=None if request.base is None else self.key(request.base),
-            ),
-            self._account,
+        wanted = FineTune(
+            model=self._model,
+            texts=self._texts,
+            labels=self._labels,
+            recipe=recipe.model_copy(update=changes),
+            targets=request.targets[:, 1],
+            weights=weights,
+            rows=rows,
+            shuffle=request.order is None,
+            loss=request.loss,
+            seed=self._seed,
+            start=None if request.base is None else self.key(request.base),
         )
+        with _told(QuotaError):
+            key = train_and_wait(self._compute, wanted, self._account)
         handle = f"student-{len(self._keys) + 1}"
         self._log.fitted(handle, changes["epochs"], changes["lr"], request.base)
         self._keys[handle] = key
@@ -123,11 +123,8 @@ class ModelBackend:
             recipe=recipe,
             labels=self._labels,
         )
-        weights = self._programs.adapter(run, self._model, self._account)
-        try:
-            key = train_and_wait(self._compute, Adopt(self._model, self._labels, recipe, weights), self._account)
-        except ModelError as error:
-            raise LabError(str(error)) from None
+        with _told(ModelError, QuotaError):
+            key = self._programs.student(run, self._model, self._account)
         handle = f"student-{len(self._keys) + 1}"
         self._log.trained_by_program(handle)
         self._keys[handle] = key
@@ -155,10 +152,8 @@ class ModelBackend:
         return records.Trained(self.key(returned), self._log.fits, self._log.number(returned))
 
     def _ask(self, request: Request) -> np.ndarray:
-        try:
+        with _told(ModelError, QuotaError):
             return ask_and_wait(self._compute, request, self._account)
-        except ModelError as error:
-            raise LabError(str(error)) from None
 
     def _prompts(self, template: str | None) -> tuple[tuple[str, ...], ...]:
         if template is None:
@@ -167,6 +162,15 @@ class ModelBackend:
             return tuple(fill(example, template) for example in self._task.examples)
         except ProblemError as error:
             raise LabError(str(error)) from None
+
+
+@contextmanager
+def _told(*errors: type[AarError]) -> Iterator[None]:
+    """These errors are the method's own doing, and told to it."""
+    try:
+        yield
+    except errors as error:
+        raise LabError(str(error)) from None
 
 
 class Experiments:

@@ -16,7 +16,7 @@ from typing import Any
 import ray
 from ray.actor import ActorHandle
 
-from aar.budget import Amounts, Spend
+from aar.budget import Amounts, Spend, Storage
 from aar.config import ComputeConfig
 from aar.errors import AarError, ComputeError, StorageError, TrainingError
 from aar.remote import COMPUTE, on_this_node, result
@@ -42,7 +42,7 @@ class Compute:
         self._answers: dict[str, asyncio.Future[None]] = {}
         self._accounts: dict[str, str] = {}
         self._begun: dict[str, tuple[float, int]] = {}
-        self._spend = Spend(self._folder)
+        self._spend, self._storage = Spend(self._folder), Storage(self._folder)
         self._deaths: Counter[str] = Counter()
         self._incarnation = 0
         self._computed = 0
@@ -56,9 +56,10 @@ class Compute:
         """The key under which `fetch` gives the request's result, once there is one.
 
         Args:
-            account: the researcher to whom the device time is charged, if it has to be computed.
+            account: the researcher to whom device time and storage are charged, if it has to be computed.
 
         Raises:
+            QuotaError: what is kept for that researcher is full.
             ModelError, TrainingError: the workers cannot answer it, and why.
             ComputeError: there are no workers any more.
             StorageError: the result could not be kept.
@@ -66,6 +67,7 @@ class Compute:
         key = request.key()
         if self._artifacts.has(key):
             return key
+        self._storage.check(account, "results")
         self._start_job()
         if key not in self._answers:
             self._answers[key] = asyncio.get_running_loop().create_future()
@@ -85,8 +87,14 @@ class Compute:
         """The result with this key, or None."""
         return self._artifacts.get(key)
 
-    async def keep(self, key: str, data: bytes) -> None:
-        """Keep a result that was not computed by the workers. Raises StorageError when the disk refuses."""
+    async def keep(self, key: str, data: bytes, account: str) -> None:
+        """Keep a result that was not computed by the workers, for a researcher.
+
+        Raises:
+            QuotaError: what is kept for that researcher is full.
+            StorageError: the disk refuses.
+        """
+        self._storage.hold(account, "results", key, len(data))
         self._artifacts.put(key, data)
 
     async def charge(self, account: str, key: str, used: Amounts) -> None:
@@ -123,6 +131,7 @@ class Compute:
         """Results from a worker."""
         for key, data in results.items():
             self._taken.pop(key, None)
+            self._storage.note(self._accounts.get(key, PLATFORM), "results", key, len(data))
             self._charge(key)
             try:
                 self._artifacts.put(key, data)

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from aar.budget import Storage
+from aar.budget.storage import Held
 from aar.config import ComputeConfig
-from aar.errors import ComputeError, ModelError, StorageError, TrainingError
+from aar.errors import ComputeError, ModelError, QuotaError, StorageError, TrainingError
 from aar.training import compute as compute_module
 from aar.training.compute import ATTEMPTS, STUDENTS_AT_ONCE, Compute
 from aar.training.requests import Predict, Request
@@ -229,5 +231,24 @@ def test_a_key_without_result_is_an_error(play: Callable[..., None]) -> None:
     async def scene(queue: Queue) -> None:
         with pytest.raises(TrainingError, match="there is no result with key abcabcabcabc;"):
             await queue.fetch("abc" * 20)
+
+    play(scene)
+
+
+def test_whose_account_is_full_is_refused_at_once_and_nobody_else(play: Callable[..., None], tmp_path: Path) -> None:
+    async def scene(queue: Queue) -> None:
+        Storage(tmp_path).allow("eve", 1000)
+        asked = asyncio.create_task(queue.run(question(1), "eve"))
+        await asyncio.sleep(0.01)
+        await queue.answered({question(1).key(): bytes(2000)})
+        assert await asked == question(1).key() == await queue.run(question(1), "eve")
+        with pytest.raises(QuotaError, match="for eve is full"):
+            await queue.run(question(2), "eve")
+        with pytest.raises(QuotaError, match="for eve is full"):
+            await queue.keep("a name", b"key", "eve")
+        [other] = await waiting(queue, question(2))
+        await queue.answered({question(2).key(): b"for the platform"})
+        assert await other == question(2).key()
+        assert Storage(tmp_path).held("eve")["results"] == Held(2000, 1)
 
     play(scene)

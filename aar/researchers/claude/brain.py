@@ -13,7 +13,7 @@ from anthropic import APIRequest, AsyncCallNext
 from anthropic.lib.tools import BetaAsyncStreamingToolRunner
 
 from aar.budget import Amounts, read_prices
-from aar.errors import BudgetError
+from aar.errors import BudgetError, QuotaError
 from aar.researchers.claude.access import check_credentials
 from aar.researchers.claude.request import request_settings
 from aar.researchers.claude.tools import Dispatcher, runner_tools
@@ -30,6 +30,8 @@ from aar.researchers.transcript.conversation import Conversation, calls_of, conv
 from aar.researchers.wishes import wish_words
 
 MOST_REFUSALS = 3
+REPLY_BYTES = 2**20
+"""Of a whole reply as JSON; the longest that a model writes are a few hundred kibibytes."""
 POLL_SECONDS = 0.5
 GO_ON = "(Your reply was cut off at its longest; go on.)"
 CUT_OFF = "Your reply was cut off at its longest before this call was complete; it was not made. Write shorter replies."
@@ -98,6 +100,10 @@ class ClaudeBrain:
             return Ending("stopped", "a person stopped it")
         if self._life.stopping:
             return Ending("time", "the campaign's time is up")
+        try:
+            self._desk.account.hold("transcript", "all", self._transcript.size, len(self._transcript.entries))
+        except QuotaError as error:
+            return Ending("budget", str(error))
         limit = self._life.used_up(self._desk.spend)
         return Ending("budget", limit.describe()) if limit else None
 
@@ -153,18 +159,21 @@ class ClaudeBrain:
 
     async def _read(self, stream: Any) -> Any:
         """A reply, once it is complete. Raises Cut when it is not; what it used until then is counted."""
-        complete = False
+        complete, size = False, 0
         try:
             async for event in stream:
                 if event.type == "content_block_start":
                     self._life.say("thinks" if "thinking" in event.content_block.type else "writes")
             message = await stream.get_final_message()
-            complete = message.stop_reason is not None
+            size = len(message.to_json())
+            complete = message.stop_reason is not None and size <= REPLY_BYTES
         except (ValueError, RuntimeError) as error:  # the package's, for events that make no reply
             raise Cut(str(error)) from None
         finally:
             if not complete:
                 self._count_cut(stream)
+        if size > REPLY_BYTES:
+            raise Cut(f"it has {size} bytes, at most {REPLY_BYTES} are taken")
         if not complete:
             raise Cut("the endpoint stopped in the middle of it")
         return message
@@ -285,7 +294,7 @@ class ClaudeBrain:
 
     def _end(self, ending: Ending) -> None:
         self._life.count_time(self._desk.spend, all_of_it=True)
-        with suppress(BudgetError):
+        with suppress(BudgetError, QuotaError):
             last_note(ending, self._desk, self._transcript)
         self._transcript.append("end", reason=ending.kind, why=ending.why)
         self._life.say(f"ended: {ending.why}")
