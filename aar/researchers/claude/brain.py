@@ -31,7 +31,7 @@ from aar.researchers.wishes import wish_words
 
 MOST_REFUSALS = 3
 REPLY_BYTES = 2**20
-"""Of a whole reply as JSON; the longest that a model writes are a few hundred kibibytes."""
+"""Of a whole reply; the longest that a model writes are a few hundred kibibytes."""
 POLL_SECONDS = 0.5
 GO_ON = "(Your reply was cut off at its longest; go on.)"
 CUT_OFF = "Your reply was cut off at its longest before this call was complete; it was not made. Write shorter replies."
@@ -162,18 +162,18 @@ class ClaudeBrain:
         complete, size = False, 0
         try:
             async for event in stream:
+                size += _length(event)
+                if size > REPLY_BYTES:  # the package would parse it anew with each piece
+                    raise Cut(f"it is longer than {REPLY_BYTES} bytes")
                 if event.type == "content_block_start":
                     self._life.say("thinks" if "thinking" in event.content_block.type else "writes")
             message = await stream.get_final_message()
-            size = len(message.to_json())
-            complete = message.stop_reason is not None and size <= REPLY_BYTES
+            complete = message.stop_reason is not None
         except (ValueError, RuntimeError) as error:  # the package's, for events that make no reply
             raise Cut(str(error)) from None
         finally:
             if not complete:
                 self._count_cut(stream)
-        if size > REPLY_BYTES:
-            raise Cut(f"it has {size} bytes, at most {REPLY_BYTES} are taken")
         if not complete:
             raise Cut("the endpoint stopped in the middle of it")
         return message
@@ -305,6 +305,13 @@ def _plain(block: Any) -> Block:
     plain: Block = block.to_dict(mode="json")
     plain.pop("parsed_output", None)
     return plain
+
+
+def _length(event: Any) -> int:
+    """How much an event adds to a reply."""
+    piece = getattr(event, "delta", None) or getattr(event, "content_block", None)
+    known = vars(piece).items() if event.type in ("content_block_start", "content_block_delta") else ()
+    return sum(len(value) for name, value in known if name != "type" and isinstance(value, str))
 
 
 def _text(text: str) -> Block:
