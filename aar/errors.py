@@ -42,6 +42,10 @@ class SandboxError(AarError, RuntimeError):
     """The sandbox could not be set up. Never a reason to go on without one."""
 
 
+class CrowdedError(SandboxError):
+    """No memory of the machine came free for a sandbox in time."""
+
+
 class WireError(AarError, ValueError):
     """A frame on the broker's socket that is not well-formed, too large, or cut short."""
 

@@ -28,7 +28,8 @@ from aar.lab.experiment import METHOD_FILE, start_experiments
 from aar.methods import builtin_source
 from aar.remote import result
 from aar.researchers.steering import Steering
-from aar.sandbox import provider, require_sandbox
+from aar.sandbox import Limits, provider, require_sandbox
+from aar.sandbox.memory import check_size
 from aar.scoring.actor import start_scorer
 from aar.scoring.records import PLATFORM, VANILLA, Experiment, Verification
 from aar.training.compute import start_compute
@@ -121,6 +122,7 @@ class Session:
         self.phase("checking the sandbox")
         if provider(self.config.sandbox.provider).protects:
             require_sandbox()
+            check_size(Limits.from_config(self.config.sandbox).memory_bytes)
         else:
             self.note(UNPROTECTED)
         self.phase("starting Ray")

@@ -223,7 +223,8 @@ class Experiments:
             raise LabError("the baselines are not measured yet; check again when they are")
         run = reference.runs[0]
         part = slice_of(result(self._scorer.task.remote(reference.id, run)))
-        return check_method(source, part, self._backend(part, run.seed, account), self._pool, self._allowance())
+        backend = self._backend(part, run.seed, account)
+        return check_method(source, part, backend, self._pool, self._allowance(), owner=account)
 
     def _progress(self, experiment: str) -> Progress:
         return self._followed.setdefault(experiment, Progress())  # atomic, unlike a defaultdict
@@ -249,9 +250,9 @@ class Experiments:
     def _run(self, record: records.Experiment, source: bytes, run: records.Run) -> records.Trained:
         """One run, in a sandbox of its own."""
         task: Task = result(self._scorer.task.remote(record.id, run))
-        backend = self._backend(task, run.seed, record.researcher if record.verifies is None else records.PLATFORM)
-        seen = self._progress(record.id).of(run)
-        return backend.trained(run_method(source, backend, self._pool, self._allowance(), observer=seen))
+        owner = record.researcher if record.verifies is None else records.PLATFORM
+        backend, seen = self._backend(task, run.seed, owner), self._progress(record.id).of(run)
+        return backend.trained(run_method(source, backend, self._pool, self._allowance(), observer=seen, owner=owner))
 
     def _backend(self, task: Task, seed: int, account: str) -> ModelBackend:
         model = self._config.problem.student.model

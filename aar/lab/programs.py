@@ -92,7 +92,7 @@ def _run_here(
     wall, beside = provider(config.sandbox.provider), decoys(config.name)
     began = time.monotonic()
     try:
-        return run_program(program, model_folder(model), wall, config.programs, _own_gpus(), beside)
+        return run_program(program, model_folder(model), wall, config.programs, _own_gpus(), beside, account)
     finally:
         seconds, given = time.monotonic() - began, config.programs
         used = Amounts(cpu_seconds=seconds * given.cpus, gpu_seconds=seconds * given.gpus)

@@ -55,7 +55,7 @@ class Desk:
         self.wanted: Callable[[], bool] = lambda: False
         self._shell = Shell(
             provider(config.sandbox.provider), places.workspace, Limits.from_config(config.sandbox),
-            {SHOWN_AS: places.shared, DECOYS_SHOWN_AS: places.decoys},
+            {SHOWN_AS: places.shared, DECOYS_SHOWN_AS: places.decoys}, owner=researcher.name,
         )  # fmt: skip
         _place_decoys(places.decoys, config.name)
 
