@@ -260,7 +260,7 @@ class ProgramsConfig(Settings):
     ranks: int = Field(default=4, ge=1, le=64, description="most processes of one program")
     cpus: int = Field(default=2, ge=1, description="threads of all its processes together")
     gpus: int = Field(default=0, ge=0, description="devices that it is given, and that Ray keeps free for it")
-    memory_gib: float = Field(default=8, gt=0, description="or what its machine has for sandboxes, if that is less")
+    memory_gib: float = Field(default=8, gt=0, description="or what its machine has for programs, if that is less")
     wall_seconds: float = Field(default=1800, gt=0)
 
 
@@ -272,7 +272,7 @@ class SandboxConfig(Settings):
     """
 
     provider: Literal["bubblewrap", "none"] = "bubblewrap"
-    memory_gib: float = Field(default=2, gt=0, description="of one; see aar.sandbox.memory for all of them together")
+    memory_gib: float = Field(default=1, gt=0, description="of one; see aar.sandbox.memory for all of them together")
     cpu_seconds: int = Field(default=600, ge=1)
     wall_seconds: int = Field(default=3600, ge=1, description="time spent waiting for lab calls counts")
     processes: int = Field(default=64, ge=1)

@@ -122,7 +122,7 @@ class Session:
         self.phase("checking the sandbox")
         if provider(self.config.sandbox.provider).protects:
             require_sandbox()
-            check_size(Limits.from_config(self.config.sandbox).memory_bytes)
+            check_size(Limits.from_config(self.config.sandbox).memory_bytes, "others")
         else:
             self.note(UNPROTECTED)
         self.phase("starting Ray")

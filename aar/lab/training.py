@@ -112,7 +112,7 @@ def _folder() -> Iterator[Path]:
 
 def _limits(config: ProgramsConfig, ranks: int) -> Limits:
     return Limits(
-        memory_bytes=min(int(config.memory_gib * GIB), share_bytes()),
+        memory_bytes=min(int(config.memory_gib * GIB), share_bytes("programs")),
         cpu_seconds=config.wall_seconds * config.cpus,
         wall_seconds=config.wall_seconds,
         processes=PROCESSES_PER_RANK * (ranks + 1),

@@ -23,7 +23,7 @@ class Limits:
     `output_bytes` bounds stdout and stderr each. In a shell, CPU time, wall time and output are those of one command.
     """
 
-    memory_bytes: int = 2 * GIB
+    memory_bytes: int = GIB
     cpu_seconds: float = 600
     wall_seconds: float = 3600
     processes: int = 64

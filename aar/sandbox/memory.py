@@ -5,6 +5,9 @@ gone and so is the reservation. Who does not fit waits. Those whose owner holds 
 then those who have waited longest; after PATIENCE_SECONDS only the time counts, so that nobody is passed by for ever.
 And no owner may hold more than OWNER_SHARE.
 
+Training programs have a part of their own: a method keeps its memory while it waits for its program, so the two may
+never wait for each other's.
+
 Covers: sandboxes of all processes of one user on this machine: methods, training programs, and shells while a command
 runs or something of theirs goes on in the background; of a shell at rest, what it still holds in memory.
 Does not cover: sandboxes of other users; warm sandboxes that wait for a method, some 60 MiB each, in which nothing of
@@ -19,18 +22,21 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from aar.errors import CrowdedError, SandboxError
 from aar.sandbox.limits import MIB, readable_bytes
 
 SHARE = 0.75
 """Of the machine's memory, for all sandboxes; the training workers and the other processes of aar have the rest."""
+Part = Literal["programs", "others"]
+PARTS: dict[Part, float] = {"programs": 0.4, "others": 0.6}
+"""Of that, for training programs, and for methods and shells."""
 OWNER_SHARE = 2 / 3
-"""Of that, for one owner's sandboxes; a single one may have more."""
+"""Of a part, for one owner's sandboxes; a single one may have more."""
 STEP_BYTES = 256 * MIB
 PATIENCE_SECONDS = 60.0
 WAIT_SECONDS = 3600.0
@@ -44,6 +50,7 @@ class Claim:
     """What a reservation holds and what it waits for besides, in bytes, since when."""
 
     owner: str
+    part: Part = "others"
     held: int = 0
     wanted: int = 0
     since: float = 0.0
@@ -58,26 +65,26 @@ def machine_bytes(cgroups: Path = CGROUPS) -> int:
     return min(limits)
 
 
-def share_bytes() -> int:
-    """How much all sandboxes of this machine together may use."""
-    return int(SHARE * machine_bytes())
+def share_bytes(part: Part) -> int:
+    """How much all sandboxes of this part together may use."""
+    return int(PARTS[part] * SHARE * machine_bytes())
 
 
-def check_size(size: int) -> None:
+def check_size(size: int, part: Part) -> None:
     """Raises SandboxError when a sandbox of this size can never run here."""
-    if size > share_bytes():
+    if size > share_bytes(part):
         raise SandboxError(
-            f"a sandbox may use {readable_bytes(size)}, and all sandboxes of this machine together "
-            f"{readable_bytes(share_bytes())}: use a machine with more memory, or lower sandbox.memory_gib"
+            f"a sandbox may use {readable_bytes(size)}, and all of its kind on this machine together "
+            f"{readable_bytes(share_bytes(part))}: use a machine with more memory, or lower sandbox.memory_gib"
         )
 
 
 class Reservation:
     """One sandbox's memory, for an owner: a context manager that begins with nothing and leaves nothing."""
 
-    def __init__(self, owner: str) -> None:
+    def __init__(self, owner: str, part: Part = "others") -> None:
         """`owner`: whose sandboxes are counted together; "" for nobody's."""
-        self._claim = Claim(owner)
+        self._claim = Claim(owner, part)
         self._file: int | None = None
         self._path: Path | None = None
 
@@ -100,9 +107,9 @@ class Reservation:
             CrowdedError: there was no room in that time.
             SandboxError: there can never be, or the reservations cannot be written.
         """
-        check_size(size)
+        check_size(size, self._claim.part)
         until, since, pause = time.monotonic() + seconds, time.time(), POLL_SECONDS[0]
-        wanted = Claim(self._claim.owner, self._claim.held, size - self._claim.held, since)
+        wanted = replace(self._claim, wanted=size - self._claim.held, since=since)
         while not self._granted(wanted):
             if time.monotonic() > until or (stopped and stopped.is_set()):
                 self._set(self._claim)
@@ -116,7 +123,7 @@ class Reservation:
     def keep(self, size: int) -> None:
         """Hold no more than `size` bytes from now on."""
         with _locked() as folder:
-            self._write(folder, Claim(self._claim.owner, min(size, self._claim.held)))
+            self._write(folder, replace(self._claim, held=min(size, self._claim.held)))
 
     def close(self) -> None:
         """Hold nothing from now on."""
@@ -124,15 +131,16 @@ class Reservation:
             self._path.unlink(missing_ok=True)
             os.close(self._file)
             self._file = None
-        self._claim = Claim(self._claim.owner)
+        self._claim = replace(self._claim, held=0)
 
     def _granted(self, wanted: Claim) -> bool:
         with _locked() as folder:
             self._write(folder, wanted, remember=False)
-            others = [claim for path, claim in _claims(folder) if path != self._path]
+            claims = [claim for path, claim in _claims(folder) if path != self._path]
+            others = [claim for claim in claims if claim.part == wanted.part]
             if not _fits(wanted, others):
                 return False
-            self._write(folder, Claim(wanted.owner, wanted.held + wanted.wanted))
+            self._write(folder, replace(wanted, held=wanted.held + wanted.wanted, wanted=0))
             return True
 
     def _set(self, claim: Claim) -> None:
@@ -151,8 +159,8 @@ class Reservation:
 
 
 def _fits(wanted: Claim, others: list[Claim]) -> bool:
-    """Is there room for a claim, and nobody before it in the line who may have it?"""
-    share = share_bytes()
+    """Is there room for a claim beside the others of its part, and nobody before it in the line who may have it?"""
+    share = share_bytes(wanted.part)
     held: dict[str, int] = {}
     for claim in (*others, wanted):
         held[claim.owner] = held.get(claim.owner, 0) + claim.held

@@ -23,7 +23,7 @@ from aar.sandbox.cgroup import make_cgroup
 from aar.sandbox.gpus import driver_libraries
 from aar.sandbox.guard import Guard
 from aar.sandbox.leftovers import FOLDERS, folder_prefix, remove_left_folders
-from aar.sandbox.memory import Reservation
+from aar.sandbox.memory import Part, Reservation
 from aar.sandbox.ownership import held_workspace, open_to
 from aar.sandbox.packages import packages
 from aar.sandbox.running import Running, start_process
@@ -132,7 +132,8 @@ class Sandbox(ABC):
             CrowdedError: no memory came free in time.
             SandboxError: the sandbox could not be set up.
         """
-        with Reservation(self.spec.owner) as memory:
+        part: Part = "programs" if self.spec.view == "training" else "others"
+        with Reservation(self.spec.owner, part) as memory:
             memory.take(self.spec.limits.memory_bytes, stopped=self._stopped)
             return self.watch(self.start())
 

@@ -29,7 +29,7 @@ import sys, time
 from pathlib import Path
 from aar.sandbox import memory
 memory._folder = lambda: Path(sys.argv[1])
-memory.share_bytes = lambda: 1000 * 2**20
+memory.share_bytes = lambda part: 1000 * 2**20
 with memory.Reservation("ada") as one:
     one.take(int(sys.argv[2]))
     print("held", flush=True)
@@ -41,7 +41,7 @@ with memory.Reservation("ada") as one:
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine of this test's own that has 1000 MiB for sandboxes."""
     monkeypatch.setattr(memory, "_folder", lambda: tmp_path / "memory")
-    monkeypatch.setattr(memory, "share_bytes", lambda: SHARE)
+    monkeypatch.setattr(memory, "share_bytes", lambda part: SHARE)
     return tmp_path / "memory"
 
 
@@ -101,7 +101,8 @@ def test_methods_wait_for_room_and_one_that_waits_too_long_fails_with_words(monk
 
 
 def test_what_can_never_fit_is_refused_at_once() -> None:
-    with pytest.raises(SandboxError, match=r"may use 1\.172 GiB, and all sandboxes .* together 1000 MiB: .*memory_gib"):
+    said = r"may use 1\.172 GiB, and all of its kind .* together 1000 MiB: .*memory_gib"
+    with pytest.raises(SandboxError, match=said):
         Reservation("ada").take(1200 * MIB)
     assert claims() == []
 
@@ -120,6 +121,19 @@ def test_a_single_sandbox_may_have_more_than_an_owners_part() -> None:
         one.take(900 * MIB, seconds=1)
         one.keep(10 * MIB)
         one.take(900 * MIB, seconds=1)
+
+
+def test_a_method_that_waits_for_its_program_is_not_in_its_way() -> None:
+    with Reservation("ada") as method, Reservation("bob") as other, Reservation("ada", "programs") as program:
+        method.take(600 * MIB)
+        other.take(400 * MIB)
+        program.take(900 * MIB, seconds=1)
+        with Reservation("eve", "programs") as second, pytest.raises(CrowdedError):
+            second.take(200 * MIB, seconds=0.2)
+
+
+def test_all_parts_together_leave_the_platform_its_memory() -> None:
+    assert sum(memory.PARTS.values()) * memory.SHARE <= 0.75
 
 
 def in_line(owner: str, size: int, order: list[str]) -> threading.Thread:
