@@ -10,6 +10,12 @@ set -eu
 OLDEST_BUBBLEWRAP=0.8
 OLDEST_UV=0.6
 PINNED_UV=0.13.9
+# sha256 of its wheels for Linux: x86_64 (manylinux, musllinux), aarch64 (manylinux 2.17 and musllinux, manylinux 2.28)
+UV_DIGESTS="
+    d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19
+    2c45530751517d6c3bbc69a19473f6effe47cce047bede01ffd8af7ea7b36b25
+    5435c5ce14a56431208ca0996416d310f1598e8c2c8ba707688985a16bb82dbe
+    ecb6028d79dc96fbeafffe5c8af62a7099487ebc05a701e76714eebcffd06375"
 PYTHONS="python3 python3.12 python3.13 python3.11 python3.14"
 SUPPORTED="(3, 11) <= sys.version_info < (3, 15)"
 
@@ -138,9 +144,18 @@ install_uv() {
     "$python" -c 'import ensurepip, venv' 2>/dev/null ||
         install_system_packages "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
     say "installing uv $PINNED_UV into .uv"
-    { "$python" -m venv --clear .uv && .uv/bin/python -m pip install --quiet "uv==$PINNED_UV"; } </dev/null >&2 ||
-        fail "uv could not be installed; see the message above"
+    {
+        "$python" -m venv --clear .uv && pinned_uv >.uv/requirement.txt &&
+        .uv/bin/python -m pip install --quiet --only-binary=:all: --require-hashes -r .uv/requirement.txt
+    } </dev/null >&2 ||
+        fail "uv could not be installed; see the message above. On another processor, put uv $OLDEST_UV on the PATH"
     uv=$root/.uv/bin/uv
+}
+
+pinned_uv() { # a requirements file
+    printf 'uv==%s' "$PINNED_UV"
+    printf ' --hash=sha256:%s' $UV_DIGESTS
+    echo
 }
 
 main

@@ -5,11 +5,21 @@ file. What is resolved here is stored in the campaign folder and is all that a c
 """
 
 import difflib
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from aar.errors import ConfigError
 
@@ -41,19 +51,34 @@ class Recipe(Settings):
     max_tokens: int = Field(default=1024, ge=8, description="longer inputs lose their beginning")
 
 
+def _pinned(model: str) -> str:
+    """`model`, unless it is a hub name without a commit, under which other weights may be delivered tomorrow."""
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+(@.*)?", model) or re.search("@[0-9a-f]{40}$", model) or model[0] in ".~/":
+        return model
+    name = model.partition("@")[0]
+    raise ValueError(
+        f'the hub name "{model}" does not say which commit is meant. Write {name}@COMMIT with its 40 hex digits; this '
+        f"prints them: python -c \"import huggingface_hub as hub; print(hub.model_info('{name}').sha)\""
+    )
+
+
+Model = Annotated[str, AfterValidator(_pinned)]
+"""A name that aar knows, a hub name with its commit (`Qwen/Qwen3-4B-Base@<40 hex digits>`), or a local folder."""
+
+
 class TeacherConfig(Settings):
     """The weak model. "encoder": a frozen sentence encoder under a linear head; "causal_lm": fine-tuned by `recipe`."""
 
-    model: str
+    model: Model
     kind: Literal["encoder", "causal_lm"] = "encoder"
     examples: int | None = Field(default=None, ge=8, description="labelled examples per seed; None: all of train_label")
     recipe: Recipe = Recipe()
 
 
 class StudentConfig(Settings):
-    """The strong model: a name that aar knows, a hub name, or a local folder."""
+    """The strong model."""
 
-    model: str
+    model: Model
 
 
 class DatasetConfig(Settings):
@@ -169,6 +194,7 @@ class ResearcherBudget(Limited):
     """What one researcher may use. `minutes` is its wall time over all runs of the campaign."""
 
     minutes: float | None = Field(default=None, gt=0)
+    storage_mib: int = Field(default=16 * 1024, ge=1, description="of all that is kept for it: students, posts, ...")
 
 
 Control = Literal["shuffled", "teachers", "recipe", "capability"]
@@ -235,7 +261,7 @@ class ProgramsConfig(Settings):
     ranks: int = Field(default=4, ge=1, le=64, description="most processes of one program")
     cpus: int = Field(default=2, ge=1, description="threads of all its processes together")
     gpus: int = Field(default=0, ge=0, description="devices that it is given, and that Ray keeps free for it")
-    memory_gib: float = Field(default=8, gt=0)
+    memory_gib: float = Field(default=8, gt=0, description="or what its machine has for programs, if that is less")
     wall_seconds: float = Field(default=1800, gt=0)
 
 
@@ -247,7 +273,7 @@ class SandboxConfig(Settings):
     """
 
     provider: Literal["bubblewrap", "none"] = "bubblewrap"
-    memory_gib: float = Field(default=4, gt=0)
+    memory_gib: float = Field(default=1, gt=0, description="of one; see aar.sandbox.memory for all of them together")
     cpu_seconds: int = Field(default=600, ge=1)
     wall_seconds: int = Field(default=3600, ge=1, description="time spent waiting for lab calls counts")
     processes: int = Field(default=64, ge=1)

@@ -53,6 +53,10 @@ class SandboxError(AarError, RuntimeError):
     """The sandbox could not be set up. Never a reason to go on without one."""
 
 
+class CrowdedError(SandboxError):
+    """No memory of the machine came free for a sandbox in time."""
+
+
 class WireError(AarError, ValueError):
     """A frame on the broker's socket that is not well-formed, too large, or cut short."""
 
@@ -82,6 +86,10 @@ class ToolError(AarError, ValueError):
 
 class BudgetError(AarError, RuntimeError):
     """A researcher's budget is used up: it ends."""
+
+
+class QuotaError(AarError, RuntimeError):
+    """What the platform keeps for a researcher would exceed its account; nothing was written."""
 
 
 class MindError(AarError, RuntimeError):

@@ -36,6 +36,7 @@ recipe = { epochs = 5 }
 name = "ada"
 direction = "strong-prior"
 """
+HUB = f"Qwen/Qwen3-4B-Base@{'0a' * 20}"
 JOBS = sorted((Path(__file__).parent.parent / "jobs").glob("*.toml"))
 
 
@@ -75,14 +76,14 @@ def test_overrides_are_toml_values_or_else_plain_text(file: Path) -> None:
         file,
         [
             "budget.minutes=5",
-            "problem.student.model=Qwen/Qwen3-4B-Base",
+            f"problem.student.model={HUB}",
             'compute.precision="float32"',
             "scoring.seeds = 2",
             "problem.recipe.last_layers=10",
         ],
     )
     assert config.budget.minutes == 5
-    assert config.problem.student.model == "Qwen/Qwen3-4B-Base"
+    assert config.problem.student.model == HUB
     assert (config.compute.precision, config.scoring.seeds) == ("float32", 2)
     assert config.problem.recipe == Recipe(form="scalar_head", last_layers=10)
 
@@ -206,3 +207,15 @@ def test_settings_do_not_change_after_they_are_read(file: Path) -> None:
 
 def test_what_records_call_the_platform_is_no_researchers_name() -> None:
     assert {PLATFORM, CAMPAIGN} == set(RESERVED_NAMES)
+
+
+@pytest.mark.parametrize("model", ["Qwen/Qwen3-4B-Base", "Qwen/Qwen3-4B-Base@main", "Qwen/Qwen3-4B-Base@0123456"])
+def test_a_hub_name_without_its_commit_is_refused_with_the_way_to_learn_it(file: Path, model: str) -> None:
+    said = refused(file, f"problem.student.model={model}")
+    assert "problem.student.model" in said and "Write Qwen/Qwen3-4B-Base@COMMIT" in said
+    assert "model_info('Qwen/Qwen3-4B-Base').sha" in said
+
+
+@pytest.mark.parametrize("model", [HUB, "/models/qwen", "minilm"])
+def test_what_always_means_the_same_model_is_accepted(file: Path, model: str) -> None:
+    assert load_config(file, [f"problem.student.model={model}"]).problem.student.model == model

@@ -1,6 +1,7 @@
 """setup.sh, the Makefile, .ci/run and cluster.yaml, on machines made of a PATH with handwritten programs."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -236,7 +237,10 @@ FAKE_PYTHON = """
     *ensurepip*) [ -e "$LOG.has-venv" ] ;;
     *version_info*) echo python3.12-venv ;;
     "-m venv"*) mkdir -p .uv/bin && cp "$0" .uv/bin/python ;;
-    *"pip install"*) echo "$*" >>"$LOG"; printf '#!/bin/sh\\n%s' "$NEW_UV" >.uv/bin/uv; chmod +x .uv/bin/uv ;;
+    *"pip install"*)
+        echo "$* $(cat .uv/requirement.txt)" >>"$LOG"
+        printf '#!/bin/sh\\n%s' "$NEW_UV" >.uv/bin/uv
+        chmod +x .uv/bin/uv ;;
     esac
 """
 
@@ -257,7 +261,9 @@ def test_uv_is_installed_at_a_pinned_version_where_none_can_be_used(machine: Mac
     done = machine.setup()
     assert done.returncode == 0, done.stderr
     pip, sync = machine.called()
-    assert "uv==" in pip and sync.startswith("uv sync")
+    assert "--require-hashes" in pip and "--only-binary=:all:" in pip
+    assert re.search(r" uv==[0-9.]+( --hash=sha256:[0-9a-f]{64}){4}$", pip)
+    assert sync.startswith("uv sync")
 
 
 def test_python_without_venv_gets_it_before_uv(machine: Machine) -> None:

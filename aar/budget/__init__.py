@@ -1,8 +1,12 @@
-"""Budgets: what tokens cost, what was used up, and what is left, for one researcher within its campaign."""
+"""Budgets: what tokens cost, what was used up and what is kept, and what is left, for each researcher of a campaign."""
 
 from aar.budget.amounts import Amounts, Tokens
 from aar.budget.limits import Limit, exceeded, limits_of
 from aar.budget.prices import PriceTable, read_prices
 from aar.budget.spend import Spend, Spent
+from aar.budget.storage import Account, Storage
 
-__all__ = ["Amounts", "Limit", "PriceTable", "Spend", "Spent", "Tokens", "exceeded", "limits_of", "read_prices"]
+__all__ = [
+    "Account", "Amounts", "Limit", "PriceTable", "Spend", "Spent", "Storage", "Tokens", "exceeded", "limits_of",
+    "read_prices",
+]  # fmt: skip

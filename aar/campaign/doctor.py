@@ -10,7 +10,6 @@ import platform
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from aar.config import ClusterConfig, ComputeConfig
 from aar.sandbox import Check, Limits, probe, profile, provider
 from aar.sandbox.conformance import conformance
 from aar.sandbox.limits import GIB
+from aar.sandbox.memory import CGROUPS, machine_bytes
 
 NEEDED_MEMORY = 6 * GIB
 NEEDED_CORES = int(ComputeConfig().cpus_per_worker)
@@ -67,19 +67,10 @@ def _cores() -> Check:
     return _verdict("cores", cores >= NEEDED_CORES, f"{cores}", remedy)
 
 
-def _memory(cgroups: Path = Path("/sys/fs/cgroup")) -> Check:
-    has = _memory_bytes(cgroups)
+def _memory(cgroups: Path = CGROUPS) -> Check:
+    has = machine_bytes(cgroups)
     remedy = f"A campaign needs {NEEDED_MEMORY / GIB:.0f} GiB: use a larger machine, or raise the container's limit."
     return _verdict("memory", has >= NEEDED_MEMORY, f"{has / GIB:.1f} GiB", remedy)
-
-
-def _memory_bytes(cgroups: Path) -> int:
-    """The machine's memory, or a container's limit where that is less."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        with suppress(OSError, ValueError):  # no limit: there is no such file, or it says "max"
-            limits.append(int((cgroups / name).read_text()))
-    return min(limits)
 
 
 def _space(name: str, folder: Path, needed: int, variable: str) -> Check:

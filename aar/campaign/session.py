@@ -29,7 +29,8 @@ from aar.lab.experiment import METHOD_FILE, start_experiments
 from aar.methods import builtin_source
 from aar.remote import result
 from aar.researchers.steering import Steering
-from aar.sandbox import provider, require_sandbox
+from aar.sandbox import Limits, provider, require_sandbox
+from aar.sandbox.memory import check_size
 from aar.scoring.actor import start_scorer
 from aar.scoring.records import PLATFORM, VANILLA, Experiment, Verification
 from aar.training.compute import start_compute
@@ -122,6 +123,7 @@ class Session:
         self.phase("checking the sandbox")
         if provider(self.config.sandbox.provider).protects:
             require_sandbox()
+            check_size(Limits.from_config(self.config.sandbox).memory_bytes, "others")
         else:
             self.note(UNPROTECTED)
         self.phase("starting Ray")
@@ -132,7 +134,7 @@ class Session:
         folder = self.folder
         with storage_errors(folder):
             (folder / ADDRESS_FILE).write_text(ray.get_runtime_context().gcs_address)
-        self.commons = start_commons(folder / COMMONS, self.namespace)
+        self.commons = start_commons(folder / COMMONS, self.namespace, accounts=folder)
         self.compute = start_compute(self.config, folder, self.namespace)
         self.scorer = start_scorer(self.config, folder, self.namespace)
         self.experiments = start_experiments(self.config, self.namespace)

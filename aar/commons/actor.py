@@ -6,6 +6,7 @@ repeats calls that were under way, which may run twice; their idempotency keys m
 Not protected: whoever can call the actor can name any author. Only our own actors can; sandboxed code cannot.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +15,7 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError
 
+from aar.budget import Storage
 from aar.commons import CODE_FOLDER, FORUM_FILE
 from aar.commons.code_store import CodeStore
 from aar.commons.forum import Forum
@@ -23,16 +25,24 @@ from aar.database import storage_errors
 from aar.errors import StorageError
 from aar.remote import COMMONS, on_this_node
 
+ROW_BYTES = 512
+"""What a post, vote or snapshot takes beside its texts and files."""
+
 
 class Commons:
-    """Forum and code store of the campaign in `folder`; every method is that of Forum or CodeStore."""
+    """Forum and code store in `folder`; every method is that of Forum or CodeStore.
 
-    def __init__(self, folder: str) -> None:
+    What authors write is held in the accounts in the folder `accounts` before it is written; where that is refused, the
+    methods raise QuotaError.
+    """
+
+    def __init__(self, folder: str, accounts: str) -> None:
         self._folder = folder
         with storage_errors(Path(folder)):
             Path(folder).mkdir(parents=True, exist_ok=True)
         self._code = CodeStore(Path(folder, CODE_FOLDER))  # first: it waits for a predecessor that is still at work
         self._forum = Forum(Path(folder, FORUM_FILE))
+        self._accounts = Storage(Path(accounts))
 
     def __repr__(self) -> str:
         return COMMONS
@@ -43,11 +53,14 @@ class Commons:
 
     def post(self, author: str, kind: Kind, title: str, body: str = "", *, key: str, **links: Any) -> Post:
         """Add a post; `links` are the forum's experiment, snapshot, reply_to and data."""
-        return self._forum.post(author, kind, title, body, key=key, **links)
+        size = ROW_BYTES + sum(len(text.encode(errors="replace")) for text in (title, body, json.dumps(links)))
+        with self._accounts.held_for(author, "forum", f"post/{key}", size):
+            return self._forum.post(author, kind, title, body, key=key, **links)
 
     def vote(self, post: int, author: str, value: int, *, key: str) -> int:
         """Vote on a post; returns the sum of its votes."""
-        return self._forum.vote(post, author, value, key=key)
+        with self._accounts.held_for(author, "forum", f"vote/{key}", ROW_BYTES):
+            return self._forum.vote(post, author, value, key=key)
 
     def get(self, post: int) -> Post:
         """One post."""
@@ -77,7 +90,9 @@ class Commons:
         self, author: str, files: Mapping[str, bytes], message: str, parent: str | None, *, key: str
     ) -> Snapshot:
         """Store files as a snapshot."""
-        return self._code.publish(author, files, message, parent, key=key)
+        size = ROW_BYTES + len(message) + sum(len(name) + len(content) for name, content in files.items())
+        with self._accounts.held_for(author, "snapshots", key, size):
+            return self._code.publish(author, files, message, parent, key=key)
 
     def checkout(self, snapshot: str) -> dict[str, bytes]:
         """The files of a snapshot."""
@@ -100,8 +115,11 @@ class Commons:
         return self._code.resolve(snapshot)
 
 
-def start_commons(folder: Path, namespace: str) -> ActorHandle[Any]:
+def start_commons(folder: Path, namespace: str, accounts: Path) -> ActorHandle[Any]:
     """The commons of a Ray namespace, started when it does not run yet, and ready to be called.
+
+    Args:
+        accounts: the folder with the accounts of what is kept for researchers (aar.budget.storage).
 
     Raises:
         StorageError: the folder cannot be used, or the namespace's commons serves another one.
@@ -116,7 +134,7 @@ def start_commons(folder: Path, namespace: str) -> ActorHandle[Any]:
         num_cpus=0,
         scheduling_strategy=on_this_node(),
     )
-    commons = cast(ActorHandle[Any], actor.remote(str(folder.resolve())))
+    commons = cast(ActorHandle[Any], actor.remote(str(folder.resolve()), str(accounts.resolve())))
     try:
         served: Any = ray.get(commons.ping.remote())
     except ActorDiedError as error:

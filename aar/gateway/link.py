@@ -19,6 +19,7 @@ from aar.database import storage_errors
 from aar.errors import AarError, CampaignError
 from aar.researchers.external.credentials import researcher_of
 from aar.researchers.steering import FILE, Steering, roster
+from aar.researchers.toolkit.bounds import check_call
 
 CHECK_SECONDS = 2.0
 LOST_SECONDS = 3600
@@ -47,8 +48,10 @@ class Link:
                 again when a researcher's process is killed.
 
         Raises:
+            ToolError: the call is too large to be sent on.
             CampaignError: the campaign does not run or was not reached, or the researcher is not there yet or failed.
         """
+        check_call(tool, arguments, key)
         key = f"link-{uuid.uuid4()}" if key is None else key
         reference, address = await asyncio.to_thread(self._send, researcher, tool, arguments, key)
         reply = asyncio.ensure_future(_reply(researcher, reference))

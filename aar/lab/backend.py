@@ -4,12 +4,14 @@ Covers: fits that would visit many times as many rows as the recipe does, and pr
 many times as much as the data set. Each is refused before anything is queued.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from aar.errors import LabError, ModelError, ProblemError
+from aar.errors import AarError, LabError, ModelError, ProblemError, QuotaError
 from aar.lab.broker import Description
 from aar.lab.fit_log import FitLog
 from aar.lab.programs import Programs
@@ -21,7 +23,7 @@ from aar.scoring import records
 from aar.scoring.task import Task
 from aar.training.arrays import class_probabilities
 from aar.training.asking import ask_and_wait, train_and_wait
-from aar.training.requests import Adopt, Embed, FineTune, LabelOdds, LogLikelihoods, OnTexts, Predict, Request
+from aar.training.requests import Embed, FineTune, LabelOdds, LogLikelihoods, OnTexts, Predict, Request
 
 MOST_VISITS = 10
 """Rows that one fit may visit, as a multiple of what the recipe visits."""
@@ -45,7 +47,7 @@ class Asker:
         """The array that answers a request. Raises what the compute actor's `run` raises."""
         return ask_and_wait(self.compute, request, self.account, self.ticket)
 
-    def train(self, request: FineTune | Adopt) -> str:
+    def train(self, request: FineTune) -> str:
         """The key of a student. Raises what the compute actor's `run` raises."""
         return train_and_wait(self.compute, request, self.account, self.ticket)
 
@@ -98,21 +100,21 @@ class ModelBackend:
         rows = np.arange(n) if request.order is None else request.order
         rows = rows[weights[rows] > 0]
         _check_visits(len(rows) * changes["epochs"], n * recipe.epochs)
-        key = self._asker.train(
-            FineTune(
-                model=self._model,
-                texts=self._texts,
-                labels=self._labels,
-                recipe=recipe.model_copy(update=changes),
-                targets=request.targets[:, 1],
-                weights=weights,
-                rows=rows,
-                shuffle=request.order is None,
-                loss=request.loss,
-                seed=self._seed,
-                start=None if request.base is None else self.key(request.base),
-            )
+        wanted = FineTune(
+            model=self._model,
+            texts=self._texts,
+            labels=self._labels,
+            recipe=recipe.model_copy(update=changes),
+            targets=request.targets[:, 1],
+            weights=weights,
+            rows=rows,
+            shuffle=request.order is None,
+            loss=request.loss,
+            seed=self._seed,
+            start=None if request.base is None else self.key(request.base),
         )
+        with _told(QuotaError):
+            key = self._asker.train(wanted)
         handle = f"student-{len(self._keys) + 1}"
         self._log.fitted(handle, changes["epochs"], changes["lr"], request.base)
         self._keys[handle] = key
@@ -132,11 +134,8 @@ class ModelBackend:
             recipe=recipe,
             labels=self._labels,
         )
-        weights = self._programs.adapter(run, self._model, self._asker.account)
-        try:
-            key = self._asker.train(Adopt(self._model, self._labels, recipe, weights))
-        except ModelError as error:
-            raise LabError(str(error)) from None
+        with _told(ModelError, QuotaError):
+            key = self._programs.student(run, self._model, self._asker.account)
         handle = f"student-{len(self._keys) + 1}"
         self._log.trained_by_program(handle)
         self._keys[handle] = key
@@ -175,10 +174,8 @@ class ModelBackend:
         return self._ask(request)
 
     def _ask(self, request: Request) -> np.ndarray:
-        try:
+        with _told(ModelError, QuotaError):
             return self._asker.ask(request)
-        except ModelError as error:
-            raise LabError(str(error)) from None
 
     def _prompts(self, template: str | None) -> tuple[tuple[str, ...], ...]:
         if template is None:
@@ -187,6 +184,15 @@ class ModelBackend:
             return tuple(fill(example, template) for example in self._task.examples)
         except ProblemError as error:
             raise LabError(str(error)) from None
+
+
+@contextmanager
+def _told(*errors: type[AarError]) -> Iterator[None]:
+    """These errors are the method's own doing, and told to it."""
+    try:
+        yield
+    except errors as error:
+        raise LabError(str(error)) from None
 
 
 def _check_visits(wanted: float, usual: float) -> None:

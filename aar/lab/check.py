@@ -37,7 +37,9 @@ def slice_of(task: Task) -> Task:
     )
 
 
-def check_method(source: bytes, task: Task, backend: LabBackend, pool: Pool, allowance: Allowance) -> str:
+def check_method(
+    source: bytes, task: Task, backend: LabBackend, pool: Pool, allowance: Allowance, *, owner: str = ""
+) -> str:
     """Run a method on a slice and say how it went.
 
     Raises:
@@ -45,7 +47,7 @@ def check_method(source: bytes, task: Task, backend: LabBackend, pool: Pool, all
     """
     seen = _Seen(backend)
     try:
-        student = run_method(source, seen, pool, allowance, observer=seen)
+        student = run_method(source, seen, pool, allowance, observer=seen, owner=owner)
     except MethodError as error:
         raise MethodError(f"on {len(task.examples)} examples it fails: {error}\n{seen.words()}") from None
     if not isinstance(student, str):

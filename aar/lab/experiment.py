@@ -87,7 +87,7 @@ class Experiments:
         run = reference.runs[0]
         part = slice_of(result(self._scorer.task.remote(reference.id, run)))
         with self._backend(part, run.seed, account) as backend:
-            return check_method(source, part, backend, self._pool, self._allowance())
+            return check_method(source, part, backend, self._pool, self._allowance(), owner=account)
 
     def _progress(self, experiment: str) -> Progress:
         return self._followed.setdefault(experiment, Progress())  # atomic, unlike a defaultdict
@@ -113,10 +113,11 @@ class Experiments:
     def _run(self, record: records.Experiment, source: bytes, run: records.Run) -> records.Trained:
         """One run, in a sandbox of its own."""
         task: Task = result(self._scorer.task.remote(record.id, run))
-        account = record.researcher if record.verifies is None else records.PLATFORM
+        owner = record.researcher if record.verifies is None else records.PLATFORM
         seen = self._progress(record.id).of(run)
-        with self._backend(task, run.seed, account) as backend:
-            return backend.trained(run_method(source, backend, self._pool, self._allowance(), observer=seen))
+        with self._backend(task, run.seed, owner) as backend:
+            returned = run_method(source, backend, self._pool, self._allowance(), observer=seen, owner=owner)
+            return backend.trained(returned)
 
     @contextmanager
     def _backend(self, task: Task, seed: int, account: str) -> Iterator[ModelBackend]:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from aar.errors import MethodError
+from aar.errors import CrowdedError, MethodError
 from aar.lab.broker import Allowance, Broker, LabBackend, printable
 from aar.sandbox import BROKER_SOCKET, PYTHON, Limits, Outcome, Provider, Spec
 from aar.sandbox.warm import Pool
@@ -42,20 +42,28 @@ def method_pool(
 
 
 def run_method(
-    source: bytes, backend: LabBackend, pool: Pool, allowance: Allowance, *, observer: Observer | None = None
-) -> str | np.ndarray:
+    source: bytes, backend: LabBackend, pool: Pool, allowance: Allowance, *, observer: Observer | None = None,
+    owner: str = "",
+) -> str | np.ndarray:  # fmt: skip
     """Run `supervise(lab)` of the method file `source` in a sandbox; return the id of the student that it returned.
+
+    Args:
+        owner: whose sandboxes share one part of the machine's memory.
 
     Where test examples are shown, it may return predictions instead; these are not checked here.
 
     Raises:
-        MethodError: the method failed; the message is for its author.
+        MethodError: the method failed, or no memory came free for it in time; the message is for its author.
         SandboxError: the sandbox could not be set up.
         Exception: a platform fault, whatever `backend` raised other than LabError and TrainingError.
     """
     if len(source) > MAX_SOURCE_BYTES:
         raise MethodError(f"method.py has {len(source)} bytes; at most {MAX_SOURCE_BYTES} are allowed")
-    with pool.take() as sandbox:
+    try:
+        taken = pool.take(owner)
+    except CrowdedError as error:
+        raise MethodError(str(error)) from None
+    with taken as sandbox:
         broker = Broker(source, backend, sandbox.connection, allowance, on_end=sandbox.stop)
         broker.start()
         if observer:

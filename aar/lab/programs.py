@@ -1,10 +1,14 @@
-"""A campaign's training programs: each runs once, where Ray finds room for it, and what it handed back is kept.
+"""A campaign's training programs: each runs once, where Ray finds room for it, and the student it made is kept.
+
+What a program hands back is checked before anything of it is kept; what is refused leaves nothing. However
+many programs end at a time, few adapters are in memory.
 
 Ray keeps the GPUs free that a program is given, and its sandbox is shown those alone. Memory is reserved as well, so
 that no more programs run at a time than fit. CPUs are not: where the training workers hold them all, a program could
 never start.
 """
 
+import threading
 import time
 from typing import Any
 
@@ -20,8 +24,11 @@ from aar.models.catalog import model_folder
 from aar.remote import result
 from aar.sandbox import provider
 from aar.sandbox.limits import GIB
+from aar.training.asking import train_and_wait
+from aar.training.requests import Adopt
 
 RETRIES = 2
+ADAPTERS_IN_HAND = 2
 
 
 class Programs:
@@ -29,34 +36,47 @@ class Programs:
 
     def __init__(self, config: CampaignConfig, compute: ActorHandle[Any], scorer: ActorHandle[Any]) -> None:
         self._config, self._compute, self._scorer = config, compute, scorer
+        self._hands = threading.Semaphore(ADAPTERS_IN_HAND)
 
-    def adapter(self, program: ProgramRun, model: str, account: str) -> bytes:
-        """What a program handed back as an adapter of the strong model `model`, unchecked; at once if it ran before.
+    def student(self, program: ProgramRun, model: str, account: str) -> str:
+        """The key of the student of the strong model `model` that a program made; at once if it ran before.
 
         Args:
-            account: the researcher to whom the device time is charged, whatever comes of it.
+            account: the researcher to whom device time and storage are charged, whatever comes of it.
 
         Raises:
-            LabError: it handed back none; the message is for its author.
+            LabError: it handed back no adapter; the message is for its author.
+            ModelError: what it handed back is no student's.
+            QuotaError: what is kept for the researcher is full.
             TrainingError: the process that ran it was lost, again and again.
             SandboxError: the sandbox could not be set up.
-            StorageError: what it handed back could not be kept.
+            StorageError: the student could not be kept.
         """
-        key = program.key(model)
-        kept: bytes | None = result(self._compute.kept.remote(key))
-        if kept is None:
-            kept = self._run(program, model, account)
-            result(self._compute.keep.remote(key, kept))
-        return kept
+        name = program.key(model)
+        kept: bytes | None = result(self._compute.kept.remote(name))
+        if kept is not None:
+            return kept.decode()
+        ended = self._run(program, model, account)
+        with self._hands:
+            adopt = Adopt(model, program.labels, program.recipe, self._adapter(ended))
+            student = train_and_wait(self._compute, adopt, account)
+        result(self._compute.keep.remote(name, student.encode(), account))
+        return student
 
-    def _run(self, program: ProgramRun, model: str, account: str) -> bytes:
+    def _run(self, program: ProgramRun, model: str, account: str) -> Any:
+        """Where what a program handed back, or what went wrong, can be had from."""
         wanted = self._config.programs
         task = ray.remote(_run_here).options(
             num_cpus=0, num_gpus=wanted.gpus, memory=_reserved_bytes(wanted), max_retries=RETRIES
         )
+        beside = self._scorer.decoys.remote(account)
+        running = task.remote(program, model, self._config, self._compute, account, beside)
+        ray.wait([running], fetch_local=False)
+        return running
+
+    def _adapter(self, ended: Any) -> bytes:
         try:
-            beside = self._scorer.decoys.remote(account)
-            adapter: bytes = result(task.remote(program, model, self._config, self._compute, account, beside))
+            adapter: bytes = result(ended)
         except (WorkerCrashedError, OutOfMemoryError, NodeDiedError) as error:
             raise TrainingError(
                 f"the process that ran the training program was lost {RETRIES + 1} times, often for want of memory on "
@@ -73,7 +93,7 @@ def _run_here(
     wall = provider(config.sandbox.provider)
     began = time.monotonic()
     try:
-        return run_program(program, model_folder(model), wall, config.programs, _own_gpus(), decoys)
+        return run_program(program, model_folder(model), wall, config.programs, _own_gpus(), decoys, account)
     finally:
         seconds, given = time.monotonic() - began, config.programs
         used = Amounts(cpu_seconds=seconds * given.cpus, gpu_seconds=seconds * given.gpus)

@@ -21,12 +21,13 @@ import numpy as np
 
 from aar.commons.workspace import read_file
 from aar.config import ProgramsConfig, Recipe
-from aar.errors import CodeStoreError, LabError
+from aar.errors import CodeStoreError, CrowdedError, LabError
 from aar.lab.broker import printable
 from aar.lab.program import ADAPTER, DATA
 from aar.sandbox import TRAINING_PYTHON, Limits, Outcome, Provider, Spec
 from aar.sandbox.leftovers import FOLDERS, folder_prefix
 from aar.sandbox.limits import GIB, MIB
+from aar.sandbox.memory import share_bytes
 from aar.sandbox.ownership import remove
 from aar.sandbox.packages import ROOTS
 from aar.training.keys import content_key, source_digest
@@ -66,15 +67,16 @@ def _version() -> str:
 
 def run_program(
     run: ProgramRun, model: Path, provider: Provider, config: ProgramsConfig, gpus: tuple[int, ...] = (),
-    decoys: Mapping[str, bytes] | None = None,
+    decoys: Mapping[str, bytes] | None = None, owner: str = "",
 ) -> bytes:
     """The adapter that a program wrote, unchecked.
 
     Args:
         decoys: files that lie beside what it is given and are nobody's business (aar.sandbox.decoys).
+        owner: whose sandboxes share one part of the machine's memory.
 
     Raises:
-        LabError: it wrote none; the message is for its author.
+        LabError: it wrote none, or no memory came free for it in time; the message is for its author.
         SandboxError: the sandbox could not be set up.
     """
     with _folder() as folder:
@@ -88,10 +90,14 @@ def run_program(
             read_only={"/data/task": task, **_model_files(model, folder)},
             workspace=work,
             gpus=gpus,
+            owner=owner,
             environment={DATA: "/data", "OMP_NUM_THREADS": str(max(1, config.cpus // run.ranks))},
         )
         with provider.open(spec) as sandbox:
-            outcome = sandbox.run()
+            try:
+                outcome = sandbox.run()
+            except CrowdedError as error:
+                raise LabError(str(error)) from None
             return _adapter(work, outcome)
 
 
@@ -106,7 +112,7 @@ def _folder() -> Iterator[Path]:
 
 def _limits(config: ProgramsConfig, ranks: int) -> Limits:
     return Limits(
-        memory_bytes=int(config.memory_gib * GIB),
+        memory_bytes=min(int(config.memory_gib * GIB), share_bytes("programs")),
         cpu_seconds=config.wall_seconds * config.cpus,
         wall_seconds=config.wall_seconds,
         processes=PROCESSES_PER_RANK * (ranks + 1),

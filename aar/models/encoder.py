@@ -19,11 +19,11 @@ class SentenceEncoder:
         from transformers import AutoModel, AutoTokenizer
 
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(folder)
-            self._network = AutoModel.from_pretrained(folder).to(device).eval().requires_grad_(False)
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+            network = AutoModel.from_pretrained(folder, trust_remote_code=False, use_safetensors=True)
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise ModelError(f"{folder}: not a sentence encoder that transformers can load: {error}") from None
-        self._device = device
+        self._network, self._device = network.to(device).eval().requires_grad_(False), device
 
     @torch.no_grad()
     def embed(self, texts: Sequence[str]) -> np.ndarray:

@@ -36,8 +36,10 @@ class LanguageModel:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(folder)
-            network = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+            self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+            network = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=dtype, trust_remote_code=False, use_safetensors=True
+            )
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise ModelError(f"{folder}: not a causal language model that transformers can load: {error}") from None
         if not hasattr(getattr(network, "model", None), "layers"):

@@ -108,7 +108,7 @@ def _desk_and_transcript(life: Life, folder: Path) -> Any:
     name = life.researcher.name
     platform = RayPlatform(name)
     platform.resume()
-    desk = Desk(life.researcher, life.config, Places.of(folder, name), platform, Spend(folder))
+    desk = Desk(life.researcher, life.config, Places.of(folder, name), platform, Spend(folder), life.account)
     stock(desk.shared, platform)
     life.interrupt = desk.interrupt
     return desk, Transcript(transcript_folder(folder, name))

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from aar.budget import Amounts, Limit, Spend, exceeded, limits_of
+from aar.budget import Account, Amounts, Limit, Spend, Storage, exceeded, limits_of
+from aar.budget.storage import MIB
 from aar.config import CampaignConfig, ResearcherConfig
 from aar.researchers.steering import Standing, Steering, Wish, standing
 
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 PAUSE_POLL_SECONDS = 0.5
 READ_SECONDS = 0.5
 NOTED_SECONDS = 5.0
+ACTIVITY_CHARACTERS = 200
 
 
 class Life:
@@ -23,6 +25,7 @@ class Life:
 
     Attributes:
         activity: what it is doing now, for people.
+        account: what is kept for it.
         taken: the number of the last wish that it has taken up.
         interrupt: ends what it is doing in its sandbox, from any thread.
     """
@@ -33,6 +36,9 @@ class Life:
         self.taken = 0
         self.interrupt: Callable[[], None] | None = None
         self._folder = folder
+        storage, budget = Storage(folder), researcher.budget or config.budget.researcher
+        storage.allow(researcher.name, budget.storage_mib * MIB)
+        self.account = Account(storage, researcher.name)
         self._stopping = threading.Event()
         self._turn = threading.Lock()
         self._steering: Steering | None = None
@@ -41,7 +47,8 @@ class Life:
         self._since = time.monotonic()
 
     def say(self, activity: str) -> None:
-        """Tell the people who watch what the researcher is doing now."""
+        """Tell the people who watch what the researcher is doing now, in a line."""
+        activity = activity[:ACTIVITY_CHARACTERS]
         if activity != self.activity:
             self.activity = activity
             log.info("%s", activity)

@@ -59,15 +59,19 @@ class Guard:
         """As `excess`, for memory alone; also right after the tree has ended, if the kernel ended it."""
         return f"memory limit {readable_bytes(self._limits.memory_bytes)}" if self._memory_is_exceeded() else None
 
+    def memory_bytes(self) -> int:
+        """What the sandbox uses now, no less: pages that processes share are counted for each of them."""
+        resident = sum(process.resident_bytes for process in self._running.usage())
+        return resident + sum(used for used, _ in self._memory_places())
+
     def _memory_is_exceeded(self) -> bool:
         if self._cgroup:
             return self._cgroup.ran_out_of_memory()
-        processes, most = self._running.usage(), self._limits.memory_bytes
-        in_memory = sum(used for used, _ in self._memory_places())
-        # Resident memory counts shared pages again and again: enough to acquit, not to convict.
-        if sum(process.resident_bytes for process in processes) + in_memory <= most:
+        most = self._limits.memory_bytes
+        if self.memory_bytes() <= most:  # enough to acquit, not to convict
             return False
-        return sum(process.proportional_bytes() for process in processes) + in_memory > most
+        in_memory = sum(used for used, _ in self._memory_places())
+        return sum(process.proportional_bytes() for process in self._running.usage()) + in_memory > most
 
     def _cpu_excess(self) -> str | None:
         used = self._cpu_seconds() - self._cpu_before

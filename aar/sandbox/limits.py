@@ -23,7 +23,7 @@ class Limits:
     `output_bytes` bounds stdout and stderr each. In a shell, CPU time, wall time and output are those of one command.
     """
 
-    memory_bytes: int = 4 * GIB
+    memory_bytes: int = GIB
     cpu_seconds: float = 600
     wall_seconds: float = 3600
     processes: int = 64
@@ -51,5 +51,5 @@ def readable_bytes(count: int) -> str:
     """`count` in the largest binary unit that leaves it at least 1, for example "4 GiB" or "1.5 MiB"."""
     for size, unit in ((GIB, "GiB"), (MIB, "MiB"), (1024, "KiB")):
         if count >= size:
-            return f"{count / size:.3g} {unit}"
+            return f"{count / size:.4g} {unit}"
     return f"{count} bytes"

@@ -23,6 +23,7 @@ from aar.sandbox.cgroup import make_cgroup
 from aar.sandbox.gpus import driver_libraries
 from aar.sandbox.guard import Guard
 from aar.sandbox.leftovers import FOLDERS, folder_prefix, remove_left_folders
+from aar.sandbox.memory import Part, Reservation
 from aar.sandbox.ownership import held_workspace, open_to
 from aar.sandbox.packages import packages
 from aar.sandbox.running import Running, start_process
@@ -102,7 +103,8 @@ class Sandbox(ABC):
         return listener
 
     def start(self, *, stdin: int = subprocess.DEVNULL) -> Running:
-        """Start the command and let it run; it ends with the sandbox, or with this process.
+        """Start the command and let it run; it ends with the sandbox, or with this process. Its caller has reserved
+        its memory, or does before anything of an agent runs.
 
         Args:
             stdin: as for subprocess.Popen; stdout and stderr are pipes.
@@ -124,12 +126,16 @@ class Sandbox(ABC):
         return running
 
     def run(self) -> Outcome:
-        """Run the command until it ends or a limit ends it. Blocks.
+        """Run the command, as soon as the machine has memory for it, until it ends or a limit ends it. Blocks.
 
         Raises:
+            CrowdedError: no memory came free in time.
             SandboxError: the sandbox could not be set up.
         """
-        return self.watch(self.start())
+        part: Part = "programs" if self.spec.view == "training" else "others"
+        with Reservation(self.spec.owner, part) as memory:
+            memory.take(self.spec.limits.memory_bytes, stopped=self._stopped)
+            return self.watch(self.start())
 
     def watch(self, running: Running) -> Outcome:
         """Wait for a started command, as `run` does. Its time counts from here."""

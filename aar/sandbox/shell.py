@@ -3,6 +3,8 @@
 Commands travel to bash's standard input, each as one quoted word for `eval`; when one has ended, bash says so on the
 pipe that it was given as standard error and has moved to a descriptor that the command itself does not have.
 
+While a command runs, its limit of memory is reserved; a shell at rest holds what it uses (see `memory`).
+
 Covers: the limits of `Limits`, CPU time, wall time and output for each command and the rest at all times, also for
 what runs in the background; exceeding one ends the whole process tree, and the next command finds a fresh bash in the
 same workspace.
@@ -27,12 +29,15 @@ from typing import Self
 from aar.errors import SandboxError
 from aar.sandbox.guard import TICK_SECONDS
 from aar.sandbox.limits import Limits, readable_bytes
+from aar.sandbox.memory import Reservation
 from aar.sandbox.provider import Provider
 from aar.sandbox.spec import Spec
 
 BASH = ("/usr/bin/bash", "--noprofile", "--norc")
 IDLE_TICK_SECONDS = 0.5
 MAX_COMMAND_BYTES = 2**20
+AT_REST = 3  # processes: bubblewrap outside and inside, and bash
+WAIT_SECONDS = 120.0  # for memory, before a command
 CONTROL = 9  # below the descriptors that bash takes for itself, and within any limit of open files
 EXIT_CODE = re.compile(rb"([0-9a-f]{16}) ([0-9]{1,3})")  # what bash says when a command has ended, after its mark
 
@@ -57,10 +62,13 @@ class Shell:
     """A persistent shell in `workspace`. bash starts with the first command, and anew after one that ended it."""
 
     def __init__(
-        self, provider: Provider, workspace: Path, limits: Limits, read_only: Mapping[str, Path] | None = None
+        self, provider: Provider, workspace: Path, limits: Limits, read_only: Mapping[str, Path] | None = None,
+        owner: str = "",
     ) -> None:
+        """`owner`: as `Spec.owner`."""
         self._provider = provider
-        self._spec = Spec(BASH, limits, view="shell", workspace=workspace, read_only=dict(read_only or {}))
+        shown = dict(read_only or {})
+        self._spec = Spec(BASH, limits, view="shell", workspace=workspace, read_only=shown, owner=owner)
         self._session: _Session | None = None
         self._turn = threading.Lock()
 
@@ -76,6 +84,7 @@ class Shell:
         """Run a command and wait for it, at most so many seconds. Calls from several threads take turns.
 
         Raises:
+            CrowdedError: the machine has no memory for it now.
             SandboxError: the sandbox cannot be built, or its workspace is in use.
             ValueError: the command has a NUL character, is no valid Unicode, or is longer than 1 MiB.
         """
@@ -115,7 +124,10 @@ class _Session:
         self._exit_code: int | None = None
         self._killed: str | None = None
         self.ended = False
+        self._stopped = threading.Event()
         with ExitStack() as stack:
+            self._memory = stack.enter_context(Reservation(spec.owner))
+            self._memory.take(self._limits.memory_bytes, WAIT_SECONDS)
             sandbox = stack.enter_context(provider.open(spec))
             self._running = sandbox.start(stdin=subprocess.PIPE)
             self._write(f"exec {CONTROL}>&2 2>&1\n")
@@ -127,6 +139,13 @@ class _Session:
 
     def run(self, command: str, seconds: float) -> Reply:
         """Run a checked command."""
+        self._memory.take(self._limits.memory_bytes, WAIT_SECONDS, self._stopped)
+        try:
+            return self._run(command, seconds)
+        finally:
+            self._rest()
+
+    def _run(self, command: str, seconds: float) -> Reply:
         mark = secrets.token_hex(8)
         with self._changed:
             self._waiting_for, self._exit_code = mark, None
@@ -142,8 +161,16 @@ class _Session:
             raise SandboxError(f"the sandbox could not be set up: {text.strip()}. `aar doctor` finds out why.")
         return Reply(text, self._exit_code, spent, self._killed)
 
+    def _rest(self) -> None:
+        """Keep of its memory what it still holds; all of it, where something goes on in the background."""
+        if self.ended:
+            self._memory.keep(0)
+        elif len(self._running.usage()) <= (AT_REST if self._running.is_namespace else 1):
+            self._memory.keep(self._guard.memory_bytes())
+
     def stop(self) -> None:
         """End it now, from any thread."""
+        self._stopped.set()
         with self._changed:
             self._kill("stopped")
 

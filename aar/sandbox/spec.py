@@ -33,6 +33,7 @@ class Spec:
         workspace: a folder of the host that appears as a writable /work, used by one sandbox at a time. None: /work
             vanishes with the sandbox.
         gpus: numbers of the devices that it may use.
+        owner: whose sandboxes share one part of the machine's memory; "": nobody's.
         environment: variables that it gets beside the few that every sandbox has.
     """
 
@@ -44,6 +45,7 @@ class Spec:
     workspace: Path | None = None
     gpus: tuple[int, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    owner: str = ""
 
     def __post_init__(self) -> None:
         if self.files and self.workspace:

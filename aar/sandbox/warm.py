@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from aar.errors import SandboxError
+from aar.sandbox.memory import Reservation
 from aar.sandbox.provider import Provider
 from aar.sandbox.running import Running
 from aar.sandbox.sandbox import Sandbox
@@ -29,9 +30,14 @@ CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
 class WarmSandbox:
-    """A started sandbox whose program has connected to the broker's socket: a context manager, used once."""
+    """A started sandbox whose program has connected to the broker's socket: a context manager, used once.
+
+    Attributes:
+        closing: what ends with it.
+    """
 
     connection: socket.socket
+    closing: ExitStack
 
     def __init__(self, provider: Provider, spec: Spec) -> None:
         """Raises SandboxError when the sandbox cannot be built or its program does not connect."""
@@ -40,7 +46,7 @@ class WarmSandbox:
             with self._sandbox.listen() as listener:
                 self._running = self._sandbox.start()
                 self.connection = stack.enter_context(_connection(self._sandbox, self._running, listener))
-            self._closing = stack.pop_all()
+            self.closing = stack.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -65,7 +71,7 @@ class WarmSandbox:
 
     def close(self) -> None:
         """End it, and let go of what belongs to it."""
-        self._closing.close()
+        self.closing.close()
 
 
 class Pool:
@@ -79,12 +85,26 @@ class Pool:
         self._filler = threading.Thread(target=self._fill, name="sandbox-pool", daemon=True)
         self._filler.start()
 
-    def take(self) -> WarmSandbox:
-        """A warm sandbox for the caller alone; where none is ready, one that is made now.
+    def take(self, owner: str = "") -> WarmSandbox:
+        """A warm sandbox for the caller alone, as soon as the machine has memory for it.
+
+        Args:
+            owner: as `Spec.owner`.
 
         Raises:
+            CrowdedError: no memory came free in time.
             SandboxError: it cannot be built.
         """
+        with ExitStack() as stack:
+            memory = stack.enter_context(Reservation(owner))
+            memory.take(self._spec.limits.memory_bytes)
+            sandbox = self._next()
+            stack.push(sandbox.closing)
+            sandbox.closing = stack.pop_all()
+        return sandbox
+
+    def _next(self) -> WarmSandbox:
+        """One that is ready, or else one that is made now."""
         with self._wanted:
             ready = self._ready.popleft() if self._ready else None
             self._wanted.notify()

@@ -174,7 +174,7 @@ class Scorer:
         elif budget.experiments is not None and len(started) >= budget.experiments:
             refusal = f"the campaign has used its {budget.experiments} experiments"
         if refusal:
-            self._book.note("refused", researcher, f"refused/{key}", {"reason": refusal})
+            self._book.refuse(researcher, key, refusal)
             raise ScoringError(refusal)
 
     def _started(self) -> list[str]:

@@ -25,6 +25,8 @@ from aar.scoring.records import PLATFORM, Baselines, Experiment, Fit, Labels, Ru
 
 FILE = "scores.sqlite"
 VERSION = 3
+NOTED_REFUSALS = 20
+"""So many refused admissions of one author get a ledger entry each; of those that follow only the number is kept."""
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS key (one INTEGER PRIMARY KEY CHECK (one = 1), secret BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS experiments (
@@ -44,6 +46,7 @@ CREATE TABLE IF NOT EXISTS baselines (dataset TEXT PRIMARY KEY, record TEXT NOT 
 CREATE TABLE IF NOT EXISTS verifications (
     experiment TEXT NOT NULL, seeds TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (experiment, seeds)
 );
+CREATE TABLE IF NOT EXISTS refusals (author TEXT PRIMARY KEY, count INTEGER NOT NULL);
 {ledger.SCHEMA}
 """
 
@@ -126,6 +129,22 @@ class Scorebook:
         """Add a ledger entry of its own; the same key again gives the first one. Raises as `ledger.append`."""
         with transaction(self._db) as db:
             return ledger.append(db, kind, author, key, body)
+
+    def refuse(self, author: str, key: str, reason: str) -> None:
+        """Record that an admission was refused; past NOTED_REFUSALS of an author, only that there was one more."""
+        sql = "INSERT INTO refusals VALUES (?, 1) ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count"
+        with transaction(self._db) as db:
+            if db.execute("SELECT 1 FROM ledger WHERE key = ?", (f"refused/{key}",)).fetchone():
+                return
+            count = db.execute(sql, (author,)).fetchone()["count"]
+            if count <= NOTED_REFUSALS:
+                last = {"further": "counted, and not entered one by one"} if count == NOTED_REFUSALS else {}
+                ledger.append(db, "refused", author, f"refused/{key}", {"reason": reason, **last})
+
+    def refusals(self, author: str) -> int:
+        """How many admissions of an author were refused; the same one that was refused again may count again."""
+        rows = select(self._db, "SELECT count FROM refusals WHERE author = ?", author)
+        return int(rows[0]["count"]) if rows else 0
 
     def ledger(self) -> list[Entry]:
         """The whole ledger, oldest entry first."""

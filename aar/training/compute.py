@@ -21,7 +21,7 @@ from typing import Any
 import ray
 from ray.actor import ActorHandle
 
-from aar.budget import Amounts, Spend, limits_of
+from aar.budget import Amounts, Spend, Storage, limits_of
 from aar.config import CampaignConfig, ComputeConfig, ResearcherConfig
 from aar.errors import AarError, ComputeError, StorageError, TrainingError, WithdrawnError
 from aar.remote import COMPUTE, on_this_node, result
@@ -62,7 +62,7 @@ class Compute:
         self._callers: Counter[str] = Counter()
         self._begun: dict[str, Begun] = {}
         self._seconds_per_cost = 0.0
-        self._spend = Spend(self._folder)
+        self._spend, self._storage = Spend(self._folder), Storage(self._folder)
         self._incarnation = 0
         self._computed = 0
         self._stopping = False
@@ -75,10 +75,11 @@ class Compute:
         """The key under which `fetch` gives the request's result, once there is one.
 
         Args:
-            account: the researcher to whom the device time is charged, if it has to be computed.
+            account: the researcher to whom device time and storage are charged, if it has to be computed.
             ticket: under which `withdraw` says that the caller no longer waits; "": it always does.
 
         Raises:
+            QuotaError: what is kept for that researcher is full.
             ModelError, TrainingError: the workers cannot answer it, or the account may not ask for it, and why.
             ComputeError: there are no workers any more.
             StorageError: the result could not be kept.
@@ -86,6 +87,7 @@ class Compute:
         key = request.key()
         if self._artifacts.has(key):
             return key
+        self._storage.check(account, "results")
         self._check_calls(account)
         if key not in self._answers:
             self._check_device_time(account, request)
@@ -116,8 +118,14 @@ class Compute:
         """The result with this key, or None."""
         return self._artifacts.get(key)
 
-    async def keep(self, key: str, data: bytes) -> None:
-        """Keep a result that was not computed by the workers. Raises StorageError when the disk refuses."""
+    async def keep(self, key: str, data: bytes, account: str) -> None:
+        """Keep a result that was not computed by the workers, for a researcher.
+
+        Raises:
+            QuotaError: what is kept for that researcher is full.
+            StorageError: the disk refuses.
+        """
+        self._storage.hold(account, "results", key, len(data))
         self._artifacts.put(key, data)
 
     async def charge(self, account: str, key: str, used: Amounts) -> None:
@@ -171,6 +179,7 @@ class Compute:
     async def answered(self, results: dict[str, bytes]) -> None:
         """Results from a worker."""
         for key, data in results.items():
+            self._storage.note(self._queue.account(key) or PLATFORM, "results", key, len(data))
             self._leave(key)
             try:
                 self._artifacts.put(key, data)

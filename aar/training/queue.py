@@ -74,6 +74,11 @@ class Queue:
         """The request with this key. Raises KeyError when it is neither waiting nor with a worker."""
         return self._items[key].request
 
+    def account(self, key: str) -> str | None:
+        """Whose request this is; None when it is neither waiting nor with a worker."""
+        item = self._items.get(key)
+        return item.account if item else None
+
     def add(self, key: str, request: Request, account: str, ticket: str) -> None:
         """Queue a request; who asks for one that waits already waits with it, on the account that is served sooner."""
         known = self._items.get(key)

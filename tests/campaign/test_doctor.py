@@ -13,6 +13,7 @@ from aar.assets import WheelFile, cache_folder, fetch
 from aar.campaign import doctor
 from aar.sandbox import Check, profile
 from aar.sandbox.limits import GIB
+from aar.sandbox.memory import machine_bytes
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +74,7 @@ def test_a_containers_memory_limit_counts_instead_of_the_machines_memory(tmp_pat
 
 def test_without_a_container_the_machines_memory_counts(tmp_path: Path) -> None:
     (tmp_path / "memory.max").write_text("max\n")
-    assert doctor._memory_bytes(tmp_path) == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert machine_bytes(tmp_path) == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def test_too_few_cores_come_with_the_setting_that_makes_do_with_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ def test_places_are_those_of_the_commons(campaign: Path) -> None:
 
 @pytest.mark.slow
 def test_a_post_reaches_the_commons_of_a_running_campaign(ray_session: None, campaign: Path) -> None:
-    commons = start_commons(campaign / "commons", namespace="aar-little")
+    commons = start_commons(campaign / "commons", namespace="aar-little", accounts=campaign)
     with (campaign / "driver.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         environment = {**os.environ, "RAY_ADDRESS": ray.get_runtime_context().gcs_address}

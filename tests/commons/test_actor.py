@@ -19,13 +19,13 @@ FILES = {"method.py": b"def supervise(lab): ..."}
 
 @pytest.fixture
 def commons(ray_session: None, tmp_path: Path) -> Iterator[Any]:
-    handle = start_commons(tmp_path, namespace=str(tmp_path))
+    handle = start_commons(tmp_path, namespace=str(tmp_path), accounts=tmp_path)
     yield handle
     ray.kill(handle)
 
 
 def test_a_plain_commons_needs_no_ray(tmp_path: Path) -> None:
-    commons = Commons(str(tmp_path))
+    commons = Commons(str(tmp_path), str(tmp_path))
     made = commons.publish("ada", FILES, "first", None, key="1")
     commons.post("ada", "result", "it works", key="1", snapshot=made.id, data={"pgr": 0.4})
     assert commons.checkout(commons.search("works")[0].snapshot or "") == FILES
@@ -57,17 +57,17 @@ def test_errors_reach_the_caller_as_what_they_are(commons: Any) -> None:
 
 
 def test_starting_twice_gives_the_same_actor(commons: Any, tmp_path: Path) -> None:
-    again = start_commons(tmp_path, namespace=str(tmp_path))
+    again = start_commons(tmp_path, str(tmp_path), tmp_path)
     assert again._actor_id == commons._actor_id
     assert ray.get_actor("commons", namespace=str(tmp_path))._actor_id == commons._actor_id
     with pytest.raises(StorageError, match="its commons serves"):
-        start_commons(tmp_path / "other", namespace=str(tmp_path))
+        start_commons(tmp_path / "other", str(tmp_path), tmp_path)
 
 
 def test_a_folder_that_cannot_be_used_is_said_at_the_start(ray_session: None, tmp_path: Path) -> None:
     (tmp_path / "forum.sqlite").write_text("no database " * 100)
     with pytest.raises(StorageError, match=r"forum\.sqlite.*damaged or no SQLite database"):
-        start_commons(tmp_path, namespace=str(tmp_path))
+        start_commons(tmp_path, str(tmp_path), tmp_path)
 
 
 def test_a_commons_killed_while_posts_stream_in_has_everything_exactly_once(commons: Any, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from mcp.client.stdio import stdio_client
 
 from aar.campaign.folder import ADDRESS_FILE
 from aar.config import ResearcherConfig, load_config
-from aar.errors import CampaignError
+from aar.errors import CampaignError, ToolError
 from aar.gateway.link import Link
 from aar.gateway.mcp_server import KEY
 from aar.researchers.actor import CALLS_AT_ONCE
@@ -102,3 +102,11 @@ def test_a_server_outlives_its_campaign_and_finds_it_again(folder: Path) -> None
                 assert await called(client, "k2") == f"k2 {driver.pid}"
 
     asyncio.run(session())
+
+
+def test_a_call_that_is_too_large_is_not_even_sent(folder: Path) -> None:
+    large = [("t" * 3 * 2**20, {}, None), ("bash", {"command": "x" * 8 * 2**20}, None), ("bash", {}, "k" * 2**20)]
+    for tool, arguments, key in large:
+        with pytest.raises(ToolError, match="at most") as refusal:
+            asyncio.run(Link(folder).call("eve", tool, arguments, key))
+        assert len(str(refusal.value)) < 300

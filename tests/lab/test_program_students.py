@@ -11,6 +11,7 @@ from aar.errors import MethodError
 from aar.lab.backend import Asker, ModelBackend
 from aar.lab.broker import Allowance
 from aar.lab.method_process import method_pool, run_method
+from aar.lab.programs import Programs
 from aar.lab.training import ProgramRun, run_program
 from aar.problems.dataset import Judgement
 from aar.sandbox import Limits, provider
@@ -42,21 +43,31 @@ HOSTILE = (
 )
 
 
-class HerePrograms:
+class HerePrograms(Programs):
     """Runs training programs at once, in real sandboxes, with no cluster between."""
 
-    def adapter(self, program: ProgramRun, model: str, account: str) -> bytes:
+    def _run(self, program: ProgramRun, model: str, account: str) -> bytes:
         return run_program(program, Path(model), provider("bubblewrap"), CONFIG)
+
+    def _adapter(self, ended: bytes) -> bytes:
+        return ended
 
 
 @pytest.fixture
-def backend(alone: Group, llama_folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModelBackend:
+def compute(alone: Group, monkeypatch: pytest.MonkeyPatch) -> DeskCompute:
     monkeypatch.setattr("aar.training.asking.result", lambda value: value)
+    monkeypatch.setattr("aar.lab.programs.result", lambda value: value)
+    return DeskCompute(alone)
+
+
+@pytest.fixture
+def backend(compute: DeskCompute, llama_folder: Path) -> ModelBackend:
     examples = tuple(Judgement("", text) for (text,) in TEXTS)
     labels = np.stack([1 - CLASSES, CLASSES], axis=1).astype(np.float32)
     task = Task("binary", examples, labels, recipe())
-    asker = Asker(DeskCompute(alone).for_threads(), "ada")
-    return ModelBackend(task, 3, str(llama_folder), asker, HerePrograms())  # type: ignore[arg-type]
+    here = compute.for_threads()
+    programs = HerePrograms(None, here, None)  # type: ignore[arg-type]
+    return ModelBackend(task, 3, str(llama_folder), Asker(here, "ada"), programs)
 
 
 @pytest.fixture
@@ -82,9 +93,28 @@ def supervise(lab):
 
 @pytest.mark.parametrize(("program", "reason"), HOSTILE)
 def test_what_is_no_student_is_an_error_that_a_method_can_read(
-    backend: ModelBackend, pool: Pool, program: str, reason: str
+    backend: ModelBackend, compute: DeskCompute, pool: Pool, program: str, reason: str
 ) -> None:
     method = f"def supervise(lab):\n  return lab.train({START + program!r})"
     with pytest.raises(MethodError) as caught:
         run_method(method.encode(), backend, pool, Allowance(0, programs=1))
     assert f"method raised LabError: {reason}" in str(caught.value)
+    assert compute.results == {}
+
+
+def test_programs_that_hand_back_a_gibibyte_leave_nothing(
+    backend: ModelBackend, compute: DeskCompute, pool: Pool
+) -> None:
+    program = "import os; os.truncate(os.open('adapter.safetensors', os.O_CREAT | os.O_RDWR), 512 * 2**20)"
+    method = f"""
+def supervise(lab):
+    for number in range(2):
+        try:
+            lab.train({program!r} + f" #{{number}}")
+        except Exception as error:
+            print(error)
+    return lab.train("")
+"""
+    with pytest.raises(MethodError, match="the adapter is no safetensors file"):
+        run_method(method.encode(), backend, pool, Allowance(0, programs=2))
+    assert sum(map(len, compute.results.values())) == 0

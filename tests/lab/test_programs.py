@@ -5,22 +5,38 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import ray
 
 from aar.budget import Spend
 from aar.config import CampaignConfig, load_config
 from aar.errors import LabError
+from aar.lab.backend import Asker, ModelBackend
 from aar.lab.programs import Programs
+from aar.lab.requests import TrainCall
+from aar.models.student import Student
+from aar.problems.dataset import Judgement
 from aar.sandbox.decoys import decoys
+from aar.scoring.task import Task
 from aar.training.compute import start_compute
 from tests.campaign.tiny_campaign import write_campaign
 from tests.keys import KEY
 from tests.lab.test_training import program
+from tests.training.toy import TEXTS, recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
 
-COUNTS = "import time; open('adapter.safetensors', 'w').write(str(time.time_ns()))"
+MADE = """
+import time
+from aar.lab.program import Task
+from safetensors.torch import load_file, save_file
+Task.read().trainee().save()
+weights = load_file("adapter.safetensors")
+weights["head/bias"].fill_(time.time() % 1000)
+save_file(weights, "adapter.safetensors")
+"""
+"""Makes another student each time that it runs."""
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +72,11 @@ def scorer(ray_session: None) -> Any:
 def test_a_program_runs_once_whoever_asks_again(
     config: CampaignConfig, compute: Any, scorer: Any, llama_folder: Path
 ) -> None:
-    model, first = str(llama_folder), program(COUNTS)
-    written = Programs(config, compute, scorer).adapter(first, model, "ada")
-    assert written.isdigit()
-    assert Programs(config, compute, scorer).adapter(replace(first), model, "bob") == written
-    assert Programs(config, compute, scorer).adapter(replace(first, seed=4), model, "eve") != written
+    model, first = str(llama_folder), program(MADE)
+    made = Programs(config, compute, scorer).student(first, model, "ada")
+    assert Student.from_bytes(ray.get(compute.fetch.remote(made))).weights["head/bias"].item() > 0
+    assert Programs(config, compute, scorer).student(replace(first), model, "bob") == made
+    assert Programs(config, compute, scorer).student(replace(first, seed=4), model, "eve") != made
 
 
 def test_a_program_that_fails_is_told_and_runs_again(
@@ -68,7 +84,7 @@ def test_a_program_that_fails_is_told_and_runs_again(
 ) -> None:
     for _ in range(2):
         with pytest.raises(LabError, match="ended with exit code 1\nit printed:") as caught:
-            Programs(config, compute, scorer).adapter(program("raise ValueError('mine')"), str(llama_folder), "ada")
+            Programs(config, compute, scorer).student(program("raise ValueError('mine')"), str(llama_folder), "ada")
         assert type(caught.value) is LabError
         assert "ValueError: mine" in str(caught.value)
 
@@ -76,11 +92,11 @@ def test_a_program_that_fails_is_told_and_runs_again(
 def test_whoever_lets_one_run_is_charged_for_it_also_when_it_fails(
     config: CampaignConfig, compute: Any, scorer: Any, folder: Path, llama_folder: Path
 ) -> None:
-    sleeps, spend = "import time; time.sleep(2); ", Spend(folder)
-    Programs(config, compute, scorer).adapter(program(sleeps + COUNTS), str(llama_folder), "rich")
-    Programs(config, compute, scorer).adapter(program(sleeps + COUNTS), str(llama_folder), "late")
+    sleeps, spend = "import time; time.sleep(2)\n", Spend(folder)
+    Programs(config, compute, scorer).student(program(sleeps + MADE), str(llama_folder), "rich")
+    Programs(config, compute, scorer).student(program(sleeps + MADE), str(llama_folder), "late")
     with pytest.raises(LabError):
-        Programs(config, compute, scorer).adapter(program(sleeps + "raise SystemExit(3)"), str(llama_folder), "unlucky")
+        Programs(config, compute, scorer).student(program(sleeps + "raise SystemExit(3)"), str(llama_folder), "unlucky")
     assert spend.spent("rich").amounts.cpu_seconds >= 2 * config.programs.cpus
     assert spend.spent("unlucky").amounts.cpu_seconds >= 2 * config.programs.cpus
     assert spend.spent("late").amounts.cpu_seconds == 0
@@ -90,4 +106,23 @@ def test_a_limit_above_what_any_machine_has_does_not_wait_for_ever(
     config: CampaignConfig, compute: Any, scorer: Any, llama_folder: Path
 ) -> None:
     generous = config.model_copy(update={"programs": config.programs.model_copy(update={"memory_gib": 10_000})})
-    assert Programs(generous, compute, scorer).adapter(program(COUNTS + " # generous"), str(llama_folder), "ada")
+    assert Programs(generous, compute, scorer).student(program(MADE + " # generous"), str(llama_folder), "ada")
+
+
+def test_a_gibibyte_that_quick_checks_hand_back_is_not_kept(
+    config: CampaignConfig, compute: Any, scorer: Any, folder: Path, llama_folder: Path
+) -> None:
+    examples = tuple(Judgement("", text) for (text,) in TEXTS)
+    task = Task("binary", examples, np.full((len(TEXTS), 2), 0.5, np.float32), recipe())
+    backend = ModelBackend(task, 3, str(llama_folder), Asker(compute, "eve"), Programs(config, compute, scorer))
+    before = kept_bytes(folder)
+    for number in range(2):
+        size = 512 * 2**20 - number
+        source = f"import os; os.truncate(os.open('adapter.safetensors', os.O_CREAT | os.O_RDWR), {size})"
+        with pytest.raises(LabError, match="the adapter is no safetensors file"):
+            backend.train(TrainCall(source.encode(), 1, {}))
+    assert kept_bytes(folder) == before
+
+
+def kept_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in (folder / "artifacts").rglob("*") if file.is_file())

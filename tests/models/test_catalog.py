@@ -4,10 +4,17 @@ import socket
 from pathlib import Path
 
 import pytest
+import torch
 from huggingface_hub import constants
+from safetensors.torch import load_file
 
 from aar.errors import ModelError
 from aar.models.catalog import model_folder
+from aar.models.encoder import SentenceEncoder
+from aar.models.language_model import LanguageModel
+from tests.tiny_model import CPU
+
+COMMIT = "0123456789abcdef" * 2 + "01234567"
 
 
 @pytest.fixture
@@ -39,20 +46,55 @@ def test_the_builtin_student_is_converted_once(tmp_path: Path, monkeypatch: pyte
     assert model_folder("smollm2-135m") == converted
 
 
-def test_what_is_no_name_at_all_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(ModelError, match='"a b/c/d" is no model: aar knows smollm2-135m, minilm'):
-        model_folder("a b/c/d")
+@pytest.mark.parametrize("name", ["smollm3", "a b/c/d", f"a b/c/d@{COMMIT}"])
+def test_what_is_no_name_at_all_is_answered_with_the_known_ones(name: str) -> None:
+    with pytest.raises(ModelError, match=f'"{name}" is no model: aar knows smollm2-135m, minilm'):
+        model_folder(name)
+
+
+def cached(folder: Path, weights: str) -> Path:
+    """A model in the hub's cache: "main" has moved on since the commit that a campaign was begun with."""
+    repository = folder / "hub" / "models--somebody--tiny"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("f" * 40)
+    for commit, content in ((COMMIT, weights), ("f" * 40, "replaced")):
+        (repository / "snapshots" / commit).mkdir(parents=True)
+        (repository / "snapshots" / commit / "config.json").write_text(content)
+    return repository / "snapshots"
+
+
+def test_a_hub_name_means_one_commit_whatever_its_branch_points_to(
+    empty_cache: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    snapshots = cached(tmp_path, "mine")
+    assert model_folder(f"somebody/tiny@{COMMIT}") == snapshots / COMMIT
+    for name in ("somebody/tiny", "somebody/tiny@main", "somebody/tiny@0123456"):
+        with pytest.raises(ModelError, match=f'"{name}" is no model.*a hub name with the commit that is meant'):
+            model_folder(name)
+
+
+@pytest.mark.parametrize("load", [LanguageModel, SentenceEncoder])
+def test_pickled_weights_are_not_loaded(llama_folder: Path, tmp_path: Path, load: type) -> None:
+    for file in llama_folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    weights = load_file(tmp_path / "model.safetensors")
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(weights, tmp_path / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="safetensors"):
+        load(tmp_path, CPU, torch.float32) if load is LanguageModel else load(tmp_path, CPU)
 
 
 def test_offline_an_unknown_hub_name_is_answered_with_what_to_do(
     empty_cache: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(ModelError, match=r'"Qwen/Nothing-0B".*Check the name and the network.*give its path'):
-        model_folder("Qwen/Nothing-0B")
+    with pytest.raises(ModelError, match=r'"Qwen/Nothing-0B@01.*Check the name, its commit and the network.*its path'):
+        model_folder(f"Qwen/Nothing-0B@{COMMIT}")
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.slow  # the hub's package tries again for 23 seconds
+@pytest.mark.timeout(60)
 def test_a_hub_that_cannot_be_reached_is_answered_the_same(
     empty_cache: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,5 +103,5 @@ def test_a_hub_that_cannot_be_reached_is_answered_the_same(
         address = f"http://127.0.0.1:{closed.getsockname()[1]}"
     monkeypatch.setattr(constants, "ENDPOINT", address)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    with pytest.raises(ModelError, match=r'"Qwen/Nothing-0B".*Check the name and the network'):
-        model_folder("Qwen/Nothing-0B")
+    with pytest.raises(ModelError, match=r'"Qwen/Nothing-0B@01.*Check the name, its commit and the network'):
+        model_folder(f"Qwen/Nothing-0B@{COMMIT}")

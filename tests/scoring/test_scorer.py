@@ -14,6 +14,7 @@ from aar.problems.texts import model_texts
 from aar.scoring.ledger import verify_chain
 from aar.scoring.pgr import performance_gap_recovered
 from aar.scoring.records import PLATFORM, Run, Trained
+from aar.scoring.scorebook import NOTED_REFUSALS
 from aar.training.requests import FineTune, Predict
 from tests.scoring.doubles import campaign, preferences, texts_of, write_dataset
 from tests.scoring.lab import Lab
@@ -103,6 +104,34 @@ def test_a_researcher_has_so_many_experiments_and_the_platform_any_number(lab: L
         lab.admit(f"p{number}", researcher=PLATFORM)
     assert len(lab.do(lab.scorer.experiments())) == 7
     assert [(entry.kind, entry.author) for entry in lab.ledger() if entry.kind == "refused"] == [("refused", "ada")]
+
+
+def test_refusals_without_end_do_not_make_the_ledger_grow_without_end(lab: Lab) -> None:
+    lab.admit("1")
+    lab.admit("2")
+
+    async def ask() -> None:
+        for number in range(500):
+            with pytest.raises(ScoringError, match="has used its 2 experiments"):
+                await lab.scorer.admit("ada", "s1", "a note", f"more-{number}")
+
+    lab.do(ask())
+    refused = [entry for entry in lab.ledger() if entry.kind == "refused"]
+    assert len(refused) == NOTED_REFUSALS
+    assert [entry.number for entry in refused if "further" in entry.body] == [refused[-1].number]
+    verify_chain(lab.ledger())
+    lab.restart()
+    assert lab.scorer._book.refusals("ada") == 500
+
+
+def test_the_same_refused_admission_again_is_one_entry(lab: Lab) -> None:
+    lab.admit("1")
+    lab.admit("2")
+    for _ in range(3):
+        with pytest.raises(ScoringError, match="has used"):
+            lab.admit("3")
+    assert len([entry for entry in lab.ledger() if entry.kind == "refused"]) == 1
+    assert lab.scorer._book.refusals("ada") == 1
 
 
 def test_a_campaign_has_so_many_experiments_whatever_the_number_of_names(tmp_path: Path) -> None:

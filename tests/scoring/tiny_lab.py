@@ -31,7 +31,7 @@ class Remote:
 
 
 class DeskCompute:
-    """The compute actor's two calls, answered by a desk; `for_threads` answers without a coroutine."""
+    """The compute actor's calls, answered by a desk; `for_threads` answers without a coroutine."""
 
     def __init__(self, group: Group) -> None:
         self.results: dict[str, bytes] = {}
@@ -39,7 +39,11 @@ class DeskCompute:
         self.run, self.fetch = Remote(self._run_soon), Remote(self._fetch_soon)
 
     def for_threads(self) -> Any:
-        return type("Compute", (), {"run": Remote(self._run), "fetch": Remote(self.results.__getitem__)})()
+        calls = {"run": self._run, "fetch": self.results.__getitem__, "kept": self.results.get, "keep": self._keep}
+        return type("Compute", (), {name: Remote(call) for name, call in calls.items()})()
+
+    def _keep(self, key: str, data: bytes, account: str) -> None:
+        self.results[key] = data
 
     def _run(self, request: Request, account: str = "", ticket: str = "") -> str:
         if request.key() not in self.results:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from aar.budget import Amounts, Spend
+from aar.budget import Amounts, Spend, Storage
+from aar.budget.storage import Held
 from aar.config import BudgetConfig, CampaignConfig, ComputeConfig, ResearcherBudget
-from aar.errors import ComputeError, ModelError, StorageError, TrainingError, WithdrawnError
+from aar.errors import ComputeError, ModelError, QuotaError, StorageError, TrainingError, WithdrawnError
 from aar.training import compute as compute_module
 from aar.training.compute import MOST_WAITING, Compute
 from aar.training.queue import MOST_DEATHS
@@ -269,3 +270,22 @@ def test_what_would_take_more_device_time_than_is_left_is_refused_before_it_is_q
     Spend(tmp_path).add("ada", "before", amounts=Amounts(cpu_seconds=10))
     budget = BudgetConfig(researcher=ResearcherBudget(cpu_seconds=20))
     asyncio.run(scene(Queue(configured(budget=budget), str(tmp_path))))
+
+
+def test_whose_account_is_full_is_refused_at_once_and_nobody_else(play: Callable[..., None], tmp_path: Path) -> None:
+    async def scene(queue: Queue) -> None:
+        Storage(tmp_path).allow("eve", 1000)
+        asked = asyncio.create_task(queue.run(question(1), "eve"))
+        await asyncio.sleep(0.01)
+        await queue.answered({question(1).key(): bytes(2000)})
+        assert await asked == question(1).key() == await queue.run(question(1), "eve")
+        with pytest.raises(QuotaError, match="for eve is full"):
+            await queue.run(question(2), "eve")
+        with pytest.raises(QuotaError, match="for eve is full"):
+            await queue.keep("a name", b"key", "eve")
+        [other] = await waiting(queue, question(2))
+        await queue.answered({question(2).key(): b"for the platform"})
+        assert await other == question(2).key()
+        assert Storage(tmp_path).held("eve")["results"] == Held(2000, 1)
+
+    play(scene)

@@ -13,6 +13,7 @@ from anthropic import APIRequest, AsyncCallNext
 from anthropic.lib.tools import BetaAsyncStreamingToolRunner
 
 from aar.budget import Amounts, read_prices
+from aar.errors import QuotaError
 from aar.researchers.claude.access import check_credentials
 from aar.researchers.claude.request import request_settings
 from aar.researchers.claude.tools import Dispatcher, runner_tools
@@ -29,6 +30,8 @@ from aar.researchers.transcript.conversation import Conversation, calls_of, conv
 from aar.researchers.wishes import wish_words
 
 MOST_REFUSALS = 3
+REPLY_BYTES = 2**20
+"""Of a whole reply; the longest that a model writes are a few hundred kibibytes."""
 POLL_SECONDS = 0.5
 GO_ON = "(Your reply was cut off at its longest; go on.)"
 CUT_OFF = "Your reply was cut off at its longest before this call was complete; it was not made. Write shorter replies."
@@ -97,6 +100,10 @@ class ClaudeBrain:
             return Ending("stopped", "a person stopped it")
         if self._life.stopping:
             return Ending("time", "the campaign's time is up")
+        try:
+            self._desk.account.hold("transcript", "all", self._transcript.size, len(self._transcript.entries))
+        except QuotaError as error:
+            return Ending("budget", str(error))
         limit = self._life.used_up(self._desk.spend)
         return Ending("budget", limit.describe()) if limit else None
 
@@ -152,9 +159,12 @@ class ClaudeBrain:
 
     async def _read(self, stream: Any) -> Any:
         """A reply, once it is complete. Raises Cut when it is not; what it used until then is counted."""
-        complete = False
+        complete, size = False, 0
         try:
             async for event in stream:
+                size += _length(event)
+                if size > REPLY_BYTES:  # the package would parse it anew with each piece
+                    raise Cut(f"it is longer than {REPLY_BYTES} bytes")
                 if event.type == "content_block_start":
                     self._life.say("thinks" if "thinking" in event.content_block.type else "writes")
             message = await stream.get_final_message()
@@ -294,6 +304,13 @@ def _plain(block: Any) -> Block:
     plain: Block = block.to_dict(mode="json")
     plain.pop("parsed_output", None)
     return plain
+
+
+def _length(event: Any) -> int:
+    """How much an event adds to a reply."""
+    piece = getattr(event, "delta", None) or getattr(event, "content_block", None)
+    known = vars(piece).items() if event.type in ("content_block_start", "content_block_delta") else ()
+    return sum(len(value) for name, value in known if name != "type" and isinstance(value, str))
 
 
 def _text(text: str) -> Block:

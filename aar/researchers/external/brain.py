@@ -8,9 +8,10 @@ import threading
 import time
 from contextlib import suppress
 
-from aar.errors import AarError, BudgetError
+from aar.errors import AarError, BudgetError, ToolError
 from aar.researchers.ending import Ending, earlier_end, last_note
 from aar.researchers.life import Life
+from aar.researchers.toolkit.bounds import check_call
 from aar.researchers.toolkit.calls import Answer, Caller
 from aar.researchers.toolkit.desk import Desk
 from aar.researchers.toolkit.forum_tools import sync_forum
@@ -52,6 +53,10 @@ class ExternalBrain:
         Args:
             key: the caller's own name for the call; a call under a name that was used before is not made again.
         """
+        try:
+            check_call(tool, arguments, key)
+        except ToolError as refusal:
+            return Answer(str(refusal), True)
         ending = self._ended or self._ending()
         if ending:
             self._end(ending)

@@ -5,6 +5,7 @@ crash knows of every call whether it was made: one with a result is not made aga
 key where that does nothing twice, and is else answered with a warning that it may have happened.
 """
 
+import json
 import logging
 import threading
 import time
@@ -13,13 +14,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from aar.commons.text import fitted_line
-from aar.errors import AarError, BudgetError, CampaignError, ToolError
+from aar.errors import AarError, BudgetError, CampaignError, QuotaError, ToolError
+from aar.researchers.toolkit.bounds import check_call
 from aar.researchers.toolkit.desk import Desk
 from aar.researchers.toolkit.registry import find
 from aar.researchers.toolkit.tool import Call
 from aar.researchers.transcript import Transcript
 from aar.researchers.transcript.conversation import Conversation, conversation
 
+WHOLE_CHARACTERS = 2 * 2**20
 MOST_CHARACTERS = 16_000
 HEAD, TAIL = 10_000, 5_000
 FAULT_CHARACTERS = 500
@@ -55,6 +58,8 @@ class Caller:
             position: the call's place in the researcher's life, which no other call has.
             id: what the model calls it.
 
+        A call that is too large is answered with an error and leaves no trace.
+
         Raises:
             BudgetError: a limit of the researcher ends it here; the call was not carried out.
             CampaignError: a part of the platform is gone.
@@ -63,6 +68,10 @@ class Caller:
         known = self._before.results.get(position)
         if known:
             return Answer(*known)
+        try:
+            check_call(tool, arguments)
+        except ToolError as refusal:
+            return Answer(str(refusal), True)
         with self._turn:
             is_first = position not in self._answers
             coming = self._answers.setdefault(position, Future())
@@ -80,6 +89,7 @@ class Caller:
         again = position in self._before.begun
         if not again:
             try:
+                self._make_room(arguments)
                 self._transcript.append("call", position=position, id=id, tool=tool, arguments=arguments)
             except ValueError as error:
                 return Answer(fitted_line(f"not done: the arguments: {error}", FAULT_CHARACTERS), True)
@@ -100,6 +110,14 @@ class Caller:
             answer = Answer(fitted_line(f"not done: {type(fault).__name__}: {fault}", FAULT_CHARACTERS), True)
         return self._record(answer, position, id, tool, began)
 
+    def _make_room(self, arguments: Any) -> None:
+        """For one more call in the transcript. What comes of it is bounded, and written down whatever it is."""
+        size, entries = self._transcript.size + len(json.dumps(arguments)), len(self._transcript.entries) + 1
+        try:
+            self._desk.account.hold("transcript", "all", size, entries)
+        except QuotaError as error:
+            raise BudgetError(str(error)) from None
+
     def _run(self, name: str, arguments: Any, position: str, again: bool) -> str:
         tool = find(name)
         if again and not tool.repeatable:
@@ -108,8 +126,10 @@ class Caller:
 
     def _record(self, answer: Answer, position: str, id: str | None, tool: str, began: float) -> Answer:
         """Write down what came of a call, whole, and return what the caller is told of it."""
-        told = Answer(self._bounded(answer.text, position), answer.is_error)
-        whole = {} if told == answer else {"whole": answer.text}
+        cut = len(answer.text) - WHOLE_CHARACTERS
+        text = f"{answer.text[:WHOLE_CHARACTERS]}\n[{cut} characters are not kept]" if cut > 0 else answer.text
+        told = Answer(self._bounded(text, position), answer.is_error)
+        whole = {} if told.text == text else {"whole": text}
         self._transcript.append(
             "result", position=position, id=id, tool=tool, text=told.text, is_error=told.is_error,
             seconds=round(time.monotonic() - began, 3), **whole,
@@ -121,11 +141,19 @@ class Caller:
         text = _encodable(text)
         if len(text) <= MOST_CHARACTERS:
             return text
-        file = self._desk.shared.write(f"outputs/{position}.txt", text.encode())
         tail = text[-TAIL:].partition("\n")[2]  # from a line's beginning, so that what is quoted keeps its mark
         left_out = len(text) - HEAD - len(tail)
-        where = f"the whole is in {file}: read it with grep, sed -n or files view"
+        where = self._kept(text, f"outputs/{position}.txt")
         return f"{text[:HEAD]}\n\n[... {left_out} characters left out; {where} ...]\n\n{tail}"
+
+    def _kept(self, text: str, name: str) -> str:
+        """Keep a long text where the researcher can read it; in words, where that is."""
+        content = text.encode()
+        try:
+            self._desk.account.hold("shared", name, len(content))
+        except QuotaError as error:
+            return str(error)
+        return f"the whole is in {self._desk.shared.write(name, content)}: read it with grep, sed -n or files view"
 
 
 def _encodable(text: str) -> str:

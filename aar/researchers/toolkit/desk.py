@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from aar.budget import Limit, Spend, limits_of
+from aar.budget import Account, Limit, Spend, limits_of
 from aar.config import CampaignConfig, ResearcherConfig
 from aar.database import storage_errors
 from aar.researchers.toolkit.notes import Notes
@@ -43,17 +43,18 @@ class Desk:
     """
 
     def __init__(
-        self, researcher: ResearcherConfig, config: CampaignConfig, places: Places, platform: Platform, spend: Spend
-    ) -> None:
+        self, researcher: ResearcherConfig, config: CampaignConfig, places: Places, platform: Platform, spend: Spend,
+        account: Account,
+    ) -> None:  # fmt: skip
         self.name, self.researcher, self.config = researcher.name, researcher, config
-        self.platform, self.places, self.spend = platform, places, spend
+        self.platform, self.places, self.spend, self.account = platform, places, spend, account
         self.shared = Shared(places.shared)
-        self.notes = Notes(places.notes)
+        self.notes = Notes(places.notes, account)
         self.similar = Similar(platform)
         self.wanted: Callable[[], bool] = lambda: False
         self._shell = Shell(
             provider(config.sandbox.provider), places.workspace, Limits.from_config(config.sandbox),
-            {SHOWN_AS: places.shared, DECOYS_SHOWN_AS: places.decoys},
+            {SHOWN_AS: places.shared, DECOYS_SHOWN_AS: places.decoys}, owner=researcher.name,
         )  # fmt: skip
         _place(places.decoys, platform.decoys())
 

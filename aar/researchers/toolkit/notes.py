@@ -3,30 +3,42 @@
 They are kept by the memory tool of the `anthropic` package, in a folder that no sandbox sees.
 """
 
+import stat
 from pathlib import Path
 from typing import Any
 
 from anthropic.tools import BetaLocalFilesystemMemoryTool
 from anthropic.tools import ToolError as MemoryRefusal
 
+from aar.budget import Account
 from aar.database import storage_errors
 from aar.errors import ToolError
 
 MOST_BYTES = 2**20
+MOST_ENTRIES = 500
+"""Files and folders."""
+PATH_CHARACTERS = 200
 ROOT = "/memories"
+_GROWS = ("create", "insert", "str_replace", "rename")
 
 
 class Notes:
-    """The notes in one folder."""
+    """The notes in one folder, held in a researcher's account."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, account: Account) -> None:
+        self._account = account
         with storage_errors(folder):
             self._memory = BetaLocalFilesystemMemoryTool(str(folder))
 
     def run(self, command: dict[str, Any]) -> str:
-        """Answer a command of the memory tool. Raises ToolError when it cannot be carried out."""
-        if self._size() + sum(len(str(value)) for value in command.values()) > MOST_BYTES:
-            raise ToolError(f"your notes are full ({MOST_BYTES} bytes); delete or shorten some first")
+        """Answer a command of the memory tool.
+
+        Raises:
+            ToolError: it cannot be carried out.
+            QuotaError: what is kept for the researcher is full.
+        """
+        if command["command"] in _GROWS:
+            self._make_room(command)
         try:
             return str(self._memory.call(command))
         except MemoryRefusal as error:
@@ -34,11 +46,24 @@ class Notes:
         except (OSError, UnicodeError) as error:
             raise ToolError(f"the notes could not be used so: {error}") from None
 
+    def _make_room(self, command: dict[str, Any]) -> None:
+        paths = [path for path in (command.get("path"), command.get("new_path")) if path]
+        if any(len(path) > PATH_CHARACTERS for path in paths):
+            raise ToolError(f"a note's path has at most {PATH_CHARACTERS} characters; give it a shorter one")
+        entries = [path.lstat() for path in self._memory.memory_root.rglob("*")]
+        size = sum(one.st_size for one in entries if stat.S_ISREG(one.st_mode))
+        size += sum(len(str(value).encode(errors="replace")) for value in command.values())
+        new = command["command"] in ("create", "rename")
+        count = len(entries) + sum(path.removeprefix(ROOT).count("/") for path in paths if new)
+        if size > MOST_BYTES or count > MOST_ENTRIES:
+            raise ToolError(
+                f"your notes are full ({size} bytes of {MOST_BYTES} and {count} files and folders of {MOST_ENTRIES}, "
+                "this one included); delete or shorten some first"
+            )
+        self._account.hold("notes", "all", size, count)
+
     def all(self) -> dict[str, str]:
         """Every note by its path, to be told when a conversation begins anew."""
         root = self._memory.memory_root
         files = sorted(path for path in root.rglob("*") if path.is_file())
         return {f"{ROOT}/{path.relative_to(root)}": path.read_text(errors="replace") for path in files}
-
-    def _size(self) -> int:
-        return sum(path.stat().st_size for path in self._memory.memory_root.rglob("*") if path.is_file())

@@ -53,7 +53,8 @@ def _notes(desk: "Desk", call: Call) -> str:
 
 def _budget(desk: "Desk", call: Call) -> str:
     lines = [f"{limit.describe()}, {readable(limit.what, limit.left)} left" for limit in desk.limits()]
-    return "\n".join([*lines, "Whoever has used up a limit other than experiments is ended there; post in time."])
+    end = "Whoever has used up a limit other than experiments is ended there; post in time."
+    return "\n".join([*lines, desk.account.describe(), end])
 
 
 LEADERBOARD = Tool(

@@ -51,7 +51,9 @@ def _checkout(desk: "Desk", call: Call) -> str:
     arguments: CheckoutArguments = call.arguments
     snapshot = desk.platform.snapshot(desk.resolved(arguments.snapshot))
     files = desk.platform.checkout(snapshot.id)
-    folder = desk.shared.write_all(f"snapshots/{snapshot.id[:10]}", files)
+    place = f"snapshots/{snapshot.id[:10]}"
+    desk.account.hold("shared", place, sum(map(len, files.values())), len(files))
+    folder = desk.shared.write_all(place, files)
     names = "\n".join(f"{folder}/{name} ({len(content)} bytes)" for name, content in sorted(files.items()))
     built_on = f"built on {snapshot.parent[:10]}" if snapshot.parent else "built on nothing"
     return (

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from aar.errors import ToolError
+from aar.researchers.toolkit.bounds import NAME_CHARACTERS
 
 if TYPE_CHECKING:
     from aar.researchers.toolkit.desk import Desk
+
+
+PROBLEMS_TOLD = 5
 
 
 class Arguments(BaseModel):
@@ -59,7 +63,7 @@ class Tool:
         try:
             return self.arguments.model_validate(arguments)
         except ValidationError as error:
-            problems = "; ".join(_explain(dict(item)) for item in error.errors())
+            problems = "; ".join(_explain(dict(item)) for item in error.errors()[:PROBLEMS_TOLD])
             raise ToolError(f"{self.name} cannot be called so: {problems}. {self._usage()}") from None
 
     def _usage(self) -> str:
@@ -68,5 +72,5 @@ class Tool:
 
 
 def _explain(item: dict[str, Any]) -> str:
-    where = ".".join(str(part) for part in item["loc"]) or "the arguments"
+    where = ".".join(str(part) for part in item["loc"])[:NAME_CHARACTERS] or "the arguments"
     return f"{where}: {item['msg'].removeprefix('Value error, ')}"

@@ -37,6 +37,7 @@ class Transcript:
 
     Attributes:
         entries: all entries so far, those of earlier processes too.
+        size: bytes on the disk, with long texts.
 
     Raises:
         StorageError: the folder cannot be written, another process writes, or an entry is damaged.
@@ -50,6 +51,7 @@ class Transcript:
             self._take_lock()
             self._remove_torn_line()
         self.entries: list[Entry] = list(read(folder))
+        self.size = sum(file.stat().st_size for file in (folder / FILE, *(folder / TEXTS).iterdir()))
 
     def append(self, kind: Kind, **data: Any) -> Entry:
         """Add an entry; when this returns it is on the disk.
@@ -70,6 +72,7 @@ class Transcript:
                 os.truncate(self._folder / FILE, end)
                 raise
             self.entries.append(entry)
+            self.size += len(line)
         return entry
 
     def close(self) -> None:
@@ -88,6 +91,7 @@ class Transcript:
                     file.flush()
                     os.fsync(file.fileno())
                 staged.replace(path)
+                self.size += len(content)
                 _sync_folder(path.parent)
         return digest
 

@@ -50,9 +50,10 @@ class Stage:
         settings = self.config.claude.model_copy(update=mind)
         researcher = self.config.researchers[0].model_copy(update={"claude": settings})
         platform = self.campaign.platform(NAME)
-        desk = Desk(researcher, self.config, Places.of(self.folder, NAME), platform, Spend(self.folder))
-        stock(desk.shared, platform)
         self.life = Life(researcher, self.config, self.folder)
+        places, account = Places.of(self.folder, NAME), self.life.account
+        desk = Desk(researcher, self.config, places, platform, Spend(self.folder), account)
+        stock(desk.shared, platform)
         transcript = Transcript(transcript_folder(self.folder, NAME))
         return ClaudeBrain(self.life, desk, transcript), desk, transcript
 

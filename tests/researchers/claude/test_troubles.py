@@ -4,13 +4,15 @@ from typing import get_args
 
 import pytest
 
+from aar.config import ResearcherBudget
 from aar.rehearsal.faults import Fault
-from aar.rehearsal.script import Part, say, use
+from aar.rehearsal.script import Part, ToolUse, say, use
 from aar.researchers.transcript.conversation import conversation
 from tests.researchers.claude.conftest import NAME, Stage
 
 SURVIVED: tuple[Fault, ...] = ("429", "500", "529", "drop", "cut", "garbage", "overloaded", "slow", "refusal")
 STEPS = 3
+MIB = 2**20
 
 
 def counts() -> Part:
@@ -53,6 +55,38 @@ def test_a_conversation_that_has_become_too_long_begins_anew_with_the_notes(stag
     assert len(began) == 2 and began[0] == "first"
     first = endpoint.requests[2][2]["messages"]
     assert len(first) == 1 and "/memories/plan.md:\ntry EM next" in str(first[0]["content"][0]["text"])
+
+
+@pytest.mark.parametrize(
+    "flood", [use("no_such_tool", text="x" * 8 * MIB), use("t" * 3 * MIB)], ids=["arguments", "name"]
+)
+def test_a_reply_that_is_too_large_is_paid_for_and_not_kept(stage: Stage, flood: ToolUse) -> None:
+    floods = [flood]
+
+    def floods_once() -> Part:
+        yield say("", floods.pop() if floods else use("bash", command="echo small"))
+
+    stage.serve(floods_once)
+    stage.perform()
+    assert stage.end()["reason"] == "finished" and stage.results() == ["small"]
+    assert "it is longer than 1048576 bytes" in stage.troubles()
+    assert [entry.data["words"] for entry in stage.entries("trouble")].count("a reply was cut off") == 1
+    home = stage.folder / "researchers" / NAME
+    assert sum(file.stat().st_size for file in home.rglob("*") if file.is_file()) < MIB
+
+
+def test_a_full_transcript_ends_a_researcher_that_goes_on(stage: Stage) -> None:
+    def talks() -> Part:
+        for number in range(100):
+            yield say(f"{number}" * 100_000, use("budget"))
+
+    stage.config = stage.config.model_copy(
+        update={"budget": stage.config.budget.model_copy(update={"researcher": ResearcherBudget(storage_mib=16)})}
+    )
+    stage.serve(talks)
+    stage.perform()
+    assert stage.end()["reason"] == "budget" and f"keeps for {NAME} is full (transcript: 1." in stage.end()["why"]
+    assert len(stage.entries("message")) < 30
 
 
 def test_a_request_that_is_refused_from_the_first_is_final_and_says_why(stage: Stage) -> None:

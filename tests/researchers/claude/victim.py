@@ -46,10 +46,11 @@ def main(folder: Path) -> None:
     with storage_errors(folder):
         config = load_config(write_toml(folder), ["budget.experiments_per_researcher=99"])
     platform = DurablePlatform(Campaign(folder), NAME)
-    desk = Desk(config.researchers[0], config, Places.of(folder, NAME), platform, Spend(folder))
+    life = Life(config.researchers[0], config, folder)
+    desk = Desk(config.researchers[0], config, Places.of(folder, NAME), platform, Spend(folder), life.account)
     stock(desk.shared, platform)
     transcript = Transcript(transcript_folder(folder, NAME))
-    brain = ClaudeBrain(Life(config.researchers[0], config, folder), desk, transcript)
+    brain = ClaudeBrain(life, desk, transcript)
     print("begins", flush=True)
     brain.run()
 

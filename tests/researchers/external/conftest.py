@@ -36,13 +36,14 @@ def new_brain(tmp_path: Path, config: CampaignConfig, campaign: Campaign) -> Ite
     def make(number: int = 0, budget: ResearcherBudget | None = None) -> ExternalBrain:
         researcher = config.researchers[number].model_copy(update={"brain": "external", "budget": budget})
         platform = campaign.platform(researcher.name)
-        desk = Desk(researcher, config, Places.of(tmp_path, researcher.name), platform, Spend(tmp_path))
+        life = Life(researcher, config, tmp_path)
+        desk = Desk(researcher, config, Places.of(tmp_path, researcher.name), platform, Spend(tmp_path), life.account)
         stock(desk.shared, platform)
         for _, earlier in made:
             earlier.close()
         transcript = Transcript(transcript_folder(tmp_path, researcher.name))
         made.append((desk, transcript))
-        return ExternalBrain(Life(researcher, config, tmp_path), desk, transcript)
+        return ExternalBrain(life, desk, transcript)
 
     yield make
     for desk, transcript in made:

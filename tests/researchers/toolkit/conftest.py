@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aar.budget import Spend
+from aar.budget import Account, Spend, Storage
 from aar.config import CampaignConfig, load_config
 from aar.researchers.toolkit.calls import Answer, Caller
 from aar.researchers.toolkit.desk import Desk, Places
@@ -63,7 +63,8 @@ def new_bench(tmp_path: Path, config: CampaignConfig) -> Iterator[NewBench]:
     def make(number: int = 0, config: CampaignConfig = config) -> Bench:
         researcher = config.researchers[number]
         platform = campaign.platform(researcher.name)
-        desk = Desk(researcher, config, Places.of(tmp_path, researcher.name), platform, Spend(tmp_path))
+        account = Account(Storage(tmp_path), researcher.name)
+        desk = Desk(researcher, config, Places.of(tmp_path, researcher.name), platform, Spend(tmp_path), account)
         desks.append(desk)
         stock(desk.shared, platform)
         transcript = Transcript(transcript_folder(tmp_path, researcher.name))
