@@ -131,12 +131,17 @@ def test_models_work_without_ray() -> None:
     assert "ray" not in loaded
 
 
+BOUNDARIES = ("commons/source.py", "researchers/toolkit/calls.py", "campaign/member.py")
+"""Where foreign input is parsed or a researcher's fault ends: whatever it is, it becomes an answer or an event."""
+
+
 def test_no_error_is_swallowed_whole() -> None:
     for where, node in nodes(ast.ExceptHandler):
         assert isinstance(node, ast.ExceptHandler)
         caught = ast.unparse(node.type) if node.type else "everything"
         names = {name.strip("() ") for name in caught.split(",")}
-        assert names.isdisjoint({"Exception", "everything"}), f"{where}:{node.lineno} catches {caught}"
+        allowed = {"everything"} if where in BOUNDARIES else {"Exception", "everything"}
+        assert names.isdisjoint(allowed), f"{where}:{node.lineno} catches {caught}"
         if "BaseException" in names:
             raises = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
             assert raises or where == "lab/runner.py", f"{where}:{node.lineno} catches and keeps BaseException"
