@@ -11,7 +11,7 @@ sandbox.
 
 import ast
 import threading
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 
 from aar.commons.text import fitted_line
 from aar.errors import SourceError
@@ -55,21 +55,14 @@ def names(tree: ast.Module) -> set[str]:
 
 
 def _parsed(source: str | bytes) -> ast.Module:
-    tree: Future[ast.Module] = Future()
-
-    def work() -> None:
-        try:
-            tree.set_result(ast.parse(source))
-        except BaseException as error:
-            tree.set_exception(error)
-
-    with _starting:
-        before = threading.stack_size(_STACK_BYTES)
-        try:
-            threading.Thread(target=work, name="parse", daemon=True).start()
-        finally:
-            threading.stack_size(before)
-    return tree.result()
+    with ThreadPoolExecutor(1, "parse") as pool:
+        with _starting:
+            before = threading.stack_size(_STACK_BYTES)
+            try:
+                tree = pool.submit(ast.parse, source)
+            finally:
+                threading.stack_size(before)
+        return tree.result()
 
 
 def _check_depth(tree: ast.Module) -> None:

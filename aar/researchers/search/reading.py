@@ -93,7 +93,7 @@ def learn(posts: Iterable[Post], reader: str) -> Knowledge:
 def _spec(post: Post) -> MethodSpec | None:
     try:
         return MethodSpec.from_dict(post.data["spec"])
-    except Exception:  # whoever wrote the post may have written anything
+    except (KeyError, ValueError):
         return None
 
 

@@ -54,7 +54,7 @@ def shingles(source: bytes) -> Shingles:
         text = ast.unparse(_without_docstrings(parse(source)))
         tokens = [token.string for token in tokenize.generate_tokens(io.StringIO(text).readline)]
     # `unparse` and `tokenize` have limits of their own (the digits of a number, the quotes of an f-string).
-    except Exception:
+    except (ValueError, SyntaxError, tokenize.TokenError):
         tokens = source.decode(errors="replace").split()
     tokens = [token for token in tokens if token.strip()]
     return frozenset(tuple(tokens[start : start + SHINGLE]) for start in range(max(1, len(tokens) - SHINGLE + 1)))
