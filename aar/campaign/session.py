@@ -155,7 +155,7 @@ class Session:
         baselines = [self.scorer.baselines.remote(one.name) for one in self.config.problem.research]
         reference = self.run_experiment(reference, *baselines)
         if reference.failure:
-            raise CampaignError(f"the vanilla reference failed: {reference.failure}")
+            raise CampaignError(f"the vanilla reference failed: {reference.failure.words}")
 
     def run_experiment(self, experiment: Experiment, *beside: Any) -> Experiment:
         """Run an admitted experiment to its end, unless it has ended, and wait for the calls `beside` it."""

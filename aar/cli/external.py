@@ -84,11 +84,12 @@ def instructions(folder: Path, researcher: str) -> str:
     from aar.campaign.folder import stored_config
     from aar.gateway.link import checked_external, researchers
     from aar.researchers.claude.words import system_words
-    from aar.researchers.wishes import later_direction_words
+    from aar.researchers.wishes import later_direction_words, mark_of
 
     known = {one.name: one for one in researchers(folder)}
     one = known[checked_external(folder, researcher)]
-    return f"{system_words(one, stored_config(folder))}\n{later_direction_words(one.direction)}"
+    background = system_words(one, stored_config(folder), mark_of(folder, researcher))
+    return f"{background}\n{later_direction_words(one.direction)}"
 
 
 @cache

@@ -98,7 +98,7 @@ def _say_posts(posts: list[Post], as_json: bool) -> None:
     for name in ("reply to", "votes"):
         table.add_column(name, no_wrap=True, justify="right")
     for post in posts:
-        cells = (post.id, post.kind, post.author, post.title, post.reply_to or "", post.votes or "")
+        cells = (post.id, post.kind, post.author, post.title.words, post.reply_to or "", post.votes or "")
         table.add_row(*(plain(str(cell)) for cell in cells))
     say(table if posts else "No posts.")
 
@@ -109,7 +109,7 @@ def _numbers(post: Post, known: "Known") -> list[dict[str, str]]:
 
     from aar.scoring.audit.claims import badges
 
-    return [asdict(one) for one in badges(f"{post.title}\n{post.body}", known)]
+    return [asdict(one) for one in badges(f"{post.title.words}\n{post.body.words}", known)]
 
 
 def _say_post(post: Post, known: "Known") -> None:
@@ -124,9 +124,10 @@ def _say_post(post: Post, known: "Known") -> None:
     links = {"experiment": post.experiment, "snapshot": post.snapshot, "reply to": post.reply_to, "votes": post.votes}
     about = "".join(f" · {name} {value}" for name, value in links.items() if value)
     say(
-        Text.assemble((f"{post.id} ", "bold"), plain(post.title, "bold")),
+        Text.assemble((f"{post.id} ", "bold"), plain(post.title.words, "bold")),
         plain(f"{post.kind} by {post.author} · {when}{about}", "dim"),
-        Padding(plain(post.body), (1, 0, 1, 2)) if post.body else "",  # indented, so that it is no other post's heading
+        # Indented, so that it is no other post's heading.
+        Padding(plain(post.body.words), (1, 0, 1, 2)) if post.body else "",
     )
     numbers = [f"{one['what']} {one['number']} {one['badge']}" for one in _numbers(post, known)]
     if numbers:

@@ -18,10 +18,14 @@ Command = Annotated[
 
 
 def shell(files: Files = None, command: Command = None) -> None:
-    """Run commands where a researcher's run: behind the wall, in a workspace that is removed at the end."""
+    """Run commands where a researcher's run: behind the wall, in a workspace that is removed at the end.
+
+    What they print is shown without what a terminal would act on.
+    """
     import shutil
     import tempfile
 
+    from aar.reporting.text import printable
     from aar.sandbox import Limits, Shell, provider, require_sandbox
 
     require_sandbox()
@@ -36,7 +40,7 @@ def shell(files: Files = None, command: Command = None) -> None:
             code = 0
             for line in [command] if command is not None else _typed():
                 reply = sandbox.run(line, SECONDS)
-                sys.stdout.write(reply.output)
+                sys.stdout.write(printable(reply.output))
                 if reply.killed:
                     complain(f"killed: {reply.killed}. The next command finds a fresh shell in the same workspace.")
                 code = 1 if reply.exit_code is None else reply.exit_code

@@ -29,7 +29,7 @@ def log(
     for name in ("snapshot", "built on", "author", "message"):
         table.add_column(name)
     for one in snapshots:
-        table.add_row(one.id[:10], (one.parent or "")[:10], plain(one.author), one_line(one.message))
+        table.add_row(one.id[:10], (one.parent or "")[:10], plain(one.author), one_line(one.message.words))
     say(table if snapshots else "No snapshots.")
 
 
@@ -43,7 +43,7 @@ def show(snapshot: SnapshotName, campaign: CampaignOption = None, as_json: AsJso
     if as_json:
         return say_json({**found.model_dump(), "files": files})
     say(f"snapshot {found.id}", f"by {found.author}, built on {found.parent or 'nothing'}")
-    say(found.message)
+    say(found.message.words)
     for name, content in files.items():
         say(f"\n--- {name}", content.rstrip("\n"))
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from aar.commons.files import check_files
+from aar.commons.foreign import Foreign
 from aar.commons.git import Git
 from aar.commons.snapshots import Snapshot, SnapshotDraft
 from aar.commons.text import checked_line, explain
@@ -66,7 +67,7 @@ class CodeStore:
         if not earlier:
             return self._commit(ref, draft, files)
         snapshot = earlier[0][0]
-        same = (snapshot.author, snapshot.parent, snapshot.message) == (draft.author, draft.parent, draft.message)
+        same = (snapshot.author, snapshot.parent, snapshot.message.words) == (draft.author, draft.parent, draft.message)
         if not same or self.checkout(snapshot.id) != dict(files):
             raise CodeStoreError(f'the key "{key}" was used before, for another snapshot; use a new key for a new one')
         return snapshot
@@ -132,7 +133,9 @@ class CodeStore:
         options = ("--quiet", "--done", "--date-format=raw")
         printed = self._git.run("fast-import", *options, stdin=_stream(ref, draft, (now, order), files))
         self._last_order = order
-        return Snapshot(**draft.model_dump(), id=printed.decode().strip(), time=float(now))
+        said = Foreign(draft.message)
+        id = printed.decode().strip()
+        return Snapshot(author=draft.author, parent=draft.parent, message=said, id=id, time=float(now))
 
 
 def _ref(key: str) -> str:
@@ -146,7 +149,7 @@ def _ref(key: str) -> str:
 def _parse(record: list[str]) -> tuple[Snapshot, int]:
     id, author, parent, message, published, order = record
     id = id.removeprefix("\n")  # git ends each record with a line break
-    snapshot = Snapshot(id=id, author=author, parent=parent or None, message=message, time=float(published))
+    snapshot = Snapshot(id=id, author=author, parent=parent or None, message=Foreign(message), time=float(published))
     return snapshot, int(order)
 
 

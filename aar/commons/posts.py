@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from aar.commons.foreign import Foreign
 from aar.commons.text import checked_line, checked_text
 
 Kind = Literal["result", "hypothesis", "insight", "error"]
@@ -66,9 +67,19 @@ class Draft(BaseModel):
     data: Annotated[dict[str, Any], AfterValidator(_checked_data)] = {}
 
 
-class Post(Draft):
+class Post(BaseModel):
     """A post in the forum. `time` is in seconds since 1970, `votes` the sum of the votes of all authors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: _PostId
     time: float
     votes: int
+    author: str
+    kind: Kind
+    title: Foreign
+    body: Foreign = Foreign("")
+    experiment: str | None = None
+    snapshot: str | None = None
+    reply_to: _PostId | None = None
+    data: dict[str, Any] = {}

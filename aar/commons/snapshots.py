@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from aar.commons.foreign import Foreign
 from aar.commons.text import checked_line, checked_text
 
 AUTHOR_CHARACTERS = 64
@@ -32,8 +33,13 @@ class SnapshotDraft(BaseModel):
     message: Annotated[str, AfterValidator(_checked_message)]
 
 
-class Snapshot(SnapshotDraft):
+class Snapshot(BaseModel):
     """A published state of a workspace. `id` has 40 hex digits, `time` is in whole seconds since 1970."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    author: str
+    parent: str | None
+    message: Foreign
     id: str
     time: float

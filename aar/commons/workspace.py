@@ -74,6 +74,23 @@ def read_file(folder: Path, name: str, limit: int) -> bytes:
         return _read(name, looked_at, limit)
 
 
+def is_folder(folder: Path, name: str) -> bool:
+    """True if `name` is a folder of a workspace that is reached without following a link. Nothing outside is looked at.
+
+    Raises:
+        CodeStoreError: no file of a workspace can have this name.
+    """
+    check_name(name)
+    with ExitStack() as opened:
+        try:
+            place = opened.enter_context(_opened(name, str(folder), _FOLDER))
+            for part in name.split("/"):
+                place = opened.enter_context(_opened(name, part, _FOLDER, place))
+        except CodeStoreError:
+            return False
+    return True
+
+
 def write_workspace(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write the files of a snapshot into a workspace; its other files stay.
 

@@ -15,6 +15,7 @@ from typing import Any
 import ray
 from ray.actor import ActorHandle
 
+from aar.commons.foreign import Foreign
 from aar.config import CampaignConfig
 from aar.errors import LabError, MethodError
 from aar.lab.backend import Asker, ModelBackend
@@ -74,7 +75,7 @@ class Experiments:
     def cancel(self, experiment: str) -> records.Experiment:
         """End an experiment as failed; what runs for it is stopped. One that has ended stays as it is."""
         record: records.Experiment = result(self._scorer.fail.remote(experiment, CANCELLED))
-        if record.failure == CANCELLED:
+        if record.failure == Foreign(CANCELLED):
             self._progress(experiment).cancel()
         return record
 

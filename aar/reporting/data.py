@@ -8,6 +8,7 @@ from typing import Any
 
 from aar.campaign.state import CampaignState
 from aar.campaign.troubles import Troubles
+from aar.commons.foreign import Foreign
 from aar.reporting.verification import verdict_words
 from aar.scoring.records import PLATFORM, Experiment
 
@@ -26,6 +27,8 @@ def _finite(data: Any) -> Any:
             return {key: _finite(value) for key, value in data.items()}
         case list() | tuple():
             return [_finite(value) for value in data]
+        case Foreign():
+            return data.words
         case float() if not math.isfinite(data):
             return None
     return data

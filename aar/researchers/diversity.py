@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from aar.commons.foreign import Foreign
 from aar.commons.posts import Post
+from aar.commons.quoting import quoted_line
 
 FAMILY_CHARACTERS = 40
 SHOWN = 12
@@ -53,11 +55,11 @@ def history(posts: Iterable[Post]) -> list[Step]:
 
 
 def diversity_words(posts: Iterable[Post]) -> str:
-    """Families so far, for researchers and people."""
+    """Families so far, for researchers and people; their names, which authors choose, as quotations."""
     counts = families(posts)
     if not counts:
         return "No result names a family of methods yet."
-    shown = ", ".join(f"{name} ({count})" for name, count in counts.most_common(SHOWN))
+    shown = ", ".join(f"{quoted_line(Foreign(name))} ({count})" for name, count in counts.most_common(SHOWN))
     return f"Families of methods so far: {shown}; entropy {entropy(counts):.2f} bits over {counts.total()} results."
 
 

@@ -5,12 +5,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from aar.budget import Account, Amounts, Limit, Spend, Storage, exceeded, limits_of
 from aar.budget.storage import MIB
 from aar.config import CampaignConfig, ResearcherConfig
 from aar.researchers.steering import Standing, Steering, Wish, standing
+from aar.researchers.wishes import mark_of
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,11 @@ class Life:
         self._wishes: list[Wish] = []
         self._read = 0.0
         self._since = time.monotonic()
+
+    @cached_property
+    def mark(self) -> str:
+        """How what people write to it begins."""
+        return mark_of(self._folder, self.researcher.name)
 
     def say(self, activity: str) -> None:
         """Tell the people who watch what the researcher is doing now, in a line."""

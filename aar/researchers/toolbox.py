@@ -8,7 +8,7 @@ from aar.researchers.directions import read_direction
 from aar.researchers.life import Life
 from aar.researchers.toolkit.platform import Platform
 from aar.researchers.tools import Result
-from aar.scoring.records import PLATFORM, VANILLA, Experiment, Score
+from aar.scoring.records import Experiment, Score
 
 
 class WaitingPlatform(Platform, Protocol):
@@ -53,11 +53,11 @@ class Toolbox:
 
     def run_experiment(self, snapshot: str, note: str, key: str) -> Result:
         record = self._platform.finished(self._platform.start_experiment(snapshot, note, key=key))
-        return Result(record.id, record.score, record.failure)
+        return Result(record.id, record.score, record.failure.words if record.failure else None)
 
     def reference(self) -> Score | None:
         experiments = self._platform.experiments()
-        scores = [one.score for one in experiments if (one.researcher, one.note) == (PLATFORM, VANILLA)]
+        scores = [one.score for one in experiments if one.is_reference]
         return scores[0] if scores else None
 
     def experiments_left(self) -> int:

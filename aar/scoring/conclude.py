@@ -64,7 +64,7 @@ def _compared(
 
 def _scored(arm: Experiment) -> Experiment:
     if arm.status != "scored":
-        why = arm.failure or "it has not ended"
+        why = arm.failure.words if arm.failure else "it has not ended"
         raise ScoringError(f"{arm.verifies} cannot be verified: run again on fresh seeds ({arm.id}), {why}")
     return arm
 

@@ -62,5 +62,5 @@ def _control_arms(settings: VerificationConfig, subject: Experiment, hidden: Cal
 def _admit(book: Scorebook, arm: Arm, seeds: tuple[int, ...]) -> Experiment:
     original, labels, datasets = arm
     key = f"verify/{original.id}/{labels}/{len(seeds)}/{'+'.join(datasets)}"
-    note = f"{original.note}: verification, {labels} labels"
+    note = f"{original.note.words}: verification, {labels} labels"
     return book.admit(Admission(key, PLATFORM, original.snapshot, tuple(datasets), note, seeds, labels, original.id))

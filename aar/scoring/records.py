@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from aar.commons.foreign import Foreign
 from aar.scoring.uncertainty import Estimate
 
 Status = Literal["running", "scored", "failed"]
@@ -91,11 +92,11 @@ class Experiment:
     researcher: str
     snapshot: str
     datasets: tuple[str, ...]
-    note: str
+    note: Foreign
     seeds: tuple[int, ...]
     status: Status
     score: Score | None
-    failure: str | None
+    failure: Foreign | None
     started: float
     ended: float | None
     labels: Labels = "teacher"
@@ -109,7 +110,7 @@ class Experiment:
     @property
     def is_reference(self) -> bool:
         """Is it the platform's own vanilla?"""
-        return self.verifies is None and (self.researcher, self.note) == (PLATFORM, VANILLA)
+        return self.verifies is None and (self.researcher, self.note.words) == (PLATFORM, VANILLA)
 
 
 @dataclass(frozen=True)

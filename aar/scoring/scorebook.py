@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
+from aar.commons.foreign import Foreign
 from aar.database import open_database, select, transaction
 from aar.errors import ScoringError
 from aar.problems.key import Key
@@ -248,11 +249,11 @@ def _experiment(row: Any) -> Experiment:
         researcher=row["researcher"],
         snapshot=row["snapshot"],
         datasets=tuple(json.loads(row["datasets"])),
-        note=row["note"],
+        note=Foreign(row["note"]),
         seeds=tuple(json.loads(row["seeds"])),
         status=row["status"],
         score=_SCORE.validate_json(row["score"]) if row["score"] else None,
-        failure=row["failure"],
+        failure=None if row["failure"] is None else Foreign(row["failure"]),
         started=row["started"],
         ended=row["ended"],
         labels=row["labels"],

@@ -39,7 +39,7 @@ def test_a_snapshot_comes_back_byte_for_byte(store: CodeStore) -> None:
     made = publish(store, files, author="Ada L.", message=" why\n\nbecause é ")
     assert store.checkout(made.id) == files
     assert store.snapshot(made.id) == made
-    assert (made.author, made.parent, made.message) == ("Ada L.", None, "why\n\nbecause é")
+    assert (made.author, made.parent, made.message.words) == ("Ada L.", None, "why\n\nbecause é")
 
 
 def test_a_snapshot_holds_its_own_files_only_and_knows_what_it_was_built_on(store: CodeStore) -> None:

@@ -57,8 +57,8 @@ def test_a_writer_that_was_killed_lost_nothing_and_can_be_repeated(tmp_path: Pat
         post = forum.post("ada", "result", f"number {n}", snapshot=snapshot.id, key=f"{n}")
         again.append(f"{post.id} {snapshot.id}")
     assert again[: len(acknowledged)] == acknowledged
-    assert [snapshot.message for snapshot in code.log()] == [f"number {n}" for n in range(len(again))][::-1]
-    assert [post.title for post in forum.posts()] == [f"number {n}" for n in range(len(again))]
+    assert [snapshot.message.words for snapshot in code.log()] == [f"number {n}" for n in range(len(again))][::-1]
+    assert [post.title.words for post in forum.posts()] == [f"number {n}" for n in range(len(again))]
     code.close()
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aar.commons.foreign import Foreign
 from aar.commons.posts import BODY_BYTES, Post
 from aar.commons.quoting import LIST_CHARACTERS, POST_CHARACTERS, quoted, quoted_list
 
@@ -20,7 +21,9 @@ def post(**fields: Any) -> Post:
         "id": 17, "time": 1_764_000_000.0, "votes": 2, "author": "ada", "kind": "insight",
         "title": "Soft labels help", "body": "They do.\nSee e7.",
     }  # fmt: skip
-    return Post.model_construct(**(values | fields))  # unchecked: quoting has to hold by itself
+    values |= fields
+    values |= {name: Foreign(values[name]) for name in ("title", "body")}
+    return Post.model_construct(**values)  # unchecked: quoting has to hold by itself
 
 
 def outside(text: str) -> list[str]:

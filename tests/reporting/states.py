@@ -5,6 +5,7 @@ from pathlib import Path
 
 from aar.campaign.researcher_state import NOTHING, ResearcherState
 from aar.campaign.state import CampaignState
+from aar.commons.foreign import Foreign
 from aar.scoring.records import (
     PLATFORM,
     VANILLA,
@@ -36,11 +37,11 @@ def experiment(number: int, researcher: str, pgr: float | None = None, failure: 
         researcher=researcher,
         snapshot="a" * 40,
         datasets=("minimal-pairs",),
-        note=VANILLA if researcher == PLATFORM else f"method {number}, " + "with a long explanation " * 3,
+        note=Foreign(VANILLA if researcher == PLATFORM else f"method {number}, " + "with a long explanation " * 3),
         seeds=seeds,
         status=status,  # type: ignore[arg-type]
         score=None if pgr is None else score(pgr),
-        failure=failure,
+        failure=None if failure is None else Foreign(failure),
         started=NOW - 42 if ended is None else ended - 60,
         ended=ended,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
+from aar.commons.foreign import Foreign
 from aar.reporting.data import leaderboard_data, state_data, to_json
 from aar.reporting.leaderboard import NOTHING_YET, leaderboard
 from aar.reporting.summary import campaign_argument, places, summary, trial_words
@@ -53,7 +54,7 @@ def test_the_caption_tells_seeds_and_items() -> None:
 
 
 def test_text_of_methods_cannot_style_the_table() -> None:
-    noted = replace(experiment(2, "researcher-1", 0.5), note="[red]x[/red]\x1b[2J")
+    noted = replace(experiment(2, "researcher-1", 0.5), note=Foreign("[red]x[/red]\x1b[2J"))
     shown = printed(leaderboard(with_experiments(noted)))
     assert "[red]x[/red]" in shown and "\x1b" not in shown
 

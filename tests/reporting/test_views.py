@@ -6,6 +6,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from aar.campaign.state import CampaignState
+from aar.commons.foreign import Foreign
 from aar.reporting.leaderboard import leaderboard
 from aar.reporting.live import RESEARCHERS_SHOWN, LiveView, dashboard
 from aar.reporting.log import LogView
@@ -100,7 +101,8 @@ HOSTILE = "good\x1b[2J\u202e\x9b0m [red]PGR 9.99[/red]\nresearcher-9: e9 scored 
 
 def test_hostile_notes_and_failures_stay_on_one_line_in_every_view() -> None:
     state = with_experiments(
-        replace(experiment(2, "researcher-1", 0.62), note=HOSTILE), experiment(3, "researcher-1", failure=HOSTILE)
+        replace(experiment(2, "researcher-1", 0.62), note=Foreign(HOSTILE)),
+        experiment(3, "researcher-1", failure=HOSTILE),
     )
     console = Console(file=io.StringIO(), width=200, color_system=None)
     with console.capture() as captured:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from aar.commons.code_store import CodeStore
+from aar.commons.foreign import Foreign
 from aar.commons.forum import Forum
 from aar.commons.posts import Kind, Post
 from aar.commons.snapshots import Snapshot
@@ -49,7 +50,8 @@ class Campaign:
     def finish(self, id: str, score: Score | None = SCORE, failure: str | None = None) -> Experiment:
         key, one = next((key, one) for key, one in self.started.items() if one.id == id)
         status = "scored" if score else "failed"
-        self.started[key] = replace(one, status=status, score=score, failure=failure, ended=time.time())  # type: ignore[arg-type]
+        left = None if failure is None else Foreign(failure)
+        self.started[key] = replace(one, status=status, score=score, failure=left, ended=time.time())  # type: ignore[arg-type]
         return self.started[key]
 
     def untold(self, id: str) -> None:
@@ -100,7 +102,7 @@ class PlatformDouble:
         if key not in self.campaign.started:
             id = f"e{len(self.campaign.started) + 1}"
             running = Experiment(
-                id, self.name, snapshot, ("data",), note, (1, 2), "running", None, None, time.time(), None
+                id, self.name, snapshot, ("data",), Foreign(note), (1, 2), "running", None, None, time.time(), None
             )
             self.campaign.started[key] = running
             if self.campaign.instant:

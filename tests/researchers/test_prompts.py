@@ -21,7 +21,7 @@ def test_there_are_many_directions_all_short() -> None:
 
 def test_the_system_prompt_names_the_researcher_and_the_problem(tmp_path: Path) -> None:
     config = load_config(write_toml(tmp_path))
-    words = system_words(config.researchers[0], config)
+    words = system_words(config.researchers[0], config, "people-1")
     assert words.startswith("You are researcher-1,") and "smollm2-135m" in words and "{" not in words
 
 
@@ -33,7 +33,9 @@ def test_a_prompt_of_ones_own_is_used(tmp_path: Path) -> None:
     own = tmp_path / "mine.md"
     own.write_text("You are {name}. Braces such as {this} stay.")
     config = load_config(write_toml(tmp_path), [f"claude.prompt={own}"])
-    assert system_words(config.researchers[0], config) == "You are researcher-1. Braces such as {this} stay.\n"
+    words = system_words(config.researchers[0], config, "people-1")
+    assert words.startswith("You are researcher-1. Braces such as {this} stay.\n\n# Messages from people")
+    assert "begins with [people-1]" in words
 
 
 def test_what_a_mind_lacks_is_told_before_anything_is_paid_for(

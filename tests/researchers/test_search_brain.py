@@ -43,7 +43,7 @@ def run(campaign: Campaign, team: dict[str, str]) -> None:
 
 
 def story(campaign: Campaign) -> list[tuple]:
-    return [(post.author, post.kind, post.title, post.body, post.snapshot, post.reply_to) for post in campaign.posts()]
+    return [(one.author, one.kind, one.title, one.body, one.snapshot, one.reply_to) for one in campaign.posts()]
 
 
 def specs_tried(campaign: Campaign) -> list[MethodSpec]:
@@ -67,7 +67,7 @@ def test_every_experiment_has_a_hypothesis_a_snapshot_and_a_conclusion_that_repl
         assert hypothesis.snapshot == result.snapshot in campaign.snapshots
         assert result.data["spec"] == hypothesis.data["spec"]
         assert result.data["value"] == result.data["score"]["pgr"]
-        assert "Against vanilla" in result.body and result.experiment
+        assert "Against vanilla" in result.body.words and result.experiment
 
 
 def test_no_method_is_run_twice_in_a_campaign(tmp_path):
@@ -90,9 +90,9 @@ def test_a_researcher_builds_on_anothers_best_snapshot_and_names_it(tmp_path):
     assert any(base.author != post.author for post, base in zip(built, bases, strict=True))
     for post, base in zip(built, bases, strict=True):
         assert campaign.snapshots[post.snapshot][0] == base.snapshot
-        assert f"post {base.id} by {base.author}" in post.body
+        assert f"post {base.id} by {base.author}" in post.body.words
         (reply,) = campaign.forum.replies(post.id)
-        assert f"Against what it varies (post {base.id})" in reply.body
+        assert f"Against what it varies (post {base.id})" in reply.body.words
 
 
 def test_research_goes_on_without_being_told_what_was_no_improvement(tmp_path):
@@ -110,8 +110,8 @@ def test_research_goes_on_without_being_told_what_was_no_improvement(tmp_path):
     results = campaign.posts("result")
     untold = [post for post in results if post.data["value"] is None]
     assert len(results) == 18 and len(set(specs_tried(campaign))) == 18
-    assert untold and all(post.title.startswith("No significant improvement: ") for post in untold)
-    assert all("score" not in post.data and "How good it is was not told" in post.body for post in untold)
+    assert untold and all(post.title.words.startswith("No significant improvement: ") for post in untold)
+    assert all("score" not in post.data and "How good it is was not told" in post.body.words for post in untold)
     assert not campaign.posts("error")
 
 
@@ -120,7 +120,7 @@ def test_the_hypothesis_stands_in_the_method_file(tmp_path):
     run(campaign, {"ada": "curriculum"})
     for post in campaign.posts("hypothesis"):
         source = campaign.snapshots[post.snapshot][1]
-        assert post.body.split("\n\n")[0][:60] in source
+        assert post.body.words.split("\n\n")[0][:60] in source
 
 
 def test_a_failed_experiment_becomes_an_error_post_and_is_not_repeated(tmp_path):
@@ -132,7 +132,7 @@ def test_a_failed_experiment_becomes_an_error_post_and_is_not_repeated(tmp_path)
     campaign = Campaign(tmp_path, evaluate)
     run(campaign, TEAM)
     errors = campaign.posts("error")
-    assert errors and all("the method raised LabError: no" in post.body for post in errors)
+    assert errors and all("the method raised LabError: no" in post.body.words for post in errors)
     assert len(campaign.posts("result")) + len(errors) == len(set(specs_tried(campaign))) == 9
 
 
@@ -147,7 +147,7 @@ def test_a_researcher_works_before_vanilla_has_a_score(tmp_path):
     campaign = Campaign(tmp_path)
     campaign.vanilla = None
     run(campaign, TEAM)
-    assert all("Against vanilla" not in post.body for post in campaign.posts("result"))
+    assert all("Against vanilla" not in post.body.words for post in campaign.posts("result"))
 
 
 def test_an_unknown_direction_has_a_first_method_too(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import ray
 
+from aar.commons.foreign import Foreign
 from aar.errors import LedgerError, ScoringError, StorageError
 from aar.scoring.ledger import verify_chain
 from aar.scoring.records import Baselines, ControlResult, DatasetScore, Fit, Run, Score, Trained, Verification
@@ -34,7 +35,7 @@ def admit(book: Scorebook, key: str = "k", **changes: Any) -> str:
 
 def test_an_admitted_experiment_is_running(book: Scorebook) -> None:
     experiment = book.admit(ADMISSION)
-    assert (experiment.researcher, experiment.snapshot, experiment.datasets, experiment.note) == (
+    assert (experiment.researcher, experiment.snapshot, experiment.datasets, experiment.note.words) == (
         "ada", "s1", ("data",), "a note",
     )  # fmt: skip
     assert (experiment.status, experiment.seeds, experiment.score, experiment.ended) == ("running", (7, 8), None, None)
@@ -66,7 +67,7 @@ def test_an_experiment_has_one_outcome(book: Scorebook) -> None:
     assert (done.status, done.score, done.failure) == ("scored", SCORE, None)
     assert done.ended is not None and done.ended >= done.started
     assert book.fail(scored, "too late") == done
-    assert book.fail(failed, "it raised").failure == "it raised"
+    assert book.fail(failed, "it raised").failure == Foreign("it raised")
     assert book.finish(failed, SCORE, {}).status == "failed"
 
 

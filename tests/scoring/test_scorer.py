@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aar.commons.foreign import Foreign
 from aar.config import BudgetConfig, DatasetConfig, ScoringConfig
 from aar.errors import ConfigError, ScoringError
 from aar.problems.texts import model_texts
@@ -213,7 +214,8 @@ def test_a_score_is_final(lab: Lab) -> None:
 def test_a_failed_experiment_keeps_its_reason_and_counts(lab: Lab) -> None:
     experiment = lab.admit()
     failed = lab.do(lab.scorer.fail(experiment.id, "the method raised ZeroDivisionError"))
-    assert (failed.status, failed.failure, failed.score) == ("failed", "the method raised ZeroDivisionError", None)
+    assert (failed.status, failed.score) == ("failed", None)
+    assert failed.failure == Foreign("the method raised ZeroDivisionError")
     assert lab.do(lab.scorer.score(experiment.id, lab.trained(experiment, 0.1))) == failed
     assert lab.do(lab.scorer.experiments_left("ada")) == 1
 
@@ -336,13 +338,13 @@ class TestPredictions:
         assert record.status == "failed"
         assert record.failure is not None
         with pytest.raises(AssertionError, match=told):
-            raise AssertionError(record.failure)
+            raise AssertionError(record.failure.words)
         refused = [entry for entry in lab.ledger() if entry.kind == "refused"]
-        assert [(entry.author, entry.body["reason"]) for entry in refused] == [("ada", record.failure)]
+        assert [(entry.author, entry.body["reason"]) for entry in refused] == [("ada", record.failure.words)]
 
     def test_nobody_is_answered_twice_for_the_same_predictions(self, lab: Lab) -> None:
         lab.vanilla()
         first = self.hand_in(lab, "1", lab.dev.labels.astype(int))
         again = self.hand_in(lab, "2", np.stack([lab.dev.labels == 0, lab.dev.labels == 1], axis=1).astype(float))
-        assert again.failure == f"the predictions are those of {first.id}, which was answered"
+        assert again.failure == Foreign(f"the predictions are those of {first.id}, which was answered")
         assert [entry.kind for entry in lab.ledger()][-2:] == ["refused", "failed"]

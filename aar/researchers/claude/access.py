@@ -23,7 +23,7 @@ def check_minds(config: CampaignConfig) -> None:
         try:
             mind = researcher.claude or config.claude
             check_price(mind)
-            system_words(researcher, config)
+            system_words(researcher, config, mark="")
             first_words(researcher, [])
         except ConfigError as error:
             raise ConfigError(f"{researcher.name}: {error}") from None

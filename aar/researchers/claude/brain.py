@@ -49,7 +49,7 @@ class ClaudeBrain:
         self._life, self._desk, self._transcript = life, desk, transcript
         self._settings = desk.researcher.claude or desk.config.claude
         self._price = read_prices(self._settings.prices).price(self._settings.model)
-        self._system = system_words(desk.researcher, desk.config)
+        self._system = system_words(desk.researcher, desk.config, life.mark)
         life.taken = max((one.data.get("taken", 0) for one in transcript.entries if one.kind == "message"), default=0)
         desk.wanted = self._is_wanted
         self._failures = self._refusals = 0
@@ -263,7 +263,7 @@ class ClaudeBrain:
     def _tell(self, content: list[Block], **data: Any) -> list[Block]:
         """The next message to the model: `content`, and what happened meanwhile: people's wishes, new posts."""
         wishes, new = self._life.untaken(), sync_forum(self._desk)
-        content = [*content, *(_text(wish_words(wish)) for wish in wishes)]
+        content = [*content, *(_text(wish_words(wish, self._life.mark)) for wish in wishes)]
         if new:
             content.append(_text(f"[platform: {new} new posts on the forum, also in /shared/forum]"))
         taken = {"taken": wishes[-1].number} if wishes else {}

@@ -6,13 +6,14 @@ from aar.budget import Limit
 from aar.budget.limits import readable
 from aar.config import CampaignConfig, ResearcherConfig
 from aar.researchers.prompts import fill, read_prompt, system_prompt
-from aar.researchers.wishes import direction_words, later_direction_words
+from aar.researchers.wishes import direction_words, later_direction_words, mark_words
 
 
-def system_words(researcher: ResearcherConfig, config: CampaignConfig) -> str:
-    """The system prompt. Raises ConfigError when its file cannot be read."""
+def system_words(researcher: ResearcherConfig, config: CampaignConfig, mark: str) -> str:
+    """The system prompt, and by which `mark` people are known. Raises ConfigError when its file cannot be read."""
     mind = researcher.claude or config.claude
-    return fill(system_prompt(mind.prompt), name=researcher.name, problem=problem_words(config))
+    prompt = fill(system_prompt(mind.prompt), name=researcher.name, problem=problem_words(config))
+    return f"{prompt}\n{mark_words(mark)}"
 
 
 def problem_words(config: CampaignConfig) -> str:

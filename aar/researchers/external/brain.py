@@ -87,7 +87,7 @@ class ExternalBrain:
             for wish in self._life.untaken():
                 self._transcript.append("steering", number=wish.number, by=wish.by, action=wish.action, text=wish.text)
                 self._life.taken = wish.number
-                told += f"\n\n{wish_words(wish)}"
+                told += f"\n\n{wish_words(wish, self._life.mark)}"
         return told
 
     def _ending(self) -> Ending | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from aar.budget import Amounts
+from aar.commons.quoting import quoted_line
 from aar.commons.source import names, parse
 from aar.commons.text import checked_line
 from aar.errors import BudgetError, SourceError, ToolError
@@ -79,7 +80,7 @@ def _check_left(desk: "Desk") -> None:
 def _twin_words(desk: "Desk", twin: Twin) -> str:
     one = twin.experiment
     posts = [post for post in desk.platform.search_posts(one.id, 20) if post.experiment == one.id]
-    where = f"; post {posts[0].id} by {posts[0].author} is about it: {posts[0].title}" if posts else ""
+    where = f"; post {posts[0].id} by {posts[0].author} is about it: {quoted_line(posts[0].title)}" if posts else ""
     return (
         f"Nearly the same was tried ({twin.similarity:.0%} of it): {experiment_words(one)}{where}\n"
         "Nothing was started. Change what matters, or call again with although_tried=true if the repetition is meant."

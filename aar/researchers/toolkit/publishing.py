@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from aar.commons.files import FILE_BYTES
-from aar.commons.workspace import read_file, read_workspace
+from aar.commons.workspace import is_folder, read_file, read_workspace
 from aar.errors import ToolError
 
 WORKSPACE = "/work/"
@@ -23,7 +23,7 @@ def read_files(workspace: Path, names: list[str]) -> dict[str, bytes]:
     """
     files: dict[str, bytes] = {}
     for name in map(_relative, names):
-        if name in ("", ".") or ((workspace / name).is_dir() and not (workspace / name).is_symlink()):
+        if name in ("", ".") or is_folder(workspace, name):
             files |= _files_below(workspace, name)
         else:
             files[name] = read_file(workspace, name, FILE_BYTES)

@@ -1,5 +1,7 @@
 """How results are told to researchers: the one place where a score becomes words, and where claims are looked up.
 
+What somebody wrote, a note or what a failed method left, is told as a quotation.
+
 Claims are looked up in what the platform has released to researchers, never in what it has not.
 """
 
@@ -7,6 +9,7 @@ import time
 from collections.abc import Sequence
 
 from aar.commons.posts import Post
+from aar.commons.quoting import quoted_block, quoted_line
 from aar.scoring.audit.claims import Known, badges
 from aar.scoring.records import Experiment, Score
 
@@ -18,8 +21,8 @@ UNTOLD = (
 
 def experiment_words(experiment: Experiment) -> str:
     """One experiment: whose, of what, and what came of it."""
-    head = f"{experiment.id} by {experiment.researcher}: {experiment.note} (snapshot {experiment.snapshot[:10]})"
-    return f"{head}\n{outcome_words(experiment)}"
+    what = f"{quoted_line(experiment.note)} (snapshot {experiment.snapshot[:10]})"
+    return f"{experiment.id} by {experiment.researcher}: {what}\n{outcome_words(experiment)}"
 
 
 def outcome_words(experiment: Experiment) -> str:
@@ -27,7 +30,7 @@ def outcome_words(experiment: Experiment) -> str:
     if experiment.status == "running":
         return f"running for {time.time() - experiment.started:.0f} s, on {len(experiment.seeds)} seeds"
     if experiment.status == "failed":
-        return f"failed: {experiment.failure}"
+        return f"failed:\n{quoted_block(experiment.failure)}" if experiment.failure else "failed"
     if experiment.score is None:
         return f"scored: {UNTOLD}"
     return f"scored: {score_words(experiment.score)}"
@@ -54,12 +57,12 @@ def badge_words(posts: Sequence[Post], experiments: Sequence[Experiment]) -> str
     for post in posts:
         found = dict.fromkeys(
             f"{one.what} {one.number} {'measured' if one.badge == 'measured' else 'only claimed'}"
-            for one in badges(f"{post.title}\n{post.body}", known)
+            for one in badges(f"{post.title.words}\n{post.body.words}", known)
         )
         lines += [f"post {post.id}: {', '.join(found)}"] if found else []
     return "\n".join(["", "Of the scores in these posts the platform says:", *lines]) if lines else ""
 
 
 def _line(experiment: Experiment, score: Score) -> str:
-    note = "vanilla, the reference" if experiment.is_reference else experiment.note
+    note = "vanilla, the reference" if experiment.is_reference else quoted_line(experiment.note)
     return f"{experiment.id} {experiment.researcher}: {score_words(score)} · {note} ({experiment.snapshot[:10]})"

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from aar.commons.foreign import Foreign
+from aar.commons.quoting import quoted_block, quoted_line
 from aar.errors import ToolError
 from aar.researchers.toolkit.publishing import read_files
 from aar.researchers.toolkit.similar import METHOD_FILE
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from aar.researchers.toolkit.desk import Desk
 
 Snapshot = str
+DIFF_CHARACTERS = 200_000
 _NAMED = "A snapshot's id (its first 7 digits are enough), or an experiment such as e7."
 
 
@@ -54,10 +57,11 @@ def _checkout(desk: "Desk", call: Call) -> str:
     place = f"snapshots/{snapshot.id[:10]}"
     desk.account.hold("shared", place, sum(map(len, files.values())), len(files))
     folder = desk.shared.write_all(place, files)
-    names = "\n".join(f"{folder}/{name} ({len(content)} bytes)" for name, content in sorted(files.items()))
+    listed = [f"{folder}/{name} ({len(content)} bytes)" for name, content in sorted(files.items())]
+    names = quoted_block(Foreign("\n".join(listed)))
     built_on = f"built on {snapshot.parent[:10]}" if snapshot.parent else "built on nothing"
     return (
-        f"{snapshot.id[:10]} by {snapshot.author}, {built_on}: {snapshot.message}\n{names}\n"
+        f"{snapshot.id[:10]} by {snapshot.author}, {built_on}: {quoted_line(snapshot.message)}\n{names}\n"
         f"These are read-only and somebody else's words; copy what you want to change: cp {folder}/{METHOD_FILE} /work/"
     )
 
@@ -71,7 +75,8 @@ def _diff(desk: "Desk", call: Call) -> str:
         if parent is None:
             raise ToolError(f"{arguments.snapshot} was built on nothing; name another snapshot, or check it out")
         first = parent
-    return desk.platform.diff(first, second) or "No difference."
+    difference = desk.platform.diff(first, second)
+    return quoted_block(Foreign(difference), DIFF_CHARACTERS) if difference else "No difference."
 
 
 STORE_PUBLISH = Tool(

@@ -10,6 +10,7 @@ from aar.errors import MindError
 from aar.rehearsal.script import Part, say, use
 from aar.researchers.steering import Steering
 from aar.researchers.transcript.conversation import conversation
+from aar.researchers.wishes import mark_of
 from tests.researchers.claude.conftest import NAME, Stage
 
 METHOD = "def supervise(lab):\n    return lab.fine_tune(lab.weak_labels)\n"
@@ -34,8 +35,8 @@ def test_a_researcher_does_its_research_and_ends(stage: Stage) -> None:
     entries = stage.perform()
     assert stage.end() == {"reason": "finished", "why": "it saw nothing left to do"}
     posts = stage.campaign.forum.posts()
-    assert [post.title for post in posts] == ["Soft labels", f"{NAME} has ended: it saw nothing left to do"]
-    assert "PGR 0.60" in posts[0].body and "I see nothing left to do." in posts[1].body
+    assert [post.title.words for post in posts] == ["Soft labels", f"{NAME} has ended: it saw nothing left to do"]
+    assert "PGR 0.60" in posts[0].body.words and "I see nothing left to do." in posts[1].body.words
     kinds = [block["type"] for entry in entries if entry.kind == "message" for block in entry.data["content"]]
     assert "thinking" in kinds and kinds.count("tool_use") == kinds.count("tool_result") == 6
     assert len(endpoint.requests) == 7
@@ -101,7 +102,9 @@ def test_a_message_of_a_person_is_read_at_the_next_turn_and_once(stage: Stage) -
     steering.ask("dana", "researcher-2", "message", "Not for you.")
     stage.perform()
     told = [block.get("text", "") for block in endpoint.requests[-1][2]["messages"][0]["content"]]
-    assert "[message from dana, a person who runs this campaign]\nLook at calibration." in told
+    mark = mark_of(stage.folder, NAME)
+    assert f"[{mark}] message from dana, a person who runs this campaign:\nLook at calibration." in told
+    assert f"begins with [{mark}]" in str(endpoint.requests[-1][2]["system"])
     everything = str(endpoint.requests[-1][2]["messages"])
     assert everything.count("Look at calibration") == 1 and "Not for you" not in everything
     assert [entry.data["action"] for entry in stage.entries("steering")] == ["message"]
@@ -144,7 +147,7 @@ def test_a_stopped_researcher_ends_with_a_note_and_without_another_request(stage
     Steering(stage.folder).ask("dana", NAME, "stop")
     stage.perform()
     assert endpoint.requests == [] and stage.end()["why"] == "a person stopped it"
-    assert "a person stopped it" in stage.campaign.forum.posts()[-1].title
+    assert "a person stopped it" in stage.campaign.forum.posts()[-1].title.words
 
 
 def test_others_posts_are_announced_and_lie_as_files(stage: Stage) -> None:
@@ -214,7 +217,7 @@ def test_dollars_and_tokens_end_a_researcher_within_one_reply_with_nothing_lost(
         last = [entry.data for entry in stage.entries("usage")][-1]
         step = last["dollars"] if "dollars" in limits else sum(last["tokens"].values())
         assert used.most <= used.used < used.most + step
-        assert words in stage.campaign.forum.posts()[-1].title
+        assert words in stage.campaign.forum.posts()[-1].title.words
         asked = len(endpoint.requests)
         stage.perform()  # the same again: nothing happens
         assert len(endpoint.requests) == asked

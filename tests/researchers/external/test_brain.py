@@ -7,6 +7,7 @@ from pathlib import Path
 from aar.config import ResearcherBudget
 from aar.researchers.steering import Steering
 from aar.researchers.transcript import read, transcript_folder
+from aar.researchers.wishes import mark_of
 from tests.researchers.external.conftest import NewBrain
 from tests.researchers.platform_double import Campaign
 
@@ -69,7 +70,9 @@ def test_one_that_has_ended_stays_so_in_its_next_process(
 def test_what_people_ask_comes_with_the_next_answer_once(new_brain: NewBrain, tmp_path: Path) -> None:
     brain = new_brain()
     Steering(tmp_path).ask("dana", NAME, "message", "Try EM.")
-    assert brain.call("budget", {}).text.endswith("[message from dana, a person who runs this campaign]\nTry EM.")
+    assert brain.call("budget", {}).text.endswith(
+        f"[{mark_of(tmp_path, NAME)}] message from dana, a person who runs this campaign:\nTry EM."
+    )
     assert "Try EM" not in brain.call("budget", {}).text
 
 

@@ -58,7 +58,7 @@ def test_an_experiment_can_be_cancelled_by_its_own_researcher_alone(bench: Bench
     bench.writes_method()
     bench.does("run_experiment", note="slow")
     assert "researcher-1's" in new_bench(1).refuses("experiment", action="cancel", experiment="e1")
-    assert "failed: cancelled" in bench.does("experiment", action="cancel", experiment="e1")
+    assert "failed:\n> cancelled" in bench.does("experiment", action="cancel", experiment="e1")
 
 
 def test_a_near_duplicate_is_pointed_out_with_its_post_before_anything_runs(bench: Bench, new_bench: NewBench) -> None:
@@ -151,7 +151,7 @@ def test_a_result_needs_a_family_and_families_are_counted(bench: Bench) -> None:
     assert "No result names a family" in bench.refuses("forum_post", kind="result", title="PGR 0.6")
     bench.does("forum_post", kind="result", title="PGR 0.6", family="Label  Denoising")
     answer = bench.does("forum_post", kind="result", title="PGR 0.5", family="curriculum")
-    assert "label-denoising (1), curriculum (1); entropy 1.00 bits over 2 results" in answer
+    assert '"label-denoising" (1), "curriculum" (1); entropy 1.00 bits over 2 results' in answer
 
 
 def test_snapshots_are_published_checked_out_and_compared(bench: Bench, new_bench: NewBench) -> None:

@@ -1,5 +1,7 @@
 """The shell and the editor: in the sandbox, bounded in what they tell, clear in what they refuse."""
 
+import pytest
+
 from aar.sandbox.decoys import touched
 from tests.keys import KEY
 from tests.researchers.toolkit.conftest import Bench
@@ -77,6 +79,19 @@ def test_planted_links_lead_nowhere_outside(bench: Bench) -> None:
     assert "link" in bench.refuses("store_publish", message="m", paths=["root"])
     assert "no plain file" in bench.refuses("store_publish", message="m", paths=["pipe"])
     assert '".."' in bench.refuses("store_publish", message="m", paths=["../../secret"])
+
+
+@pytest.mark.parametrize("place", ["../../../..", "../../../../{}", "/{}", "link/{}", "link", "a/../../../../../{}"])
+def test_no_answer_tells_what_there_is_outside_of_the_workspace(bench: Bench, place: str) -> None:
+    bench.does("bash", command="ln -s / link; mkdir a")
+    there, nowhere = (
+        [
+            bench.refuses("store_publish", message="m", paths=[place.format(name)]).replace(name, "?"),
+            bench.refuses("quick_check", method=place.format(name)).replace(name, "?"),
+        ]
+        for name in ("usr", "xyz")
+    )
+    assert there == nowhere
 
 
 def test_decoys_lie_beside_what_a_researcher_is_shown(bench: Bench) -> None:
