@@ -91,6 +91,19 @@ def open_database(path: Path, schema: str, *, version: int = 1, read_only: bool 
     return connection
 
 
+def checkpoint(path: Path) -> None:
+    """Write what is in a database's log into its file, so that a copy of the file alone is whole.
+
+    What another process is reading just now may stay in the log. Raises StorageError when it cannot be done.
+    """
+    with storage_errors(path):
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.close()
+
+
 class Connections:
     """One database for several threads: each gets a connection of its own when it first asks for one."""
 

@@ -8,7 +8,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,8 +23,8 @@ from aar.campaign.state import CAMPAIGN, CampaignState, read_state
 from aar.campaign.team import Team
 from aar.commons.actor import start_commons
 from aar.config import CampaignConfig, VerificationConfig
-from aar.database import storage_errors
-from aar.errors import CampaignError
+from aar.database import checkpoint, storage_errors
+from aar.errors import CampaignError, StorageError
 from aar.lab.experiment import METHOD_FILE, start_experiments
 from aar.methods import builtin_source
 from aar.remote import result
@@ -60,7 +60,9 @@ def run_session(
         KeyboardInterrupt: it was stopped, by a signal or by `aar stop`.
         AarError: a part cannot start or failed; nothing acknowledged is lost.
     """
-    with CampaignFolder(config) as folder, _recorded(folder.path, outcome) as record, _terminable():
+    with (
+        CampaignFolder(config) as folder, _whole(folder.path), _recorded(folder.path, outcome) as record, _terminable(),
+    ):  # fmt: skip
         session = Session(config, folder, record, view)
         try:
             session.start()
@@ -70,6 +72,17 @@ def run_session(
         finally:
             session.end()
     return read_state(folder.path)
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[None]:
+    """When the run ends, every database's file is whole without its log."""
+    try:
+        yield
+    finally:
+        for file in (*folder.glob("*.sqlite"), *(folder / COMMONS).glob("*.sqlite")):
+            with suppress(StorageError):  # it is as durable in the log
+                checkpoint(file)
 
 
 @contextmanager

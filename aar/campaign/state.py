@@ -10,8 +10,8 @@ from aar.campaign.record import FILE as RECORD_FILE
 from aar.campaign.record import Record
 from aar.campaign.researcher_state import ResearcherState, researcher_states, spent_in
 from aar.commons import FORUM_FILE
-from aar.commons.forum import PAGE_POSTS, Forum
-from aar.commons.posts import Post
+from aar.commons.forum import Forum
+from aar.commons.posts import NamedFamily
 from aar.researchers.diversity import Step, families, history
 from aar.scoring.ledger import ORIGIN, head
 from aar.scoring.records import PLATFORM, Baselines, Experiment, Verification
@@ -96,7 +96,7 @@ def read_state(folder: Path) -> CampaignState:
     latest = {event.source: event.text for event in events}
     experiments = [one for one in (book.experiments() if book else []) if one.verifies is None]
     known = [book.baselines(dataset.name) for dataset in config.problem.research] if book else []
-    results = _results(folder)
+    named = _named_families(folder)
     return CampaignState(
         name=config.name,
         folder=folder,
@@ -108,8 +108,8 @@ def read_state(folder: Path) -> CampaignState:
         researchers=researcher_states(folder, config, latest, experiments),
         experiments=tuple(experiments),
         spent=spent_in(folder),
-        families=dict(families(results)),
-        diversity=tuple(history(results)),
+        families=dict(families(named)),
+        diversity=tuple(history(named)),
         baselines=tuple(one for one in known if one) if all(known) else (),
         verifications=tuple(book.verifications()) if book else (),
         protocol=config.scoring.protocol,
@@ -118,6 +118,6 @@ def read_state(folder: Path) -> CampaignState:
     )
 
 
-def _results(folder: Path) -> list[Post]:
+def _named_families(folder: Path) -> list[NamedFamily]:
     file = folder / COMMONS / FORUM_FILE
-    return Forum(file, read_only=True).posts(kind="result", limit=PAGE_POSTS) if file.exists() else []
+    return Forum(file, read_only=True).named_families() if file.exists() else []

@@ -19,7 +19,7 @@ from aar.budget import Storage
 from aar.commons import CODE_FOLDER, FORUM_FILE
 from aar.commons.code_store import CodeStore
 from aar.commons.forum import Forum
-from aar.commons.posts import Kind, Post
+from aar.commons.posts import Kind, NamedFamily, Post
 from aar.commons.snapshots import Snapshot
 from aar.database import storage_errors
 from aar.errors import StorageError
@@ -77,6 +77,10 @@ class Commons:
     ) -> list[Post]:
         """Posts with a number above `after`."""
         return self._forum.posts(kind, author, after, limit, newest_first=newest_first)
+
+    def named_families(self) -> list[NamedFamily]:
+        """The family that each result names, oldest first."""
+        return self._forum.named_families()
 
     def replies(self, post: int) -> list[Post]:
         """The direct replies to a post."""

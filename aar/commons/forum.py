@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from aar.commons.posts import LARGEST_ID, Draft, Kind, Post
+from aar.commons.posts import LARGEST_ID, Draft, Kind, NamedFamily, Post
 from aar.commons.text import checked_line, explain
 from aar.database import open_database, select, transaction
 from aar.errors import ForumError
@@ -131,6 +131,12 @@ class Forum:
         sql = f"{_SELECT} WHERE {where} ORDER BY id {order} LIMIT ?"
         after = min(max(after, 0), LARGEST_ID)
         return self._read(sql, after, kind, kind, author, author, _checked_limit(limit))
+
+    def named_families(self) -> list[NamedFamily]:
+        """The family that each result names in its data, oldest first, without limit."""
+        family = "json_extract(data, '$.family')"
+        sql = f"SELECT time, {family} FROM posts WHERE kind = 'result' AND typeof({family}) = 'text' ORDER BY id"
+        return [NamedFamily(row[0], row[1]) for row in select(self._database, sql)]
 
     def replies(self, post: int) -> list[Post]:
         """The direct replies to a post, oldest first. Raises ForumError when the post does not exist."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -46,6 +47,14 @@ def _parts(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return [*value.keys(), *value.values()]
     return value if isinstance(value, list) else []
+
+
+@dataclass(frozen=True)
+class NamedFamily:
+    """The family of methods that a result was said to belong to, in its author's spelling, and when."""
+
+    time: float
+    family: str
 
 
 _Name = Annotated[str, AfterValidator(partial(checked_line, limit=NAME_CHARACTERS))]

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aar.commons.foreign import Foreign
-from aar.commons.posts import Post
+from aar.commons.posts import NamedFamily
 from aar.commons.quoting import quoted_line
 
 FAMILY_CHARACTERS = 40
@@ -32,9 +32,9 @@ def family_of(text: str | None) -> str | None:
     return "-".join(words)[:FAMILY_CHARACTERS] or None
 
 
-def families(posts: Iterable[Post]) -> Counter[str]:
+def families(named: Iterable[NamedFamily]) -> Counter[str]:
     """How many results there are of each family."""
-    return Counter(name for post in posts if (name := _posted(post)))
+    return Counter(name for one in named if (name := family_of(one.family)))
 
 
 def entropy(counts: Counter[str]) -> float:
@@ -43,26 +43,22 @@ def entropy(counts: Counter[str]) -> float:
     return sum(-count / total * math.log2(count / total) for count in counts.values()) + 0.0
 
 
-def history(posts: Iterable[Post]) -> list[Step]:
+def history(named: Iterable[NamedFamily]) -> list[Step]:
     """The entropy after each result, oldest first."""
     counts: Counter[str] = Counter()
     steps = []
-    for post in posts:
-        if name := _posted(post):
+    for one in named:
+        if name := family_of(one.family):
             counts[name] += 1
-            steps.append(Step(counts.total(), post.time, entropy(counts)))
+            steps.append(Step(counts.total(), one.time, entropy(counts)))
     return steps
 
 
-def diversity_words(posts: Iterable[Post]) -> str:
+def diversity_words(named: Iterable[NamedFamily]) -> str:
     """Families so far, for researchers and people; their names, which authors choose, as quotations."""
-    counts = families(posts)
+    counts = families(named)
     if not counts:
         return "No result names a family of methods yet."
     shown = ", ".join(f"{quoted_line(Foreign(name))} ({count})" for name, count in counts.most_common(SHOWN))
     return f"Families of methods so far: {shown}; entropy {entropy(counts):.2f} bits over {counts.total()} results."
 
-
-def _posted(post: Post) -> str | None:
-    family = post.data.get("family")
-    return family_of(family) if post.kind == "result" and isinstance(family, str) else None

@@ -9,7 +9,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError, RayTaskError
 
-from aar.commons.posts import Kind, Post
+from aar.commons.posts import Kind, NamedFamily, Post
 from aar.commons.snapshots import Snapshot
 from aar.errors import CampaignError, ScoringError
 from aar.remote import COMMONS, EXPERIMENTS, SCORER, named, result
@@ -39,6 +39,10 @@ class RayPlatform:
             self._commons.posts.remote(kind, author, after, limit, newest_first=newest_first)
         )
         return posts
+
+    def named_families(self) -> list[NamedFamily]:
+        named: list[NamedFamily] = _told(self._commons.named_families.remote())
+        return named
 
     def get_post(self, post: int) -> Post:
         found: Post = _told(self._commons.get.remote(post))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aar.database import open_database, select, transaction
+from aar.database import checkpoint, open_database, select, transaction
 from aar.errors import StorageError
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS notes (text TEXT NOT NULL UNIQUE) STRICT;"
@@ -99,3 +99,13 @@ def test_a_reader_waits_for_a_writer_that_is_just_creating_the_file(tmp_path: Pa
     writer.start()
     open_database(file, SCHEMA, read_only=True).close()
     writer.join()
+
+
+def test_after_a_checkpoint_the_file_alone_is_whole(tmp_path: Path) -> None:
+    writer = open_database(tmp_path / "a.sqlite", SCHEMA)
+    add(writer, "kept")
+    checkpoint(tmp_path / "a.sqlite")
+    (tmp_path / "copy.sqlite").write_bytes((tmp_path / "a.sqlite").read_bytes())
+    copy = open_database(tmp_path / "copy.sqlite", SCHEMA, read_only=True)
+    assert [row["text"] for row in select(copy, "SELECT * FROM notes")] == ["kept"]
+    add(writer, "and more")

@@ -13,7 +13,7 @@ import numpy as np
 from aar.commons.code_store import CodeStore
 from aar.commons.foreign import Foreign
 from aar.commons.forum import Forum
-from aar.commons.posts import Kind, Post
+from aar.commons.posts import Kind, NamedFamily, Post
 from aar.commons.snapshots import Snapshot
 from aar.config import Recipe
 from aar.errors import ScoringError
@@ -70,6 +70,9 @@ class PlatformDouble:
 
     def posts(self, kind: Kind | None = None, author: str | None = None, after: int = 0, **more: Any) -> list[Post]:
         return self.campaign.forum.posts(kind, author, after, **more)
+
+    def named_families(self) -> list[NamedFamily]:
+        return self.campaign.forum.named_families()
 
     def get_post(self, post: int) -> Post:
         return self.campaign.forum.get(post)

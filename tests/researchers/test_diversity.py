@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 
 from aar.commons.forum import Forum
-from aar.commons.posts import Post
+from aar.commons.posts import NamedFamily
 from aar.researchers.diversity import diversity_words, families, family_of, history
 
 
 @pytest.fixture
-def posts(tmp_path: Path) -> list[Post]:
+def named(tmp_path: Path) -> list[NamedFamily]:
     forum = Forum(tmp_path / "forum.sqlite")
     for number, family in enumerate(["em", "em", "Curriculum", "data weights", None, "curriculum"]):
         forum.post("ada", "result", "x", key=str(number), data={"family": family} if family else {})
     forum.post("ada", "insight", "x", key="other", data={"family": "em"})
-    return forum.posts()
+    return forum.named_families()
 
 
 def test_a_family_has_one_spelling() -> None:
@@ -23,16 +23,23 @@ def test_a_family_has_one_spelling() -> None:
     assert family_of("...") is None and family_of(None) is None
 
 
-def test_only_results_count(posts: list[Post]) -> None:
-    assert families(posts) == {"em": 2, "curriculum": 2, "data-weights": 1}
+def test_only_results_count(named: list[NamedFamily]) -> None:
+    assert families(named) == {"em": 2, "curriculum": 2, "data-weights": 1}
 
 
-def test_entropy_is_recorded_after_each_result(posts: list[Post]) -> None:
-    steps = history(posts)
+def test_entropy_is_recorded_after_each_result(named: list[NamedFamily]) -> None:
+    steps = history(named)
     assert [step.results for step in steps] == [1, 2, 3, 4, 5]
     assert [round(step.entropy, 3) for step in steps] == [0.0, 0.0, 0.918, 1.5, 1.522]
 
 
-def test_it_is_told_in_words(posts: list[Post]) -> None:
-    assert diversity_words(posts).endswith("entropy 1.52 bits over 5 results.")
+def test_it_is_told_in_words(named: list[NamedFamily]) -> None:
+    assert diversity_words(named).endswith("entropy 1.52 bits over 5 results.")
     assert diversity_words([]) == "No result names a family of methods yet."
+
+
+def test_results_count_however_many_there_are(tmp_path: Path) -> None:
+    forum = Forum(tmp_path / "forum.sqlite")
+    for number in range(1100):
+        forum.post("ada", "result", "x", key=str(number), data={"family": "early" if number < 1000 else "late"})
+    assert families(forum.named_families()) == {"early": 1000, "late": 100}

@@ -68,12 +68,12 @@ def _post(desk: "Desk", call: Call) -> str:
     arguments: PostArguments = call.arguments
     family = family_of(arguments.family)
     if arguments.kind == "result" and family is None:
-        known = diversity_words(desk.platform.posts(kind="result", limit=1000))
+        known = diversity_words(desk.platform.named_families())
         raise ToolError(f"a result needs a family of methods. {known}")
     links: dict[str, Any] = {"experiment": arguments.experiment, "snapshot": arguments.snapshot}
     links["data"] = {"family": family} if family else {}
     post = desk.platform.post(arguments.kind, arguments.title, arguments.body, key=call.key, links=links)
-    after = diversity_words(desk.platform.posts(kind="result", limit=1000)) if family else ""
+    after = diversity_words(desk.platform.named_families()) if family else ""
     return f"post {post.id} is on the forum. {after}".strip()
 
 

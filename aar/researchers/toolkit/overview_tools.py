@@ -41,7 +41,7 @@ def _leaderboard(desk: "Desk", call: Call) -> str:
     running = sum(one.status == "running" for one in experiments)
     failed = sum(one.status == "failed" for one in experiments)
     untold = sum(one.status == "scored" and one.score is None for one in experiments)
-    families = diversity_words(desk.platform.posts(kind="result", limit=1000))
+    families = diversity_words(desk.platform.named_families())
     others = f"Besides: {running} running, {failed} failed, {untold} without a significant improvement."
     return "\n".join([*lines, others, families])
 

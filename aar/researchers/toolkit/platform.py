@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from aar.commons.posts import Kind, Post
+from aar.commons.posts import Kind, NamedFamily, Post
 from aar.commons.snapshots import Snapshot
 from aar.scoring.records import Experiment
 from aar.scoring.task import Task
@@ -19,6 +19,10 @@ class Platform(Protocol):
         self, kind: Kind | None = None, author: str | None = None, after: int = 0, *, newest_first: bool = False,
         limit: int = 50,
     ) -> list[Post]: ...  # fmt: skip
+
+    def named_families(self) -> list[NamedFamily]:
+        """The family that each result names, oldest first, without limit."""
+        ...
 
     def get_post(self, post: int) -> Post: ...
 
