@@ -4,6 +4,7 @@ Ray wraps what a remote call raised into an error whose text holds a remote trac
 code and users are shown error texts, so the original error is raised instead.
 """
 
+import logging
 from collections.abc import Awaitable
 from typing import Any
 
@@ -32,6 +33,15 @@ async def awaited(reference: Awaitable[Any]) -> Any:
         return await reference
     except RayTaskError as error:
         raise _own(error) from None
+
+
+def log_to_ray() -> None:
+    """Write what this actor's process logs, from INFO on, to where Ray keeps its output and the dashboard shows it.
+
+    Lines hold ids, names from the settings, counts and seconds; what an agent wrote stands in none unescaped.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 def named(name: str) -> ActorHandle[Any]:

@@ -14,15 +14,15 @@ from aar.sandbox.packages import OWN
 ROOT = Path(aar.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = (
-    ("", "errors"), ("config",), ("assets",), ("database",), ("remote",), ("budget",), ("problems",), ("models",),
-    ("training",), ("commons",), ("sandbox",), ("scoring",), ("lab",), ("methods",), ("researchers",), ("campaign",),
-    ("gateway",), ("reporting",), ("rehearsal",), ("cli", "__main__"),
+    ("", "errors"), ("text",), ("config",), ("assets",), ("database",), ("remote",), ("budget",), ("problems",),
+    ("models",), ("training",), ("commons",), ("sandbox",), ("scoring",), ("lab",), ("methods",), ("researchers",),
+    ("campaign",), ("gateway",), ("reporting",), ("rehearsal",), ("cli", "__main__"),
 )  # fmt: skip
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 LAB_CLIENT = ("lab/__init__.py", "lab/client.py", "lab/wire.py", "lab/runner.py")
 KNOW_NO_RAY = (
-    "errors.py", "config.py", "assets.py", "database.py", "budget", "problems", "models", "sandbox", "methods",
-    "reporting",
+    "errors.py", "text.py", "config.py", "assets.py", "database.py", "budget", "problems", "models", "sandbox",
+    "methods", "reporting",
 )  # fmt: skip
 RAY_ONLY_IN = {
     "scoring": {"actor.py"}, "commons": {"actor.py"}, "lab": {"experiment.py", "programs.py"},

@@ -13,9 +13,9 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from aar.commons.text import fitted_line
 from aar.errors import CampaignError, ComputeError, StorageError
 from aar.remote import result
+from aar.text import fitted_line
 
 PLATFORM_ERRORS = (StorageError, ComputeError, CampaignError)
 WAITS = (1.0, 5.0, 25.0)

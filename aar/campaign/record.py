@@ -4,8 +4,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from aar.commons.text import fitted_text
 from aar.database import open_database, select, transaction
+from aar.text import fitted_text
 
 FILE = "campaign.sqlite"
 EVENT_BYTES = 4096

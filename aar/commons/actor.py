@@ -7,6 +7,7 @@ Not protected: whoever can call the actor can name any author. Only our own acto
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -23,10 +24,12 @@ from aar.commons.posts import Kind, NamedFamily, Post
 from aar.commons.snapshots import Snapshot
 from aar.database import storage_errors
 from aar.errors import StorageError
-from aar.remote import COMMONS, on_this_node
+from aar.remote import COMMONS, log_to_ray, on_this_node
 
 ROW_BYTES = 512
 """What a post, vote or snapshot takes beside its texts and files."""
+
+log = logging.getLogger(__name__)
 
 
 class Commons:
@@ -37,6 +40,7 @@ class Commons:
     """
 
     def __init__(self, folder: str, accounts: str) -> None:
+        log_to_ray()
         self._folder = folder
         with storage_errors(Path(folder)):
             Path(folder).mkdir(parents=True, exist_ok=True)
@@ -55,7 +59,9 @@ class Commons:
         """Add a post; `links` are the forum's experiment, snapshot, reply_to and data."""
         size = ROW_BYTES + sum(len(text.encode(errors="replace")) for text in (title, body, json.dumps(links)))
         with self._accounts.held_for(author, "forum", f"post/{key}", size):
-            return self._forum.post(author, kind, title, body, key=key, **links)
+            post = self._forum.post(author, kind, title, body, key=key, **links)
+        log.info("post %d by %s: %s, %d bytes", post.id, author, kind, size)
+        return post
 
     def vote(self, post: int, author: str, value: int, *, key: str) -> int:
         """Vote on a post; returns the sum of its votes."""
@@ -96,7 +102,9 @@ class Commons:
         """Store files as a snapshot."""
         size = ROW_BYTES + len(message) + sum(len(name) + len(content) for name, content in files.items())
         with self._accounts.held_for(author, "snapshots", key, size):
-            return self._code.publish(author, files, message, parent, key=key)
+            snapshot = self._code.publish(author, files, message, parent, key=key)
+        log.info("snapshot %.10s by %s: %d files, %d bytes", snapshot.id, author, len(files), size)
+        return snapshot
 
     def checkout(self, snapshot: str) -> dict[str, bytes]:
         """The files of a snapshot."""

@@ -20,8 +20,8 @@ from aar.commons.files import check_files
 from aar.commons.foreign import Foreign
 from aar.commons.git import Git
 from aar.commons.snapshots import Snapshot, SnapshotDraft
-from aar.commons.text import checked_line, explain
 from aar.errors import CodeStoreError, StorageError
+from aar.text import checked_line, explain
 
 KEY_CHARACTERS = 200
 SHORTEST_ID = 7

@@ -7,8 +7,8 @@ cannot act on a terminal. Not protected: what the files contain is code of an ag
 import unicodedata
 from collections.abc import Mapping
 
-from aar.commons.text import is_unseen
 from aar.errors import CodeStoreError
+from aar.text import is_unseen
 
 FILES = 200
 FILE_BYTES = 1024 * 1024

@@ -16,9 +16,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from aar.commons.posts import LARGEST_ID, Draft, Kind, NamedFamily, Post
-from aar.commons.text import checked_line, explain
 from aar.database import open_database, select, transaction
 from aar.errors import ForumError
+from aar.text import checked_line, explain
 
 KEY_CHARACTERS = 200
 QUERY_CHARACTERS = 500

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from aar.commons.foreign import Foreign
-from aar.commons.text import checked_line, checked_text
+from aar.text import checked_line, checked_text
 
 Kind = Literal["result", "hypothesis", "insight", "error"]
 

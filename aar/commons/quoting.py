@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from aar.commons.foreign import Foreign
 from aar.commons.posts import Post
-from aar.commons.text import fitted_line, is_unseen
+from aar.text import fitted_line, is_unseen
 
 POST_CHARACTERS = 8000
 LISTED_CHARACTERS = 1000

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from aar.commons.foreign import Foreign
-from aar.commons.text import checked_line, checked_text
+from aar.text import checked_line, checked_text
 
 AUTHOR_CHARACTERS = 64
 MESSAGE_BYTES = 16 * 1024

@@ -13,8 +13,8 @@ import ast
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from aar.commons.text import fitted_line
 from aar.errors import SourceError
+from aar.text import fitted_line
 
 SOURCE_BYTES = 256 * 1024
 LEVELS = 100

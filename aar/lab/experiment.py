@@ -6,6 +6,8 @@ campaign, so that sandboxes can wait for methods; it keeps nothing, and experime
 killed are run again.
 """
 
+import logging
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,11 +26,13 @@ from aar.lab.check import check_method, slice_of
 from aar.lab.method_process import method_pool, run_method
 from aar.lab.programs import Programs
 from aar.lab.progress import Progress
-from aar.remote import COMMONS, COMPUTE, EXPERIMENTS, SCORER, named, result
+from aar.remote import COMMONS, COMPUTE, EXPERIMENTS, SCORER, log_to_ray, named, result
 from aar.sandbox import Limits, provider
 from aar.sandbox.decoys import METHODS
 from aar.scoring import records
 from aar.scoring.task import Task
+
+log = logging.getLogger(__name__)
 
 METHOD_FILE = "method.py"
 EXPERIMENTS_AT_ONCE = 100
@@ -41,6 +45,7 @@ class Experiments:
     """Runs the experiments of one campaign, each in sandboxes of its own, several at a time."""
 
     def __init__(self, config: CampaignConfig) -> None:
+        log_to_ray()
         self._config = config
         self._commons, self._scorer, self._compute = named(COMMONS), named(SCORER), named(COMPUTE)
         self._compute.withdraw.remote(TICKETS)  # runs of this actor's process before this one are gone
@@ -76,6 +81,7 @@ class Experiments:
         """End an experiment as failed; what runs for it is stopped. One that has ended stays as it is."""
         record: records.Experiment = result(self._scorer.fail.remote(experiment, CANCELLED))
         if record.failure == Foreign(CANCELLED):
+            log.info("%s by %s: cancelled", record.id, record.researcher)
             self._progress(experiment).cancel()
         return record
 
@@ -94,6 +100,13 @@ class Experiments:
         return self._followed.setdefault(experiment, Progress())  # atomic, unlike a defaultdict
 
     def _run_all(self, record: records.Experiment) -> records.Experiment:
+        began = time.monotonic()
+        log.info("%s by %s: %d runs of snapshot %.10s", record.id, record.researcher, len(record.runs), record.snapshot)
+        ended = self._ended(record)
+        log.info("%s by %s: %s after %.1f s", record.id, record.researcher, ended.status, time.monotonic() - began)
+        return ended
+
+    def _ended(self, record: records.Experiment) -> records.Experiment:
         try:
             source = self._source(record)
             with ThreadPoolExecutor(len(record.runs)) as threads:

@@ -7,9 +7,9 @@ Not protected: against what the text says.
 
 from rich.text import Text
 
-from aar.commons.text import is_unseen
 from aar.scoring.records import Score
 from aar.scoring.uncertainty import Estimate
+from aar.text import is_unseen
 
 UNPROTECTED = "unprotected"
 """The mark of scores that researchers' code could have changed: it ran without a wall."""

@@ -4,7 +4,6 @@ The actor keeps nothing that matters: killed at any moment, it is started again 
 folder where it was. It runs on the node that has this folder.
 """
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from ray.actor import ActorHandle
 
 from aar.budget import Spend
 from aar.config import CampaignConfig, ResearcherConfig
-from aar.remote import on_this_node
+from aar.remote import log_to_ray, on_this_node
 from aar.researchers.brain import Brain
 from aar.researchers.directions import direction_name
 from aar.researchers.gate import Gate
@@ -34,8 +33,7 @@ class Researcher:
 
     def __init__(self, researcher: ResearcherConfig, config: CampaignConfig, folder: str) -> None:
         """Raises ConfigError when its direction, prompt or price cannot be read."""
-        logging.basicConfig(level=logging.INFO, format="%(message)s")
-        logging.getLogger("httpx2").setLevel(logging.WARNING)
+        log_to_ray()
         self._researcher = researcher
         self._life = Life(researcher, config, Path(folder))
         self._brain = _BRAINS[researcher.brain](self._life, Path(folder))

@@ -8,12 +8,12 @@ from typing import Literal
 
 from aar.budget import Limit, exceeded
 from aar.commons.posts import BODY_BYTES, TITLE_CHARACTERS
-from aar.commons.text import fitted_line, fitted_text
 from aar.errors import AarError
 from aar.researchers.life import Life
 from aar.researchers.toolkit.desk import Desk
 from aar.researchers.toolkit.results import experiment_words
 from aar.researchers.transcript import Entry, Transcript
+from aar.text import fitted_line, fitted_text
 
 LAST_WORDS = 4000
 

@@ -12,10 +12,10 @@ from typing import Any, Literal, get_args
 
 from pydantic import ValidationError
 
-from aar.commons.text import checked_line, checked_text
 from aar.config import CampaignConfig, ResearcherConfig
 from aar.database import Connections, select, transaction
 from aar.errors import CampaignError
+from aar.text import checked_line, checked_text
 
 FILE = "steering.sqlite"
 MOST_BYTES = 32 * 1024

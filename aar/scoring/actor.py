@@ -12,16 +12,16 @@ research seeds, until it is verified.
 """
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray.actor import ActorHandle
 
-from aar.commons.text import checked_line
 from aar.config import CampaignConfig, VerificationConfig
 from aar.errors import ScoringError
-from aar.remote import COMPUTE, SCORER, named, on_this_node
+from aar.remote import COMPUTE, SCORER, log_to_ray, named, on_this_node
 from aar.sandbox.decoys import decoys
 from aar.scoring.conclude import conclude
 from aar.scoring.feedback import Feedback
@@ -43,12 +43,16 @@ from aar.scoring.records import (
 from aar.scoring.scorebook import Admission, Scorebook
 from aar.scoring.seeds import research_seeds
 from aar.scoring.task import Task
+from aar.text import checked_line
+
+log = logging.getLogger(__name__)
 
 
 class Scorer:
     """Scores of one campaign, kept in `folder`."""
 
     def __init__(self, config: CampaignConfig, folder: str, compute: ActorHandle[Any]) -> None:
+        log_to_ray()
         self._config, self._compute = config, compute
         self._book = Scorebook(Path(folder))
         self._known: dict[str, Hidden] = {}
@@ -94,7 +98,9 @@ class Scorer:
         if researcher != PLATFORM:
             seeds = seeds[: self._config.scoring.seeds]
         datasets = tuple(dataset.name for dataset in self._config.problem.research)
-        return self._book.admit(Admission(key, researcher, snapshot, datasets, note, seeds))
+        admitted = self._book.admit(Admission(key, researcher, snapshot, datasets, note, seeds))
+        log.info("%s by %s: admitted, snapshot %.10s", admitted.id, researcher, snapshot)
+        return admitted
 
     async def score(self, experiment: str, trained: dict[Run, Trained]) -> Experiment:
         """Score what an experiment's runs ended with; the answer says no more than the Ladder releases.
@@ -121,6 +127,7 @@ class Scorer:
 
     async def fail(self, experiment: str, reason: str) -> Experiment:
         """Record that an experiment failed, and why."""
+        log.info("%s: failed", experiment)
         return self._book.fail(experiment, reason)
 
     async def experiment(self, experiment: str) -> Experiment:
@@ -174,6 +181,7 @@ class Scorer:
         elif budget.experiments is not None and len(started) >= budget.experiments:
             refusal = f"the campaign has used its {budget.experiments} experiments"
         if refusal:
+            log.info("%s: refused, %s", researcher, refusal)
             self._book.refuse(researcher, key, refusal)
             raise ScoringError(refusal)
 
@@ -199,6 +207,7 @@ class Scorer:
         return digests
 
     def _answer(self, record: Experiment, entry: dict[str, Any]) -> Experiment:
+        log.info("%s by %s: scored", record.id, record.researcher)
         if record.verifies:
             return self._book.finish(record.id, None, entry)
         earlier = [one for one in self._book.experiments() if one.verifies is None and one.id != record.id]

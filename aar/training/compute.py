@@ -10,6 +10,7 @@ requests have taken so far; a caller who is gone, whose requests leave the queue
 """
 
 import asyncio
+import logging
 import threading
 import time
 import uuid
@@ -24,10 +25,13 @@ from ray.actor import ActorHandle
 from aar.budget import Amounts, Spend, Storage, limits_of
 from aar.config import CampaignConfig, ComputeConfig, ResearcherConfig
 from aar.errors import AarError, ComputeError, StorageError, TrainingError, WithdrawnError
-from aar.remote import COMPUTE, on_this_node, result
+from aar.remote import COMPUTE, log_to_ray, on_this_node, result
+from aar.text import fitted_line
 from aar.training.artifacts import Artifacts
 from aar.training.queue import Item, Queue
 from aar.training.requests import Request
+
+log = logging.getLogger(__name__)
 
 PLATFORM = "platform"
 """The account of what no researcher asked for."""
@@ -40,6 +44,7 @@ MOST_FAILURES = 100
 """How often workers may die before they are not started again by themselves."""
 LONG_POLL_SECONDS = 5.0
 RATE_WEIGHT = 0.2
+LOGGED_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Compute:
     """Answers requests by artifact, or by queueing them for the workers."""
 
     def __init__(self, config: CampaignConfig, folder: str) -> None:
+        log_to_ray()
         self._campaign, self._config, self._folder = config, config.compute, Path(folder)
         self._artifacts = Artifacts(self._folder / "artifacts")
         self._queue = Queue(config.compute.workers)
@@ -95,6 +101,7 @@ class Compute:
             self._answers[key] = asyncio.get_running_loop().create_future()
         self._queue.add(key, request, account, ticket)
         self._arrived.set()
+        log.info("%s %.12s for %s: queued; %d wait, %d run", _kind(request), key, account, *self._queue.counts)
         self._callers[account] += 1
         try:
             await asyncio.shield(self._answers[key])
@@ -105,6 +112,7 @@ class Compute:
     async def withdraw(self, ticket: str) -> None:
         """Those whose tickets begin with this wait no longer. What nobody waits for is not computed, or ends."""
         for key in self._queue.withdraw(ticket):
+            log.info("request %.12s: withdrawn, nobody waits for it", key)
             self._refuse(key, WithdrawnError("nobody waits for this request any more"))
 
     async def fetch(self, key: str) -> bytes:
@@ -145,7 +153,10 @@ class Compute:
     async def join(self) -> int:
         """A worker group starts: what an earlier one had taken goes back into the queue. Returns its number."""
         self._incarnation = time.time_ns()
+        log.info("workers start: %d to serve %d requests that wait", self._config.workers, self._queue.counts[0])
         for item in self._queue.workers_died():
+            kind = _kind(item.request)
+            log.warning("%s %.12s for %s: %d workers died over it", kind, item.key, item.account, item.deaths)
             what = f"{item.deaths} workers died over this {type(item.request).__name__} request"
             self._refuse(item.key, TrainingError(f"{what}; their logs say why, and often it is memory"))
         self._arrived.set()
@@ -236,6 +247,7 @@ class Compute:
         if item is None or begun is None:
             return
         seconds = (time.monotonic() - begun.since) / begun.together
+        log.info("%s %.12s for %s: %.1f s", _kind(item.request), key, item.account, seconds)
         self._learn_rate(item, seconds)
         attempt = f"compute/{key}/{time.time_ns()}"  # one that was computed in vain may be computed, and cost, again
         self._spend.add(item.account, attempt, amounts=self._device_seconds(seconds))
@@ -247,6 +259,7 @@ class Compute:
             self._seconds_per_cost = (1 - RATE_WEIGHT) * known + RATE_WEIGHT * rate
 
     def _refuse(self, key: str, error: AarError) -> None:
+        log.info("request %.12s: refused: %s", key, fitted_line(str(error), LOGGED_CHARACTERS))
         if key in self._answers:
             self._answers.pop(key).set_exception(error)
 
@@ -297,6 +310,10 @@ class Compute:
             self._refuse(key, error)
         self._begun.clear()
         self._job = None
+
+
+def _kind(request: Request) -> str:
+    return type(request).__name__
 
 
 def _resources(config: ComputeConfig) -> dict[str, float]:

@@ -289,3 +289,27 @@ def test_whose_account_is_full_is_refused_at_once_and_nobody_else(play: Callable
         assert Storage(tmp_path).held("eve")["results"] == Held(2000, 1)
 
     play(scene)
+
+
+def test_every_request_is_logged_from_the_queue_to_its_end_and_nothing_foreign_unescaped(
+    play: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene(queue: Queue) -> None:
+        [asked] = await waiting(queue, question(1), account="ada")
+        [bad] = await waiting(queue, question(2), account="ben")
+        group = await queue.join()
+        first, second = [(await queue.take(group) or [""])[0] for _ in range(2)]
+        await queue.answered({first: b"result"})
+        await queue.failed([second], ModelError("no\nmodel \x1b[2J" + "x" * 5000))
+        await asked
+        with pytest.raises(ModelError):
+            await bad
+
+    with caplog.at_level("INFO", logger="aar.training.compute"):
+        play(scene)
+    lines = [record.getMessage() for record in caplog.records]
+    key = question(1).key()[:12]
+    assert f"Predict {key} for ada: queued; 1 wait, 0 run" in lines
+    assert any(line.startswith(f"Predict {key} for ada: ") and line.endswith(" s") for line in lines)
+    [refused] = [line for line in lines if "refused" in line]
+    assert "no model <U+001B>[2J" in refused and len(refused) < 400

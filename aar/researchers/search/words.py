@@ -5,12 +5,12 @@ import textwrap
 from typing import Any
 
 from aar.commons.posts import TITLE_CHARACTERS
-from aar.commons.text import fitted_text
 from aar.researchers.search.optimiser import Proposal
 from aar.researchers.search.reading import Trial
 from aar.researchers.search.space import MethodSpec
 from aar.researchers.tools import Result
 from aar.scoring.records import Score
+from aar.text import fitted_text
 
 FAILURE_BYTES = 4000
 

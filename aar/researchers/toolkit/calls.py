@@ -13,7 +13,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from aar.commons.text import fitted_line
 from aar.errors import AarError, BudgetError, CampaignError, QuotaError, ToolError
 from aar.researchers.toolkit.bounds import check_call
 from aar.researchers.toolkit.desk import Desk
@@ -21,6 +20,7 @@ from aar.researchers.toolkit.registry import find
 from aar.researchers.toolkit.tool import Call
 from aar.researchers.transcript import Transcript
 from aar.researchers.transcript.conversation import Conversation, conversation
+from aar.text import fitted_line
 
 WHOLE_CHARACTERS = 2 * 2**20
 MOST_CHARACTERS = 16_000

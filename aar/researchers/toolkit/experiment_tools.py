@@ -9,13 +9,13 @@ from pydantic import Field
 from aar.budget import Amounts
 from aar.commons.quoting import quoted_line
 from aar.commons.source import names, parse
-from aar.commons.text import checked_line
 from aar.errors import BudgetError, SourceError, ToolError
 from aar.researchers.toolkit.publishing import read_method
 from aar.researchers.toolkit.results import experiment_words, outcome_words
 from aar.researchers.toolkit.similar import METHOD_FILE, Twin
 from aar.researchers.toolkit.tool import Arguments, Call, Tool
 from aar.scoring.records import NOTE_CHARACTERS, Experiment
+from aar.text import checked_line
 
 if TYPE_CHECKING:
     from aar.researchers.toolkit.desk import Desk

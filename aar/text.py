@@ -1,4 +1,4 @@
-"""The text that the commons accepts: bounded, and free of characters that a terminal, a log or a database acts on.
+"""The text that is accepted of others: bounded, and free of characters that a terminal, a log or a database acts on.
 
 Refused everywhere are the control characters (escape sequences, NUL, carriage return) and lone surrogates. Names and
 titles, which stand next to what the platform says, also have no characters that are not seen: none that turn the
