@@ -6,6 +6,7 @@ Prints seconds per student for the quickstart's model and data, and each as a ra
 prefix. Same machine, same process, one after the other; run it on a quiet machine.
 """
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -29,6 +30,7 @@ QUICKSTART = Path(__file__).parents[1] / "jobs" / "quickstart.toml"
 
 def main(students: int, pairs: int) -> None:
     """Measure and print."""
+    os.environ["LOCAL_RANK"] = "0"  # DeepSpeed insists on it; Ray Train sets it
     dist.init_process_group("gloo", rank=0, world_size=1, store=dist.HashStore())
     seconds_per_student(1, pairs, kept=True)  # loads the model
     alone = seconds_per_student(1, pairs, kept=True)

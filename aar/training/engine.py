@@ -1,8 +1,8 @@
 """The training loop: a DeepSpeed engine over a group of students on one loaded base model.
 
-All students of a group share the base's forward pass (see `aar.models.lora`); each has its own batches, learning rate
-and end, all decided by its own seed. So its result does not depend on who it was trained with, but for rounding: texts
-are padded to the longest of the group's batch. One that diverges fails alone (see `aar.training.divergence`).
+All students of a group share the base, what lies below its trained layers, and the optimizer's step; each has its own
+batches, learning rate and end, all decided by its own seed, and its own forward and backward pass. So its result is bit
+for bit the same whoever it is trained with. One that diverges fails alone (see `aar.training.divergence`).
 """
 
 import os
@@ -95,11 +95,8 @@ def fine_tune(
             raise WithdrawnError("nobody waits for this training any more; it was ended")
         going = [member for member, plan in enumerate(plans) if step < len(plan)]
         _set_rates(optimizer, fits, plans, step, recipe)
-        batches = [_share(plans[member][step], group) for member in going]
-        states, last = prefix.rows(_sequence_rows(batches, texts_per_example))
-        odds = log_odds(engine(states, last, going), texts_per_example)
-        steps = [len(plans[member]) for member in going]
-        loss = _group_loss(odds, batches, [fits[member] for member in going], step, steps)
+        losses = [_loss(engine, prefix, texts_per_example, fits[at], plans[at], step, at, group) for at in going]
+        loss = torch.stack(losses).sum()
         engine.backward(loss)
         engine.step()
     model.train_mode(False)
@@ -195,23 +192,23 @@ def _share(batch: Batch, group: Group) -> Batch:
     return Batch(batch.rows[group.rank :: group.size], batch.weights[group.rank :: group.size])
 
 
-def _sequence_rows(batches: Sequence[Batch], texts_per_example: int) -> torch.Tensor:
-    """Numbers of the sequences of all batches in a row: example i has sequences k·i … k·i + k - 1."""
-    rows = np.concatenate([batch.rows for batch in batches])
-    return torch.from_numpy((rows[:, None] * texts_per_example + np.arange(texts_per_example)).ravel())
+def _sequence_rows(batch: Batch, texts_per_example: int) -> torch.Tensor:
+    """Numbers of the sequences of a batch: example i has sequences k·i … k·i + k - 1."""
+    return torch.from_numpy((batch.rows[:, None] * texts_per_example + np.arange(texts_per_example)).ravel())
 
 
 def _example_lengths(prefix: Prefix, texts_per_example: int) -> np.ndarray:
     return prefix.lengths.view(-1, texts_per_example).amax(1).numpy()
 
 
-def _group_loss(
-    odds: torch.Tensor, batches: Sequence[Batch], fits: Sequence[Fit], step: int, steps: Sequence[int]
-) -> torch.Tensor:
-    """The sum of the students' losses; each has parameters of its own, so that its gradient is that of its own loss."""
-    total = odds.new_zeros(())
-    for own, batch, fit, end in zip(odds, batches, fits, steps, strict=True):
-        targets = torch.from_numpy(fit.targets[batch.rows]).to(odds)
-        losses = per_example_loss(fit.loss, own, targets, progress=step / end)
-        total = total + (losses * torch.from_numpy(batch.weights).to(odds)).mean()
-    return total
+def _loss(
+    engine: Any, prefix: Prefix, texts_per_example: int, fit: Fit, plan: Sequence[Batch], step: int, member: int,
+    group: Group,
+) -> torch.Tensor:  # fmt: skip
+    """One student's loss in a step. It is computed by itself, so that not even rounding depends on other students."""
+    batch = _share(plan[step], group)
+    states, last = prefix.rows(_sequence_rows(batch, texts_per_example))
+    [odds] = log_odds(engine(states, last, [member]), texts_per_example)
+    targets = torch.from_numpy(fit.targets[batch.rows]).to(odds)
+    losses = per_example_loss(fit.loss, odds, targets, progress=step / len(plan))
+    return (losses * torch.from_numpy(batch.weights).to(odds)).mean()

@@ -10,6 +10,7 @@ passwords or encryption. The network between a cluster's machines must be one th
 
 import json
 import os
+import shutil
 import tempfile
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +24,8 @@ from ray.train.torch import TorchConfig
 
 from aar.training.engine import Group
 
+MEETING = "AAR_MEETING"
+"""Where the process of rank 0 notes the folder, to remove it at the end."""
 LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 
 
@@ -50,13 +53,24 @@ class _MeetingBackend(TorchConfig().backend_cls):  # type: ignore[misc]
         )
 
 
+    def on_shutdown(self, worker_group: Any, backend_config: TorchConfig) -> None:
+        super().on_shutdown(worker_group, backend_config)
+        worker_group.execute_single(0, _leave_meeting)
+
+
 def _node() -> str:
     return str(ray.get_runtime_context().get_node_id())
 
 
 def _new_meeting() -> str:
     """A file that is not there yet, in a folder of this user's own."""
-    return str(Path(tempfile.mkdtemp(prefix="aar-ranks-")) / "meeting")
+    os.environ[MEETING] = tempfile.mkdtemp(prefix="aar-ranks-")
+    return str(Path(os.environ[MEETING]) / "meeting")
+
+
+def _leave_meeting() -> None:
+    if folder := os.environ.pop(MEETING, None):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _meet(meeting: str, backend: str, rank: int, size: int, timeout_s: int) -> None:

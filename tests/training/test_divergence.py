@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from aar.errors import TrainingError
+from aar.models.batching import Visits
 from aar.models.inference import flatten
 from aar.models.language_model import LanguageModel
 from aar.models.prefix import Prefix
@@ -63,6 +64,15 @@ def test_a_student_that_diverges_fails_alone_and_leaves_the_others_bit_for_bit_a
     for name, value in undisturbed.weights.items():
         assert torch.equal(student.weights[name], value), name
     assert isinstance(failure, TrainingError) and "the training diverged" in str(failure)
+
+
+def test_a_student_is_bit_for_bit_the_same_alone_and_beside_others(model: LanguageModel, group: Group) -> None:
+    some = Visits(np.arange(20), np.linspace(0.5, 2, N).astype(np.float32), False)
+    fits = [fit(HOW), fit(HOW, 1 - TARGETS, seed=2, lr=0.005, epochs=2), fit(HOW, seed=3, visits=some, loss="logconf")]
+    for own, together in zip(fits, trained(model, fits, group), strict=True):
+        [alone] = trained(model, [own], group)
+        assert isinstance(alone, Student) and isinstance(together, Student)
+        assert all(torch.equal(value, together.weights[name]) for name, value in alone.weights.items())
 
 
 def test_it_is_told_at_which_step_it_broke(model: LanguageModel, alone: Group) -> None:
