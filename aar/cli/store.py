@@ -65,7 +65,7 @@ def diff(
         if parent is None:
             raise CodeStoreError(f"{snapshot} was built on nothing; name a second snapshot, or use `aar store show`")
         first = parent
-    text = store.code.diff(first, second)
+    text = store.code.diff(first, second).words
     if as_json:
         return say_json({"from": first, "to": second, "diff": text})
     say(text.rstrip("\n") or "No difference.")

@@ -19,6 +19,7 @@ from ray.exceptions import ActorDiedError
 from aar.budget import Storage
 from aar.commons import CODE_FOLDER, FORUM_FILE
 from aar.commons.code_store import CodeStore
+from aar.commons.foreign import Foreign
 from aar.commons.forum import Forum
 from aar.commons.posts import Kind, NamedFamily, Post
 from aar.commons.snapshots import Snapshot
@@ -110,7 +111,7 @@ class Commons:
         """The files of a snapshot."""
         return self._code.checkout(snapshot)
 
-    def diff(self, a: str, b: str) -> str:
+    def diff(self, a: str, b: str) -> Foreign:
         """What changed between two snapshots."""
         return self._code.diff(a, b)
 

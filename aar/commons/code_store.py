@@ -84,10 +84,11 @@ class CodeStore:
             files[name], answer = answer[:size], answer[size + 1 :]
         return files
 
-    def diff(self, a: str, b: str) -> str:
+    def diff(self, a: str, b: str) -> Foreign:
         """What changed from snapshot `a` to `b`, as unified text. Raises CodeStoreError when one is unknown."""
         options = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames")
-        return self._git.run("diff", *options, self.resolve(a), self.resolve(b)).decode(errors="replace")
+        changed = self._git.run("diff", *options, self.resolve(a), self.resolve(b))
+        return Foreign(changed.decode(errors="replace"))
 
     def log(self, limit: int = 50) -> list[Snapshot]:
         """The last `limit` snapshots, newest first."""

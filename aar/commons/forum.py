@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from aar.commons.foreign import Foreign
 from aar.commons.posts import LARGEST_ID, Draft, Kind, NamedFamily, Post
 from aar.database import open_database, select, transaction
 from aar.errors import ForumError
@@ -136,7 +137,7 @@ class Forum:
         """The family that each result names in its data, oldest first, without limit."""
         family = "json_extract(data, '$.family')"
         sql = f"SELECT time, {family} FROM posts WHERE kind = 'result' AND typeof({family}) = 'text' ORDER BY id"
-        return [NamedFamily(row[0], row[1]) for row in select(self._database, sql)]
+        return [NamedFamily(row[0], Foreign(row[1])) for row in select(self._database, sql)]
 
     def replies(self, post: int) -> list[Post]:
         """The direct replies to a post, oldest first. Raises ForumError when the post does not exist."""

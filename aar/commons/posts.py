@@ -54,7 +54,7 @@ class NamedFamily:
     """The family of methods that a result was said to belong to, in its author's spelling, and when."""
 
     time: float
-    family: str
+    family: Foreign
 
 
 _Name = Annotated[str, AfterValidator(partial(checked_line, limit=NAME_CHARACTERS))]

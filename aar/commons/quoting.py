@@ -2,7 +2,8 @@
 
 Protected: every line of an author's text begins with "> ", and no other line does, so that no text can end its own
 quotation, pretend to be another post, author or vote, or speak for the platform. Characters that are not seen, or that
-some reader takes for a line break, stand as their number, such as <U+202E>; the length is bounded.
+some reader takes for a line break, stand as their number, such as <U+202E>; marks of people's messages are hidden; the
+length is bounded.
 Not protected: what the quoted text says. A model that believes it, or does what it asks, was told where it comes from.
 """
 
@@ -12,6 +13,7 @@ import time
 from collections.abc import Sequence
 
 from aar.commons.foreign import Foreign
+from aar.commons.marks import without_marks
 from aar.commons.posts import Post
 from aar.text import fitted_line, is_unseen
 
@@ -53,10 +55,10 @@ def _left_out(posts: Sequence[Post], shown: int) -> list[str]:
 
 
 def _quoted(post: Post, start: int, limit: int) -> str:
-    whole = post.body.words
+    whole = without_marks(post.body.words)
     body = whole[start : start + limit]
     left = len(whole) - start - len(body)
-    lines = [_heading(post), *_marked(post.title.words)]
+    lines = [_heading(post), *_marked(without_marks(post.title.words))]
     if start:
         lines.append(f"(the body of post {post.id} from character {start})")
     lines += _marked(body) if body else []
@@ -70,12 +72,13 @@ def _heading(post: Post) -> str:
     when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(post.time))
     votes = f"{post.votes:+d}" if post.votes else "0"
     about = {"experiment": post.experiment, "snapshot": post.snapshot}
-    said = "".join(f", {what} {_name(name)}" for what, name in about.items() if name)
+    said = "".join(f", {what} {quoted_name(name)}" for what, name in about.items() if name)
     answers = f", in reply to post {post.reply_to}" if post.reply_to else ""
-    return f"Post {post.id}: {post.kind} by {_name(post.author)}, {when}, votes {votes}{answers}{said}"
+    return f"Post {post.id}: {post.kind} by {quoted_name(post.author)}, {when}, votes {votes}{answers}{said}"
 
 
-def _name(name: str) -> str:
+def quoted_name(name: str) -> str:
+    """A name within a line of the platform's: as it is where it is plain, else in double quotes and bounded."""
     if _PLAIN_NAME.fullmatch(name):
         return name
     cut = name if len(name) <= _NAME_CHARACTERS else name[:_NAME_CHARACTERS] + "..."
@@ -96,14 +99,14 @@ def _visible(text: str) -> str:
 
 def quoted_line(words: Foreign) -> str:
     """Somebody's words within a line of the platform's: one line in double quotes, which nothing in them ends."""
-    line = " ".join(words.words[: 4 * LINE_CHARACTERS].split())
+    line = " ".join(without_marks(words.words)[: 4 * LINE_CHARACTERS].split())
     cut = line if len(line) <= LINE_CHARACTERS else line[:LINE_CHARACTERS] + "..."
     return json.dumps(_visible(cut), ensure_ascii=False)
 
 
 def quoted_block(words: Foreign, limit: int = POST_CHARACTERS) -> str:
     """Somebody's words as lines of their own, each of them marked as a quotation; at most `limit` characters."""
-    cut = words.words[:limit]
+    cut = without_marks(words.words)[:limit]
     left = len(words.words) - len(cut)
     return "\n".join([*_marked(cut), *([f"({left} more characters are left out)"] if left else [])])
 

@@ -34,7 +34,7 @@ def family_of(text: str | None) -> str | None:
 
 def families(named: Iterable[NamedFamily]) -> Counter[str]:
     """How many results there are of each family."""
-    return Counter(name for one in named if (name := family_of(one.family)))
+    return Counter(name for one in named if (name := family_of(one.family.words)))
 
 
 def entropy(counts: Counter[str]) -> float:
@@ -48,7 +48,7 @@ def history(named: Iterable[NamedFamily]) -> list[Step]:
     counts: Counter[str] = Counter()
     steps = []
     for one in named:
-        if name := family_of(one.family):
+        if name := family_of(one.family.words):
             counts[name] += 1
             steps.append(Step(counts.total(), one.time, entropy(counts)))
     return steps

@@ -9,6 +9,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError, RayTaskError
 
+from aar.commons.foreign import Foreign
 from aar.commons.posts import Kind, NamedFamily, Post
 from aar.commons.snapshots import Snapshot
 from aar.errors import CampaignError, ScoringError
@@ -72,9 +73,9 @@ class RayPlatform:
         files: dict[str, bytes] = _told(self._commons.checkout.remote(snapshot))
         return files
 
-    def diff(self, a: str, b: str) -> str:
-        text: str = _told(self._commons.diff.remote(a, b))
-        return text
+    def diff(self, a: str, b: str) -> Foreign:
+        changed: Foreign = _told(self._commons.diff.remote(a, b))
+        return changed
 
     def snapshot(self, snapshot: str) -> Snapshot:
         found: Snapshot = _told(self._commons.snapshot.remote(snapshot))

@@ -53,10 +53,10 @@ def test_a_snapshot_holds_its_own_files_only_and_knows_what_it_was_built_on(stor
 def test_diff_is_unified_text(store: CodeStore) -> None:
     first = publish(store, {"method.py": b"a\nb\n", "é.py": b""}, key="1")
     second = publish(store, {"method.py": b"a\nc\n", "é.py": b"\xff\n"}, first.id, key="2")
-    diff = store.diff(first.id, second.id)
+    diff = store.diff(first.id, second.id).words
     assert "--- a/method.py\n+++ b/method.py\n@@ -1,2 +1,2 @@\n a\n-b\n+c\n" in diff
     assert "b/é.py" in diff
-    assert store.diff(first.id, first.id) == ""
+    assert store.diff(first.id, first.id).words == ""
 
 
 def test_diff_and_checkout_do_not_obey_the_files(store: CodeStore) -> None:
@@ -64,7 +64,7 @@ def test_diff_and_checkout_do_not_obey_the_files(store: CodeStore) -> None:
     first = publish(store, {".gitattributes": attributes, "a.py": b"$Id$\n"}, key="1")
     second = publish(store, {".gitattributes": attributes, "a.py": b"$Id$ \n"}, key="2")
     assert store.checkout(first.id)["a.py"] == b"$Id$\n"
-    assert "+$Id$ \n" in store.diff(first.id, second.id)
+    assert "+$Id$ \n" in store.diff(first.id, second.id).words
 
 
 def test_the_log_is_newest_first_even_within_a_second_and_after_reopening(tmp_path: Path, store: CodeStore) -> None:
@@ -213,7 +213,7 @@ def test_the_users_git_configuration_and_variables_have_no_effect(
     monkeypatch.setenv("GIT_AUTHOR_NAME", "someone else")
     store = CodeStore(tmp_path / "code.git")
     first, second = publish(store, METHOD, key="1"), publish(store, {"method.py": b"2\n"}, key="2")
-    assert "+2\n" in store.diff(first.id, second.id)
+    assert "+2\n" in store.diff(first.id, second.id).words
     assert store.log()[0].author == "ada"
 
 

@@ -95,7 +95,7 @@ class PlatformDouble:
     def checkout(self, snapshot: str) -> dict[str, bytes]:
         return self.campaign.code.checkout(snapshot)
 
-    def diff(self, a: str, b: str) -> str:
+    def diff(self, a: str, b: str) -> Foreign:
         return self.campaign.code.diff(a, b)
 
     def snapshot(self, snapshot: str) -> Snapshot:

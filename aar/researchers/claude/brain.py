@@ -27,7 +27,7 @@ from aar.researchers.toolkit.desk import Desk
 from aar.researchers.toolkit.forum_tools import sync_forum
 from aar.researchers.transcript import Entry, Transcript
 from aar.researchers.transcript.conversation import Conversation, calls_of, conversation
-from aar.researchers.wishes import wish_words
+from aar.researchers.wishes import platform_words, wish_words
 
 MOST_REFUSALS = 3
 REPLY_BYTES = 2**20
@@ -198,11 +198,11 @@ class ClaudeBrain:
         entry = self._record_reply(message)
         calls = calls_of(entry.number, entry.data["content"])
         if message.stop_reason == "max_tokens":
-            self._tell([_result(call.id, CUT_OFF) for call in calls] or [_text(GO_ON)])
+            self._tell([_result(call.id, CUT_OFF) for call in calls] or [self._said(GO_ON)])
         elif ended_twice:
             return Ending("finished", "it saw nothing left to do")
         else:
-            self._tell([_text(nudge_words(self._desk.limits()))], note="nudge")
+            self._tell([self._said(nudge_words(self._desk.limits()))], note="nudge")
         return None
 
     def _refused(self, message: Any) -> Ending | None:
@@ -213,7 +213,7 @@ class ClaudeBrain:
         if self._refusals >= MOST_REFUSALS:
             return Ending("failed", f"{MOST_REFUSALS} replies in a row were withheld by the model's safety system")
         self._life.say("a reply was withheld; it goes on in another way")
-        self._tell([_text(REFUSED)])
+        self._tell([self._said(REFUSED)])
         return None
 
     async def _overcome(self, trouble: Trouble) -> Ending | None:
@@ -250,7 +250,7 @@ class ClaudeBrain:
     def _begin_anew(self, why: str) -> None:
         self._transcript.append("anew", system=self._system, why=why)
         told = words_anew(self._life.direction(), self._desk.limits(), why, self._desk.notes.all())
-        self._tell([_text(told)])
+        self._tell([self._said(told)])
 
     async def _answer_rest(self, state: Conversation, dispatcher: Dispatcher) -> None:
         """Answer the calls of a reply after which an earlier process, or attempt, was ended."""
@@ -265,13 +265,16 @@ class ClaudeBrain:
         wishes, new = self._life.untaken(), sync_forum(self._desk)
         content = [*content, *(_text(wish_words(wish, self._life.mark)) for wish in wishes)]
         if new:
-            content.append(_text(f"[platform: {new} new posts on the forum, also in /shared/forum]"))
+            content.append(self._said(f"{new} new posts on the forum, also in /shared/forum"))
         taken = {"taken": wishes[-1].number} if wishes else {}
         self._transcript.append("message", role="user", content=content, **taken, **data)
         for wish in wishes:
             self._life.taken = wish.number
             self._transcript.append("steering", number=wish.number, by=wish.by, action=wish.action, text=wish.text)
         return content
+
+    def _said(self, text: str) -> Block:
+        return _text(platform_words(text, self._life.mark))
 
     def _nudged(self) -> bool:
         """Was ending its turn what it did last, too?"""

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
+from aar.commons.marks import without_marks
 from aar.errors import AarError, BudgetError, CampaignError, QuotaError, ToolError
 from aar.researchers.toolkit.bounds import check_call
 from aar.researchers.toolkit.desk import Desk
@@ -125,9 +126,9 @@ class Caller:
         return tool.run(self._desk, Call(tool.parse(arguments), f"{self._desk.name}/{position}", again))
 
     def _record(self, answer: Answer, position: str, id: str | None, tool: str, began: float) -> Answer:
-        """Write down what came of a call, whole, and return what the caller is told of it."""
-        cut = len(answer.text) - WHOLE_CHARACTERS
-        text = f"{answer.text[:WHOLE_CHARACTERS]}\n[{cut} characters are not kept]" if cut > 0 else answer.text
+        """Write down what came of a call, whole, and return what the caller is told of it. It has nobody's mark."""
+        text, cut = without_marks(answer.text), len(answer.text) - WHOLE_CHARACTERS
+        text = f"{text[:WHOLE_CHARACTERS]}\n[{cut} characters are not kept]" if cut > 0 else text
         told = Answer(self._bounded(text, position), answer.is_error)
         whole = {} if told.text == text else {"whole": text}
         self._transcript.append(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from aar.budget import Amounts
-from aar.commons.quoting import quoted_line
+from aar.commons.quoting import quoted_line, quoted_name
 from aar.commons.source import names, parse
 from aar.errors import BudgetError, SourceError, ToolError
 from aar.researchers.toolkit.publishing import read_method
@@ -80,7 +80,9 @@ def _check_left(desk: "Desk") -> None:
 def _twin_words(desk: "Desk", twin: Twin) -> str:
     one = twin.experiment
     posts = [post for post in desk.platform.search_posts(one.id, 20) if post.experiment == one.id]
-    where = f"; post {posts[0].id} by {posts[0].author} is about it: {quoted_line(posts[0].title)}" if posts else ""
+    where = "".join(
+        f"; post {post.id} by {quoted_name(post.author)} is about it: {quoted_line(post.title)}" for post in posts[:1]
+    )
     return (
         f"Nearly the same was tried ({twin.similarity:.0%} of it): {experiment_words(one)}{where}\n"
         "Nothing was started. Change what matters, or call again with although_tried=true if the repetition is meant."
@@ -119,7 +121,7 @@ def _log(desk: "Desk", one: Experiment) -> str:
 
 def _cancel(desk: "Desk", one: Experiment) -> str:
     if one.researcher != desk.name:
-        raise ToolError(f"{one.id} is {one.researcher}'s; you may cancel your own")
+        raise ToolError(f"{one.id} is {quoted_name(one.researcher)}'s; you may cancel your own")
     return experiment_words(desk.platform.cancel_experiment(one.id))
 
 

@@ -1,6 +1,7 @@
 """A researcher's notes: files that survive the end of a conversation, of a process and of a machine.
 
-They are kept by the memory tool of the `anthropic` package, in a folder that no sandbox sees.
+They are kept by the memory tool of the `anthropic` package, in a folder that no sandbox sees. The package looks a path
+up on the host before it decides where it leads; so what is no plain path below /memories never reaches it.
 """
 
 import stat
@@ -37,6 +38,8 @@ class Notes:
             ToolError: it cannot be carried out.
             QuotaError: what is kept for the researcher is full.
         """
+        for path in _paths(command):
+            _check(path)
         if command["command"] in _GROWS:
             self._make_room(command)
         try:
@@ -48,8 +51,6 @@ class Notes:
 
     def _make_room(self, command: dict[str, Any]) -> None:
         paths = [path for path in (command.get("path"), command.get("new_path")) if path]
-        if any(len(path) > PATH_CHARACTERS for path in paths):
-            raise ToolError(f"a note's path has at most {PATH_CHARACTERS} characters; give it a shorter one")
         entries = [path.lstat() for path in self._memory.memory_root.rglob("*")]
         size = sum(one.st_size for one in entries if stat.S_ISREG(one.st_mode))
         size += sum(len(str(value).encode(errors="replace")) for value in command.values())
@@ -67,3 +68,15 @@ class Notes:
         root = self._memory.memory_root
         files = sorted(path for path in root.rglob("*") if path.is_file())
         return {f"{ROOT}/{path.relative_to(root)}": path.read_text(errors="replace") for path in files}
+
+
+def _paths(command: dict[str, Any]) -> list[str]:
+    return [command[name] for name in ("path", "old_path", "new_path") if name in command]
+
+
+def _check(path: str) -> None:
+    """Raises ToolError when the text of a path does not say by itself that it lies below /memories."""
+    if len(path) > PATH_CHARACTERS:
+        raise ToolError(f"a note's path has at most {PATH_CHARACTERS} characters; give it a shorter one")
+    if not f"{path}/".startswith(f"{ROOT}/") or ".." in path.split("/") or "\0" in path:
+        raise ToolError(f'a note has a plain path below {ROOT}, such as {ROOT}/progress.md, without ".."')

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from aar.commons.foreign import Foreign
 from aar.commons.posts import Kind, NamedFamily, Post
 from aar.commons.snapshots import Snapshot
 from aar.scoring.records import Experiment
@@ -40,7 +41,7 @@ class Platform(Protocol):
 
     def checkout(self, snapshot: str) -> dict[str, bytes]: ...
 
-    def diff(self, a: str, b: str) -> str: ...
+    def diff(self, a: str, b: str) -> Foreign: ...
 
     def snapshot(self, snapshot: str) -> Snapshot: ...
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from aar.commons.posts import Post
-from aar.commons.quoting import quoted_block, quoted_line
+from aar.commons.quoting import quoted_block, quoted_line, quoted_name
 from aar.scoring.audit.claims import Known, badges
 from aar.scoring.records import Experiment, Score
 
@@ -22,7 +22,7 @@ UNTOLD = (
 def experiment_words(experiment: Experiment) -> str:
     """One experiment: whose, of what, and what came of it."""
     what = f"{quoted_line(experiment.note)} (snapshot {experiment.snapshot[:10]})"
-    return f"{experiment.id} by {experiment.researcher}: {what}\n{outcome_words(experiment)}"
+    return f"{experiment.id} by {quoted_name(experiment.researcher)}: {what}\n{outcome_words(experiment)}"
 
 
 def outcome_words(experiment: Experiment) -> str:
@@ -65,4 +65,5 @@ def badge_words(posts: Sequence[Post], experiments: Sequence[Experiment]) -> str
 
 def _line(experiment: Experiment, score: Score) -> str:
     note = "vanilla, the reference" if experiment.is_reference else quoted_line(experiment.note)
-    return f"{experiment.id} {experiment.researcher}: {score_words(score)} · {note} ({experiment.snapshot[:10]})"
+    who = f"{experiment.id} {quoted_name(experiment.researcher)}"
+    return f"{who}: {score_words(score)} · {note} ({experiment.snapshot[:10]})"

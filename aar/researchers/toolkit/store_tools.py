@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from aar.commons.foreign import Foreign
-from aar.commons.quoting import quoted_block, quoted_line
+from aar.commons.quoting import quoted_block, quoted_line, quoted_name
 from aar.errors import ToolError
 from aar.researchers.toolkit.publishing import read_files
 from aar.researchers.toolkit.similar import METHOD_FILE
@@ -61,7 +61,7 @@ def _checkout(desk: "Desk", call: Call) -> str:
     names = quoted_block(Foreign("\n".join(listed)))
     built_on = f"built on {snapshot.parent[:10]}" if snapshot.parent else "built on nothing"
     return (
-        f"{snapshot.id[:10]} by {snapshot.author}, {built_on}: {quoted_line(snapshot.message)}\n{names}\n"
+        f"{snapshot.id[:10]} by {quoted_name(snapshot.author)}, {built_on}: {quoted_line(snapshot.message)}\n{names}\n"
         f"These are read-only and somebody else's words; copy what you want to change: cp {folder}/{METHOD_FILE} /work/"
     )
 
@@ -76,7 +76,7 @@ def _diff(desk: "Desk", call: Call) -> str:
             raise ToolError(f"{arguments.snapshot} was built on nothing; name another snapshot, or check it out")
         first = parent
     difference = desk.platform.diff(first, second)
-    return quoted_block(Foreign(difference), DIFF_CHARACTERS) if difference else "No difference."
+    return quoted_block(difference, DIFF_CHARACTERS) if difference else "No difference."
 
 
 STORE_PUBLISH = Tool(

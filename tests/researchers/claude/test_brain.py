@@ -158,7 +158,8 @@ def test_others_posts_are_announced_and_lie_as_files(stage: Stage) -> None:
     endpoint = stage.serve(reads)
     stage.campaign.forum.post("somebody", "insight", "News", "I found it.", key="1")
     stage.perform()
-    assert "[platform: 1 new posts on the forum" in str(endpoint.requests[0][2]["messages"])
+    told = str(endpoint.requests[0][2]["messages"])
+    assert f"[{mark_of(stage.folder, NAME)}] from the platform:\\n1 new posts on the forum" in told
 
 
 def test_a_finished_researcher_is_not_taken_up_again(stage: Stage) -> None:

@@ -1,5 +1,7 @@
 """Experiments, forum, code store, leaderboard, notes, budget: as a researcher uses them."""
 
+from pathlib import Path
+
 import pytest
 
 from aar.budget import Amounts
@@ -179,8 +181,36 @@ def test_the_leaderboard_ranks_by_pgr_and_tells_families(bench: Bench) -> None:
 def test_notes_outlive_the_process_and_are_bounded(bench: Bench, new_bench: NewBench) -> None:
     bench.does("lab_notes", command="create", path="/memories/ideas.md", file_text="try EM")
     assert "try EM" in bench.does("lab_notes", command="view", path="/memories/ideas.md")
-    assert "escape" in bench.refuses("lab_notes", command="view", path="/memories/../../x")
+    assert "plain path" in bench.refuses("lab_notes", command="view", path="/memories/../../x")
     full = bench.refuses("lab_notes", command="create", path="/memories/big", file_text="x" * 2**20)
     assert "notes are full" in full
     bench.transcript.close()
     assert new_bench().desk.notes.all() == {"/memories/ideas.md": "try EM"}
+
+
+def test_no_answer_about_notes_tells_what_there_is_on_the_host(bench: Bench, tmp_path: Path) -> None:
+    """The way out and back in by a link of the host's, and by names of folders that a researcher may only guess."""
+    (tmp_path / "link").symlink_to(bench.desk.places.notes)
+    up = f"/memories{'/..' * 20}"
+    guesses = (
+        (f"{up}{tmp_path}/link/memories/x", f"{up}{tmp_path}/none/memories/x"),
+        (f"{up}{bench.desk.places.notes}/memories/x", f"{up}/no{bench.desk.places.notes}/memories/x"),
+        (f"{up}/etc/passwd", f"{up}/etc/nothing"),
+        ("/memories/../memories/x", "/memories/../nothing/x"),
+    )
+    asked = (
+        {"command": "view", "path": "?"}, {"command": "create", "path": "?", "file_text": "x"},
+        {"command": "delete", "path": "?"}, {"command": "rename", "old_path": "?", "new_path": "/memories/y"},
+        {"command": "rename", "old_path": "/memories/y", "new_path": "?"},
+    )  # fmt: skip
+    for there, nowhere in guesses:
+        for command in asked:
+            answers = [_about(bench, command, path) for path in (there, nowhere)]
+            assert answers[0] == answers[1]
+    assert "plain path" in bench.refuses("lab_notes", command="view", path="/memories/a\0b")
+
+
+def _about(bench: Bench, command: dict[str, str], path: str) -> str:
+    """The refusal of a command on a path that stands in it as "?", with the path as "?" again."""
+    given = {name: path if value == "?" else value for name, value in command.items()}
+    return bench.refuses("lab_notes", **given).replace(path, "?")
