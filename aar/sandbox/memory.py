@@ -42,18 +42,21 @@ PATIENCE_SECONDS = 60.0
 WAIT_SECONDS = 3600.0
 POLL_SECONDS = (0.05, 1.0)
 """How soon who waits looks again, at first and later."""
+SILENT_SECONDS = 15.0
+"""Who has not looked for so long has no place in the line: its process may stand still, and nobody waits for it."""
 CGROUPS = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a reservation holds and what it waits for besides, in bytes, since when."""
+    """What a reservation holds and what it waits for besides, in bytes, since when, and when it asked for it last."""
 
     owner: str
     part: Part = "others"
     held: int = 0
     wanted: int = 0
     since: float = 0.0
+    asked: float = 0.0
 
 
 def machine_bytes(cgroups: Path = CGROUPS) -> int:
@@ -110,15 +113,18 @@ class Reservation:
         check_size(size, self._claim.part)
         until, since, pause = time.monotonic() + seconds, time.time(), POLL_SECONDS[0]
         wanted = replace(self._claim, wanted=size - self._claim.held, since=since)
-        while not self._granted(wanted):
-            if time.monotonic() > until or (stopped and stopped.is_set()):
-                self._set(self._claim)
-                raise CrowdedError(
-                    f"no {readable_bytes(size)} of memory came free for a sandbox within {seconds:.0f} s: others use "
-                    "what the machine has for them. Try again later"
-                )
-            time.sleep(pause)
-            pause = min(1.2 * pause, POLL_SECONDS[1])
+        try:
+            while not self._granted(replace(wanted, asked=time.time())):
+                if time.monotonic() > until or (stopped and stopped.is_set()):
+                    raise CrowdedError(
+                        f"no {readable_bytes(size)} of memory came free for a sandbox within {seconds:.0f} s: others "
+                        "use what the machine has for them. Try again later"
+                    )
+                time.sleep(pause)
+                pause = min(1.2 * pause, POLL_SECONDS[1])
+        except BaseException:
+            self._set(self._claim)  # whatever ended the wait, nobody shall queue behind it
+            raise
 
     def keep(self, size: int) -> None:
         """Hold no more than `size` bytes from now on."""
@@ -177,7 +183,8 @@ def _fits(wanted: Claim, others: list[Claim]) -> bool:
         return True
     if sum(held.values()) + wanted.wanted > share or not may(wanted):
         return False
-    return not any(claim.wanted and may(claim) and rank(claim) < rank(wanted) for claim in others)
+    waiting = [claim for claim in others if claim.wanted and time.time() - claim.asked < SILENT_SECONDS]
+    return not any(may(claim) and rank(claim) < rank(wanted) for claim in waiting)
 
 
 def _claims(folder: Path) -> Iterator[tuple[Path, Claim]]:
@@ -185,10 +192,13 @@ def _claims(folder: Path) -> Iterator[tuple[Path, Claim]]:
     for path in folder.iterdir():
         if path.name == "lock":
             continue
-        file = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:  # given up this moment, for which nobody needs the lock
+            continue
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
+            path.unlink(missing_ok=True)
         except BlockingIOError:
             yield path, Claim(**json.loads(os.pread(file, 1000, 0)))
         finally:

@@ -261,3 +261,37 @@ def test_a_folder_that_is_somebody_elses_is_not_trusted(machine: Path) -> None:
     machine.chmod(0o777)
     with pytest.raises(SandboxError, match="is not this user's own folder"):
         Reservation("ada").take(MIB)
+
+
+def test_a_wait_that_an_error_ends_leaves_nobody_queueing_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(folder: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    with Reservation("ada") as ada, Reservation("ben") as ben, Reservation("cleo") as cleo:
+        ada.take(900 * MIB)
+        ben.take(10 * MIB)
+        with monkeypatch.context() as broken:
+            broken.setattr(memory, "_claims", breaks)
+            with pytest.raises(SandboxError, match="Input/output error"):
+                ben.take(500 * MIB, seconds=5)
+        cleo.take(50 * MIB, seconds=2)
+        assert {claim.owner: claim.wanted for claim in claims()} == {"ada": 0, "ben": 0, "cleo": 0}
+
+
+def test_who_has_stopped_asking_has_no_place_in_the_line() -> None:
+    with Reservation("ada") as ada, Reservation("ben") as ben, Reservation("cleo") as cleo:
+        ada.take(900 * MIB)
+        silent = Claim("ben", wanted=500 * MIB, since=time.time() - 600, asked=time.time() - memory.SILENT_SECONDS - 1)
+        ben._set(silent)
+        cleo.take(50 * MIB, seconds=2)
+
+
+def test_reservations_may_come_and_go_while_others_look() -> None:
+    def come_and_go(number: int) -> None:
+        for _ in range(60):
+            with Reservation(f"researcher-{number}") as one:
+                one.take(MIB, seconds=20)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(come_and_go, range(8)))
+    assert held() == 0
