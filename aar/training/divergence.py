@@ -5,11 +5,14 @@ everybody's step when it is not finite. So a gradient that is not finite, or so 
 put to zero before DeepSpeed sees it, and its student is marked. It keeps its place in the group until the end, so that
 the others compute exactly what they would have beside one that is well.
 
-Covers: losses, gradients and weights that are not finite, of one student; steps that were skipped in spite of that.
+A loss can be infinite where its gradient is not, so that it is looked at for itself.
+
+Covers: losses and gradients of one student that are not finite, at any step. Weights that are not finite at the end,
+and steps that were skipped in spite of all this, are found by `aar.training.engine`.
 Does not cover: a student that is bad without being infinite. That is what it is scored for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.distributed as dist
@@ -24,7 +27,7 @@ NEVER = 1 << 30
 
 
 class Divergence:
-    """Watches the gradients of a group's students while they are trained.
+    """Watches the losses and gradients of a group's students while they are trained.
 
     Args:
         ranks: the processes that train the group together.
@@ -38,14 +41,19 @@ class Divergence:
             for member, part in enumerate(parts):
                 part.register_hook(self._guard(member))
 
+    def watch(self, members: Sequence[int], losses: Tensor) -> None:
+        """Look at this step's losses, (members,), of the students with these numbers."""
+        for member, good in zip(members, torch.isfinite(losses.detach()), strict=True):
+            self._note(member, good)
+
     def failures(self) -> dict[int, TrainingError]:
         """Why students cannot be used, by their number, agreed on by all ranks."""
         first = self._first_bad.clone()
         dist.all_reduce(first, dist.ReduceOp.MIN, group=self._ranks)
         return {
             member: TrainingError(
-                f"the training diverged: at step {step + 1} its gradient was infinite or not a number. Use a lower "
-                "learning rate, fewer epochs, or targets and weights of a usual size."
+                f"the training diverged: at step {step + 1} its loss or gradient was infinite, not a number or far "
+                "too large. Use a lower learning rate, fewer epochs, or targets and weights of a usual size."
             )
             for member, step in enumerate(first.tolist())
             if step != NEVER
@@ -54,11 +62,14 @@ class Divergence:
     def _guard(self, member: int) -> Callable[[Tensor], Tensor]:
         def guarded(gradient: Tensor) -> Tensor:
             good = torch.linalg.vector_norm(gradient, dtype=torch.float32) < LARGEST_NORM  # no NaN is below anything
-            first = self._first_bad[member]
-            self._first_bad[member] = torch.where(good, first, torch.clamp(first, max=self.step))
+            self._note(member, good)
             return torch.where(good, gradient, torch.zeros_like(gradient))
 
         return guarded
+
+    def _note(self, member: int, good: Tensor) -> None:
+        first = self._first_bad[member]
+        self._first_bad[member] = torch.where(good, first, torch.clamp(first, max=self.step))
 
 
 def steps_taken(optimizer: torch.optim.Optimizer) -> set[int]:

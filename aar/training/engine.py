@@ -95,9 +95,11 @@ def fine_tune(
             raise WithdrawnError("nobody waits for this training any more; it was ended")
         going = [member for member, plan in enumerate(plans) if step < len(plan)]
         _set_rates(optimizer, fits, plans, step, recipe)
-        losses = [_loss(engine, prefix, texts_per_example, fits[at], plans[at], step, at, group) for at in going]
-        loss = torch.stack(losses).sum()
-        engine.backward(loss)
+        losses = torch.stack(
+            [_loss(engine, prefix, texts_per_example, fits[at], plans[at], step, at, group) for at in going]
+        )
+        divergence.watch(going, losses)
+        engine.backward(losses.sum())
         engine.step()
     model.train_mode(False)
     if engine.skipped_steps or steps_taken(optimizer) != {begun + steps_planned}:
@@ -109,7 +111,9 @@ def fine_tune(
 def _finished(shape: StudentShape, weights: Adapter) -> Student | TrainingError:
     if all(bool(torch.isfinite(tensor).all()) for tensor in weights.values()):
         return Student(shape, weights)
-    return TrainingError("the training diverged: its weights are infinite or not numbers. Use a lower learning rate.")
+    return TrainingError(
+        "the training diverged: after its last step its weights are infinite or not numbers. Use a lower learning rate."
+    )
 
 
 def _start_engine(

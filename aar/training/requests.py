@@ -125,4 +125,4 @@ class Embed(OnTexts):
 
 def _code_version() -> str:
     """Of the source that turns requests into results, so that a change of it never serves an old result."""
-    return source_digest(("aar.models", None), ("aar.training", ("engine.py", "desk.py")))
+    return source_digest(("aar.models", None), ("aar.training", ("engine.py", "divergence.py", "desk.py")))

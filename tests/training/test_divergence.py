@@ -1,5 +1,7 @@
 """Attacks on the students that are trained beside one's own: one that diverges fails alone and changes nothing else."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -41,10 +43,19 @@ def huge_start(student: Student) -> Student:
     return Student(student.shape, {name: torch.full_like(value, 1e30) for name, value in student.weights.items()})
 
 
+def infinite_loss(student: Student) -> Student:
+    """One whose log-odds are as large as a number can be: twice that is infinite, and its gradient still is not."""
+    nothing = {name: torch.zeros_like(value) for name, value in student.weights.items()}
+    return Student(student.shape, {**nothing, "head/bias": torch.full((1,), 3e38)})
+
+
 def diverging(start: Student) -> dict[str, Fit]:
     """Fits on the same rows in the same order as a good one's, each of which breaks in another way."""
     usual = fit(HOW, 1 - TARGETS)
+    uneven = replace(usual.visits, weights=np.where(np.arange(N) % 2, 1.9, 0.1).astype(np.float32))
     return {
+        "an infinite loss": replace(usual, start=infinite_loss(start), visits=uneven, lr=1e-9),
+        "a huge learning rate": replace(usual, lr=1e30),
         "huge weights": replace(usual, start=huge_start(start)),
         "huge targets": replace(usual, targets=np.full(N, 3e38, np.float32)),
         "targets that are no numbers": replace(usual, targets=np.full(N, np.nan, np.float32)),
@@ -52,7 +63,13 @@ def diverging(start: Student) -> dict[str, Fit]:
     }
 
 
-@pytest.mark.parametrize("how", ["huge weights", "huge targets", "targets that are no numbers", "large targets"])
+WAYS = [
+    "an infinite loss", "a huge learning rate", "huge weights", "huge targets", "targets that are no numbers",
+    "large targets",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", WAYS)
 def test_a_student_that_diverges_fails_alone_and_leaves_the_others_bit_for_bit_as_they_were(
     model: LanguageModel, group: Group, how: str
 ) -> None:
@@ -90,3 +107,32 @@ def test_students_none_of_whose_steps_was_taken_are_not_handed_out(
     monkeypatch.setattr("deepspeed.runtime.engine.DeepSpeedEngine.step", lambda engine: None)
     with pytest.raises(TrainingError, match="not all of the 24 planned steps"):
         trained(model, [fit(HOW)], alone)
+
+
+@pytest.fixture(scope="module", params=["float32", "bfloat16"])
+def two_ranks(request: pytest.FixtureRequest, llama_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what each of two processes has after training; see `tests.training.two_ranks_diverge`."""
+    folder = tmp_path_factory.mktemp("ranks")
+    command = [sys.executable, "-m", "tests.training.two_ranks_diverge", str(llama_folder), str(folder)]
+    ranks = [
+        subprocess.Popen([*command, str(rank), request.param], stderr=subprocess.PIPE, text=True) for rank in range(2)
+    ]
+    for rank in ranks:
+        _, errors = rank.communicate(timeout=120)
+        assert rank.returncode == 0, errors[-2000:]
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", [1, 2])
+def test_ranks_agree_on_a_student_that_one_of_them_alone_sees_diverge(two_ranks: Path, stage: int) -> None:
+    def of(rank: int, beside: str, number: int) -> bytes:
+        return (two_ranks / f"stage-{stage}-rank-{rank}-beside-{beside}-{number}").read_bytes()
+
+    expected = Student.from_bytes(of(0, "good", 0)).weights
+    for rank, beside in ((1, "good"), (0, "bad"), (1, "bad")):
+        weights = Student.from_bytes(of(rank, beside, 0)).weights
+        assert all(torch.equal(weights[name], value) for name, value in expected.items())
+    assert isinstance(Student.from_bytes(of(0, "good", 1)), Student)
+    assert of(0, "bad", 1) == of(1, "bad", 1)
+    assert f"at step {-(-N // HOW.batch_size)} " in of(0, "bad", 1).decode()

@@ -4,12 +4,14 @@ import dataclasses
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from aar.config import Recipe
+from aar.training.keys import source_digest
 from aar.training.requests import Adopt, Embed, FineTune, LabelOdds, LogLikelihoods, Predict, Request, TextLosses
 
 TEXTS = (("a", "b"), ("c", "d"))
@@ -55,6 +57,17 @@ def test_the_key_is_the_same_in_another_process() -> None:
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert printed.stdout.split() == [Embed("m", (("a", "b"), ("ü", "")), 2, 8).key(), "False", "False"]
+
+
+@pytest.mark.parametrize("name", ["engine.py", "divergence.py", "desk.py"])
+def test_a_change_of_the_code_that_answers_changes_the_key(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, read_bytes = make(FineTune).key(), Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda file: read_bytes(file) + b"#" * (file.name == name))
+    source_digest.cache_clear()
+    try:
+        assert make(FineTune).key() != before
+    finally:
+        source_digest.cache_clear()
 
 
 def test_texts_may_come_as_lists() -> None:
