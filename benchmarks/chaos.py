@@ -14,6 +14,7 @@ import contextlib
 import socket
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -140,12 +141,14 @@ async def attended(folder: Path, rounds: int, *, hostile: bool) -> dict[str, tup
     tools = {name: tool_of(link, name) for name in (*HONEST, HOSTILE)}
     for tool in tools.values():
         await until_there(tool)
-    attack = asyncio.create_task(attacks(tools[HOSTILE])) if hostile else None
+    hostile_tool, calls = counted(tools[HOSTILE])
+    attack = asyncio.create_task(attacks(hostile_tool)) if hostile else None
     seconds = await asyncio.gather(*(honest(tools[name], number, rounds) for number, name in enumerate(HONEST)))
     if attack:
         attack.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            print(f"attacks that were made: {await attack}")
+            await attack
+        print(f"hostile calls that were answered: {dict(calls)}")
     assert is_running(folder), "the campaign has ended"
     scores: dict[str, list[object]] = {name: [] for name in HONEST}
     for entry in Scorebook(folder, read_only=True).ledger():
@@ -188,15 +191,26 @@ async def honest(tool: Tool, number: int, rounds: int) -> float:
     return time.monotonic() - began
 
 
-async def attacks(tool: Tool) -> int:
-    """Every attack, several at a time, again and again until cancelled; how many were made."""
-    made = 0
-    try:
-        while True:
-            await asyncio.gather(*(one(tool) for one in (bad_methods, floods, shell_attacks, imitations)))
-            made += 1
-    except asyncio.CancelledError:
-        return made
+def counted(tool: Tool) -> tuple[Tool, Counter[str]]:
+    """A tool that counts how often it has answered, by the name of what was called."""
+    calls: Counter[str] = Counter()
+
+    async def counting(what: str, /, **arguments: object) -> str:
+        answer = await tool(what, **arguments)
+        calls[what[:20]] += 1
+        return answer
+
+    return counting, calls
+
+
+async def attacks(tool: Tool) -> None:
+    """Every kind of attack by itself, again and again until cancelled."""
+    await asyncio.gather(*(endlessly(one, tool) for one in (bad_methods, floods, shell_attacks, imitations)))
+
+
+async def endlessly(attack: Callable[[Tool], Awaitable[None]], tool: Tool) -> None:
+    while True:
+        await attack(tool)
 
 
 async def bad_methods(tool: Tool) -> None:
