@@ -39,7 +39,7 @@ def test_every_call_works_through_the_actor(commons: Any, tmp_path: Path) -> Non
     assert ray.get(commons.snapshot.remote(first.id[:7])) == first
     assert ray.get(commons.resolve.remote(second.id[:7])) == second.id
     assert ray.get(commons.checkout.remote(first.id)) == FILES
-    assert "+2" in ray.get(commons.diff.remote(first.id, second.id))
+    assert "+2" in ray.get(commons.diff.remote(first.id, second.id)).words
     post = ray.get(commons.post.remote("ada", "insight", "soft labels help", key="1", snapshot=first.id))
     reply = ray.get(commons.post.remote("bob", "insight", "not for me", "why", key="2", reply_to=post.id))
     assert ray.get(commons.vote.remote(post.id, "bob", 1, key="3")) == 1
