@@ -22,10 +22,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from aar.errors import CrowdedError, SandboxError
 from aar.sandbox.limits import MIB, readable_bytes
@@ -200,9 +200,16 @@ def _claims(folder: Path) -> Iterator[tuple[Path, Claim]]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink(missing_ok=True)
         except BlockingIOError:
-            yield path, Claim(**json.loads(os.pread(file, 1000, 0)))
+            yield path, _claim(os.pread(file, 1000, 0))
         finally:
             os.close(file)
+
+
+def _claim(text: bytes) -> Claim:
+    """What a file says, which may be of another version of aar on this machine; nothing, where it says nothing yet."""
+    known = {field.name for field in fields(Claim)}
+    said: dict[str, Any] = json.loads(text or b"{}")
+    return Claim(**({"owner": ""} | {name: value for name, value in said.items() if name in known}))
 
 
 @contextmanager
