@@ -71,13 +71,19 @@ class Lab:
         self.weak_labels = described.arrays["weak_labels"]
 
     def zero_shot(self, template: str | None = None) -> np.ndarray:
-        """(n, 2) probabilities: what the strong model believes before any training, asked with `template` if given."""
+        """(n, 2) probabilities: what the strong model believes before any training, asked with `template` if given.
+
+        Raises:
+            LabError: this and earlier calls of zero_shot and embed would have the model read more than 100 times as
+                many characters as the training texts have, each text counted with 200 more.
+        """
         return self._call("zero_shot", {"template": template}).arrays["answer"]
 
     def embed(self, layer: int = -1) -> np.ndarray:
         """(n, k, d) hidden states of the strong model after `layer`, averaged over the tokens of each candidate text.
 
-        k is 2 for preferences (first, second) and 1 for binary questions. Negative layers count from the last.
+        k is 2 for preferences (first, second) and 1 for binary questions. Negative layers count from the last. The
+        characters that the model reads for it are limited together with those of `zero_shot`.
         """
         return self._call("embed", {"layer": int(layer)}).arrays["answer"]
 
@@ -93,6 +99,9 @@ class Lab:
     ) -> Student:
         """Fine-tune the strong model on the training texts.
 
+        It may visit at most 10 times as many rows, epochs times the length of `order`, as the problem's recipe does on
+        all n of them, or 2,000 if that is more. Rows whose weight is 0 are not visited.
+
         Args:
             targets: (n, 2) probabilities, or (n,) labels 0 and 1.
             weights: (n,) not negative; 0 leaves the example out. None: all 1.
@@ -103,7 +112,8 @@ class Lab:
             base: a student to go on from. None: the strong model as it was pretrained.
 
         Raises:
-            LabError: an argument cannot be used, the budget of fits is spent, or training failed.
+            LabError: an argument cannot be used, the fit would visit too many rows, the budget of fits is spent, or
+                training failed.
         """
         arrays = {"targets": np.asarray(targets, np.float32)}
         if weights is not None:

@@ -28,7 +28,7 @@ from aar.errors import AarError, ComputeError, StorageError, TrainingError, With
 from aar.remote import COMPUTE, log_to_ray, on_this_node, result
 from aar.text import fitted_line
 from aar.training.artifacts import Artifacts
-from aar.training.queue import Item, Queue
+from aar.training.queue import Queue
 from aar.training.requests import Request
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,6 @@ KEPT_FREE = 1000
 MOST_FAILURES = 100
 """How often workers may die before they are not started again by themselves."""
 LONG_POLL_SECONDS = 5.0
-RATE_WEIGHT = 0.2
 LOGGED_CHARACTERS = 300
 
 
@@ -53,6 +52,28 @@ class Begun:
 
     since: float
     together: int
+
+
+@dataclass
+class Measured:
+    """Answered requests, all together: how fast workers are is decided by where their time went, and not by how many
+    requests of a kind there were.
+    """
+
+    seconds: float = 0.0
+    cost: float = 0.0
+
+    def add(self, seconds: float, cost: float) -> None:
+        """One more was answered."""
+        self.seconds, self.cost = self.seconds + seconds, self.cost + cost
+
+    def seconds_of(self, cost: float) -> float:
+        """What a cost will take; 0 before anything was measured."""
+        return cost * self.seconds / self.cost if self.cost else 0.0
+
+    def cost_of(self, seconds: float) -> float | None:
+        """What took so long has cost; None before anything was measured."""
+        return seconds * self.cost / self.seconds if self.seconds else None
 
 
 class Compute:
@@ -67,7 +88,7 @@ class Compute:
         self._answers: dict[str, asyncio.Future[None]] = {}
         self._callers: Counter[str] = Counter()
         self._begun: dict[str, Begun] = {}
-        self._seconds_per_cost = 0.0
+        self._measured = Measured()
         self._spend, self._storage = Spend(self._folder), Storage(self._folder)
         self._incarnation = 0
         self._computed = 0
@@ -191,7 +212,7 @@ class Compute:
         """Results from a worker."""
         for key, data in results.items():
             self._storage.note(self._queue.account(key) or PLATFORM, "results", key, len(data))
-            self._leave(key)
+            self._leave(key, answered=True)
             try:
                 self._artifacts.put(key, data)
             except StorageError as error:
@@ -207,7 +228,7 @@ class Compute:
             if isinstance(error, WithdrawnError) and self._queue.give_back(key):
                 self._arrived.set()
                 continue
-            self._leave(key)
+            self._leave(key, answered=False)
             self._refuse(key, error)
 
     def _check_calls(self, account: str) -> None:
@@ -221,11 +242,11 @@ class Compute:
         """Raise TrainingError when the account has not as much device time left as this will take, as far as known."""
         if account == PLATFORM:
             return
-        seconds = self._seconds_per_cost * (request.cost() + self._queue.pending_cost(account))
-        wanted = self._device_seconds(seconds)
         known = {one.name: one for one in self._campaign.researchers}
         researcher = known.get(account) or ResearcherConfig(name=account)
         for limit in limits_of(researcher, self._campaign, self._spend):
+            pending = self._queue.pending_cost(account if limit.scope == account else None)
+            wanted = self._device_seconds(self._measured.seconds_of(request.cost() + pending))
             needed = {"cpu_seconds": wanted.cpu_seconds, "gpu_seconds": wanted.gpu_seconds}.get(limit.what, 0.0)
             if needed > limit.left:
                 raise TrainingError(
@@ -240,23 +261,19 @@ class Compute:
             gpu_seconds=seconds * workers * self._config.gpus_per_worker,
         )
 
-    def _leave(self, key: str) -> None:
+    def _leave(self, key: str, *, answered: bool) -> None:
         """A request leaves the queue: charge the time since a worker took it, shared by what was taken together."""
-        item, begun = self._queue.done(key), self._begun.pop(key, None)
+        begun = self._begun.pop(key, None)
+        seconds = (time.monotonic() - begun.since) / begun.together if begun else 0.0
+        item = self._queue.done(key, self._measured.cost_of(seconds) if begun else None)
         self._arrived.set()
         if item is None or begun is None:
             return
-        seconds = (time.monotonic() - begun.since) / begun.together
         log.info("%s %.12s for %s: %.1f s", _kind(item.request), key, item.account, seconds)
-        self._learn_rate(item, seconds)
+        if answered:  # one that failed, or was withdrawn, was not computed whole
+            self._measured.add(seconds, item.cost)
         attempt = f"compute/{key}/{time.time_ns()}"  # one that was computed in vain may be computed, and cost, again
         self._spend.add(item.account, attempt, amounts=self._device_seconds(seconds))
-
-    def _learn_rate(self, item: Item, seconds: float) -> None:
-        if item.cost > 0:
-            rate = seconds / item.cost
-            known = self._seconds_per_cost or rate
-            self._seconds_per_cost = (1 - RATE_WEIGHT) * known + RATE_WEIGHT * rate
 
     def _refuse(self, key: str, error: AarError) -> None:
         log.info("request %.12s: refused: %s", key, fitted_line(str(error), LOGGED_CHARACTERS))

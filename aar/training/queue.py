@@ -1,11 +1,13 @@
 """The order in which requests are computed: fair between accounts, with no account in another's way.
 
-Pure: no Ray, no clock, no results. What a request costs is estimated from its sizes. Of the accounts that wait, the one
-for which least was computed goes first; one that comes back after a pause is given no credit for it. Small requests go
-before large ones, up to a sum after which a large one has its turn.
+Pure: no Ray, no clock, no results. What a request costs is estimated from its sizes, and corrected once it is known. Of
+the accounts that wait, the one for which least was computed goes first; one that comes back after a pause is given no
+credit for it, and where nobody waits all begin even again. Small requests go before large ones, but put their account
+ahead of its turn by no more than a fixed sum.
 
-Covers: floods, large requests, requests that kill workers (each of which is tried once more with nothing beside it),
-requests that nobody waits for any longer. Requests of two accounts are never computed together.
+Covers: floods of small, of large and of wrongly estimated requests, requests that kill workers (each of which is tried
+once more with nothing beside it), requests that nobody waits for any longer. Requests of two accounts are never
+computed together.
 Does not cover: what one request does with its worker while it has it; its size is bounded where it comes in.
 """
 
@@ -17,10 +19,10 @@ from aar.training.requests import Adopt, FineTune, Request
 
 TOGETHER = 4
 """The most students that are trained side by side."""
-QUICK_COST = 2e6
-"""Characters up to which a request counts as small: a second or a few of a small model on a CPU."""
-QUICK_IN_A_ROW = 2e7
-"""Characters of small requests after which a large one has its turn."""
+QUICK_COST = 2e5
+"""Characters up to which a request counts as small: predictions for a data set of the quickstart's size."""
+QUICK_AHEAD = 2e6
+"""Characters by which small requests may go before others' turn, and before large ones of the same account."""
 MOST_DEATHS = 2
 """Workers that may die over one request before it is refused."""
 
@@ -55,8 +57,8 @@ class Queue:
         self._taken: dict[str, Item] = {}
         self._items: dict[str, Item] = {}
         self._served: dict[str, float] = {}
-        self._quick = 0.0
-        """Cost of the small requests since the last large one."""
+        self._quick: dict[str, float] = {}
+        """Cost of each account's small requests since its last large one."""
 
     def __contains__(self, key: str) -> bool:
         return key in self._items
@@ -66,9 +68,9 @@ class Queue:
         """How many requests wait, and how many are with workers."""
         return len(self._items) - len(self._taken), len(self._taken)
 
-    def pending_cost(self, account: str) -> float:
-        """What an account's requests will cost that wait or are with workers."""
-        return sum(item.cost for item in self._items.values() if item.account == account)
+    def pending_cost(self, account: str | None = None) -> float:
+        """What requests will cost that wait or are with workers: an account's, or everybody's."""
+        return sum(item.cost for item in self._items.values() if account in (None, item.account))
 
     def request(self, key: str) -> Request:
         """The request with this key. Raises KeyError when it is neither waiting nor with a worker."""
@@ -103,11 +105,19 @@ class Queue:
         first = self._next()
         return [] if first is None else self._hand_out(self._together(first))
 
-    def done(self, key: str) -> Item | None:
-        """A worker has answered this one, or it is answered otherwise: it leaves."""
+    def done(self, key: str, cost: float | None = None) -> Item | None:
+        """A worker has answered this one, or it is answered otherwise: it leaves.
+
+        Args:
+            cost: what it has cost in truth, in the unit of the estimate; None: as much as was estimated.
+        """
         item = self._items.pop(key, None)
-        if item is not None and self._taken.pop(key, None) is None:
+        if item is None:
+            return None
+        if self._taken.pop(key, None) is None:
             self._leave(item)
+        elif cost is not None:
+            self._served[item.account] += cost - item.cost
         return item
 
     def give_back(self, key: str) -> bool:
@@ -156,10 +166,16 @@ class Queue:
         return keys
 
     def _next(self) -> Item | None:
-        quick = [item for line in self._waiting.values() if (item := _first(line, quick=True))]
-        large = [item for line in self._waiting.values() if (item := _first(line, quick=False))]
-        chosen = quick if quick and (self._quick < QUICK_IN_A_ROW or not large) else large
-        return min(chosen, key=lambda item: self._position(item.account), default=None)
+        return min((self._next_of(account) for account in self._waiting), key=self._turn, default=None)
+
+    def _next_of(self, account: str) -> Item:
+        line = self._waiting[account]
+        quick, large = _first(line, quick=True), _first(line, quick=False)
+        wait_for_large = large is not None and self._quick.get(account, 0.0) >= QUICK_AHEAD
+        return next(item for item in ((large, quick) if wait_for_large else (quick, large)) if item is not None)
+
+    def _turn(self, item: Item) -> float:
+        return self._position(item.account) - (QUICK_AHEAD if item.is_quick else 0.0)
 
     def _together(self, first: Item) -> list[Item]:
         if first.batch is None:
@@ -173,14 +189,15 @@ class Queue:
             self._leave(item)
             self._taken[item.key] = item
             self._served[item.account] = self._position(item.account) + item.cost
-            self._quick = self._quick + item.cost if item.is_quick else 0.0
+            self._quick[item.account] = self._quick.get(item.account, 0.0) + item.cost if item.is_quick else 0.0
         return items
 
     def _enter(self, item: Item) -> None:
         account = item.account
         active = {*self._waiting, *(taken.account for taken in self._taken.values())}
         if account not in active:
-            least = min((self._position(one) for one in active), default=0.0)
+            most = max(self._served.values(), default=0.0)
+            least = min((self._position(one) for one in active), default=most)
             self._served[account] = max(self._position(account), least)
         self._waiting.setdefault(account, OrderedDict())[item.key] = item
 

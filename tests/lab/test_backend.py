@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from aar.errors import LabError
-from aar.lab.backend import MOST_PASSES, MOST_VISITS, Asker, ModelBackend
+from aar.lab.backend import EXTRA_CHARACTERS, MOST_PASSES, MOST_VISITS, SMALL_FIT, Asker, ModelBackend
+from aar.lab.client import Lab
 from aar.lab.requests import FineTuneCall
 from aar.problems.dataset import Preference
 from aar.scoring.task import Task
@@ -71,3 +72,10 @@ def test_as_many_short_prompts_as_a_method_could_want_are_answered(backend: Mode
     for number in range(MOST_PASSES // 4):
         backend.zero_shot(f"Question {number}: which of these is good?\nA: {{first}}\nB: {{second}}\nAnswer:")
         backend.embed(number)
+
+
+def test_what_a_method_reads_of_the_lab_says_how_much_it_may_ask_for() -> None:
+    """The client runs in a sandbox and cannot take the numbers from where they are checked."""
+    fit, zero_shot = " ".join((Lab.fine_tune.__doc__ or "").split()), " ".join((Lab.zero_shot.__doc__ or "").split())
+    assert f"at most {MOST_VISITS} times as many rows" in fit and f"or {SMALL_FIT:,} if that is more" in fit
+    assert f"more than {MOST_PASSES} times as many characters" in zero_shot and f"{EXTRA_CHARACTERS} more" in zero_shot

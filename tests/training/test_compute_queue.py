@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from aar.budget import Amounts, Spend, Storage
@@ -16,7 +17,7 @@ from aar.training.compute import MOST_WAITING, Compute
 from aar.training.queue import MOST_DEATHS
 from aar.training.requests import Predict, Request
 from tests.scoring.doubles import campaign
-from tests.training.toy import request
+from tests.training.toy import recipe, request
 
 
 class Queue(Compute):
@@ -270,6 +271,45 @@ def test_what_would_take_more_device_time_than_is_left_is_refused_before_it_is_q
     Spend(tmp_path).add("ada", "before", amounts=Amounts(cpu_seconds=10))
     budget = BudgetConfig(researcher=ResearcherBudget(cpu_seconds=20))
     asyncio.run(scene(Queue(configured(budget=budget), str(tmp_path))))
+
+
+def test_small_fits_of_one_account_do_not_make_others_requests_look_dear(tmp_path: Path) -> None:
+    """What a fit takes before its first step is most of what a tiny one takes, and says nothing of large ones."""
+
+    async def scene(queue: Queue) -> None:
+        group = await queue.join()
+
+        async def takes(one: Request, seconds: float, account: str) -> None:
+            [asked] = await waiting(queue, one, account=account)
+            [key] = await queue.take(group) or []
+            queue._begun[key] = compute_module.Begun(queue._begun[key].since - seconds, 1)
+            await queue.answered({key: b"result"})
+            await asked
+
+        large = request("m", recipe=recipe(epochs=20))
+        for seed in range(2):
+            await takes(request("m", recipe=recipe(epochs=20), seed=100 + seed), 10.0, "ben")
+        for seed in range(20):
+            await takes(request("m", rows=np.arange(1), seed=seed), 1.0, "mallory")
+        [asked] = await waiting(queue, large, account="ada")
+        assert not asked.done()  # it waits: 2 CPUs for 20 seconds, of the 60 that are left
+
+    budget = BudgetConfig(researcher=ResearcherBudget(cpu_seconds=60))
+    asyncio.run(scene(Queue(configured(budget=budget), str(tmp_path))))
+
+
+def test_a_budget_that_all_share_is_not_promised_to_each(tmp_path: Path) -> None:
+    async def scene(queue: Queue) -> None:
+        [asked] = await waiting(queue, question(0), account="ada")
+        [key] = await queue.take(await queue.join()) or []
+        queue._begun[key] = compute_module.Begun(queue._begun[key].since - 2.0, 1)
+        await queue.answered({key: b"result"})
+        await asked
+        await waiting(queue, question(1), account="ada")
+        with pytest.raises(TrainingError, match=r"about 8 cpu seconds, and 6 are left .*by the campaign"):
+            await queue.run(question(2), account="ben")
+
+    asyncio.run(scene(Queue(configured(budget=BudgetConfig(cpu_seconds=10)), str(tmp_path))))
 
 
 def test_whose_account_is_full_is_refused_at_once_and_nobody_else(play: Callable[..., None], tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """Whose request is computed next, in virtual time: no Ray, no workers, no clock."""
 
 from collections import Counter, deque
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from aar.training.queue import MOST_DEATHS, QUICK_IN_A_ROW, TOGETHER, Item, Queue
+from aar.training import queue as queue_module
+from aar.training.compute import MOST_WAITING
+from aar.training.queue import MOST_DEATHS, QUICK_AHEAD, QUICK_COST, TOGETHER, Item, Queue
 from aar.training.requests import Adopt, FineTune, Predict, Request
 from tests.training.toy import recipe, request
 
@@ -69,9 +72,9 @@ def test_small_requests_go_before_fine_tuning_but_not_for_ever() -> None:
     queue = Queue(workers=1)
     put(queue, fit(), question(1), question(2))
     assert [type(one).__name__ for one in (item.request for item in drain(queue))] == ["Predict", "Predict", "FineTune"]
-    put(queue, fit(), *(question(number, 10**6) for number in range(100)))
+    put(queue, fit(), *(question(number, 10**5) for number in range(100)))
     kinds = [type(item.request).__name__ for item in drain(queue)]
-    assert kinds.index("FineTune") == pytest.approx(QUICK_IN_A_ROW / 10**6, abs=1)
+    assert kinds.index("FineTune") == pytest.approx(QUICK_AHEAD / 10**5, abs=1)
 
 
 def test_a_large_question_has_no_advantage_over_fine_tuning() -> None:
@@ -82,28 +85,66 @@ def test_a_large_question_has_no_advantage_over_fine_tuning() -> None:
     assert order.index("mallory") <= 1 and order[-2:] == ["mallory", "mallory"]
 
 
-def waits(flood: int) -> dict[str, float]:
-    """Cost that is computed, on average, before an honest account's request is, with a flood of another's."""
+def waits(flood: Callable[[int], Request] | None, dearer: float = 1.0, before: int = 0) -> dict[str, float]:
+    """Cost that is computed, on average, until an honest account's request is, while another asks for 1,000 of its own.
+
+    Args:
+        flood: the other's requests by number, as many at a time as an account may have; None: it asks for nothing.
+        dearer: what its requests cost in truth, as a multiple of their estimate.
+        before: fits that each honest account has had before, after which nobody asked for anything.
+    """
     queue, honest = Queue(workers=1), [f"researcher-{number}" for number in range(8)]
-    put(queue, *(fit(10_000 + number) for number in range(flood)), account="mallory")
+    for at, name in enumerate(honest):
+        put(queue, *(fit(10_000 * (1 + at) + number) for number in range(before)), account=name)
+        drain(queue)
     todo = {name: deque(fit(100 * at + number) for number in range(10)) for at, name in enumerate(honest)}
-    now, asked, waited = 0.0, {}, Counter[str]()
+    hostile = deque(flood(number) for number in range(1000)) if flood else deque()
+    now, waiting, asked, waited = 0.0, 0, {}, Counter[str]()
     while any(todo.values()) or asked:
+        while hostile and waiting < MOST_WAITING:
+            put(queue, hostile.popleft(), account="mallory")
+            waiting += 1
         for name in honest:
             if name not in asked and todo[name]:
                 asked[name] = now
                 put(queue, todo[name].popleft(), account=name)
         for item in queue.take():
-            now += item.cost
-            queue.done(item.key)
+            cost = item.cost * (dearer if item.account == "mallory" else 1.0)
+            now += cost
+            queue.done(item.key, cost)
+            waiting -= item.account == "mallory"
             if item.account in asked:
                 waited[item.account] += now - asked.pop(item.account)
     return {name: waited[name] / 10 for name in honest}
 
 
-def test_a_flood_of_a_thousand_requests_makes_nobody_else_wait_more_than_a_little_longer() -> None:
-    quiet, flooded = waits(flood=0), waits(flood=1000)
+@pytest.mark.parametrize(
+    ("flood", "dearer", "before"),
+    [(lambda number: fit(1_000_000 + number), 1, 0), (lambda number: fit(1_000_000 + number), 1, 100),
+     (lambda number: fit(1_000_000 + number, rows=np.arange(1)), 40, 0)],
+    ids=["fits", "fits that begin when nobody waits", "fits of one row, whose start costs more than they do"],
+)  # fmt: skip
+def test_a_flood_of_a_thousand_requests_makes_nobody_else_wait_twice_as_long(
+    flood: Callable[[int], Request], dearer: float, before: int
+) -> None:
+    quiet, flooded = waits(None), waits(flood, dearer, before)
     assert all(flooded[name] < 1.6 * quiet[name] for name in quiet)
+
+
+def test_a_flood_of_small_requests_makes_nobody_else_wait_twice_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the proportions of a campaign, in which a fit costs a few of the largest small requests."""
+    monkeypatch.setattr(queue_module, "QUICK_COST", fit().cost() / 4)
+    monkeypatch.setattr(queue_module, "QUICK_AHEAD", fit().cost() * 2.5)
+    quiet, flooded = waits(None), waits(lambda number: question(number, int(fit().cost() / 4)))
+    assert all(flooded[name] < 1.6 * quiet[name] for name in quiet)
+
+
+def test_small_requests_of_who_had_much_already_wait_their_turn() -> None:
+    queue = Queue(workers=1)
+    put(queue, fit(), account="ada")
+    put(queue, *(question(number, int(QUICK_COST)) for number in range(100)), account="mallory")
+    accounts = [item.account for item in drain(queue)]
+    assert accounts.index("ada") == pytest.approx(QUICK_AHEAD / QUICK_COST, abs=1)
 
 
 def test_who_comes_back_after_a_pause_has_saved_up_nothing() -> None:
