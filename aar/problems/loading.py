@@ -41,7 +41,7 @@ def _sampled(config: DatasetConfig, split: SplitName, rows: list[Row], key: Key)
             f'dataset "{config.name}": {split} = {size}, but {config.source}/{split}.jsonl has {len(rows)} rows. '
             "Ask for fewer, or leave the size out to take them all."
         )
-    return sample(rows, len(rows) if size is None else size, key.stream("folder", split))
+    return sample(rows, size, key.stream("folder", split))
 
 
 def _folder(config: DatasetConfig) -> Path:

@@ -22,6 +22,6 @@ def region(key: Key, *texts: str) -> SplitName:
     return _SIXTEENTHS[key.digest("region", *sorted(texts))[0] % 16]
 
 
-def sample(rows: Sequence[T], size: int, stream: Stream) -> list[T]:
-    """`size` of the rows without replacement, in random order; a larger sample begins with the smaller one."""
+def sample(rows: Sequence[T], size: int | None, stream: Stream) -> list[T]:
+    """`size` of the rows (None: all) without replacement, in random order; a larger sample begins with the smaller."""
     return [rows[at] for at in stream.order(len(rows))[:size]]

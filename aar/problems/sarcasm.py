@@ -40,7 +40,7 @@ def draw(sizes: Sizes, key: Key) -> dict[SplitName, list[Row]]:
 def _sampled(split: SplitName, rows: list[Row], size: int | None, key: Key) -> list[Row]:
     if size is not None and size > len(rows):
         raise ProblemError(f"sarcasm: {size} rows asked for in {split}, but it has {len(rows)}. Ask for fewer.")
-    return sample(rows, len(rows) if size is None else size, key.stream("sarcasm", split))
+    return sample(rows, size, key.stream("sarcasm", split))
 
 
 def _matched(headlines: dict[str, int], key: Key) -> list[tuple[str, int]]:

@@ -178,7 +178,7 @@ class Compute:
         for item in self._queue.workers_died():
             kind = _kind(item.request)
             log.warning("%s %.12s for %s: %d workers died over it", kind, item.key, item.account, item.deaths)
-            what = f"{item.deaths} workers died over this {type(item.request).__name__} request"
+            what = f"{item.deaths} workers died over this {kind} request"
             self._refuse(item.key, TrainingError(f"{what}; their logs say why, and often it is memory"))
         self._arrived.set()
         return self._incarnation

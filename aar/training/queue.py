@@ -60,9 +60,6 @@ class Queue:
         self._quick: dict[str, float] = {}
         """Cost of each account's small requests since its last large one."""
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._items
-
     @property
     def counts(self) -> tuple[int, int]:
         """How many requests wait, and how many are with workers."""
