@@ -1,20 +1,13 @@
 """The errors of aar, one for each boundary that a failure can cross.
 
 Every error takes its message alone, so that it survives pickling through Ray, and each also inherits the standard
-error that it refines. The message says what happened and what to do. This module imports nothing: the sandboxed lab
-client uses it too.
+error that it refines. The message says what happened and what to do. Those that a sandbox can raise come from
+`aar.guest.errors`.
 """
 
-
-class AarError(Exception):
-    """The root: anything aar raises on purpose.
-
-    Its text can always be encoded as UTF-8: half a surrogate pair in the text of an error ends the Ray worker, and so
-    the actor, that raises it.
-    """
-
-    def __init__(self, message: str = "") -> None:
-        super().__init__(message.encode(errors="backslashreplace").decode())
+from aar.guest.errors import AarError as AarError
+from aar.guest.errors import LabError as LabError
+from aar.guest.errors import WireError as WireError
 
 
 class ConfigError(AarError, ValueError):
@@ -55,14 +48,6 @@ class SandboxError(AarError, RuntimeError):
 
 class CrowdedError(SandboxError):
     """No memory of the machine came free for a sandbox in time."""
-
-
-class WireError(AarError, ValueError):
-    """A frame on the broker's socket that is not well-formed, too large, or cut short."""
-
-
-class LabError(AarError, ValueError):
-    """A lab call that was refused: a bad argument, an unknown student, a budget that is spent."""
 
 
 class MethodError(AarError, RuntimeError):

@@ -19,12 +19,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aar.campaign.folder import is_running
-from aar.database import transaction
 from aar.errors import AarError
-from aar.gateway.link import Link
+from aar.gateway.connection import Link
 from aar.problems.key import Key
 from aar.scoring.records import PLATFORM
-from aar.scoring.scorebook import Scorebook
+from aar.scoring.store import Scorebook
+from aar.storage import transaction
 from tests.campaign.tiny_campaign import start, write_campaign
 
 HONEST = ("ada", "ben", "cleo", "dan", "eve", "fay", "gus", "hal")
@@ -44,7 +44,7 @@ def supervise(lab):
 """
 ADAPTER = """PROGRAM = '''
 import json, struct
-from aar.lab.program import Task
+from aar.guest.training_task import Task
 {lines}
 '''
 def supervise(lab):

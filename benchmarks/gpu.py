@@ -19,14 +19,14 @@ import torch
 import torch.distributed as dist
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from aar.compute.engine import Fit, Group, fine_tune
 from aar.errors import TrainingError
+from aar.models.hidden_states import Prefix
 from aar.models.inference import flatten
 from aar.models.language_model import LanguageModel
-from aar.models.prefix import Prefix
 from aar.models.student import Student
-from aar.training.engine import Fit, Group, fine_tune
+from tests.compute.toy import TARGETS, TEXTS, fit, recipe
 from tests.tiny_model import LABELS, save, tiny_config
-from tests.training.toy import TARGETS, TEXTS, fit, recipe
 
 HOW = recipe(last_layers=5, lora_rank=8, batch_size=16, epochs=20, lr=1e-3)
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aar.config import ScoringConfig
-from aar.scoring.ladder import Graded, Ladder
+from aar.scoring.stats.ladder import Graded, Ladder
 
 DEV, SEALED = 800, 1200
 SUBMISSIONS = 1000

@@ -20,16 +20,16 @@ import ray
 from ray.actor import ActorHandle
 
 from aar.commons.actor import start_commons
+from aar.compute.actor import start_compute
 from aar.config import CampaignConfig, load_config
-from aar.lab.experiment import start_experiments
-from aar.rehearsal.script import Part, say, use
-from aar.rehearsal.server import Endpoint, Rehearsal
+from aar.experiments.actor import start_experiments
+from aar.mock_api.script import Part, say, use
+from aar.mock_api.server import Endpoint, Rehearsal
 from aar.researchers.actor import start_researcher
-from aar.researchers.toolkit.desk import Places
-from aar.researchers.toolkit.shared import Shared
+from aar.researchers.context import Places
+from aar.researchers.tools.shared_folder import Shared
 from aar.researchers.transcript import read, transcript_folder
 from aar.scoring.actor import start_scorer
-from aar.training.compute import start_compute
 
 QUICKSTART = Path(__file__).parents[1] / "jobs" / "quickstart.toml"
 NAMESPACE = "benchmark"

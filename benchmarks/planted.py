@@ -12,16 +12,16 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from aar.campaign.adhoc import PERSON, derived_config
 from aar.campaign.audit import stored_findings
-from aar.campaign.session import Session, run_session
+from aar.campaign.run import Session, run_session
 from aar.campaign.state import CampaignState
-from aar.campaign.trial import PERSON, derived_config
 from aar.config import VerificationConfig, load_config
-from aar.lab.experiment import METHOD_FILE
-from aar.remote import result
+from aar.experiments.actor import METHOD_FILE
+from aar.ray_utils import result
 from aar.reporting.verification import verdict_words, verification_lines
 from aar.scoring.records import Experiment
-from aar.scoring.verdicts import latest
+from aar.scoring.verification.verdicts import latest
 
 ROOT = Path(__file__).parents[1]
 PLANTED = ROOT / "tests" / "scoring" / "planted"

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from aar.lab.broker import Allowance, Description, FineTuneCall, TrainCall
-from aar.lab.method_process import method_pool, run_method
+from aar.experiments.broker import Allowance, Description, FineTuneCall, TrainCall
+from aar.experiments.method_sandbox import method_pool, run_method
 from aar.sandbox import Limits, Shell, provider, require_sandbox
-from aar.sandbox.warm import Pool
+from aar.sandbox.pool import Pool
 
 METHOD = b"def supervise(lab):\n    return lab.fine_tune(lab.weak_labels)\n"
 COMMANDS = {"shell: true": "true", "shell: ls": "ls -la /", "shell: python3": "python3 -c 'import numpy'"}

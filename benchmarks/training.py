@@ -16,14 +16,14 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+from aar.compute.engine import Group
+from aar.compute.executor import Desk
+from aar.compute.requests import FineTune
 from aar.config import load_config
-from aar.models import prefix
+from aar.models import hidden_states
 from aar.problems.key import Key
 from aar.problems.loading import load_dataset
-from aar.problems.texts import model_texts
-from aar.training.desk import Desk
-from aar.training.engine import Group
-from aar.training.requests import FineTune
+from aar.problems.prompts import model_texts
 
 QUICKSTART = Path(__file__).parents[1] / "jobs" / "quickstart.toml"
 
@@ -58,7 +58,7 @@ def seconds_per_student(students: int, pairs: int, kept: bool) -> float:
     desk = _desk()
     desk._prefixes.clear()
     began = time.perf_counter()
-    with mock.patch.object(prefix, "MAX_KEPT_BYTES", prefix.MAX_KEPT_BYTES if kept else 0):
+    with mock.patch.object(hidden_states, "MAX_KEPT_BYTES", hidden_states.MAX_KEPT_BYTES if kept else 0):
         desk.answer(requests)
     return (time.perf_counter() - began) / students
 

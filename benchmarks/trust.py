@@ -21,8 +21,8 @@ import numpy as np
 from scipy import stats
 
 from aar.config import CampaignConfig, load_config
-from aar.scoring.multiplicity import holm
-from aar.scoring.pgr import Correctness, Gap, difference, pgr_estimate
+from aar.scoring.stats.pgr import Correctness, Gap, difference, pgr_estimate
+from aar.scoring.verification.verdicts import holm
 
 QUICKSTART = Path(__file__).parents[1] / "jobs" / "quickstart.toml"
 WEAK, VANILLA, CEILING = 0.70, 0.75, 0.885

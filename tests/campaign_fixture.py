@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from aar.campaign.record import FILE as RECORD_FILE
-from aar.campaign.record import Record
+from aar.campaign.events import FILE as RECORD_FILE
+from aar.campaign.events import Record
 from aar.campaign.state import CAMPAIGN
 from aar.commons.code_store import CodeStore
 from aar.commons.forum import Forum
 from aar.config import CampaignConfig, load_config
-from aar.scoring.pgr import Correctness, Gap, accuracy_estimate, difference, pgr_estimate
 from aar.scoring.records import (
     PLATFORM,
     VANILLA,
@@ -23,9 +22,10 @@ from aar.scoring.records import (
     Score,
     Verification,
 )
-from aar.scoring.scorebook import FILE as SCORES_FILE
-from aar.scoring.scorebook import Admission, Scorebook
-from aar.scoring.uncertainty import Estimate
+from aar.scoring.stats.pgr import Correctness, Gap, accuracy_estimate, difference, pgr_estimate
+from aar.scoring.stats.uncertainty import Estimate
+from aar.scoring.store import FILE as SCORES_FILE
+from aar.scoring.store import Admission, Scorebook
 
 ITEMS = 400
 SEEDS = (11, 5, 7)

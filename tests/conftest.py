@@ -10,8 +10,8 @@ import pytest
 import ray
 
 import aar
-from aar.sandbox.runtime import prepared_runtime
-from aar.sandbox.tree import descendants
+from aar.sandbox.linux.runtime import prepared_runtime
+from aar.sandbox.processes import descendants
 
 ORDINARY_USER = 12345
 

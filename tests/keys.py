@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from aar.database import transaction
 from aar.problems.key import KEY_BYTES, Key
-from aar.scoring.scorebook import Scorebook
+from aar.scoring.store import Scorebook
+from aar.storage import transaction
 
 
 def key_of(number: int) -> Key:

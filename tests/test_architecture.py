@@ -9,24 +9,23 @@ from pathlib import Path
 import pytest
 
 import aar
-from aar.sandbox.packages import OWN
+from aar.sandbox.linux.packages import OWN
 
 ROOT = Path(aar.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = (
-    ("", "errors"), ("text",), ("config",), ("assets",), ("database",), ("remote",), ("budget",), ("problems",),
-    ("models",), ("training",), ("commons",), ("sandbox",), ("scoring",), ("lab",), ("methods",), ("researchers",),
-    ("campaign",), ("gateway",), ("reporting",), ("rehearsal",), ("cli", "__main__"),
+    ("guest",), ("", "errors"), ("text",), ("assets",), ("models",), ("config",), ("storage",), ("untrusted_files",),
+    ("ray_utils",), ("problems",), ("methods",), ("budget",), ("compute",), ("commons",), ("sandbox",), ("scoring",),
+    ("experiments",), ("researchers",), ("campaign",), ("gateway",), ("reporting",), ("mock_api",), ("cli", "__main__"),
 )  # fmt: skip
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
-LAB_CLIENT = ("lab/__init__.py", "lab/client.py", "lab/wire.py", "lab/runner.py")
 KNOW_NO_RAY = (
-    "errors.py", "text.py", "config.py", "assets.py", "database.py", "budget", "problems", "models", "sandbox",
-    "methods", "reporting",
+    "guest", "errors.py", "text.py", "config.py", "assets.py", "storage.py", "untrusted_files.py", "budget", "problems",
+    "models", "sandbox", "methods", "reporting",
 )  # fmt: skip
 RAY_ONLY_IN = {
-    "scoring": {"actor.py"}, "commons": {"actor.py"}, "lab": {"experiment.py", "programs.py"},
-    "researchers": {"actor.py", "ray_platform.py"}, "training": {"compute.py", "process_group.py", "worker.py"},
+    "scoring": {"actor.py"}, "commons": {"actor.py"}, "experiments": {"actor.py", "program_scheduler.py"},
+    "researchers": {"actor.py", "ray_platform.py"}, "compute": {"actor.py", "worker.py"},
 }  # fmt: skip
 
 
@@ -68,21 +67,23 @@ def called(node: ast.AST) -> str:
 def test_imports_point_down(file: Path) -> None:
     own = part_of("aar." + place(file).removesuffix(".py").replace("/", "."))
     for module in imports_of(file, "aar"):
-        assert LEVEL[part_of(module)] <= LEVEL.get(own, -1), f"{place(file)} imports {module}"
+        lazily = place(file) == "guest/training_task.py" and part_of(module) == "models"
+        assert lazily or LEVEL[part_of(module)] <= LEVEL.get(own, -1), f"{place(file)} imports {module}"
 
 
-@pytest.mark.parametrize("name", LAB_CLIENT)
-def test_what_runs_in_the_sandbox_imports_numpy_and_the_standard_library_alone(name: str) -> None:
-    for module in imports(ROOT / name):
-        allowed = module.split(".")[0] in {*sys.stdlib_module_names, "numpy"}
-        assert allowed or module in {"aar.errors", "aar.lab", "aar.lab.client", "aar.lab.wire"}, module
+@pytest.mark.parametrize("file", sorted((ROOT / "guest").glob("*.py")), ids=place)
+def test_what_runs_in_a_sandbox_imports_itself_the_standard_library_and_numpy_alone(file: Path) -> None:
+    """But for training programs, which are shown `aar.models` and torch too, and load them when they need them."""
+    trains = file.name == "training_task.py"
+    loaded_at_once = {*sys.stdlib_module_names, "numpy"}
+    for module in imports(file):
+        own = module == "aar.guest" or module.startswith("aar.guest.")
+        models = trains and (module.startswith("aar.models.") or module in {"torch", "safetensors.torch"})
+        assert own or models or module.split(".")[0] in loaded_at_once, module
 
 
-@pytest.mark.parametrize("name", [name for name in OWN if name.endswith(".py")])
-def test_what_a_training_program_sees_of_aar_needs_nothing_of_the_rest(name: str) -> None:
-    shown = {f"aar.{place.removesuffix('.py').replace('/', '.')}" for place in OWN}
-    for module in imports_of(ROOT / name, "aar"):
-        assert module in shown or module.startswith("aar.models."), module
+def test_sandboxes_are_shown_of_aar_the_guest_and_what_training_needs() -> None:
+    assert OWN == ("__init__.py", "errors.py", "guest", "models")
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "models").glob("*.py")), ids=place)
@@ -113,25 +114,25 @@ def modules_after(statement: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["aar.campaign.state", "aar.cli", "aar.config", "aar.commons.forum", "aar.scoring.scorebook", "aar.scoring.pgr"],
+    ["aar.campaign.state", "aar.cli", "aar.config", "aar.commons.forum", "aar.scoring.store", "aar.scoring.stats.pgr"],
 )
 def test_what_only_reads_a_campaign_starts_without_torch_and_ray(module: str) -> None:
     assert modules_after(f"import {module}").isdisjoint({"torch", "transformers", "ray", "deepspeed"})
 
 
-def test_the_lab_client_starts_with_numpy_alone() -> None:
-    loaded = modules_after("import aar.lab.runner")
+def test_the_guest_starts_with_numpy_alone() -> None:
+    loaded = modules_after("import aar.guest.run_method")
     assert "numpy" in loaded
     assert loaded.isdisjoint({"torch", "ray", "pydantic", "scipy"})
 
 
 def test_models_work_without_ray() -> None:
-    loaded = modules_after("import aar.models.inference, aar.models.student, aar.training.desk")
+    loaded = modules_after("import aar.models.inference, aar.models.student, aar.compute.executor")
     assert "torch" in loaded
     assert "ray" not in loaded
 
 
-BOUNDARIES = ("commons/source.py", "researchers/toolkit/calls.py", "campaign/audit.py", "campaign/member.py")
+BOUNDARIES = ("commons/source.py", "researchers/tools/executor.py", "campaign/audit.py", "campaign/team.py")
 """Where foreign input is parsed or a researcher's fault ends: whatever it is, it becomes an answer or an event."""
 
 
@@ -144,7 +145,7 @@ def test_no_error_is_swallowed_whole() -> None:
         assert names.isdisjoint(allowed), f"{where}:{node.lineno} catches {caught}"
         if "BaseException" in names:
             raises = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
-            assert raises or where == "lab/runner.py", f"{where}:{node.lineno} catches and keeps BaseException"
+            assert raises or where == "guest/run_method.py", f"{where}:{node.lineno} catches and keeps BaseException"
 
 
 def test_nothing_is_unpickled() -> None:
@@ -166,7 +167,7 @@ def test_only_the_runner_inside_the_sandbox_executes_code() -> None:
     for where, node in nodes(ast.Call):
         assert isinstance(node, ast.Call)
         if called(node) in {"exec", "eval", "__import__", "runpy.run_path", "importlib.import_module"}:
-            assert where == "lab/runner.py", f"{where}:{node.lineno} calls {called(node)}"
+            assert where == "guest/run_method.py", f"{where}:{node.lineno} calls {called(node)}"
 
 
 def test_no_command_goes_through_a_shell() -> None:

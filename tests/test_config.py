@@ -6,8 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from aar.campaign.state import CAMPAIGN
-from aar.config import RESERVED_NAMES, CampaignConfig, ProblemConfig, Recipe, load_config
+from aar.config import RESERVED_NAMES, CampaignConfig, ProblemConfig, load_config
 from aar.errors import ConfigError
+from aar.models.recipe import Recipe
 from aar.scoring.records import PLATFORM
 
 MINIMAL = """

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aar.budget.amounts import NAMES, Amounts
-from aar.budget.spend import Spend
+from aar.budget.usage import NAMES, Amounts, Spend
 from aar.config import CampaignConfig, Limited, ResearcherConfig
 
 COUNTED = ("experiments", "checks")

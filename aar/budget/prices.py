@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from aar.budget.amounts import Tokens
+from aar.budget.usage import Tokens
 from aar.errors import ConfigError
 
 BUILTIN = "prices.toml"

@@ -16,11 +16,9 @@ import numpy as np
 from aar.campaign.folder import COMMONS, stored_config
 from aar.commons import CODE_FOLDER, FORUM_FILE
 from aar.commons.code_store import CodeStore
-from aar.commons.forum import Forum
-from aar.commons.posts import Post
+from aar.commons.forum import Forum, Post
 from aar.commons.quoting import markdown_span
 from aar.config import CampaignConfig
-from aar.database import storage_errors
 from aar.errors import AssetError, LedgerError, ProblemError
 from aar.problems.key import Key
 from aar.problems.loading import load_dataset
@@ -32,9 +30,10 @@ from aar.scoring.audit.probing import probing
 from aar.scoring.audit.traces import decoys_touched, transcript_findings
 from aar.scoring.ledger import head, verify_chain
 from aar.scoring.records import DEV, PLATFORM, Experiment
-from aar.scoring.scorebook import FILE as SCORES_FILE
-from aar.scoring.scorebook import Scorebook
 from aar.scoring.split import INSTRUCTION_SHARE
+from aar.scoring.store import FILE as SCORES_FILE
+from aar.scoring.store import Scorebook
+from aar.storage import storage_errors
 
 JSON_FILE, REPORT_FILE = "audit.json", "audit.md"
 METHOD_FILE = "method.py"

@@ -1,4 +1,15 @@
-"""The Ray cluster that a campaign runs on: the one its process belongs to, one given by address, or a local one.
+"""Whether a port of this machine can be had.
+
+The token of the Ray clusters that aar starts: whoever has it may run anything on them.
+
+Protected: only this user can read the file or put another one in its place. Not protected: the folders above the
+file's own, and a token in the environment (RAY_AUTH_TOKEN), which Ray prefers.
+
+Whether a Ray cluster lets strangers in: asked as a stranger would, without a token.
+
+On a cluster that answers, whoever reaches its ports runs commands as the user who started it and reads all its data.
+
+The Ray cluster that a campaign runs on: the one its process belongs to, one given by address, or a local one.
 
 Protected: a cluster that aar starts lets nobody in without a token; the token's file can be read by its user alone, and
 so can the folder with Ray's sockets. A cluster elsewhere that lets everybody in is refused unless the campaign's
@@ -6,19 +17,132 @@ settings allow it, and told of otherwise.
 Not protected: a cluster that aar did not start, in all other ways: who has its token, and where it keeps its sockets.
 """
 
+import ipaddress
 import logging
 import os
+import secrets
+import socket
 import stat
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+import grpc
 import ray
 
-from aar.campaign.openness import is_loopback, is_open
-from aar.campaign.ports import port_refusal
-from aar.campaign.token import ensure_token, token_file
 from aar.config import CampaignConfig
 from aar.errors import CampaignError, ConfigError
+
+
+def port_refusal(port: int) -> str | None:
+    """Why nobody can listen on this loopback port now, in the system's words, or None when one can."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            return error.strerror
+    return None
+
+
+DEFAULT_FILE = "~/.ray/auth_token"
+
+
+def token_file() -> Path:
+    """Where Ray looks for the token."""
+    return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or DEFAULT_FILE).expanduser()
+
+
+def ensure_token(file: Path) -> None:
+    """Make `file` hold a token that this user alone can read: the one it holds, or a new one.
+
+    Raises:
+        CampaignError: the file is no plain file of this user, or others could replace it; the message says what to do.
+    """
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        refusal = token_refusal(file)
+        if refusal is None:
+            _create(file)
+            os.chmod(file, 0o600)  # Ray itself writes it for everyone to read
+    except OSError as error:
+        raise CampaignError(f"{file}: the Ray token cannot be written ({error.strerror}); {_ELSEWHERE}") from None
+    if refusal is not None:
+        raise CampaignError(refusal)
+
+
+def token_refusal(file: Path) -> str | None:
+    """Why `file` may not be used as token, and what to do; None when it may, or may be made."""
+    if not file.parent.exists():
+        return None
+    folder = file.parent.stat()
+    if folder.st_uid not in (0, os.geteuid()) or folder.st_mode & 0o022:
+        return f"{file.parent}: others may write there, and so replace the Ray token; chmod go-w it, or {_ELSEWHERE}"
+    if not os.path.lexists(file):
+        return None
+    found = file.lstat()
+    if not stat.S_ISREG(found.st_mode):
+        return f"{file}: the Ray token must be a plain file, no link; remove it, or {_ELSEWHERE}"
+    if found.st_uid != os.geteuid():
+        return f"{file}: the Ray token belongs to another user (uid {found.st_uid}); remove it, or {_ELSEWHERE}"
+    if not found.st_size:
+        return f"{file}: the Ray token is empty; remove it, and a new one is made"
+    return None
+
+
+def _create(file: Path) -> None:
+    """A new token, unless there is one. It is whole before it has its name: no other process finds half of it."""
+    if file.exists():
+        return
+    descriptor, staged = tempfile.mkstemp(dir=file.parent)  # 0600
+    try:
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(secrets.token_hex(32))
+        with suppress(FileExistsError):
+            os.link(staged, file)
+    finally:
+        os.unlink(staged)
+
+
+_ELSEWHERE = "let RAY_AUTH_TOKEN_PATH name another file"
+
+
+SECONDS = 10.0
+_QUESTION = "/ray.rpc.NodeInfoGcsService/CheckAlive"  # its empty request asks for no node; the answer is not looked at
+
+
+def is_open(address: str) -> bool:
+    """Whether the Ray control service at `address` (host:port) answers somebody without a token.
+
+    Raises:
+        CampaignError: it neither answered nor asked for a token.
+    """
+    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        ask = channel.unary_unary(_QUESTION, request_serializer=bytes, response_deserializer=bytes)
+        try:
+            ask(b"", timeout=SECONDS)
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.UNAUTHENTICATED or _speaks_tls_alone(error):
+                return False
+            raise CampaignError(
+                f"the Ray cluster at {address} did not say whether it asks for a token ({error.code().name}); "
+                "start it with RAY_AUTH_MODE=token and the Ray version that aar is installed with"
+            ) from None
+    return True
+
+
+def is_loopback(address: str) -> bool:
+    """Whether `address` (host:port) is reached on this machine alone; a name that could be anything is not."""
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _speaks_tls_alone(error: grpc.RpcError) -> bool:
+    """A cluster with Ray's TLS asks everyone for a certificate, and does not understand a stranger without."""
+    return error.code() == grpc.StatusCode.UNAVAILABLE and os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true")
 
 
 def connect(config: CampaignConfig, namespace: str) -> str | None:

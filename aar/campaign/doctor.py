@@ -14,13 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from aar.assets import MINILM, SARCASM, SMOLLM2, WheelFile, cache_folder
+from aar.campaign.cluster import port_refusal, token_file, token_refusal
 from aar.campaign.folder import NEEDED_BYTES, campaigns_root
-from aar.campaign.ports import port_refusal
-from aar.campaign.token import token_file, token_refusal
 from aar.config import ClusterConfig, ComputeConfig
-from aar.sandbox import Check, Limits, probe, profile, provider
+from aar.sandbox import Check, Limits, probe, provider
+from aar.sandbox.api import GIB
 from aar.sandbox.conformance import conformance
-from aar.sandbox.limits import GIB
+from aar.sandbox.linux import command_line
 from aar.sandbox.memory import CGROUPS, machine_bytes
 
 NEEDED_MEMORY = 6 * GIB
@@ -85,7 +85,7 @@ def _space(name: str, folder: Path, needed: int, variable: str) -> Check:
 
 
 def _system_packages() -> Check:
-    path = os.pathsep.join([os.environ.get("PATH", ""), profile.OUTER_ENVIRONMENT["PATH"]])
+    path = os.pathsep.join([os.environ.get("PATH", ""), command_line.OUTER_ENVIRONMENT["PATH"]])
     missing = {package for program, package in PACKAGES.items() if shutil.which(program, path=path) is None}
     missing |= set() if _has_library("libseccomp.so.2") else {"libseccomp2"}
     command = f"apt-get update && apt-get install -y {' '.join(sorted(missing))}"
@@ -122,7 +122,7 @@ def _asset(name: str, asset: WheelFile) -> Check:
 def _device(driver: Path = Path("/dev/nvidiactl")) -> Check:
     import torch  # takes seconds
 
-    from aar.models.precision import choose_dtype
+    from aar.models.language_model import choose_dtype
 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")

@@ -22,8 +22,8 @@ from typing import IO, Any
 
 import aar
 from aar.config import CampaignConfig
-from aar.database import storage_errors
 from aar.errors import CampaignError
+from aar.storage import storage_errors
 
 FIXED_PARTS = ("problem", "scoring", "sandbox.provider")
 """What scores, and the trust in them, depend on in the configuration; it cannot change within one campaign."""

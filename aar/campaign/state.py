@@ -1,22 +1,122 @@
-"""How a campaign stands, read from its folder alone: the same for the driver's live view and for `aar status`."""
+"""What went wrong for researchers that think, told from their transcripts: also when they have gone on since.
 
+How researchers stand, read from their campaign's folder alone.
+
+How a campaign stands, read from its folder alone: the same for the driver's live view and for `aar status`.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aar.budget import Spent
+from aar.budget import Amounts, Limit, Spend, Spent, Tokens, limits_of
+from aar.budget.limits import experiments_allowed
+from aar.budget.usage import FILE as SPEND_FILE
 from aar.campaign.audit import stored_findings
+from aar.campaign.events import FILE as RECORD_FILE
+from aar.campaign.events import Record
 from aar.campaign.folder import COMMONS, is_running, stored_config
-from aar.campaign.record import FILE as RECORD_FILE
-from aar.campaign.record import Record
-from aar.campaign.researcher_state import ResearcherState, researcher_states, spent_in
 from aar.commons import FORUM_FILE
-from aar.commons.forum import Forum
-from aar.commons.posts import NamedFamily
-from aar.researchers.diversity import Step, families, history
+from aar.commons.diversity import Step, families, history
+from aar.commons.forum import Forum, NamedFamily
+from aar.config import CampaignConfig, ResearcherConfig
+from aar.researchers.commands import FILE as STEERING_FILE
+from aar.researchers.commands import Standing, Steering, Wish, roster, standing
+from aar.researchers.directions import direction_name
+from aar.researchers.transcript import read, transcript_folders
 from aar.scoring.ledger import ORIGIN, head
 from aar.scoring.records import PLATFORM, Baselines, Experiment, Verification
-from aar.scoring.scorebook import FILE as SCORES_FILE
-from aar.scoring.scorebook import Scorebook
+from aar.scoring.store import FILE as SCORES_FILE
+from aar.scoring.store import Scorebook
+
+
+@dataclass(frozen=True)
+class Troubles:
+    """One researcher's: how many, the words of the last one, and when that was, in seconds since 1970."""
+
+    count: int
+    last: str
+    time: float
+
+
+def troubles_in(folder: Path) -> dict[str, Troubles]:
+    """By researcher, those who had any in the campaign in `folder`. Raises StorageError: a transcript is damaged."""
+    found = {name: list(read(place, only="trouble")) for name, place in transcript_folders(folder).items()}
+    return {
+        name: Troubles(len(entries), entries[-1].data["words"], entries[-1].time)
+        for name, entries in found.items()
+        if entries
+    }
+
+
+NOTHING = Spent(Amounts(), Tokens())
+
+
+@dataclass(frozen=True)
+class ResearcherState:
+    """One researcher: what it is doing, what it has done and used up, and the limits that hold for it."""
+
+    name: str
+    brain: str
+    direction: str
+    activity: str
+    standing: Standing
+    experiments: int
+    limit: int
+    best_pgr: float | None
+    spent: Spent
+    limits: tuple[Limit, ...]
+
+
+def researcher_states(
+    folder: Path, config: CampaignConfig, activities: Mapping[str, str], experiments: Sequence[Experiment]
+) -> tuple[ResearcherState, ...]:
+    """Every researcher of a campaign, those too that were added. `activities`: the latest of each, by name."""
+    wishes, spend = _wishes(folder), _spend(folder)
+    return tuple(
+        _state(
+            one,
+            config,
+            activities.get(one.name, "not started"),
+            [wish for wish in wishes if wish.researcher == one.name],
+            [done for done in experiments if done.researcher == one.name],
+            spend,
+        )
+        for one in roster(config, wishes)
+    )
+
+
+def spent_in(folder: Path) -> Spent:
+    """What all researchers of a campaign have used up."""
+    spend = _spend(folder)
+    return spend.spent() if spend else NOTHING
+
+
+def _state(
+    one: ResearcherConfig, config: CampaignConfig, activity: str, wishes: Sequence[Wish], own: Sequence[Experiment],
+    spend: Spend | None,
+) -> ResearcherState:  # fmt: skip
+    return ResearcherState(
+        name=one.name,
+        brain=one.brain,
+        direction=direction_name(one.direction),
+        activity=activity,
+        standing=standing(wishes),
+        experiments=sum(done.status != "running" for done in own),
+        limit=experiments_allowed(one, config),
+        best_pgr=max((done.score.pgr for done in own if done.score), default=None),
+        spent=spend.spent(one.name) if spend else NOTHING,
+        limits=tuple(limits_of(one, config, spend)) if spend else (),
+    )
+
+
+def _wishes(folder: Path) -> list[Wish]:
+    return Steering(folder, read_only=True).wishes() if (folder / STEERING_FILE).exists() else []
+
+
+def _spend(folder: Path) -> Spend | None:
+    return Spend(folder, read_only=True) if (folder / SPEND_FILE).exists() else None
+
 
 CAMPAIGN = "campaign"
 """The source of events that are the campaign's own; its latest is the phase."""

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from aar.campaign.events import Record
 from aar.campaign.folder import campaign_folder, stored_config
-from aar.campaign.record import Record
-from aar.campaign.session import Session, View, run_session
+from aar.campaign.run import Session, View, run_session
 from aar.campaign.state import CampaignState, read_state
 from aar.config import VerificationConfig
 from aar.errors import CampaignError

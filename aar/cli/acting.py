@@ -58,7 +58,7 @@ class Actor:
 
     def _failed(self, experiment: str) -> bool:
         from aar.campaign.folder import find_campaign
-        from aar.scoring.scorebook import Scorebook
+        from aar.scoring.store import Scorebook
 
         book = Scorebook(find_campaign(self.campaign), read_only=True)
         return book.experiment(experiment).status == "failed"

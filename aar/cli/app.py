@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from aar.cli import acting, campaign, doctor, external, forum, rehearse, shell, show, steer, store, transcript, verify
+from aar.cli import acting, campaign, external, forum, rehearse, shell, show, steer, store, transcript, verify
 from aar.cli.output import complain
 from aar.errors import AarError
 
@@ -34,7 +34,7 @@ app.command()(campaign.baselines)
 app.command()(verify.verify)
 app.command()(verify.audit)
 app.command()(campaign.stop)
-app.command()(doctor.doctor)
+app.command()(show.doctor)
 app.command()(shell.shell)
 
 

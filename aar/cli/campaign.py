@@ -44,7 +44,7 @@ def run_to_the_end(config: "CampaignConfig") -> None:
         state = read_state(finished)
         say(f"Campaign {state.name} is finished. To run another one, change its name: name={state.name}-2", "")
     else:
-        from aar.campaign.driver import run_campaign
+        from aar.campaign.run import run_campaign
 
         with view() as shown:
             state = run_campaign(config, shown)
@@ -65,7 +65,7 @@ def try_method(
 
     name, source = read_method(method)
     config = load_config(file, overrides)
-    from aar.campaign.trial import Method, run_trial  # imports Ray: not before the method and file were read
+    from aar.campaign.adhoc import Method, run_trial  # imports Ray: not before the method and file were read
 
     with resumable(f"try {shlex.quote(method)}", file, overrides, *_dataset(dataset)), view() as shown:
         state, trial = run_trial(config, Method(name, source), shown, dataset)
@@ -78,7 +78,7 @@ def baselines(file: File, overrides: Overrides = None, dataset: Dataset = None, 
     """Compute teacher, ceiling and vanilla of a problem; or recompute the table of a JSON file of published results."""
     if file.suffix == ".json":
         return _published(file, as_json)
-    from aar.campaign.trial import measure_baselines
+    from aar.campaign.adhoc import measure_baselines
     from aar.config import load_config
     from aar.reporting.baselines import baselines_data, baselines_tables
 
@@ -93,7 +93,7 @@ def baselines(file: File, overrides: Overrides = None, dataset: Dataset = None, 
 def _published(file: Path, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from aar.reporting.published import published_tables
+    from aar.reporting.baselines import published_tables
     from aar.scoring.published import read_published
 
     datasets = read_published(file)
@@ -125,8 +125,8 @@ def stop(campaign: WhichCampaign = None) -> None:
 
 def _finished(config: "CampaignConfig") -> Path | None:
     """The folder that holds exactly this campaign brought to its end, if there is one; found out without Ray."""
+    from aar.campaign.events import FILE, Record
     from aar.campaign.folder import campaign_folder, stored_config
-    from aar.campaign.record import FILE, Record
 
     folder = campaign_folder(config).resolve()
     if not ((folder / "config.json").is_file() and (folder / FILE).is_file()):
@@ -162,7 +162,7 @@ def _dataset(dataset: str | None) -> list[str]:
 
 
 def _say_places(state: "CampaignState") -> None:
-    from aar.campaign.record import Record
+    from aar.campaign.events import Record
     from aar.reporting.plot import save_plot
     from aar.reporting.summary import places
 

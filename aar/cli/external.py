@@ -12,7 +12,7 @@ import typer
 from aar.cli.output import CampaignOption, say
 
 if TYPE_CHECKING:
-    from aar.gateway.link import Link
+    from aar.gateway.connection import Link
 
 TOKEN = "AAR_TOKEN"
 HOST, PORT = "127.0.0.1", 8732
@@ -27,8 +27,8 @@ def join(
 ) -> None:
     """Print what to paste so that somebody can take part as RESEARCHER. Its earlier token becomes void."""
     from aar.campaign.folder import find_campaign
-    from aar.gateway.link import checked_external
-    from aar.researchers.external.credentials import issue
+    from aar.gateway.connection import checked_external
+    from aar.researchers.brains.external.credentials import issue
 
     folder = find_campaign(campaign).resolve()
     token = issue(folder, checked_external(folder, researcher))
@@ -63,7 +63,7 @@ def mcp(
 
     from aar.campaign.folder import find_campaign
     from aar.errors import CampaignError
-    from aar.gateway.link import Link
+    from aar.gateway.connection import Link
     from aar.gateway.mcp_server import http_server, serve_stdio
 
     folder = find_campaign(campaign)
@@ -71,7 +71,7 @@ def mcp(
     if http:
         say(f"serving http://{host}:{port}/mcp; `aar join` prints how to use it")
         return http_server(Link(folder), words, host, port, host_name or ()).run()
-    from aar.researchers.external.credentials import researcher_of
+    from aar.researchers.brains.external.credentials import researcher_of
 
     researcher = researcher_of(folder, os.environ.get(TOKEN, ""))
     if researcher is None:
@@ -82,9 +82,9 @@ def mcp(
 def instructions(folder: Path, researcher: str) -> str:
     """The background that other researchers have as their system prompt, and the direction that it has now."""
     from aar.campaign.folder import stored_config
-    from aar.gateway.link import checked_external, researchers
-    from aar.researchers.claude.words import system_words
-    from aar.researchers.wishes import later_direction_words, mark_of
+    from aar.gateway.connection import checked_external, researchers
+    from aar.researchers.brains.claude.prompts import system_words
+    from aar.researchers.commands import later_direction_words, mark_of
 
     known = {one.name: one for one in researchers(folder)}
     one = known[checked_external(folder, researcher)]
@@ -95,7 +95,7 @@ def instructions(folder: Path, researcher: str) -> str:
 @cache
 def _link(folder: Path) -> "Link":
     """One for a process, however many calls a command makes."""
-    from aar.gateway.link import Link
+    from aar.gateway.connection import Link
 
     return Link(folder)
 
@@ -106,7 +106,7 @@ def call(campaign: str | None, researcher: str, tool: str, /, **arguments: Any) 
 
     from aar.campaign.folder import find_campaign
     from aar.cli.output import complain
-    from aar.gateway.link import checked_external
+    from aar.gateway.connection import checked_external
     from aar.reporting.text import printable
 
     folder = find_campaign(campaign)

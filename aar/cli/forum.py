@@ -1,16 +1,63 @@
-"""`aar forum`: read what researchers write to one another, and write to them.
+"""A person's post: through the commons actor while the campaign runs, because it is then the only one who writes.
+
+`aar forum`: read what researchers write to one another, and write to them.
 
 Posts were written by others, agents among them: they are shown as plain text, whatever they contain.
 """
 
 import getpass
 import sys
-from typing import TYPE_CHECKING, Annotated
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aar.campaign.folder import is_running, stored_config
 from aar.cli.output import AsJson, CampaignOption, say, say_json
-from aar.commons.posts import Kind, Post
+from aar.cli.places import forum_file
+from aar.commons.forum import Forum, Kind, Post
+from aar.errors import ForumError, StorageError
+from aar.gateway.connection import address_of, connect, researchers, unreached
+from aar.scoring.records import PLATFORM
+
+
+def post(folder: Path, author: str, kind: Kind, title: str, body: str, links: dict[str, Any]) -> Post:
+    """Add a post to the forum of the campaign in `folder`; `links` are the forum's reply_to, experiment and snapshot.
+
+    Raises:
+        ForumError: the post is refused, or `author` is a researcher of the campaign or the platform.
+        StorageError: there is no forum yet.
+        CampaignError: the campaign runs and its commons cannot be reached.
+    """
+    key = f"person/{uuid.uuid4()}"
+    if author.casefold() in {PLATFORM, *(researcher.name for researcher in researchers(folder))}:
+        raise ForumError(f'"{author}" is no person of this campaign; give your own name: --author')
+    if is_running(folder):
+        return _through_actor(folder, author, kind, title, body, key=key, **links)
+    file = forum_file(folder)
+    if not file.is_file():
+        raise StorageError(f"{file}: the campaign has no forum yet. Start it first with `aar run`.")
+    forum = Forum(file)
+    try:
+        return forum.post(author, kind, title, body, key=key, **links)
+    finally:
+        forum.close()
+
+
+def _through_actor(folder: Path, *arguments: str, **named: Any) -> Post:
+    connect(folder, address_of(folder))
+    import ray
+    from ray.exceptions import RayActorError
+
+    from aar.ray_utils import COMMONS, result
+
+    try:
+        written: Post = result(ray.get_actor(COMMONS).post.remote(*arguments, **named))
+    except (RayActorError, ValueError) as error:
+        raise unreached(stored_config(folder), error) from None
+    return written
+
 
 if TYPE_CHECKING:
     from aar.commons.forum import Forum
@@ -67,7 +114,7 @@ def write(
 ) -> None:
     """Write a post, whether the campaign runs or not."""
     from aar.campaign.folder import find_campaign
-    from aar.cli.posting import post
+    from aar.cli.forum import post
 
     text = sys.stdin.read() if body == "-" else body
     links = {"reply_to": reply_to, "experiment": experiment, "snapshot": snapshot}
@@ -86,8 +133,7 @@ def _open(campaign: str | None) -> "Forum":
 
 
 def _say_posts(posts: list[Post], as_json: bool) -> None:
-    from aar.reporting.tables import new_table
-    from aar.reporting.text import plain
+    from aar.reporting.text import new_table, plain
 
     if as_json:
         return say_json([post.model_dump() for post in posts])

@@ -10,7 +10,7 @@ from aar.cli.output import say
 
 if TYPE_CHECKING:
     from aar.config import CampaignConfig
-    from aar.rehearsal.server import Endpoint
+    from aar.mock_api.server import Endpoint
 
 
 def rehearse(
@@ -25,7 +25,7 @@ def rehearse(
     from aar.cli.campaign import resumable, run_to_the_end
     from aar.config import load_config
     from aar.errors import ConfigError
-    from aar.rehearsal.server import Rehearsal
+    from aar.mock_api.server import Rehearsal
 
     config = load_config(file, overrides)
     endpoint = _endpoint(config, faults)
@@ -45,9 +45,9 @@ def rehearse(
 
 def _endpoint(config: "CampaignConfig", faults: bool) -> "Endpoint":
     from aar.errors import ConfigError
-    from aar.rehearsal.faults import EVERY_KIND
-    from aar.rehearsal.players import cast
-    from aar.rehearsal.server import Endpoint
+    from aar.mock_api.scenarios import cast
+    from aar.mock_api.script import EVERY_KIND
+    from aar.mock_api.server import Endpoint
 
     names = [one.name for one in config.researchers if one.brain == "claude"]
     if not names:
@@ -58,7 +58,7 @@ def _endpoint(config: "CampaignConfig", faults: bool) -> "Endpoint":
 def _serve(endpoint: "Endpoint", port: int) -> None:
     import signal
 
-    from aar.rehearsal.server import Rehearsal
+    from aar.mock_api.server import Rehearsal
 
     with Rehearsal(endpoint, port) as rehearsal:
         say(*(f"export {name}={value}" for name, value in _environment(rehearsal.url).items()))

@@ -1,4 +1,11 @@
-"""`aar status` and `aar leaderboard`: a campaign from its folder, whether it runs or not."""
+"""`aar status` and `aar leaderboard`: a campaign from its folder, whether it runs or not.
+
+`aar doctor`: what is missing on this machine, and how to get it.
+"""
+
+from typing import Annotated
+
+import typer
 
 from aar.cli.output import AsJson, WhichCampaign, say, say_json
 
@@ -8,12 +15,10 @@ def status(campaign: WhichCampaign = None, as_json: AsJson = False) -> None:
     import time
 
     from aar.campaign.folder import find_campaign
-    from aar.campaign.state import read_state
-    from aar.campaign.troubles import troubles_in
+    from aar.campaign.state import read_state, troubles_in
     from aar.reporting.data import state_data
     from aar.reporting.live import dashboard
-    from aar.reporting.spending import spending
-    from aar.reporting.troubles import troubles_tables
+    from aar.reporting.spending import spending, troubles_tables
 
     state = read_state(find_campaign(campaign))
     troubles = troubles_in(state.folder)
@@ -35,3 +40,28 @@ def leaderboard(campaign: WhichCampaign = None, as_json: AsJson = False) -> None
     if as_json:
         return say_json(leaderboard_data(state))
     say(summary(state))
+
+
+Full = Annotated[bool, typer.Option("--full", help="Try everything that the sandbox promises; takes a minute.")]
+
+
+def doctor(as_json: AsJson = False, full: Full = False) -> None:
+    """Check this machine; exit code 1 when something is missing."""
+    from dataclasses import asdict
+
+    from aar.campaign.doctor import diagnose
+    from aar.reporting.text import new_table, plain
+
+    checks = diagnose(full=full)
+    missing = [check for check in checks if not check.passed]
+    if as_json:
+        say_json([asdict(check) for check in checks])
+    else:
+        table = new_table()
+        for name in ("", "check", "found"):
+            table.add_column(name, overflow="fold")
+        for check in checks:
+            table.add_row(plain("ok", "green") if check.passed else plain("no", "red"), check.name, plain(check.detail))
+        say(table, *(f"{check.name}: {check.remedy}" for check in missing))
+    if missing:
+        raise typer.Exit(1)

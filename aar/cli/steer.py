@@ -10,7 +10,7 @@ import typer
 from aar.cli.output import CampaignOption, say
 
 if TYPE_CHECKING:
-    from aar.researchers.steering import Action, Wish
+    from aar.researchers.commands import Action, Wish
 
 app = typer.Typer(help="Message, pause, resume, stop, direct and add researchers.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="RESEARCHER", help="A researcher of the campaign.")]
@@ -69,7 +69,7 @@ def add(
     """Add a researcher; it begins at once where the campaign runs."""
     from aar.campaign.folder import find_campaign, stored_config
     from aar.errors import CampaignError
-    from aar.researchers.steering import new_researcher
+    from aar.researchers.commands import new_researcher
 
     config = stored_config(find_campaign(campaign))
     own = config.claude.model_copy(update={"model": model}).model_dump() if model else None
@@ -92,8 +92,8 @@ def _ask(
 ) -> None:
     from aar.campaign.folder import find_campaign
     from aar.errors import CampaignError
-    from aar.gateway.link import researchers
-    from aar.researchers.steering import Steering
+    from aar.gateway.connection import researchers
+    from aar.researchers.commands import Steering
 
     folder = find_campaign(campaign)
     brains = {one.name: one.brain for one in researchers(folder)}
@@ -120,6 +120,6 @@ def _when(folder: Path, wish: "Wish", brain: str | None) -> str:
 
 
 def _names(folder: Path) -> list[str]:
-    from aar.gateway.link import researchers
+    from aar.gateway.connection import researchers
 
     return [one.name for one in researchers(folder)]

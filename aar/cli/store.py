@@ -19,8 +19,7 @@ def log(
     as_json: AsJson = False,
 ) -> None:
     """List snapshots, newest first."""
-    from aar.reporting.tables import new_table
-    from aar.reporting.text import one_line, plain
+    from aar.reporting.text import new_table, one_line, plain
 
     snapshots = _Store(campaign).code.log(limit)
     if as_json:
@@ -79,7 +78,7 @@ def checkout(
     as_json: AsJson = False,
 ) -> None:
     """Write the files of a snapshot to FOLDER. They are code of an agent: read before you run anything."""
-    from aar.database import storage_errors
+    from aar.storage import storage_errors
 
     store = _Store(campaign)
     id = store.resolve(snapshot)
@@ -92,8 +91,8 @@ def checkout(
 
 
 def _write(files: dict[str, bytes], folder: Path) -> None:
-    from aar.commons.workspace import write_workspace
     from aar.errors import CodeStoreError
+    from aar.untrusted_files import write_workspace
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CodeStoreError(f"{folder} is not empty; give a new or empty folder")
@@ -114,7 +113,7 @@ class _Store:
 
     def resolve(self, name: str) -> str:
         """The full id of a snapshot. Raises CodeStoreError or ScoringError when there is none."""
-        from aar.scoring.scorebook import Scorebook
+        from aar.scoring.store import Scorebook
 
         if re.fullmatch(r"e[0-9]{1,5}", name):
             return Scorebook(self._folder, read_only=True).experiment(name).snapshot

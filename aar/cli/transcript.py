@@ -71,9 +71,9 @@ def _entries(folder: Path, researcher: str, follow: bool) -> "Iterator[Entry]":
 
 def _export(folder: Path, names: list[str], into: Path) -> None:
     from aar.campaign.folder import stored_config
-    from aar.database import storage_errors
     from aar.researchers.transcript import read, transcript_folder
     from aar.researchers.transcript.inspect_log import inspect_log, log_name
+    from aar.storage import storage_errors
 
     entries = {name: list(read(transcript_folder(folder, name))) for name in names}
     log = inspect_log(stored_config(folder).name, entries)

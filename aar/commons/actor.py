@@ -18,14 +18,12 @@ from ray.exceptions import ActorDiedError
 
 from aar.budget import Storage
 from aar.commons import CODE_FOLDER, FORUM_FILE
-from aar.commons.code_store import CodeStore
+from aar.commons.code_store import CodeStore, Snapshot
 from aar.commons.foreign import Foreign
-from aar.commons.forum import Forum
-from aar.commons.posts import Kind, NamedFamily, Post
-from aar.commons.snapshots import Snapshot
-from aar.database import storage_errors
+from aar.commons.forum import Forum, Kind, NamedFamily, Post
 from aar.errors import StorageError
-from aar.remote import COMMONS, log_to_ray, on_this_node
+from aar.ray_utils import COMMONS, log_to_ray, on_this_node
+from aar.storage import storage_errors
 
 ROW_BYTES = 512
 """What a post, vote or snapshot takes beside its texts and files."""
@@ -132,7 +130,7 @@ def start_commons(folder: Path, namespace: str, accounts: Path) -> ActorHandle[A
     """The commons of a Ray namespace, started when it does not run yet, and ready to be called.
 
     Args:
-        accounts: the folder with the accounts of what is kept for researchers (aar.budget.storage).
+        accounts: the folder with the accounts of what is kept for researchers (aar.budget.quota).
 
     Raises:
         StorageError: the folder cannot be used, or the namespace's commons serves another one.

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 from typing import IO
 
-from aar.database import storage_errors
 from aar.errors import StorageError
+from aar.storage import storage_errors
 
 SECONDS = 60.0
 LOCK_SECONDS = 30.0

@@ -1,4 +1,9 @@
-"""What others wrote as a language model is handed it: quoted, and outside of the quotation what the platform knows.
+"""The mark with which people's messages to one researcher begin, as far as it has a form.
+
+What is handed to a researcher by tools never has that form, whoever wrote it: so a mark that got about, in a post or
+in the last words of its owner, is neither read by others there nor of use to them.
+
+What others wrote as a language model is handed it: quoted, and outside of the quotation what the platform knows.
 
 Protected: every line of an author's text begins with "> ", and no other line does, so that no text can end its own
 quotation, pretend to be another post, author or vote, or speak for the platform. Characters that are not seen, or that
@@ -9,13 +14,28 @@ Not protected: what the quoted text says. A model that believes it, or does what
 
 import json
 import re
+import secrets
 import time
 from collections.abc import Sequence
 
 from aar.commons.foreign import Foreign
-from aar.commons.marks import without_marks
-from aar.commons.posts import Post
+from aar.commons.forum import Post
 from aar.text import fitted_line, is_unseen
+
+_DIGITS = 12
+_MARK = re.compile(rf"people-[0-9a-f]{{{_DIGITS}}}")
+_HIDDEN = f"people-{'x' * _DIGITS}"  # as long as a mark, so that places in a text stay what they were
+
+
+def new_mark() -> str:
+    """A mark that nobody can guess."""
+    return f"people-{secrets.token_hex(_DIGITS // 2)}"
+
+
+def without_marks(text: str) -> str:
+    """`text`, of the same length, with no mark of anybody's in it."""
+    return _MARK.sub(_HIDDEN, text)
+
 
 POST_CHARACTERS = 8000
 LISTED_CHARACTERS = 1000

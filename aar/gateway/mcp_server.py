@@ -20,7 +20,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from pydantic import AnyHttpUrl
 
 from aar.errors import AarError
-from aar.researchers.toolkit import TOOLS
+from aar.researchers.tools import TOOLS
 
 Context = ServerRequestContext[Any]
 Words = Callable[[str], str]

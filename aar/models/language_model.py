@@ -1,4 +1,6 @@
-"""A frozen causal language model, loaded once and cut in two where the trainable layers begin.
+"""Which floating-point type a model runs in on this machine.
+
+A frozen causal language model, loaded once and cut in two where the trainable layers begin.
 
 What enters the first layer that LoRA touches does not depend on the student. So the layers below (the *bottom*) run
 once per text, and only those above (the *top*) run for every student, seed and epoch.
@@ -8,7 +10,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -16,6 +18,21 @@ from torch import Tensor, nn
 
 from aar.errors import ModelError
 from aar.models.lora import LoraLinear, wrap_linears
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """bfloat16 where the hardware computes in it, float32 elsewhere; "auto" decides, anything else is taken as said.
+
+    A CPU without bfloat16 instructions emulates them several times slower than it computes in float32.
+    """
+    if precision != "auto":
+        return torch.bfloat16 if precision == "bfloat16" else torch.float32
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    fast_on_cpu = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if fast_on_cpu else torch.float32
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,13 @@
 
 Templates may come from method code, which is not trusted: a placeholder is a bare field name, filled in one pass with
 the example's text and nothing else. `str.format`, which reaches attributes, is never used.
+
+Examples as the texts that a model of a given form reads.
 """
 
 import re
+from collections.abc import Sequence
+from typing import Literal
 
 from aar.errors import ProblemError
 from aar.problems.dataset import Example, Kind, Preference
@@ -81,3 +85,12 @@ def _replace(template: str, texts: dict[str, str]) -> str:
 
 def _joined(context: str, text: str) -> str:
     return f"{context}\n\n{text}" if context else text
+
+
+def model_texts(
+    examples: Sequence[Example], form: Literal["label_token", "scalar_head"]
+) -> tuple[tuple[str, ...], ...]:
+    """One text per example for label tokens; for a scalar head one, or two that compete where it is a preference."""
+    if form == "label_token":
+        return tuple((label_prompt(example),) for example in examples)
+    return tuple(candidates(example) for example in examples)

@@ -1,4 +1,7 @@
-"""The baselines of a problem: teacher, vanilla and ceiling, seed by seed and over all seeds, on the dev items."""
+"""The baselines of a problem: teacher, vanilla and ceiling, seed by seed and over all seeds, on the dev items.
+
+The tables of published baselines, recomputed from their figures per seed, with our interval beside theirs.
+"""
 
 from dataclasses import asdict
 from typing import Any
@@ -6,12 +9,12 @@ from typing import Any
 from rich.table import Table
 
 from aar.campaign.state import CampaignState
-from aar.reporting.tables import new_table
-from aar.reporting.text import estimate_text, pgr_text
-from aar.scoring.hidden import CEILING, TEACHER
-from aar.scoring.pgr import Correctness, accuracy_estimate
+from aar.reporting.text import estimate_text, new_table, pgr_text, plain
+from aar.scoring.dataset import CEILING, TEACHER
+from aar.scoring.published import PublishedDataset, PublishedMethod
 from aar.scoring.records import DEV, Baselines
-from aar.scoring.scorebook import Scorebook
+from aar.scoring.stats.pgr import Correctness, accuracy_estimate
+from aar.scoring.store import Scorebook
 
 
 def baselines_tables(state: CampaignState) -> list[Table]:
@@ -56,3 +59,27 @@ def _models(state: CampaignState, ends: Baselines) -> dict[str, Correctness]:
     keys = {"teacher": TEACHER, "vanilla": state.reference.id if state.reference else "", "ceiling": CEILING}
     found = {name: book.correctness(ends.dataset, DEV, key) for name, key in keys.items()}
     return {name: correct for name, correct in found.items() if correct is not None}
+
+
+CAPTION = "SD, SE: over seeds, as published. The interval adds items and the ends' seeds."
+
+
+def published_tables(datasets: list[PublishedDataset]) -> list[Table]:
+    """One table for each dataset, a row for each method."""
+    return [_published_table(dataset) for dataset in datasets]
+
+
+def _published_table(one: PublishedDataset) -> Table:
+    weak, ceiling = f"weak {one.weak:.3f} ({one.weak_seeds})", f"ceiling {one.ceiling:.3f} ({one.ceiling_seeds})"
+    table = new_table(f"{one.name}: {one.items} test items, {weak}, {ceiling}", CAPTION)
+    table.add_column("method", overflow="fold")
+    for name in ("seeds", "transfer", "PGR [95 %]", "SD", "SE"):
+        table.add_column(name, no_wrap=True, justify="right")
+    for method in one.methods:
+        table.add_row(*(plain(cell) for cell in _cells(method)))
+    return table
+
+
+def _cells(one: PublishedMethod) -> tuple[str, ...]:
+    spread = ("" if value is None else f"{value:.3f}" for value in (one.sd, one.se))
+    return (one.name, str(one.seeds), f"{one.transfer:.3f}", estimate_text(one.pgr), *spread)

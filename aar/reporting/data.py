@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from aar.campaign.state import CampaignState
-from aar.campaign.troubles import Troubles
+from aar.campaign.state import CampaignState, Troubles
 from aar.commons.foreign import Foreign
 from aar.reporting.verification import verdict_words
 from aar.scoring.records import PLATFORM, Experiment

@@ -9,10 +9,9 @@ from rich.text import Text
 
 from aar.campaign.state import CampaignState
 from aar.reporting.data import ranked
-from aar.reporting.tables import new_table
-from aar.reporting.text import UNPROTECTED, one_line, pgr_text
+from aar.reporting.text import UNPROTECTED, new_table, one_line, pgr_text
 from aar.scoring.records import PLATFORM, Experiment
-from aar.scoring.verdicts import latest
+from aar.scoring.verification.verdicts import latest
 
 REFERENCE_STYLE = "cyan"
 FITTED: dict[str, Any] = {"no_wrap": True, "overflow": "ellipsis"}

@@ -9,12 +9,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from aar.campaign.researcher_state import ResearcherState
-from aar.campaign.state import CampaignState
+from aar.campaign.state import CampaignState, ResearcherState
+from aar.commons.diversity import entropy
 from aar.reporting.spending import cost_words
-from aar.reporting.tables import new_table
-from aar.reporting.text import UNPROTECTED, duration, one_line, pgr_text
-from aar.researchers.diversity import entropy
+from aar.reporting.text import UNPROTECTED, duration, new_table, one_line, pgr_text
 from aar.scoring.records import Experiment
 
 RESEARCHERS_SHOWN = 6

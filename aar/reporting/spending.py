@@ -1,14 +1,33 @@
-"""What a campaign costs: what was used up, how fast, what is left, and the cost of an hour of a researcher."""
+"""What went wrong for researchers that think, for people: how often, when last, and what that was.
+
+What a campaign costs: what was used up, how fast, what is left, and the cost of an hour of a researcher.
+"""
+
+import time
+from collections.abc import Mapping
 
 from rich.console import RenderableType
 
 from aar.budget import Limit, Spent
 from aar.budget.limits import readable
-from aar.budget.spend import RATE_SECONDS
-from aar.campaign.researcher_state import ResearcherState
-from aar.campaign.state import CampaignState
-from aar.reporting.tables import new_table
-from aar.reporting.text import duration, plain
+from aar.budget.usage import RATE_SECONDS
+from aar.campaign.state import CampaignState, ResearcherState, Troubles
+from aar.reporting.text import duration, new_table, one_line, plain
+
+
+def troubles_tables(troubles: Mapping[str, Troubles]) -> list[RenderableType]:
+    """A table of those who had any; none where nobody had."""
+    if not troubles:
+        return []
+    table = new_table(expand=True)
+    table.add_column("researcher", no_wrap=True)
+    table.add_column("troubles", no_wrap=True, justify="right")
+    table.add_column("last", no_wrap=True)
+    table.add_column("what it was", ratio=1)
+    for name, one in troubles.items():
+        when = time.strftime("%m-%d %H:%M", time.localtime(one.time))
+        table.add_row(plain(name), str(one.count), when, one_line(one.last))
+    return [table]
 
 
 def cost_words(spent: Spent) -> list[str]:

@@ -16,7 +16,7 @@ from aar.reporting.spending import cost_words
 from aar.reporting.text import pgr_text, plain
 from aar.reporting.verification import verification_lines
 from aar.scoring.records import Experiment
-from aar.scoring.verdicts import latest
+from aar.scoring.verification.verdicts import latest
 
 
 def summary(state: CampaignState) -> RenderableType:

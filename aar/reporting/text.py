@@ -1,15 +1,28 @@
-"""Numbers, times and other people's words, as they are shown.
+"""How tables look everywhere: a line below the heading, and no other.
+
+Numbers, times and other people's words, as they are shown.
 
 Protected: a terminal, and a reader, against text that agents or method code wrote: it has no control characters, no
 invisible ones and none that turn the direction of writing, and it is never taken for rich's markup.
 Not protected: against what the text says.
 """
 
+from rich import box
+from rich.table import Table
 from rich.text import Text
 
 from aar.scoring.records import Score
-from aar.scoring.uncertainty import Estimate
+from aar.scoring.stats.uncertainty import Estimate
 from aar.text import is_unseen
+
+
+def new_table(title: str | None = None, caption: str | None = None, *, expand: bool = False) -> Table:
+    """An empty table. `expand`: as wide as the terminal."""
+    return Table(
+        title=title, caption=caption, title_justify="left", caption_justify="left",
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), expand=expand,
+    )  # fmt: skip
+
 
 UNPROTECTED = "unprotected"
 """The mark of scores that researchers' code could have changed: it ran without a wall."""

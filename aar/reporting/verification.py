@@ -7,10 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from aar.campaign.state import CampaignState
-from aar.reporting.tables import new_table
-from aar.reporting.text import UNPROTECTED, estimate_text, plain
+from aar.reporting.text import UNPROTECTED, estimate_text, new_table, plain
 from aar.scoring.records import DatasetVerification, Verification
-from aar.scoring.verdicts import corrected, latest, strict, verdicts
+from aar.scoring.verification.verdicts import corrected, latest, strict, verdicts
 
 
 def verification_report(state: CampaignState, one: Verification) -> RenderableType:

@@ -1,9 +1,14 @@
-"""A researcher: one Ray actor with a brain, a direction and its tools, that works until its budget is used up.
+"""A gate that lets so many in at a time, and turns the others away at once.
+
+A researcher: one Ray actor with a brain, a direction and its tools, that works until its budget is used up.
 
 The actor keeps nothing that matters: killed at any moment, it is started again and its brain reads from the campaign's
 folder where it was. It runs on the node that has this folder.
 """
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +17,29 @@ from ray.actor import ActorHandle
 
 from aar.budget import Spend
 from aar.config import CampaignConfig, ResearcherConfig
-from aar.remote import log_to_ray, on_this_node
+from aar.ray_utils import log_to_ray, on_this_node
 from aar.researchers.brain import Brain
 from aar.researchers.directions import direction_name
-from aar.researchers.gate import Gate
-from aar.researchers.life import Life
 from aar.researchers.ray_platform import RayPlatform
+from aar.researchers.runtime import Life
+
+
+class Gate:
+    """For any thread."""
+
+    def __init__(self, most: int) -> None:
+        self._places = threading.Semaphore(most)
+
+    @contextmanager
+    def entered(self) -> Iterator[bool]:
+        """A place until the block ends; False: there was none left."""
+        got = self._places.acquire(blocking=False)
+        try:
+            yield got
+        finally:
+            if got:
+                self._places.release()
+
 
 CALLS_AT_ONCE = 16
 THREADS = CALLS_AT_ONCE + 4
@@ -65,7 +87,7 @@ class Researcher:
 
         Whoever made a call may be gone while it waits; it counts among the CALLS_AT_ONCE until it is answered.
         """
-        from aar.researchers.external.brain import ExternalBrain
+        from aar.researchers.brains.external.brain import ExternalBrain
 
         if not isinstance(self._brain, ExternalBrain):
             return f'{self._researcher.name} thinks for itself; calls are for researchers with brain = "external"', True
@@ -77,20 +99,20 @@ class Researcher:
 
 
 def _search(life: Life, folder: Path) -> Brain:
-    from aar.researchers.search.mind import SearchMind
+    from aar.researchers.brains.search.mind import SearchMind
     from aar.researchers.toolbox import Toolbox
 
     return SearchMind(life, Toolbox(life, RayPlatform(life.researcher.name)))
 
 
 def _claude(life: Life, folder: Path) -> Brain:
-    from aar.researchers.claude.brain import ClaudeBrain
+    from aar.researchers.brains.claude.brain import ClaudeBrain
 
     return ClaudeBrain(life, *_desk_and_transcript(life, folder))
 
 
 def _external(life: Life, folder: Path) -> Brain:
-    from aar.researchers.external.brain import ExternalBrain
+    from aar.researchers.brains.external.brain import ExternalBrain
 
     return ExternalBrain(life, *_desk_and_transcript(life, folder))
 
@@ -99,8 +121,8 @@ _BRAINS = {"search": _search, "claude": _claude, "external": _external}
 
 
 def _desk_and_transcript(life: Life, folder: Path) -> Any:
-    from aar.researchers.toolkit.desk import Desk, Places
-    from aar.researchers.toolkit.shelf import stock
+    from aar.researchers.context import Desk, Places
+    from aar.researchers.tools.shared_folder import stock
     from aar.researchers.transcript import Transcript, transcript_folder
 
     name = life.researcher.name

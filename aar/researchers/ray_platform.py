@@ -9,13 +9,12 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError, RayTaskError
 
+from aar.commons.code_store import Snapshot
 from aar.commons.foreign import Foreign
-from aar.commons.posts import Kind, NamedFamily, Post
-from aar.commons.snapshots import Snapshot
+from aar.commons.forum import Kind, NamedFamily, Post
 from aar.errors import CampaignError, ScoringError
-from aar.remote import COMMONS, EXPERIMENTS, SCORER, named, result
-from aar.scoring.records import Experiment
-from aar.scoring.task import Task
+from aar.ray_utils import COMMONS, EXPERIMENTS, SCORER, named, result
+from aar.scoring.records import Experiment, Task
 
 
 class RayPlatform:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from aar.commons.posts import Kind, Post
+from aar.commons.forum import Kind, Post
+from aar.researchers.agent_tools import Result
 from aar.researchers.directions import read_direction
-from aar.researchers.life import Life
-from aar.researchers.toolkit.platform import Platform
-from aar.researchers.tools import Result
+from aar.researchers.platform import Platform
+from aar.researchers.runtime import Life
 from aar.scoring.records import Experiment, Score
 
 

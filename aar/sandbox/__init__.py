@@ -5,13 +5,12 @@ bash that lives on between commands. `require_sandbox` refuses to go on where th
 why; `conformance` holds what every provider has to pass.
 """
 
-from aar.sandbox.limits import Limits
+from aar.sandbox.api import BROKER_SOCKET, PYTHON, TRAINING_PYTHON, Limits, Spec
 from aar.sandbox.probe import Check, probe, require_sandbox
 from aar.sandbox.provider import Provider, provider
 from aar.sandbox.sandbox import Sandbox
 from aar.sandbox.shell import Reply, Shell
-from aar.sandbox.spec import BROKER_SOCKET, PYTHON, TRAINING_PYTHON, Spec
-from aar.sandbox.watch import Outcome
+from aar.sandbox.supervisor import Outcome
 
 __all__ = [
     "BROKER_SOCKET", "PYTHON", "TRAINING_PYTHON", "Check", "Limits", "Outcome", "Provider", "Reply", "Sandbox", "Shell",

@@ -28,7 +28,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from aar.errors import CrowdedError, SandboxError
-from aar.sandbox.limits import MIB, readable_bytes
+from aar.sandbox.api import MIB, readable_bytes
 
 SHARE = 0.75
 """Of the machine's memory, for all sandboxes; the training workers and the other processes of aar have the rest."""

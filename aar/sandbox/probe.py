@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from aar.errors import SandboxError
-from aar.sandbox import attempts, profile
-from aar.sandbox.bubblewrap import Bubblewrap
-from aar.sandbox.limits import MIB, Limits
+from aar.guest import escape_attempts
+from aar.sandbox.api import MIB, PYTHON, Limits, Spec, View
+from aar.sandbox.linux import command_line
+from aar.sandbox.linux.bubblewrap import Bubblewrap
 from aar.sandbox.provider import Provider
-from aar.sandbox.spec import PYTHON, Spec, View
 
 WALLED = Bubblewrap()
 VIEWS: tuple[View, ...] = ("method", "shell")
@@ -79,7 +79,7 @@ def probe(limits: Limits) -> list[Check]:
         through = {view: what_gets_through(WALLED, replace(limits, wall_seconds=30), view) for view in VIEWS}
     except SandboxError as error:
         return [installed, Check("start", False, str(error), namespace_remedy())]
-    walls = [_wall(view, attempt.__name__, through[view]) for view in VIEWS for attempt in attempts.ATTEMPTS]
+    walls = [_wall(view, attempt.__name__, through[view]) for view in VIEWS for attempt in escape_attempts.ATTEMPTS]
     return [installed, Check("start", True, "a sandbox starts and ends"), *walls, *_kills(limits)]
 
 
@@ -91,12 +91,11 @@ def what_gets_through(provider: Provider, limits: Limits, view: View) -> dict[st
     """
     with _bait() as facts:
         facts |= {
-            "environment": list(profile.environment(view)), "file_bytes": limits.file_bytes,
+            "environment": list(command_line.environment(view)), "file_bytes": limits.file_bytes,
             "processes": limits.processes,
         }  # fmt: skip
-        command = (*PYTHON, "/work/attempts.py", json.dumps(facts))
-        script = {"attempts.py": Path(attempts.__file__).read_bytes()}
-        with provider.open(Spec(command, limits, view, files=script)) as sandbox:
+        command = (*PYTHON, "-m", escape_attempts.__name__, json.dumps(facts))
+        with provider.open(Spec(command, limits, view)) as sandbox:
             outcome = sandbox.run()
     try:
         found: dict[str, str | None] = json.loads(outcome.stdout)
@@ -107,7 +106,7 @@ def what_gets_through(provider: Provider, limits: Limits, view: View) -> dict[st
 
 
 def _bubblewrap() -> Check:
-    path = shutil.which("bwrap", path=profile.OUTER_ENVIRONMENT["PATH"])
+    path = shutil.which("bwrap", path=command_line.OUTER_ENVIRONMENT["PATH"])
     if path is None:
         return Check("bubblewrap", False, "bwrap was not found", f"Install it: {INSTALL}")
     answer = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout

@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
-from aar.sandbox.bubblewrap import Bubblewrap
+from aar.sandbox.api import Spec
+from aar.sandbox.linux.bubblewrap import Bubblewrap
 from aar.sandbox.sandbox import Sandbox
-from aar.sandbox.spec import Spec
 from aar.sandbox.unprotected import Unprotected
 
 

@@ -19,17 +19,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from aar.sandbox.cgroup import make_cgroup
-from aar.sandbox.gpus import driver_libraries
-from aar.sandbox.guard import Guard
-from aar.sandbox.leftovers import FOLDERS, folder_prefix, remove_left_folders
+from aar.sandbox.api import BROKER_SOCKET, Spec
+from aar.sandbox.linux.cgroup import make_cgroup
+from aar.sandbox.linux.gpus import driver_libraries
+from aar.sandbox.linux.identity import FOLDERS, folder_prefix, held_workspace, leased_uid, open_to, remove_left_folders
+from aar.sandbox.linux.packages import packages
 from aar.sandbox.memory import Part, Reservation
-from aar.sandbox.ownership import held_workspace, open_to
-from aar.sandbox.packages import packages
-from aar.sandbox.running import Running, start_process
-from aar.sandbox.spec import BROKER_SOCKET, Spec
-from aar.sandbox.uids import leased_uid
-from aar.sandbox.watch import Outcome, Watch
+from aar.sandbox.monitor import Guard
+from aar.sandbox.processes import Running, start_process
+from aar.sandbox.supervisor import Outcome, Watch
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,10 @@ from types import TracebackType
 from typing import Self
 
 from aar.errors import SandboxError
-from aar.sandbox.guard import TICK_SECONDS
-from aar.sandbox.limits import Limits, readable_bytes
+from aar.sandbox.api import Limits, Spec, readable_bytes
 from aar.sandbox.memory import Reservation
+from aar.sandbox.monitor import TICK_SECONDS
 from aar.sandbox.provider import Provider
-from aar.sandbox.spec import Spec
 
 BASH = ("/usr/bin/bash", "--noprofile", "--norc")
 IDLE_TICK_SECONDS = 0.5

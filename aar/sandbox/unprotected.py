@@ -8,12 +8,12 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from aar.sandbox import profile
-from aar.sandbox.entrance import entrance
-from aar.sandbox.packages import package_folders
-from aar.sandbox.runtime import prepared_runtime
+from aar.sandbox.api import Spec
+from aar.sandbox.linux import command_line
+from aar.sandbox.linux.command_line import entrance
+from aar.sandbox.linux.packages import package_folders
+from aar.sandbox.linux.runtime import prepared_runtime
 from aar.sandbox.sandbox import Launch, Sandbox
-from aar.sandbox.spec import Spec
 
 
 class UnprotectedSandbox(Sandbox):
@@ -25,9 +25,9 @@ class UnprotectedSandbox(Sandbox):
     def _launch(self) -> Launch:
         work = self.spec.workspace or self.folder
         places = {"/runtime": prepared_runtime().folder, "/work": work, "/tmp": self.folder, **self.shown}
-        limits = profile.process_limits(self.spec, profile.program("prlimit", "util-linux"))
+        limits = command_line.process_limits(self.spec, command_line.program("prlimit", "util-linux"))
         command = [_translated(part, places) for part in self.spec.command]
-        asked = {**profile.environment(self.spec.view), **self.spec.environment}
+        asked = {**command_line.environment(self.spec.view), **self.spec.environment}
         variables = {name: _translated(value, places) for name, value in asked.items()}
         if self.spec.view == "training":
             variables["PYTHONPATH"] = os.pathsep.join(package_folders())

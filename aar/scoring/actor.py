@@ -21,14 +21,11 @@ from ray.actor import ActorHandle
 
 from aar.config import CampaignConfig, VerificationConfig
 from aar.errors import ScoringError
-from aar.remote import COMPUTE, SCORER, log_to_ray, named, on_this_node
+from aar.ray_utils import COMPUTE, SCORER, log_to_ray, named, on_this_node
 from aar.sandbox.decoys import decoys
-from aar.scoring.conclude import conclude
+from aar.scoring.dataset import CEILING, TEACHER, Hidden
 from aar.scoring.feedback import Feedback
-from aar.scoring.hidden import CEILING, TEACHER, Hidden
 from aar.scoring.ledger import head
-from aar.scoring.pgr import accuracy_estimate
-from aar.scoring.plan import plan
 from aar.scoring.records import (
     DEV,
     NOTE_CHARACTERS,
@@ -37,12 +34,15 @@ from aar.scoring.records import (
     Baselines,
     Experiment,
     Run,
+    Task,
     Trained,
     Verification,
 )
-from aar.scoring.scorebook import Admission, Scorebook
 from aar.scoring.seeds import research_seeds
-from aar.scoring.task import Task
+from aar.scoring.stats.pgr import accuracy_estimate
+from aar.scoring.store import Admission, Scorebook
+from aar.scoring.verification.conclude import conclude
+from aar.scoring.verification.plan import plan
 from aar.text import checked_line
 
 log = logging.getLogger(__name__)

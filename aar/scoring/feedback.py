@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from aar.config import ScoringConfig
-from aar.scoring.hidden import CEILING, TEACHER, Hidden
-from aar.scoring.ladder import Graded, Ladder
-from aar.scoring.pgr import Gap, mean_pgr_estimate
+from aar.scoring.dataset import CEILING, TEACHER, Hidden
 from aar.scoring.records import DEV, PLATFORM, DatasetScore, Experiment, Score
+from aar.scoring.stats.ladder import Graded, Ladder
+from aar.scoring.stats.pgr import Gap, mean_pgr_estimate
 
 WIDEST = 10.0
 """An interval that reaches further says nothing; forums and JSON have no infinity."""

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from aar.database import select
 from aar.errors import LedgerError
+from aar.storage import select
 
 Kind = Literal["split", "seeds", "admitted", "answered", "failed", "refused", "measured", "verified"]
 ORIGIN = "0" * 64

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from aar.errors import ProblemError
-from aar.scoring.pgr import by_summary, performance_gap_recovered
-from aar.scoring.uncertainty import Estimate
+from aar.scoring.stats.pgr import by_summary, performance_gap_recovered
+from aar.scoring.stats.uncertainty import Estimate
 
 WEAK, CEILING, TRANSFER = "weak_acc", "strong_acc", "transfer_acc"
 

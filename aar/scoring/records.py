@@ -1,4 +1,7 @@
-"""What the scorer keeps and hands out. Data only."""
+"""What the scorer keeps and hands out. Data only.
+
+What the scorer tells an experiment about a dataset: nothing that is hidden.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,7 +9,9 @@ from typing import Literal
 import numpy as np
 
 from aar.commons.foreign import Foreign
-from aar.scoring.uncertainty import Estimate
+from aar.models.recipe import Recipe
+from aar.problems.dataset import Example, Kind
+from aar.scoring.stats.uncertainty import Estimate
 
 Status = Literal["running", "scored", "failed"]
 Labels = Literal["teacher", "shuffled", "better", "worse"]
@@ -169,3 +174,17 @@ class Verification:
     controls: tuple[ControlResult, ...]
     fair_pgr: Estimate | None
     time: float
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Unlabelled training examples, the teacher's (n, 2) probabilities for them, and the students' recipe.
+
+    `test_examples`: the inputs to predict, in the predictions protocol alone.
+    """
+
+    kind: Kind
+    examples: tuple[Example, ...]
+    weak_labels: np.ndarray
+    recipe: Recipe
+    test_examples: tuple[Example, ...] = ()

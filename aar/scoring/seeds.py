@@ -5,7 +5,7 @@ import secrets
 from aar.config import CampaignConfig
 from aar.problems.key import Key
 from aar.scoring.records import PLATFORM
-from aar.scoring.scorebook import Scorebook
+from aar.scoring.store import Scorebook
 
 RANGE = 1 << 20
 KEPT_FRESH = 64

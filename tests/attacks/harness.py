@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from aar.sandbox import PYTHON, TRAINING_PYTHON, Limits, Shell, Spec, provider
-from aar.sandbox.cgroup import make_cgroup
+from aar.sandbox.linux.cgroup import make_cgroup
 
 HERE = Path(__file__).parent
 MIB = 2**20

@@ -30,9 +30,9 @@ def the_order_of_the_splits(facts: Facts) -> str | None:
 def the_code_that_scores(facts: Facts) -> str | None:
     """What the scorer is made of has no business in a sandbox."""
     def look() -> object:
-        import aar.scoring.measure
+        import aar.scoring.evaluator
 
-        return aar.scoring.measure
+        return aar.scoring.evaluator
 
     return reached(look)
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from aar.errors import MethodError
-from aar.lab.broker import Allowance
-from aar.lab.method_process import method_pool, run_method
+from aar.experiments.broker import Allowance
+from aar.experiments.method_sandbox import method_pool, run_method
 from aar.sandbox import Limits, provider
-from aar.sandbox.tree import descendants
+from aar.sandbox.processes import descendants
 from tests.attacks.harness import (
     CATEGORIES,
     HERE,
@@ -25,7 +25,7 @@ from tests.attacks.harness import (
     what_is_wrong,
     without_a_wall,
 )
-from tests.lab.doubles import NumpyBackend
+from tests.experiments.doubles import NumpyBackend
 
 pytestmark = pytest.mark.slow  # a minute or two in all
 

@@ -13,7 +13,7 @@ from aar.errors import ProblemError
 from aar.problems.dataset import Preference
 from aar.problems.prompts import fill
 from aar.sandbox import PYTHON, Limits, Shell, Spec, provider
-from aar.sandbox.tree import descendants
+from aar.sandbox.processes import descendants
 from tests.attacks.harness import (
     HERE,
     LAUNCH,

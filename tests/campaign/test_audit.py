@@ -15,7 +15,7 @@ from aar.commons.forum import Forum
 from aar.researchers.transcript import Transcript, transcript_folder
 from aar.sandbox.decoys import decoys
 from aar.scoring.audit.findings import Finding
-from aar.scoring.scorebook import Admission, Scorebook
+from aar.scoring.store import Admission, Scorebook
 from tests.campaign_fixture import write_campaign, write_toml
 
 PLANTED = Path(__file__).parents[1] / "scoring" / "planted"

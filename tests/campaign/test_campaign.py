@@ -16,7 +16,7 @@ from tests.campaign.tiny_campaign import finish, kill, start, wait_for
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.campaign]
 
 
-VICTIMS = ("aar.lab.runner", "Experiments", "RayTrainWorker", "Commons", "Scorer", "Researcher", "Compute")
+VICTIMS = ("aar.guest.run_method", "Experiments", "RayTrainWorker", "Commons", "Scorer", "Researcher", "Compute")
 """What is killed, by what its command line contains: a method's process, then one actor of each kind."""
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from aar.campaign import cluster
-from aar.campaign.cluster import connect
-from aar.campaign.openness import is_loopback, is_open
-from aar.campaign.record import Record
+from aar.campaign.cluster import connect, is_loopback, is_open
+from aar.campaign.events import Record
 from aar.config import load_config
 from aar.errors import CampaignError, ConfigError
 from tests.campaign.ray_cluster import TOKEN, RayCluster, free_port, own_address, ray_cluster

@@ -11,7 +11,7 @@ import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from aar.campaign.record import Record
+from aar.campaign.events import Record
 from aar.campaign.state import read_state
 from aar.commons.forum import Forum
 from aar.researchers.transcript import read, transcript_folder

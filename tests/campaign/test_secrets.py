@@ -13,7 +13,7 @@ import pytest
 
 from aar.campaign.state import read_state
 from aar.errors import CampaignError, StorageError
-from aar.remote import COMMONS, COMPUTE, SCORER
+from aar.ray_utils import COMMONS, COMPUTE, SCORER
 from tests.campaign.tiny_campaign import finish, start, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.campaign]

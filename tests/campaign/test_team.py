@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 import ray
 
-from aar.campaign import member
+from aar.campaign import team
+from aar.campaign.events import Record
 from aar.campaign.folder import CampaignFolder
-from aar.campaign.member import REASON_CHARACTERS, WAITS
-from aar.campaign.record import Record
-from aar.campaign.session import Session
+from aar.campaign.run import Session
 from aar.campaign.state import CampaignState
-from aar.campaign.team import Team
+from aar.campaign.team import REASON_CHARACTERS, WAITS, Team
 from aar.config import CampaignConfig, ResearcherConfig, load_config
 from aar.errors import AarError, CampaignError, ComputeError, StorageError
 from aar.researchers import actor
@@ -140,7 +139,7 @@ class Stage:
 
 @pytest.fixture
 def stage(ray_session: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    monkeypatch.setattr(member, "WAITS", (0.2, 0.2, 0.2))
+    monkeypatch.setattr(team, "WAITS", (0.2, 0.2, 0.2))
     monkeypatch.setattr(actor, "RESTARTS", 1)
     config = load_config(write_toml(tmp_path, tmp_path / "campaign"))
     config = config.model_copy(update={"researchers": config.researchers[:2]})

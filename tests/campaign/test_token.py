@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aar.campaign.token import ensure_token, token_file
+from aar.campaign.cluster import ensure_token, token_file
 from aar.errors import CampaignError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.campaign.tiny_campaign import finish, start
-from tests.lab.test_training import GOOD
+from tests.experiments.test_program_sandbox import GOOD
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.campaign]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aar.campaign import driver
+from aar.campaign import run
 from tests.cli.conftest import Aar
 
 
@@ -16,7 +16,7 @@ def test_an_interrupted_rehearsal_goes_on_as_a_rehearsal(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(driver, "run_campaign", interrupted)
+    monkeypatch.setattr(run, "run_campaign", interrupted)
     for name in ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"):
         monkeypatch.setenv(name, "")
     thinking = Path("little.toml").read_text().replace("[[researchers]]", '[[researchers]]\nbrain = "claude"')

@@ -7,8 +7,8 @@ import pytest
 
 from aar.campaign.state import read_state
 from aar.cli.external import instructions
-from aar.researchers.external.credentials import researcher_of
-from aar.researchers.steering import Steering
+from aar.researchers.brains.external.credentials import researcher_of
+from aar.researchers.commands import Steering
 from tests.cli.conftest import Aar
 
 

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aar.commons.code_store import CodeStore
-from aar.commons.snapshots import Snapshot
+from aar.commons.code_store import CodeStore, Snapshot
 from aar.errors import CodeStoreError, StorageError
 
 METHOD = {"method.py": b"def supervise(lab):\n    return lab.fine_tune(lab.weak_labels)\n"}

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aar.commons.forum import Forum
-from aar.commons.posts import Post
+from aar.commons.forum import Forum, Post
 from aar.errors import ForumError, StorageError
 
 

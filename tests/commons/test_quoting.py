@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aar.commons.foreign import Foreign
-from aar.commons.posts import BODY_BYTES, Post
+from aar.commons.forum import BODY_BYTES, Post
 from aar.commons.quoting import LIST_CHARACTERS, POST_CHARACTERS, quoted, quoted_list
 
 HEADING = re.compile(r"Post (\d+): (\w+) by (\S+|\".*\"), \d{4}-\d\d-\d\d \d\d:\d\d UTC, votes [+-]?\d+")

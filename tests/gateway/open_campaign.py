@@ -17,10 +17,9 @@ import ray
 
 from aar.campaign.folder import ADDRESS_FILE, LOCK_FILE, VERSION_FILE
 from aar.config import ResearcherConfig
-from aar.researchers.actor import CALLS_AT_ONCE, Researcher, actor_name, as_actor
-from aar.researchers.external.brain import ExternalBrain
-from aar.researchers.gate import Gate
-from aar.researchers.toolkit.calls import Answer
+from aar.researchers.actor import CALLS_AT_ONCE, Gate, Researcher, actor_name, as_actor
+from aar.researchers.brains.external.brain import ExternalBrain
+from aar.researchers.tools.executor import Answer
 
 WAIT_SECONDS = 30
 

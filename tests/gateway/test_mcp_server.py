@@ -15,7 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from aar.errors import CampaignError
 from aar.gateway.mcp_server import KEY, http_server
-from aar.researchers.toolkit import TOOLS
+from aar.researchers.tools import TOOLS
 
 HOLDERS = {"aar_ada": "ada", "aar_ben": "ben"}
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from aar.errors import ModelError
 from aar.models.catalog import model_folder
-from aar.models.encoder import SentenceEncoder
+from aar.models.inference import SentenceEncoder
 from aar.models.language_model import LanguageModel
 from tests.tiny_model import CPU
 

@@ -8,7 +8,7 @@ import torch
 from transformers import BertModel
 
 from aar.errors import ModelError
-from aar.models.encoder import SentenceEncoder
+from aar.models.inference import SentenceEncoder
 from tests.tiny_model import CPU, WORDS, sentences
 
 TEXTS = sentences(8)

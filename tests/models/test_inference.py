@@ -10,9 +10,9 @@ from transformers import AutoModelForCausalLM
 
 from aar.errors import ModelError
 from aar.models import inference
+from aar.models.hidden_states import Prefix
 from aar.models.inference import embed, flatten, label_odds, log_likelihoods, predict, text_losses
 from aar.models.language_model import LanguageModel
-from aar.models.prefix import Prefix
 from aar.models.student import Student, StudentGroup, StudentShape, new_weights
 from tests.tiny_model import CPU, DEPTH, LABELS, WORDS, sentences
 

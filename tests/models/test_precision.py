@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from aar.models.precision import choose_dtype
+from aar.models.language_model import choose_dtype
 from tests.tiny_model import CPU
 
 

@@ -6,9 +6,9 @@ import torch
 
 from aar.errors import ModelError
 from aar.models.data import Form
+from aar.models.hidden_states import Prefix
 from aar.models.inference import label_odds
 from aar.models.language_model import LanguageModel
-from aar.models.prefix import Prefix
 from aar.models.student import Student, StudentGroup, StudentShape, log_odds, new_weights
 from tests.tiny_model import CPU, HIDDEN, LABELS, sentences
 

@@ -3,8 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from aar.campaign.researcher_state import NOTHING, ResearcherState
-from aar.campaign.state import CampaignState
+from aar.campaign.state import NOTHING, CampaignState, ResearcherState
 from aar.commons.foreign import Foreign
 from aar.scoring.records import (
     PLATFORM,
@@ -17,7 +16,7 @@ from aar.scoring.records import (
     Score,
     Verification,
 )
-from aar.scoring.uncertainty import Estimate
+from aar.scoring.stats.uncertainty import Estimate
 
 NOW = 2_000_000_000.0
 

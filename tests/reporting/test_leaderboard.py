@@ -14,7 +14,7 @@ from aar.reporting.leaderboard import NOTHING_YET, leaderboard
 from aar.reporting.summary import campaign_argument, places, summary, trial_words
 from aar.reporting.verification import verification_report
 from aar.scoring.records import ControlResult
-from aar.scoring.uncertainty import Estimate
+from aar.scoring.stats.uncertainty import Estimate
 from tests.reporting.states import EMPTY, MEASURED, experiment, unimproved, verification, with_experiments
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aar.reporting.text import duration, estimate_text, one_line, plain, printable
-from aar.scoring.pgr import Estimate
+from aar.scoring.stats.pgr import Estimate
 
 
 @given(st.text())

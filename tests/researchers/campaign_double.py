@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from aar.commons.forum import Forum
-from aar.commons.posts import Kind, Post
+from aar.commons.forum import Forum, Kind, Post
 from aar.errors import AarError
 from aar.methods import builtin_source
-from aar.researchers.tools import Result
+from aar.researchers.agent_tools import Result
 from aar.scoring.records import Score
 from tests.methods.lab_double import LabDouble, run_method
 

@@ -10,17 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from aar.commons.code_store import CodeStore
+from aar.commons.code_store import CodeStore, Snapshot
 from aar.commons.foreign import Foreign
-from aar.commons.forum import Forum
-from aar.commons.posts import Kind, NamedFamily, Post
-from aar.commons.snapshots import Snapshot
-from aar.config import Recipe
+from aar.commons.forum import Forum, Kind, NamedFamily, Post
 from aar.errors import ScoringError
+from aar.models.recipe import Recipe
 from aar.problems.dataset import Preference
 from aar.sandbox.decoys import decoys
-from aar.scoring.records import Experiment, Score
-from aar.scoring.task import Task
+from aar.scoring.records import Experiment, Score, Task
 from tests.keys import KEY
 
 SCORE = Score(0.85, 0.6, 0.4, 0.8)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aar.researchers.search.compose import compose
-from aar.researchers.search.parts import confident_first, most_confident, probe
-from aar.researchers.search.space import VANILLA, MethodSpec
+from aar.researchers.brains.search.compose import compose
+from aar.researchers.brains.search.parts import confident_first, most_confident, probe
+from aar.researchers.brains.search.space import VANILLA, MethodSpec
 from tests.methods.lab_double import LabDouble, run_method
 from tests.researchers.spec_space import specs
 

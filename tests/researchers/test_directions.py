@@ -1,9 +1,9 @@
 import pytest
 
 from aar.errors import ConfigError
+from aar.researchers.brains.search.priors import DEFAULT, PRIORS, prior_of
+from aar.researchers.brains.search.space import DIMENSIONS, VANILLA
 from aar.researchers.directions import builtin_directions, read_direction
-from aar.researchers.search.priors import DEFAULT, PRIORS, prior_of
-from aar.researchers.search.space import DIMENSIONS, VANILLA
 
 
 def test_there_are_at_least_nine_directions_each_short_and_different():

@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 
-from aar.researchers.gate import Gate
+from aar.researchers.actor import Gate
 
 
 def test_those_who_are_too_many_are_turned_away_at_once_and_a_place_is_free_again_afterwards() -> None:

@@ -1,9 +1,9 @@
 from itertools import product
 
-from aar.researchers.search.optimiser import propose
-from aar.researchers.search.priors import PRIORS
-from aar.researchers.search.reading import Knowledge, Plan, Trial
-from aar.researchers.search.space import DIMENSIONS, VANILLA, MethodSpec
+from aar.researchers.brains.search.optimiser import propose
+from aar.researchers.brains.search.priors import PRIORS
+from aar.researchers.brains.search.reading import Knowledge, Plan, Trial
+from aar.researchers.brains.search.space import DIMENSIONS, VANILLA, MethodSpec
 
 EM = MethodSpec(labels="em", hard=False)
 EVERYTHING = frozenset(

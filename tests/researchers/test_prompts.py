@@ -6,10 +6,10 @@ import pytest
 
 from aar.config import ClaudeConfig, ResearcherConfig, load_config
 from aar.errors import ConfigError, MindError
-from aar.researchers.claude.access import check_minds
-from aar.researchers.claude.words import first_words, system_words
+from aar.researchers.brains.claude.access import check_minds
+from aar.researchers.brains.claude.prompts import first_words, system_words
+from aar.researchers.commands import direction_words
 from aar.researchers.directions import builtin_directions
-from aar.researchers.wishes import direction_words
 from tests.campaign_fixture import write_toml
 
 

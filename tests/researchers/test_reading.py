@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from aar.commons.posts import Post
-from aar.researchers.search.reading import learn
-from aar.researchers.search.space import VANILLA, MethodSpec
+from aar.commons.forum import Post
+from aar.researchers.brains.search.reading import learn
+from aar.researchers.brains.search.space import VANILLA, MethodSpec
 
 EM = MethodSpec(labels="em")
 PRIOR = MethodSpec(labels="prior")

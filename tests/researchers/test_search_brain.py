@@ -3,8 +3,8 @@ from itertools import count
 import pytest
 
 from aar.errors import MethodError
-from aar.researchers.search.brain import SearchBrain
-from aar.researchers.search.space import MethodSpec
+from aar.researchers.brains.search.brain import SearchBrain
+from aar.researchers.brains.search.space import MethodSpec
 from tests.researchers.campaign_double import Campaign, ToolsDouble, evaluate_by_digest, evaluate_on_lab
 
 TEAM = {"ada": "strong-prior", "bob": "label-denoising", "eve": "data-reweighting"}

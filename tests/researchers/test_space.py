@@ -3,8 +3,8 @@ import json
 import pytest
 from hypothesis import given
 
-from aar.researchers.search.compose import compose
-from aar.researchers.search.space import VANILLA, MethodSpec
+from aar.researchers.brains.search.compose import compose
+from aar.researchers.brains.search.space import VANILLA, MethodSpec
 from tests.researchers.spec_space import specs
 
 

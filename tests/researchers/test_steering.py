@@ -6,7 +6,7 @@ import pytest
 
 from aar.config import load_config
 from aar.errors import CampaignError
-from aar.researchers.steering import Steering, new_researcher, roster, standing
+from aar.researchers.commands import Steering, new_researcher, roster, standing
 from tests.campaign_fixture import write_toml
 
 

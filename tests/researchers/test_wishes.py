@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from aar.commons.marks import new_mark, without_marks
+from aar.commons.quoting import new_mark, without_marks
 from aar.errors import StorageError
-from aar.researchers.wishes import mark_of
+from aar.researchers.commands import mark_of
 
 
 @contextmanager

@@ -3,12 +3,12 @@ import math
 import pytest
 from hypothesis import given
 
-from aar.commons.posts import TITLE_CHARACTERS
-from aar.researchers.search.optimiser import Proposal
-from aar.researchers.search.reading import Trial
-from aar.researchers.search.space import DIMENSIONS, MethodSpec
-from aar.researchers.search.words import conclusion, describe, headline, hypothesis
-from aar.researchers.tools import Result
+from aar.commons.forum import TITLE_CHARACTERS
+from aar.researchers.agent_tools import Result
+from aar.researchers.brains.search.optimiser import Proposal
+from aar.researchers.brains.search.prose import conclusion, describe, headline, hypothesis
+from aar.researchers.brains.search.reading import Trial
+from aar.researchers.brains.search.space import DIMENSIONS, MethodSpec
 from aar.scoring.records import Score
 from tests.researchers.spec_space import specs
 

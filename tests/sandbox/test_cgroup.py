@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from aar.sandbox import PYTHON, Limits, Spec, provider
-from aar.sandbox.cgroup import Cgroup, make_cgroup
+from aar.sandbox.linux.cgroup import Cgroup, make_cgroup
 from tests.sandbox.conftest import MIB, SMALL
 
 LIMITS = Limits(memory_bytes=64 * MIB, processes=7)

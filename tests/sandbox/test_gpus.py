@@ -6,7 +6,7 @@ import pytest
 
 from aar.errors import SandboxError
 from aar.sandbox import PYTHON, Spec, provider
-from aar.sandbox.gpus import device_nodes, driver_libraries
+from aar.sandbox.linux.gpus import device_nodes, driver_libraries
 
 LISTING = """3 libs found in cache `/etc/ld.so.cache'
 \tlibnvidia-ml.so.1 (libc6,x86-64) => /usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1

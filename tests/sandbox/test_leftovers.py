@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from aar.sandbox.leftovers import folder_prefix, group_prefix, remove_left_folders, remove_left_groups
+from aar.sandbox.linux.identity import folder_prefix, group_prefix, remove_left_folders, remove_left_groups
 
 
 def ended_process() -> int:

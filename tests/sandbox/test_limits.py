@@ -2,7 +2,7 @@ import pytest
 
 from aar.config import SandboxConfig
 from aar.sandbox import Limits
-from aar.sandbox.limits import readable_bytes
+from aar.sandbox.api import readable_bytes
 
 
 def test_limits_follow_the_configuration() -> None:

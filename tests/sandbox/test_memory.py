@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from aar.errors import CrowdedError, MethodError, SandboxError
-from aar.lab.broker import Allowance
-from aar.lab.method_process import method_pool, run_method
+from aar.experiments.broker import Allowance
+from aar.experiments.method_sandbox import method_pool, run_method
 from aar.sandbox import PYTHON, Shell, Spec, memory, provider
 from aar.sandbox.memory import Claim, Reservation
-from tests.lab.doubles import NumpyBackend
+from tests.experiments.doubles import NumpyBackend
 from tests.sandbox.conftest import MIB, SMALL
 
 SHARE = 1000 * MIB

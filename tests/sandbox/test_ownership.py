@@ -4,12 +4,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from aar.sandbox.ownership import remove
+from aar.sandbox.linux.identity import remove
 
 LOCKED = """
 import os, tempfile
 from pathlib import Path
-from aar.sandbox.ownership import remove
+from aar.sandbox.linux.identity import remove
 folder = Path(tempfile.mkdtemp(dir="/tmp"))
 (folder / "locked" / "inner").mkdir(parents=True)
 (folder / "locked" / "file").touch()

@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 
 from aar.sandbox import TRAINING_PYTHON, Limits, Outcome, Spec, provider
-from aar.sandbox.packages import packages
+from aar.sandbox.linux.packages import packages
 
-NEEDED = ("torch", "transformers", "safetensors.torch", "accelerate", "numpy", "aar.lab.program", "aar.models.student")
+NEEDED = (
+    "torch", "transformers", "safetensors.torch", "accelerate", "numpy", "aar.guest.training_task",
+    "aar.models.student",
+)  # fmt: skip
 HIDDEN = (
-    "aar.problems", "aar.problems.grammar.pairs", "aar.scoring.measure", "aar.sandbox", "aar.training", "aar.campaign",
-    "aar.researchers", "aar.commons", "aar.assets", "aar.lab.experiment", "ray", "sklearn", "anthropic", "wandb",
+    "aar.problems", "aar.problems.grammar.pairs", "aar.scoring.evaluator", "aar.sandbox", "aar.compute", "aar.campaign",
+    "aar.researchers", "aar.commons", "aar.assets", "aar.experiments.actor", "ray", "sklearn", "anthropic", "wandb",
 )  # fmt: skip
 
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from aar.errors import SandboxError
-from aar.sandbox import Limits, probe, profile, require_sandbox
+from aar.sandbox import Limits, probe, require_sandbox
+from aar.sandbox.linux import command_line
 from aar.sandbox.probe import _probed, namespace_remedy
 from tests.sandbox.conftest import SMALL
 
@@ -11,7 +12,7 @@ from tests.sandbox.conftest import SMALL
 @pytest.fixture
 def no_bubblewrap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A machine on which no program is installed; tests put their own there."""
-    monkeypatch.setitem(profile.OUTER_ENVIRONMENT, "PATH", str(tmp_path))
+    monkeypatch.setitem(command_line.OUTER_ENVIRONMENT, "PATH", str(tmp_path))
     return tmp_path
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from aar.errors import SandboxError
-from aar.sandbox import Spec, provider, tree
+from aar.sandbox import Spec, monitor, provider
 from tests.sandbox.conftest import SMALL, RunPython, python_sandbox
 
 
@@ -160,20 +160,20 @@ if os.fork() == 0:
         while True: time.sleep(1)
     os._exit(0)
 """
-    before = set(tree.descendants(os.getpid()))
+    before = set(monitor.descendants(os.getpid()))
     started = time.monotonic()
     assert run_python(program).exit_code == 0
     assert time.monotonic() - started < 5
-    assert set(tree.descendants(os.getpid())) <= before
+    assert set(monitor.descendants(os.getpid())) <= before
 
 
 def test_a_bubblewrap_killed_from_outside_is_an_outcome() -> None:
-    before = set(tree.descendants(os.getpid()))
+    before = set(monitor.descendants(os.getpid()))
 
     def kill() -> None:
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            children = [pid for pid in tree.descendants(os.getpid()) if pid not in before]
+            children = [pid for pid in monitor.descendants(os.getpid()) if pid not in before]
             if len(children) >= 3:
                 os.kill(children[0], signal.SIGKILL)
                 return

@@ -11,7 +11,7 @@ import pytest
 
 from aar.errors import SandboxError
 from aar.sandbox import Shell, provider
-from aar.sandbox.tree import descendants
+from aar.sandbox.processes import descendants
 from tests.sandbox.conftest import MIB, SMALL
 
 LIMITS = replace(SMALL, disk_bytes=8 * MIB, files=500, processes=40)
@@ -62,7 +62,7 @@ def test_read_only_places_can_be_read_only(workspace: Path, tmp_path_factory: py
 
 
 def test_tools_of_the_machine_are_there_but_not_what_was_installed_by_hand(shell: Shell) -> None:
-    reply = shell.run("python3 -c 'import numpy, aar.lab.client'; git --version; awk 'BEGIN {print 1}'; whoami", 10)
+    reply = shell.run("python3 -c 'import numpy, aar.guest.lab'; git --version; awk 'BEGIN {print 1}'; whoami", 10)
     assert reply.output.splitlines()[0].startswith("git version")
     assert reply.output.splitlines()[1:] == ["1", "researcher"]
     listed = shell.run("ls /usr/local /home /root /var; ls /etc", 10).output
@@ -104,7 +104,7 @@ def test_limits_hold_for_the_background_too(workspace: Path, others: set[int]) -
 
 def test_a_workspace_has_one_shell_at_a_time(shell: Shell, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shell.run("true", 10)
-    monkeypatch.setattr("aar.sandbox.ownership.WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("aar.sandbox.linux.identity.WAIT_SECONDS", 0.2)
     with limited(workspace) as second, pytest.raises(SandboxError, match="another sandbox uses this workspace"):
         second.run("true", 10)
     assert shell.run("echo still", 10).output == "still\n"

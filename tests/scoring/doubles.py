@@ -1,5 +1,6 @@
 """A compute actor's double that knows the truth and errs at a chosen rate, and small datasets and campaigns."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Coroutine
@@ -8,22 +9,21 @@ from typing import Any
 
 import numpy as np
 
+from aar.compute.requests import Embed, FineTune, Predict, Request, TextLosses, array_to_bytes, content_key
 from aar.config import (
     BudgetConfig,
     CampaignConfig,
     DatasetConfig,
     ProblemConfig,
-    Recipe,
     ResearcherConfig,
     ScoringConfig,
     StudentConfig,
     TeacherConfig,
 )
 from aar.errors import ModelError
+from aar.models.recipe import Recipe
 from aar.problems.dataset import Dataset, Judgement, Preference, Split
-from aar.problems.texts import model_texts
-from aar.training.arrays import array_to_bytes
-from aar.training.requests import Embed, FineTune, Predict, Request, TextLosses
+from aar.problems.prompts import model_texts
 
 Texts = tuple[str, ...]
 
@@ -33,6 +33,10 @@ class Method:
 
     def __init__(self, call: Callable[..., Coroutine[Any, Any, Any]]) -> None:
         self.remote = call
+
+
+VERSION = "double"
+"""In place of the digest of aar's code, so that the same students err in the same places whatever changes there."""
 
 
 class ComputeDouble:
@@ -45,6 +49,7 @@ class ComputeDouble:
 
     def __init__(self, weak_error: float = 0.25, ceiling_error: float = 0.05) -> None:
         self.weak_error, self.ceiling_error = weak_error, ceiling_error
+        self._dice: dict[str, str] = {}
         self.forgets: dict[str, float] = {}
         self.requests: list[Request] = []
         self.run, self.fetch = Method(self._run), Method(self._fetch)
@@ -69,7 +74,7 @@ class ComputeDouble:
 
     def errs(self, who: str, texts: Texts, rate: float) -> bool:
         """Does it err here?"""
-        digest = hashlib.sha256(f"{who} on {texts}".encode()).digest()
+        digest = hashlib.sha256(f"{self._dice.get(who, who)} on {texts}".encode()).digest()
         return int.from_bytes(digest[:4], "big") < rate * 2**32
 
     def accuracy(self, student: str, texts: list[Texts]) -> float:
@@ -83,6 +88,8 @@ class ComputeDouble:
     async def _run(self, request: Request) -> str:
         key = request.key()
         if key not in self._results:
+            fields = {field.name: getattr(request, field.name) for field in dataclasses.fields(request)}
+            self._dice[key] = content_key(type(request).__name__, fields, VERSION)
             self.requests.append(request)
             self._results[key] = self._answer(request, key)
         return key

@@ -10,7 +10,7 @@ import numpy as np
 from aar.config import CampaignConfig, VerificationConfig
 from aar.problems.dataset import Split
 from aar.problems.loading import load_dataset
-from aar.problems.texts import model_texts
+from aar.problems.prompts import model_texts
 from aar.scoring.actor import Scorer
 from aar.scoring.ledger import Entry
 from aar.scoring.records import PLATFORM, VANILLA, Experiment, Fit, Run, Trained, Verification

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aar.scoring.ladder import Graded, Ladder, paired_gain
+from aar.scoring.stats.ladder import Graded, Ladder, paired_gain
 
 LADDER = Ladder(step=0.02, level=0.05)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from aar.database import open_database, transaction
 from aar.errors import LedgerError
 from aar.scoring.ledger import ORIGIN, SCHEMA, Entry, append, entries, head, verify_chain
+from aar.storage import open_database, transaction
 
 
 @pytest.fixture

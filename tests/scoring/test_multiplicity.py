@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aar.scoring.multiplicity import bonferroni, holm
+from aar.scoring.verification.verdicts import bonferroni, holm
 
 p_values = st.lists(st.floats(0, 1), min_size=1, max_size=20)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from aar.scoring.pgr import (
+from aar.scoring.stats.pgr import (
     Correctness,
     Gap,
     accuracy_estimate,
@@ -19,7 +19,7 @@ from aar.scoring.pgr import (
     performance_gap_recovered,
     pgr_estimate,
 )
-from aar.scoring.uncertainty import Estimate, Moments, moments
+from aar.scoring.stats.uncertainty import Estimate, Moments, moments
 
 accuracies = st.floats(0, 1)
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aar.compute.engine import Group
 from aar.config import VerificationConfig
 from aar.methods import builtin_source
 from aar.problems.dataset import Preference, Split
 from aar.scoring.audit.code import hard_coded
-from aar.scoring.replay import is_ensemble
-from aar.training.engine import Group
+from aar.scoring.verification.controls import is_ensemble
+from tests.compute.conftest import alone, process_group
 from tests.scoring.tiny_lab import TinyPlatform
-from tests.training.conftest import alone, process_group
 
 __all__ = ["alone", "process_group"]
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from aar.commons.foreign import Foreign
+from aar.compute.requests import FineTune, Predict
 from aar.config import BudgetConfig, DatasetConfig, ScoringConfig
 from aar.errors import ConfigError, ScoringError
-from aar.problems.texts import model_texts
+from aar.problems.prompts import model_texts
 from aar.scoring.ledger import verify_chain
-from aar.scoring.pgr import performance_gap_recovered
 from aar.scoring.records import PLATFORM, Run, Trained
-from aar.scoring.scorebook import NOTED_REFUSALS
-from aar.training.requests import FineTune, Predict
+from aar.scoring.stats.pgr import performance_gap_recovered
+from aar.scoring.store import NOTED_REFUSALS
 from tests.scoring.doubles import campaign, preferences, texts_of, write_dataset
 from tests.scoring.lab import Lab
 

@@ -9,7 +9,7 @@ import pytest
 from aar.config import CampaignConfig
 from aar.scoring.actor import Scorer
 from aar.scoring.records import DEV, SEALED, Run
-from aar.scoring.scorebook import Scorebook
+from aar.scoring.store import Scorebook
 from tests.scoring.doubles import ComputeDouble, campaign, preferences, texts_of, write_dataset
 
 SIZES = {"train_label": 40, "train_unlabel": 60, "test": 240}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aar.errors import ScoringError
-from aar.scoring.submission import checked_predictions, predictions_digest
+from aar.scoring.dataset import checked_predictions, predictions_digest
 
 
 def test_labels_and_probabilities_are_predictions() -> None:

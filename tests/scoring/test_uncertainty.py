@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aar.scoring.uncertainty import Moments, Part, added, moments
+from aar.scoring.stats.uncertainty import Moments, Part, added, moments
 
 seeds_and_items = st.tuples(st.integers(1, 6), st.integers(2, 40), st.integers(0, 1000))
 

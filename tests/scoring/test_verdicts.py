@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aar.scoring import verdicts
-from aar.scoring.uncertainty import Estimate
+from aar.scoring.stats.uncertainty import Estimate
+from aar.scoring.verification import verdicts
 from tests.reporting.states import verification
 
 PRESENT, ABSENT, OPEN = Estimate(0.5, 0.3, 0.7), Estimate(0.0, -0.05, 0.05), Estimate(0.1, -0.2, 0.4)

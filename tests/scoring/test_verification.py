@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from aar.compute.requests import FineTune, Predict
 from aar.config import BudgetConfig, DatasetConfig, ScoringConfig, TeacherConfig, VerificationConfig
 from aar.errors import ScoringError
-from aar.problems.texts import model_texts
-from aar.scoring import verdicts
+from aar.problems.prompts import model_texts
 from aar.scoring.records import PLATFORM, VANILLA, Fit, Trained
 from aar.scoring.seeds import research_seeds
-from aar.scoring.verdicts import corrected
-from aar.training.requests import FineTune, Predict
+from aar.scoring.verification import verdicts
+from aar.scoring.verification.verdicts import corrected
 from tests.keys import KEY
 from tests.scoring.doubles import campaign, preferences, write_dataset
 from tests.scoring.lab import PLAIN, Lab

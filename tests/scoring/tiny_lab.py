@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aar.compute.engine import Group
+from aar.compute.executor import Desk
+from aar.compute.requests import Request
 from aar.config import CampaignConfig, VerificationConfig, load_config
 from aar.errors import TrainingError
-from aar.lab.backend import Asker, ModelBackend
-from aar.lab.programs import Programs
-from aar.lab.requests import FineTuneCall
+from aar.experiments.backend import Asker, ModelBackend
+from aar.experiments.program_scheduler import Programs
+from aar.experiments.validation import FineTuneCall
 from aar.scoring.actor import Scorer
 from aar.scoring.records import PLATFORM, VANILLA, Experiment, Trained, Verification
-from aar.training.desk import Desk
-from aar.training.engine import Group
-from aar.training.requests import Request
 from tests.campaign.tiny_campaign import write_campaign
 from tests.keys import fix_key
 from tests.tiny_model import CPU
@@ -91,7 +91,7 @@ class TinyPlatform:
     """A campaign on the tiny model."""
 
     def __init__(self, folder: Path, group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("aar.training.asking.result", lambda value: value)
+        monkeypatch.setattr("aar.compute.client.result", lambda value: value)
         self.config: CampaignConfig = load_config(write_campaign(folder, port=8265))
         self.compute = DeskCompute(group)
         (folder / "campaign").mkdir()

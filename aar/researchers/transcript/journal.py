@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from aar.database import storage_errors
 from aar.errors import StorageError
 from aar.researchers.transcript.entries import Entry, Kind, from_line, kind_of, to_line
+from aar.storage import storage_errors
 
 FILE = "transcript.jsonl"
 TEXTS = "texts"

@@ -10,10 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from aar.errors import SandboxError
+from aar.sandbox.api import BROKER_SOCKET, PYTHON, Spec
 from aar.sandbox.conformance.trial import Nonconforming, Trial, expect, expect_killed
-from aar.sandbox.spec import BROKER_SOCKET, PYTHON, Spec
-from aar.sandbox.tree import is_alive
-from aar.sandbox.warm import WarmSandbox
+from aar.sandbox.pool import WarmSandbox
+from aar.sandbox.processes import is_alive
 
 DAEMON = """
 import os, time

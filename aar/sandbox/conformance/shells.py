@@ -90,7 +90,7 @@ def can_be_stopped(trial: Trial) -> None:
 def has_the_usual_tools(trial: Trial) -> None:
     """Python with numpy and the lab's client, git, and the usual text tools."""
     with trial.shell() as shell:
-        reply = shell.run("python3 -c 'import numpy, aar.lab.client' && git --version | cut -c 1-3 | sed s/g/G/", 20)
+        reply = shell.run("python3 -c 'import numpy, aar.guest.lab' && git --version | cut -c 1-3 | sed s/g/G/", 20)
     expect((reply.output, reply.exit_code), ("Git\n", 0))
 
 

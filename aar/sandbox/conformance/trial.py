@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from aar.sandbox.limits import MIB, Limits
+from aar.sandbox.api import MIB, PYTHON, Limits, Spec
 from aar.sandbox.provider import Provider
 from aar.sandbox.sandbox import Sandbox
 from aar.sandbox.shell import Shell
-from aar.sandbox.spec import PYTHON, Spec
-from aar.sandbox.watch import Outcome
+from aar.sandbox.supervisor import Outcome
 
 SMALL = Limits(
     memory_bytes=256 * MIB, cpu_seconds=20, wall_seconds=20, processes=40, file_bytes=4 * MIB, disk_bytes=8 * MIB,

@@ -2,9 +2,9 @@
 
 import os
 
+from aar.sandbox.api import PYTHON, Spec, View
 from aar.sandbox.conformance.trial import Nonconforming, Trial, expect
 from aar.sandbox.probe import what_gets_through
-from aar.sandbox.spec import PYTHON, Spec, View
 
 LOOK_AROUND = """
 import os, sys

@@ -15,10 +15,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from aar.commons.posts import Post
+from aar.commons.forum import Post
 from aar.scoring.audit.findings import Finding, Grade, gravest
 from aar.scoring.records import Baselines, DatasetScore, DatasetVerification, Experiment, Score, Verification
-from aar.scoring.uncertainty import Estimate
+from aar.scoring.stats.uncertainty import Estimate
 
 Badge = Literal["verified", "measured", "claimed"]
 Measure = Literal["pgr", "accuracy"]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from aar.commons.posts import Post
+from aar.commons.forum import Post
 from aar.errors import SourceError
 from aar.methods import builtin_names, builtin_source
-from aar.researchers.search.compose import compose
-from aar.researchers.search.space import MethodSpec
+from aar.researchers.brains.search.compose import compose
+from aar.researchers.brains.search.space import MethodSpec
 from aar.sandbox.decoys import METHODS, canary, decoys
 from aar.scoring.audit.claims import Known, unbacked
 from aar.scoring.audit.code import code_findings, seed_hunting

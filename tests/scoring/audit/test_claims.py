@@ -2,7 +2,7 @@
 
 import pytest
 
-from aar.commons.posts import Kind, Post
+from aar.commons.forum import Kind, Post
 from aar.scoring.audit.claims import Known, badges, unbacked
 from tests.reporting.states import BASELINES, experiment, verification
 

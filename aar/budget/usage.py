@@ -1,0 +1,140 @@
+"""What a researcher uses up, as data.
+
+What a campaign's researchers have used up, in one database: it outlives every process.
+
+Each entry has a key; the same key again changes nothing, so that whoever goes on after a crash may write it again.
+Several processes write, each in short transactions.
+"""
+
+import sqlite3
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from aar.storage import Connections, select, transaction
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Tokens of one request, each counted once: `input` is what was neither read from the cache nor written to it."""
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+
+    @property
+    def prompt(self) -> int:
+        """The whole prompt, cached parts included."""
+        return self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h
+
+    @property
+    def total(self) -> int:
+        """Every token, whatever it cost."""
+        return self.prompt + self.output
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """How much was used up of everything that can be limited, or how much may be. Seconds are wall time.
+
+    `checks` are quick checks of a method; `cpu_seconds` and `gpu_seconds` are device time of training and inference.
+    """
+
+    tokens: float = 0
+    dollars: float = 0
+    seconds: float = 0
+    experiments: float = 0
+    checks: float = 0
+    cpu_seconds: float = 0
+    gpu_seconds: float = 0
+
+    def __add__(self, other: "Amounts") -> "Amounts":
+        return Amounts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+
+
+NAMES = tuple(one.name for one in fields(Amounts))
+KINDS = tuple(one.name for one in fields(Tokens))
+
+
+FILE = "spend.sqlite"
+VERSION = 2
+_COLUMNS = (*KINDS, "dollars", "seconds", "experiments", "checks", "cpu_seconds", "gpu_seconds")
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS entries (
+    key TEXT PRIMARY KEY, time REAL NOT NULL, researcher TEXT NOT NULL, model TEXT,
+    {", ".join(f"{column} REAL NOT NULL DEFAULT 0" for column in _COLUMNS)}
+) STRICT;
+CREATE INDEX IF NOT EXISTS entries_by_researcher ON entries(researcher);
+"""
+_SUMS = ", ".join(f"coalesce(sum({column}), 0) AS {column}" for column in _COLUMNS)
+RATE_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one researcher, or all, have used up; `recent_dollars` within the last RATE_SECONDS."""
+
+    amounts: Amounts
+    tokens: Tokens
+    recent_dollars: float = 0.0
+
+    @property
+    def dollars_per_hour(self) -> float | None:
+        """Cost of one hour of a researcher's time; None before there was any."""
+        return self.amounts.dollars / self.amounts.seconds * 3600 if self.amounts.seconds else None
+
+
+class Spend:
+    """The spending of the campaign in `folder`, for any thread.
+
+    Raises:
+        StorageError: the database is missing (read-only) or cannot be used.
+    """
+
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        self._db = Connections(folder / FILE, _SCHEMA, version=VERSION, read_only=read_only)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def add(
+        self,
+        researcher: str,
+        key: str,
+        *,
+        model: str | None = None,
+        tokens: Tokens | None = None,
+        amounts: Amounts | None = None,
+    ) -> None:
+        """Note what was used up. `amounts.tokens` is not looked at: tokens are counted from `tokens`."""
+        used = {name: value for name, value in vars(amounts or Amounts()).items() if name != "tokens"}
+        row = {"key": key, "time": time.time(), "researcher": researcher, "model": model}
+        row |= vars(tokens or Tokens()) | used
+        marks = ", ".join(f":{column}" for column in row)
+        with transaction(self._db.get()) as db:
+            db.execute(f"INSERT OR IGNORE INTO entries ({', '.join(row)}) VALUES ({marks})", row)
+
+    def spent(self, researcher: str | None = None) -> Spent:
+        """What a researcher has used up, or all of them together."""
+        whose = "? IS NULL OR researcher = ?"
+        row = select(self._db.get(), f"SELECT {_SUMS} FROM entries WHERE {whose}", researcher, researcher)[0]
+        since = time.time() - RATE_SECONDS
+        recent = select(
+            self._db.get(),
+            f"SELECT coalesce(sum(dollars), 0) FROM entries WHERE ({whose}) AND time > ?",
+            researcher, researcher, since,
+        )  # fmt: skip
+        return _spent(row, float(recent[0][0]))
+
+    def researchers(self) -> list[str]:
+        """Everybody who has used up anything, by name."""
+        return [row[0] for row in select(self._db.get(), "SELECT DISTINCT researcher FROM entries ORDER BY researcher")]
+
+
+def _spent(row: sqlite3.Row, recent: float) -> Spent:
+    tokens = Tokens(**{name: int(row[name]) for name in KINDS})
+    values = {name: row[name] for name in NAMES if name != "tokens"}
+    return Spent(Amounts(tokens=tokens.total, **values), tokens, recent)

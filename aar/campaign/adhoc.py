@@ -1,0 +1,98 @@
+"""Short campaigns by a person: one method tried by hand, or a problem's baselines alone.
+
+Both run on the same machinery as researchers' campaigns, each in a folder of its own beside the campaign's, so that
+what a person tries has no influence on what the researchers are measured by.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from aar.campaign.folder import campaign_folder
+from aar.campaign.run import Session, View, run_session
+from aar.campaign.state import CampaignState
+from aar.config import CampaignConfig, ProblemConfig, ResearcherConfig
+from aar.experiments.actor import METHOD_FILE
+from aar.ray_utils import result
+from aar.scoring.records import Experiment
+
+PERSON = ResearcherConfig(name="person", direction="by-hand")
+TRIALS = 10_000
+"""How many experiments a person may run in one folder."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method file and what it is called."""
+
+    name: str
+    source: bytes
+
+
+def run_trial(
+    config: CampaignConfig, method: Method, view: View, dataset: str | None = None
+) -> tuple[CampaignState, Experiment]:
+    """Run a method as an experiment on a dataset of `config`'s problem, by default those for research.
+
+    A method that was scored before is not run again; one that failed is.
+
+    Raises:
+        KeyboardInterrupt: it was stopped.
+        AarError: a part cannot start or failed. A failure of the method itself is told by the experiment.
+    """
+    ended: list[Experiment] = []
+
+    def work(session: Session) -> None:
+        session.measure_baselines()
+        experiment = _admit(session, method)
+        session.phase(f"running {method.name} on seeds {', '.join(map(str, experiment.seeds))}")
+        ended.append(session.run_experiment(experiment))
+
+    state = run_session(derived_config(config, "try", dataset), view, work)
+    return state, ended[0]
+
+
+def measure_baselines(config: CampaignConfig, view: View, dataset: str | None = None) -> CampaignState:
+    """Compute teacher, ceiling and vanilla on a dataset of `config`'s problem. Raises as `run_trial`."""
+    return run_session(derived_config(config, "baselines", dataset), view, Session.measure_baselines)
+
+
+def derived_config(config: CampaignConfig, purpose: str, dataset: str | None) -> CampaignConfig:
+    """The short campaign's own configuration: its name and folder end in `purpose`, its one researcher is a person.
+
+    Raises ConfigError when the problem has no such dataset.
+    """
+    ending = f"-{purpose}" if dataset is None else f"-{purpose}-{dataset}"
+    folder = campaign_folder(config)
+    budget = config.budget.model_copy(update={"experiments_per_researcher": TRIALS})
+    changes = {
+        "name": config.name + ending,
+        "folder": folder.with_name(folder.name + ending),
+        "problem": _about(config.problem, dataset),
+        "researchers": [PERSON],
+        "budget": budget,
+    }
+    return config.model_copy(update=changes)
+
+
+def _about(problem: ProblemConfig, dataset: str | None) -> ProblemConfig:
+    """The problem with `dataset` as the only one for research; as it is without one."""
+    if dataset is None:
+        return problem
+    wanted = problem.dataset(dataset).name
+    datasets = [
+        one.model_copy(update={"role": "research" if one.name == wanted else "transfer"}) for one in problem.datasets
+    ]
+    return problem.model_copy(update={"datasets": datasets})
+
+
+def _admit(session: Session, method: Method) -> Experiment:
+    """The method as an experiment: an earlier one that was scored, or a new one where there is none or it failed."""
+    files = {METHOD_FILE: method.source}
+    key = hashlib.sha256(method.name.encode() + b"\0" + method.source).hexdigest()
+    snapshot = result(session.commons.publish.remote(PERSON.name, files, method.name, None, key=key)).id
+    earlier = [one for one in session.state().experiments if one.snapshot == snapshot]
+    failures = sum(one.status == "failed" for one in earlier)
+    admitted: Experiment = result(
+        session.scorer.admit.remote(PERSON.name, snapshot, method.name, f"{snapshot}/{failures}")
+    )
+    return admitted

@@ -1,0 +1,328 @@
+"""A driver's hold on one campaign: its folder, its Ray actors, and the loop that watches them.
+
+Everything that counts is on disk before it is acknowledged, so that the driver too may be killed: the same command goes
+on from there. Time in which no driver runs does not count against the budget.
+
+One campaign from start to end: baselines, research, verification, audit.
+"""
+
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import ray
+from ray.exceptions import RayError
+
+from aar.campaign.audit import audit_campaign
+from aar.campaign.cluster import connect
+from aar.campaign.events import Record
+from aar.campaign.folder import ADDRESS_FILE, COMMONS, CampaignFolder
+from aar.campaign.state import CAMPAIGN, CampaignState, read_state
+from aar.campaign.team import Team
+from aar.commons.actor import start_commons
+from aar.compute.actor import start_compute
+from aar.config import CampaignConfig, VerificationConfig
+from aar.errors import CampaignError, ScoringError, StorageError
+from aar.experiments.actor import METHOD_FILE, start_experiments
+from aar.methods import builtin_source
+from aar.ray_utils import result
+from aar.researchers.actor import start_researcher
+from aar.researchers.brains.claude.access import check_minds
+from aar.researchers.commands import Steering
+from aar.sandbox import Limits, provider, require_sandbox
+from aar.sandbox.memory import check_size
+from aar.scoring.actor import start_scorer
+from aar.scoring.records import PLATFORM, VANILLA, Experiment, Verification
+from aar.storage import checkpoint, storage_errors
+
+POLL_SECONDS = 0.5
+UNPROTECTED = 'sandbox = "none": code that researchers wrote runs unprotected, and every score is marked so'
+
+log = logging.getLogger(__name__)
+
+
+class View(Protocol):
+    """Shows a campaign to a person while it runs."""
+
+    def show(self, state: CampaignState) -> None:
+        """Called about twice a second."""
+
+
+def run_session(
+    config: CampaignConfig, view: View, work: "Callable[[Session], None]", outcome: str = "finished"
+) -> CampaignState:
+    """Start a campaign's actors, do `work` with them, and stop them; returns how the campaign then stands.
+
+    Args:
+        outcome: what is recorded when `work` has been done.
+
+    Raises:
+        KeyboardInterrupt: it was stopped, by a signal or by `aar stop`.
+        AarError: a part cannot start or failed; nothing acknowledged is lost.
+    """
+    with (
+        CampaignFolder(config) as folder, _whole(folder.path), _recorded(folder.path, outcome) as record, _terminable(),
+    ):  # fmt: skip
+        session = Session(config, folder, record, view)
+        try:
+            session.start()
+            work(session)
+        except RayError as error:
+            raise CampaignError(f"a process of the campaign failed; run the same command to go on. {error}") from error
+        finally:
+            session.end()
+    return read_state(folder.path)
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[None]:
+    """When the run ends, every database's file is whole without its log."""
+    try:
+        yield
+    finally:
+        for file in (*folder.glob("*.sqlite"), *(folder / COMMONS).glob("*.sqlite")):
+            with suppress(StorageError):  # it is as durable in the log
+                checkpoint(file)
+
+
+@contextmanager
+def _recorded(folder: Path, outcome: str) -> Iterator[Record]:
+    """The record of a run, which says at its end how it ended: `outcome` when all went well."""
+    record = Record(folder)
+    record.begin_run()
+    ended = "failed"
+    try:
+        yield record
+        ended = outcome
+    except KeyboardInterrupt:
+        ended = "stopped"
+        raise
+    finally:
+        record.event(CAMPAIGN, ended)
+        record.end_run(ended)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM, which `ray job stop` sends, ends the campaign as Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class Session:
+    """A running campaign. Its actors can be used once it was started."""
+
+    commons: Any
+    scorer: Any
+    compute: Any
+    experiments: Any
+
+    def __init__(self, config: CampaignConfig, folder: CampaignFolder, record: Record, view: View) -> None:
+        self.config, self.namespace = config, f"aar-{config.name}"
+        self.folder, self.record = folder.path, record
+        self._folder, self._view = folder, view
+        self._activities: dict[str, str] = {}
+        self.steering, self._noted = Steering(self.folder), 0
+
+    def start(self) -> None:
+        """Check the machine, connect to Ray, start the actors. Raises AarError when one of that cannot be done."""
+        self.phase("checking the sandbox")
+        if provider(self.config.sandbox.provider).protects:
+            require_sandbox()
+            check_size(Limits.from_config(self.config.sandbox).memory_bytes, "others")
+        else:
+            self.note(UNPROTECTED)
+        self.phase("starting Ray")
+        warning = connect(self.config, self.namespace)
+        if warning is not None:
+            self.note(f"warning: {warning}")
+            log.warning("aar: warning: %s", warning)
+        folder = self.folder
+        with storage_errors(folder):
+            (folder / ADDRESS_FILE).write_text(ray.get_runtime_context().gcs_address)
+        self.commons = start_commons(folder / COMMONS, self.namespace, accounts=folder)
+        self.compute = start_compute(self.config, folder, self.namespace)
+        self.scorer = start_scorer(self.config, folder, self.namespace)
+        self.experiments = start_experiments(self.config, self.namespace)
+
+    def end(self) -> None:
+        """Stop the actors; all but the detached commons end with this process's connection anyway."""
+        self.steering.close()
+        if ray.is_initialized() and hasattr(self, "commons"):
+            ray.kill(self.commons)
+        ray.shutdown()
+
+    def measure_baselines(self) -> None:
+        """Teacher, ceiling, and the vanilla method as reference; at once when they are known."""
+        self.phase("baselines: teacher, ceiling and the vanilla reference")
+        files = {METHOD_FILE: builtin_source(VANILLA).encode()}
+        snapshot = result(self.commons.publish.remote(PLATFORM, files, VANILLA, None, key=VANILLA))
+        reference: Experiment = result(self.scorer.admit.remote(PLATFORM, snapshot.id, VANILLA, VANILLA))
+        baselines = [self.scorer.baselines.remote(one.name) for one in self.config.problem.research]
+        reference = self.run_experiment(reference, *baselines)
+        if reference.failure:
+            raise CampaignError(f"the vanilla reference failed: {reference.failure.words}")
+
+    def run_experiment(self, experiment: Experiment, *beside: Any) -> Experiment:
+        """Run an admitted experiment to its end, unless it has ended, and wait for the calls `beside` it."""
+        if experiment.status != "running":
+            self.watch(list(beside))
+            return experiment
+        ended: Experiment = self.watch([self.experiments.run.remote(experiment), *beside])[0]
+        return ended
+
+    def verify(self, experiment: Experiment, settings: VerificationConfig) -> Verification:
+        """Rerun an experiment's method from nothing, with its controls, unless that was done; and compare.
+
+        Raises ScoringError when it cannot be verified.
+        """
+        arms: list[Experiment] = result(self.scorer.plan_verification.remote(experiment.id, settings))
+        running = [arm for arm in arms if arm.status == "running"]
+        self.phase(f"verifying {experiment.id} on {settings.seeds} fresh seeds ({len(running)} experiments)")
+        self.watch([self.experiments.run.remote(arm) for arm in running])
+        self.phase(f"verifying {experiment.id}: comparing")
+        found: Verification = self.watch([self.scorer.conclude_verification.remote(experiment.id, settings)])[0]
+        return found
+
+    def audit(self) -> None:
+        """Look for signs of cheating in what the campaign left, and keep what was found."""
+        self.phase("audit")
+        audit_campaign(self.folder)
+
+    def watch(self, calls: list[Any], team: Team | None = None) -> list[Any]:
+        """Show the campaign until the calls have returned; end it early when that is asked for or the time is up.
+
+        Args:
+            team: researchers, whose activity is shown, who are told when the time is up, and who may become more.
+
+        Returns:
+            What the calls returned. Raises what the first that failed has raised; of researchers, as `Member.attend`.
+        """
+        waiting = list(calls)
+        while not self._attend(team) or waiting:
+            waiting = _wait(waiting, team.calls if team else [])
+            if self._folder.stop_requested():
+                raise KeyboardInterrupt
+            self._note_wishes()
+            self._note_activities(team.actors if team else {})
+            self._show()
+        return [result(call) for call in calls]
+
+    def _attend(self, team: Team | None) -> bool:
+        """Let researchers join, or tell them that the time is up; have all of them ended?"""
+        if team is None:
+            return True
+        if not self._is_research_over():
+            team.join()
+            return team.is_done
+        if not team.is_over:
+            self.note("time is up: experiments that run are finished, no more are started")
+        team.stop()
+        return team.is_done
+
+    def _is_research_over(self) -> bool:
+        """Has research to end now, so that verification ends in time?"""
+        budget = self.config.budget
+        return self.record.seconds_used() > 60 * max(0.0, budget.minutes - budget.verification_minutes)
+
+    def state(self) -> CampaignState:
+        """How the campaign stands."""
+        return read_state(self._folder.path)
+
+    def phase(self, text: str) -> None:
+        """A new part of the campaign begins."""
+        self.note(text)
+        self._show()
+
+    def note(self, text: str) -> None:
+        """Record an event of the campaign."""
+        self.record.event(CAMPAIGN, text)
+
+    def note_of(self, researcher: str, text: str) -> None:
+        """Record an event of a researcher; what it is doing then stands last, so it is noted anew."""
+        self.record.event(researcher, text)
+        self._activities.pop(researcher, None)
+
+    def _note_wishes(self) -> None:
+        for wish in self.steering.wishes(self._noted):
+            self.record.note_wish(wish.number, wish.researcher, wish.describe())
+            self._noted = wish.number
+            self._activities.pop(wish.researcher, None)  # what it is doing stands last, so it is noted anew
+
+    def _note_activities(self, researchers: dict[str, Any]) -> None:
+        for name, actor in researchers.items():
+            try:
+                activity = ray.get(actor.activity.remote(), timeout=5)
+            except RayError:
+                activity = "restarting"
+            if self._activities.get(name) != activity:
+                self._activities[name] = activity
+                self.record.event(name, activity)
+
+    def _show(self) -> None:
+        self.record.seen()
+        self._view.show(self.state())
+
+
+def _wait(waiting: list[Any], others: list[Any]) -> list[Any]:
+    """Wait a moment, no longer than until one call has returned; those of `waiting` that have not.
+
+    Raises what one of them has raised. Who waits for the `others` sees to what they raise.
+    """
+    if not waiting and not others:
+        time.sleep(POLL_SECONDS)
+        return []
+    done, _ = ray.wait([*waiting, *others], num_returns=1, timeout=POLL_SECONDS)
+    for call in done:
+        if call in waiting:
+            result(call)
+    return [call for call in waiting if call not in done]
+
+
+def run_campaign(config: CampaignConfig, view: View) -> CampaignState:
+    """Run a campaign to its end, or go on with one that was interrupted.
+
+    Raises as `run_session`, and before anything is started as `check_minds`.
+    """
+    check_minds(config)
+    return run_session(config, view, _campaign)
+
+
+def _campaign(session: Session) -> None:
+    session.measure_baselines()
+    _research(session)
+    _verify(session)
+    session.audit()
+    ray.get(session.compute.stop.remote())
+
+
+def _research(session: Session) -> None:
+    session.phase("research")
+    team = Team(
+        session.config, session.steering, session.note_of,
+        lambda one: start_researcher(one, session.config, session.folder, session.namespace),
+    )  # fmt: skip
+    session.watch([], team)
+
+
+def _verify(session: Session) -> None:
+    """The best methods on fresh seeds and the sealed part of the test set."""
+    settings, done = session.config.verification, {one.experiment for one in session.state().verifications}
+    best: list[Experiment] = result(session.scorer.best.remote(settings.best))
+    for experiment in best:
+        try:
+            if experiment.id not in done:
+                session.verify(experiment, settings)
+        except ScoringError as error:  # the method failed on fresh seeds; the others are verified all the same
+            session.note(f"{experiment.id} is not verified: {error}")

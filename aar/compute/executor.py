@@ -1,0 +1,168 @@
+"""Answers requests on one worker: keeps loaded models and prefixes at hand, and turns each request into bytes.
+
+Knows torch and DeepSpeed but not Ray, so that a test can sit at the desk without a cluster.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from aar.compute.engine import Fit, Group, fine_tune
+from aar.compute.requests import (
+    Adopt,
+    Embed,
+    FineTune,
+    LabelOdds,
+    LogLikelihoods,
+    Predict,
+    Request,
+    TextLosses,
+    array_to_bytes,
+)
+from aar.errors import TrainingError
+from aar.models.adoption import adopted
+from aar.models.batching import Visits
+from aar.models.catalog import model_folder
+from aar.models.data import Texts
+from aar.models.hidden_states import Prefix
+from aar.models.inference import SentenceEncoder, embed, flatten, label_odds, log_likelihoods, predict, text_losses
+from aar.models.language_model import Cut, LanguageModel, Precision, choose_dtype
+from aar.models.student import Student, StudentShape
+
+MODELS_KEPT = 2
+PREFIXES_KEPT = 4
+
+
+class Desk:
+    """One worker's models.
+
+    Args:
+        student_bytes: gives a student's file by its key.
+    """
+
+    def __init__(
+        self, device: torch.device, precision: Precision, group: Group, student_bytes: Callable[[str], bytes]
+    ) -> None:
+        self._device, self._dtype, self._group = device, choose_dtype(precision, device), group
+        self._student_bytes = student_bytes
+        self._models: OrderedDict[str, LanguageModel | SentenceEncoder] = OrderedDict()
+        self._prefixes: OrderedDict[tuple[str, int | None, int, Texts], Prefix] = OrderedDict()
+
+    def answer(
+        self, requests: Sequence[Request], wanted: Callable[[], bool] = lambda: True
+    ) -> list[bytes | TrainingError]:
+        """The results of one request, or of several `FineTune`s with one batch key, in their order.
+
+        Where one of several cannot be answered, its error stands in its place.
+
+        Args:
+            wanted: asked now and then whether anybody still waits for them.
+
+        Raises:
+            AarError: none of them can be answered.
+        """
+        first = requests[0]
+        match first:
+            case FineTune():
+                return self._fine_tune([one for one in requests if isinstance(one, FineTune)], wanted)
+            case Adopt():
+                return [self._adopt(first).to_bytes()]
+            case Predict():
+                values = self._predict(first)
+            case TextLosses():
+                values = self._text_losses(first)
+            case LogLikelihoods():
+                model, (flat, k) = self._language_model(first.model), flatten(first.texts)
+                values = log_likelihoods(model, flat, first.max_tokens).reshape(-1, k)
+            case LabelOdds():
+                model, (flat, k) = self._language_model(first.model), flatten(first.texts)
+                values = label_odds(model, flat, first.labels, first.max_tokens).reshape(-1, k)
+            case Embed():
+                values = self._embed(first)
+            case _:
+                raise TrainingError(f"workers do not know the request {type(first).__name__}")
+        return [array_to_bytes(values)]
+
+    def _fine_tune(self, requests: Sequence[FineTune], wanted: Callable[[], bool]) -> list[bytes | TrainingError]:
+        first = requests[0]
+        model, recipe = self._language_model(first.model), first.recipe
+        prefix, k = self._prefix(first.model, recipe.last_layers, recipe.max_tokens, first.texts)
+        fits = [self._fit(request) for request in requests]
+        students = fine_tune(model, prefix, k, recipe, first.labels, fits, self._group, wanted)
+        return [one.to_bytes() if isinstance(one, Student) else one for one in students]
+
+    def _adopt(self, request: Adopt) -> Student:
+        recipe = request.recipe
+        shape = StudentShape(recipe.form, recipe.last_layers, recipe.max_tokens, request.labels)
+        cut = self._language_model(request.model).cut(recipe.last_layers)
+        return adopted(request.weights, shape, cut, recipe.lora_rank)  # no more capacity than the ceiling has
+
+    def _fit(self, request: FineTune) -> Fit:
+        return Fit(
+            visits=Visits(request.rows, request.weights, request.shuffle),
+            targets=request.targets,
+            loss=request.loss,
+            epochs=request.recipe.epochs,
+            lr=request.recipe.lr,
+            seed=request.seed,
+            start=None if request.start is None else self._student(request.start),
+        )
+
+    def _predict(self, request: Predict) -> np.ndarray:
+        student = self._student(request.student)
+        model, shape = self._language_model(request.model), student.shape
+        prefix, k = self._prefix(request.model, shape.last_layers, shape.max_tokens, request.texts)
+        return predict(model, student, prefix, k)
+
+    def _text_losses(self, request: TextLosses) -> np.ndarray:
+        model, (flat, _) = self._language_model(request.model), flatten(request.texts)
+        return text_losses(model, flat, None if request.student is None else self._student(request.student))
+
+    def _embed(self, request: Embed) -> np.ndarray:
+        flat, k = flatten(request.texts)
+        if request.layer is None:
+            vectors = self._encoder(request.model).embed(flat)
+        else:
+            vectors = embed(self._language_model(request.model), flat, request.layer, request.max_tokens)
+        return vectors.reshape(-1, k, vectors.shape[-1])
+
+    def _student(self, key: str) -> Student:
+        return Student.from_bytes(self._student_bytes(key))
+
+    def _language_model(self, name: str) -> LanguageModel:
+        model = self._model(name, lambda: LanguageModel(model_folder(name), self._device, self._dtype))
+        if not isinstance(model, LanguageModel):
+            raise TrainingError(f'"{name}" is in use as a sentence encoder; it cannot be a student too')
+        return model
+
+    def _encoder(self, name: str) -> SentenceEncoder:
+        model = self._model(name, lambda: SentenceEncoder(model_folder(name), self._device))
+        if not isinstance(model, SentenceEncoder):
+            raise TrainingError(f'"{name}" is in use as a language model; it cannot be a sentence encoder too')
+        return model
+
+    def _model(
+        self, name: str, load: Callable[[], LanguageModel | SentenceEncoder]
+    ) -> LanguageModel | SentenceEncoder:
+        if name not in self._models:
+            while len(self._models) >= MODELS_KEPT:
+                gone, _ = self._models.popitem(last=False)
+                for key in [key for key in self._prefixes if key[0] == gone]:
+                    del self._prefixes[key]
+            self._models[name] = load()
+        self._models.move_to_end(name)
+        return self._models[name]
+
+    def _prefix(self, name: str, last_layers: int | None, max_tokens: int, texts: Texts) -> tuple[Prefix, int]:
+        flat, texts_per_example = flatten(texts)
+        key = (name, last_layers, max_tokens, tuple(texts))
+        if key not in self._prefixes:
+            while len(self._prefixes) >= PREFIXES_KEPT:
+                self._prefixes.popitem(last=False)
+            model = self._language_model(name)
+            cut: Cut = model.cut(last_layers)
+            self._prefixes[key] = Prefix(cut, model.encode(flat, max_tokens), self._device)
+        self._prefixes.move_to_end(key)
+        return self._prefixes[key], texts_per_example

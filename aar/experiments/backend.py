@@ -1,0 +1,211 @@
+"""What a method's lab calls do: requests to the compute actor, on the account of whoever runs the method.
+
+Covers: fits that would visit many times as many rows as the recipe does, and prompts that would have the model read
+many times as much as the data set. Each is refused before anything is queued.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from aar.compute.client import ask_and_wait, train_and_wait
+from aar.compute.requests import (
+    Embed,
+    FineTune,
+    LabelOdds,
+    LogLikelihoods,
+    OnTexts,
+    Predict,
+    Request,
+    class_probabilities,
+)
+from aar.errors import AarError, LabError, ModelError, ProblemError, QuotaError
+from aar.experiments.broker import Description
+from aar.experiments.program_sandbox import ProgramRun
+from aar.experiments.program_scheduler import Programs
+from aar.experiments.progress import FitLog
+from aar.experiments.validation import FineTuneCall, TrainCall
+from aar.problems.prompts import LABEL_TOKENS, candidates, fill, label_prompt, model_texts
+from aar.scoring import records
+from aar.scoring.records import Task
+
+MOST_VISITS = 10
+"""Rows that one fit may visit, as a multiple of what the recipe visits."""
+SMALL_FIT = 2000
+"""Rows that a fit may visit in any case, so that a quick check on a few examples refuses nothing that would run."""
+MOST_PASSES = 100
+"""How often zero_shot and embed calls of a run may have the model read the training texts, all calls together."""
+EXTRA_CHARACTERS = 200
+"""What a prompt may add to a text without counting as more than one reading."""
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Asks the compute actor, on a researcher's `account`, until its `ticket` is withdrawn."""
+
+    compute: Any
+    account: str
+    ticket: str = ""
+
+    def ask(self, request: Request) -> np.ndarray:
+        """The array that answers a request. Raises what the compute actor's `run` raises."""
+        return ask_and_wait(self.compute, request, self.account, self.ticket)
+
+    def train(self, request: FineTune) -> str:
+        """The key of a student. Raises what the compute actor's `run` raises."""
+        return train_and_wait(self.compute, request, self.account, self.ticket)
+
+
+class ModelBackend:
+    """What a method's lab calls do for one seed: requests to the compute actor. Implements LabBackend.
+
+    Students are known to the method by a handle that means something in this run alone.
+    """
+
+    def __init__(self, task: Task, seed: int, student_model: str, asker: Asker, programs: Programs) -> None:
+        self._task, self._seed, self._model, self._asker = task, seed, student_model, asker
+        self._programs = programs
+        self._texts = model_texts(task.examples, task.recipe.form)
+        self._labels = LABEL_TOKENS[task.kind]
+        self._keys: dict[str, str] = {}
+        self._log = FitLog()
+        self._characters_left = MOST_PASSES * sum(
+            EXTRA_CHARACTERS + len(text) for texts in self._texts for text in texts
+        )
+
+    def describe(self) -> Description:
+        examples, shown = (
+            [asdict(example) for example in rows] for rows in (self._task.examples, self._task.test_examples)
+        )
+        return Description(self._task.kind, examples, self._task.weak_labels, self._seed, shown)
+
+    def zero_shot(self, template: str | None) -> np.ndarray:
+        """The strong model's own belief.
+
+        Without a template, for preferences: which of the two texts it finds likelier; for judgements: the odds of the
+        label tokens after the usual prompt. With a template: the odds of the label tokens after it, for preferences
+        averaged over both orders of the responses.
+        """
+        if template is None and self._task.kind == "preference":
+            texts = tuple(candidates(example) for example in self._task.examples)
+            likelihoods = self._read(LogLikelihoods(self._model, texts, self._task.recipe.max_tokens))
+            return class_probabilities(likelihoods[:, 1] - likelihoods[:, 0])
+        odds = self._read(LabelOdds(self._model, self._prompts(template), self._labels, self._task.recipe.max_tokens))
+        return class_probabilities(odds[:, 0] if odds.shape[1] == 1 else (odds[:, 0] - odds[:, 1]) / 2)
+
+    def embed(self, layer: int) -> np.ndarray:
+        texts = tuple(candidates(example) for example in self._task.examples)
+        return self._read(Embed(self._model, texts, layer, self._task.recipe.max_tokens))
+
+    def fine_tune(self, request: FineTuneCall) -> str:
+        recipe, n = self._task.recipe, len(self._texts)
+        changes = {"epochs": request.epochs or recipe.epochs, "lr": request.lr or recipe.lr}
+        weights = np.ones(n, np.float32) if request.weights is None else request.weights
+        rows = np.arange(n) if request.order is None else request.order
+        rows = rows[weights[rows] > 0]
+        _check_visits(len(rows) * changes["epochs"], n * recipe.epochs)
+        wanted = FineTune(
+            model=self._model,
+            texts=self._texts,
+            labels=self._labels,
+            recipe=recipe.model_copy(update=changes),
+            targets=request.targets[:, 1],
+            weights=weights,
+            rows=rows,
+            shuffle=request.order is None,
+            loss=request.loss,
+            seed=self._seed,
+            start=None if request.base is None else self.key(request.base),
+        )
+        with _told(QuotaError):
+            key = self._asker.train(wanted)
+        handle = f"student-{len(self._keys) + 1}"
+        self._log.fitted(handle, changes["epochs"], changes["lr"], request.base)
+        self._keys[handle] = key
+        return handle
+
+    def train(self, call: TrainCall) -> str:
+        recipe, described = self._task.recipe, self.describe()
+        run = ProgramRun(
+            source=call.source,
+            ranks=call.ranks,
+            arrays=call.arrays,
+            examples=described.examples,
+            kind=described.kind,
+            seed=self._seed,
+            weak_labels=described.weak_labels,
+            texts=self._texts,
+            recipe=recipe,
+            labels=self._labels,
+        )
+        with _told(ModelError, QuotaError):
+            key = self._programs.student(run, self._model, self._asker.account)
+        handle = f"student-{len(self._keys) + 1}"
+        self._log.trained_by_program(handle)
+        self._keys[handle] = key
+        return handle
+
+    def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
+        probabilities = class_probabilities(self._ask(Predict(self._model, self._texts, self.key(student))))
+        self._log.asked(student)
+        return probabilities if rows is None else probabilities[rows]
+
+    def predict_test(self, student: str) -> np.ndarray:
+        texts = model_texts(self._task.test_examples, self._task.recipe.form)
+        return class_probabilities(self._ask(Predict(self._model, texts, self.key(student))))
+
+    def key(self, handle: str) -> str:
+        """The key of the student that the method knows by `handle`."""
+        if handle not in self._keys:
+            raise LabError(f"this run has no student {handle[:80]!r}")
+        return self._keys[handle]
+
+    def trained(self, returned: str | np.ndarray) -> records.Trained:
+        """What the run ended with: the method has returned a student, by its handle, or predictions."""
+        if not isinstance(returned, str):
+            return records.Trained(None, self._log.fits, predictions=returned)
+        return records.Trained(self.key(returned), self._log.fits, self._log.number(returned))
+
+    def _read(self, request: OnTexts) -> np.ndarray:
+        """The answer to a request that makes the model read, as far as the run may have it read."""
+        wanted = int(request.cost())
+        if wanted > self._characters_left:
+            raise LabError(
+                f"this call has the model read {wanted:,} characters, and {self._characters_left:,} are left to the "
+                "run. Make fewer calls of zero_shot and embed, or shorter templates."
+            )
+        self._characters_left -= wanted
+        return self._ask(request)
+
+    def _ask(self, request: Request) -> np.ndarray:
+        with _told(ModelError, QuotaError):
+            return self._asker.ask(request)
+
+    def _prompts(self, template: str | None) -> tuple[tuple[str, ...], ...]:
+        if template is None:
+            return tuple((label_prompt(example),) for example in self._task.examples)
+        try:
+            return tuple(fill(example, template) for example in self._task.examples)
+        except ProblemError as error:
+            raise LabError(str(error)) from None
+
+
+@contextmanager
+def _told(*errors: type[AarError]) -> Iterator[None]:
+    """These errors are the method's own doing, and told to it."""
+    try:
+        yield
+    except errors as error:
+        raise LabError(str(error)) from None
+
+
+def _check_visits(wanted: float, usual: float) -> None:
+    most = max(MOST_VISITS * usual, SMALL_FIT)
+    if wanted > most:
+        raise LabError(
+            f"this fit would visit {wanted:,.0f} rows; at most {most:,.0f} are allowed, {MOST_VISITS} times as many as "
+            "the recipe visits. Give fewer epochs or a shorter order."
+        )

@@ -1,0 +1,281 @@
+"""The broker: answers one sandbox's lab calls on the trusted side, and nothing else.
+
+Covers: a fixed list of calls; checked and bounded arguments; a budget for each kind of call; students of other runs;
+frames that are malformed, oversized or cut short. What is wrong is answered with an error, and the broker goes on;
+where the stream cannot be read any further, it hangs up.
+Does not cover: who is at the other end of the connection (see `aar.sandbox.pool`), a sandbox that keeps the broker busy
+with valid calls (the budgets and its limit on wall time end that), and what the backend does with a valid request.
+"""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from aar.errors import LabError, TrainingError, WireError
+from aar.experiments import validation
+from aar.experiments.validation import FineTuneCall, TrainCall
+from aar.guest import wire
+
+__all__ = ["Broker", "Description", "FineTuneCall", "LabBackend", "TrainCall"]
+
+Answer = TypeVar("Answer")
+
+CALLS = {"method": 1, "describe": 10, "zero_shot": 100, "embed": 100, "predict": 1000, "predict_test": 100}
+"""How often a run may make each kind of call; what trains a student is a setting, see `Allowance`."""
+MAX_REFUSALS = 1000
+MAX_REQUEST_HEADER = 64 * 2**10
+REQUEST_BYTES_PER_EXAMPLE = 1024  # five times what a full request needs, so that the excess is named
+MAX_ERROR_TEXT = 8000
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What one run may train: `fits` by fine_tune, `programs` by train, each of at most so many `ranks`."""
+
+    fits: int
+    programs: int = 0
+    ranks: int = 1
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a method is told at its start: `examples` without labels, `weak_labels` (n, 2), one row per example.
+
+    `test_examples`: the inputs to predict, in the predictions protocol; empty where they are hidden.
+    """
+
+    kind: str
+    examples: list[dict[str, str]]
+    weak_labels: np.ndarray
+    seed: int
+    test_examples: list[dict[str, str]] = field(default_factory=list)
+
+
+class LabBackend(Protocol):
+    """What computes the answers. Calls may take minutes; LabError and TrainingError become errors in method code.
+
+    Anything else that a call raises is a fault of the platform: it ends the run and is not the method's result.
+    """
+
+    def describe(self) -> Description: ...
+
+    def zero_shot(self, template: str | None) -> np.ndarray:
+        """(n, 2) probabilities."""
+        ...
+
+    def embed(self, layer: int) -> np.ndarray:
+        """(n, k, d) hidden states."""
+        ...
+
+    def fine_tune(self, request: FineTuneCall) -> str:
+        """The id of the new student."""
+        ...
+
+    def train(self, call: TrainCall) -> str:
+        """The id of the student that a training program made."""
+        ...
+
+    def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
+        """(m, 2) probabilities for rows of the training texts."""
+        ...
+
+
+    def predict_test(self, student: str) -> np.ndarray:
+        """(m, 2) probabilities for the test examples that were described."""
+        ...
+
+
+class _PlatformFault(Exception):
+    """A backend call failed in a way that is not the method's doing; `Broker.fault` has the cause."""
+
+
+class Broker:
+    """Serves one connection, in a thread of its own, until the method has finished or the socket closes.
+
+    Attributes:
+        student: the id that the method returned, once it has.
+        predictions: what it returned instead, where test examples are shown: numbers of any shape, not checked.
+        error: what went wrong in the method, in its own words, once it has said so.
+        fault: what a backend call raised that is not the method's doing.
+    """
+
+    def __init__(
+        self, source: bytes, backend: LabBackend, connection: socket.socket, allowance: Allowance,
+        on_end: Callable[[], None],
+    ) -> None:
+        """`source` is what the sandbox is to run. `on_end` is called once student, error or fault is known.
+
+        Raises:
+            whatever `backend.describe` raises.
+        """
+        self.student: str | None = None
+        self.predictions: np.ndarray | None = None
+        self.error: str | None = None
+        self.fault: BaseException | None = None
+        self._source, self._backend, self._connection, self._on_end = source, backend, connection, on_end
+        self._described = backend.describe()
+        self._n = len(self._described.examples)
+        self._left = {**CALLS, "fine_tune": allowance.fits, "train": allowance.programs}
+        self._most_ranks = allowance.ranks
+        self._refusals_left = MAX_REFUSALS
+        self._students: set[str] = set()
+        self._in_call = False
+        self._thread = threading.Thread(target=self._serve, name="lab-broker", daemon=True)
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait until every frame that the dead sandbox left was read; a backend call in progress is not waited for."""
+        with contextlib.suppress(OSError):  # the other end may be open still: in a frame that is under way to us
+            self._connection.shutdown(socket.SHUT_RDWR)
+        while self._thread.is_alive() and not self._in_call:
+            self._thread.join(0.02)
+
+    def _serve(self) -> None:
+        # The sandbox may close its end at any moment; how it ended is read from its outcome.
+        with contextlib.suppress(OSError, _PlatformFault):
+            self._converse(self._connection)
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        if self._ended or self.fault:
+            self._on_end()
+
+    @property
+    def _ended(self) -> bool:
+        """Has the method said how it ended?"""
+        return bool(self.student or self.error) or self.predictions is not None
+
+    def _converse(self, connection: socket.socket) -> None:
+        rows = self._n + len(self._described.test_examples)
+        most = MAX_REQUEST_HEADER + wire.LENGTH.size + 2 * validation.MAX_PROGRAM + REQUEST_BYTES_PER_EXAMPLE * rows
+        while self._refusals_left and not self._ended:
+            try:
+                payload = wire.receive(connection, most)
+            except WireError as refusal:  # where the next frame would begin is unknown
+                wire.send(connection, _refused(refusal))
+                return
+            if payload is None:
+                return
+            try:
+                wire.send(connection, self._answer(payload))
+            except WireError as refusal:  # the answer is too large
+                wire.send(connection, _refused(refusal))
+
+    def _answer(self, payload: bytearray) -> wire.Frame:
+        try:
+            frame = wire.decode(payload, MAX_REQUEST_HEADER)
+            if frame.body.get("call") == "finish":
+                self._finish(frame)
+                return wire.Frame({})
+            body, arrays = self._dispatch(frame)
+            return wire.Frame({**body, "budget": self._budget()}, arrays)
+        except (WireError, LabError, TrainingError) as refusal:
+            self._refusals_left -= 1
+            return _refused(refusal)
+
+    def _budget(self) -> dict[str, int]:
+        return {"fits": self._left["fine_tune"], "programs": self._left["train"]}
+
+    def _spend(self, call: str) -> None:
+        if self._left[call] == 0:
+            raise LabError(f"the run's budget of {call} calls is spent; make fewer of them in one run")
+        self._left[call] -= 1
+
+    def _dispatch(self, frame: wire.Frame) -> tuple[dict[str, object], dict[str, np.ndarray]]:
+        """The answer to one well-formed frame: JSON values and arrays."""
+        backend, described = self._backend, self._described
+        match frame.body.get("call"):
+            case "method":
+                self._spend("method")
+                return {}, {"method": np.frombuffer(self._source, np.uint8)}
+            case "describe":
+                self._spend("describe")
+                body: dict[str, object] = {
+                    "kind": described.kind, "examples": described.examples, "seed": described.seed,
+                    "test_examples": described.test_examples,
+                }  # fmt: skip
+                return body, {"weak_labels": np.asarray(described.weak_labels, np.float32)}
+            case "zero_shot":
+                template = validation.template(frame)
+                return {}, _array(self._ask("zero_shot", lambda: backend.zero_shot(template)))
+            case "embed":
+                layer = validation.layer(frame)
+                return {}, _array(self._ask("embed", lambda: backend.embed(layer)))
+            case "fine_tune":
+                return {"student": self._fine_tune(validation.fine_tune_call(frame, self._n))}, {}
+            case "train":
+                return {"student": self._train(validation.train_call(frame, self._most_ranks))}, {}
+            case "predict":
+                student, rows = validation.prediction(frame, self._n)
+                self._check_own(student)
+                return {}, _array(self._ask("predict", lambda: backend.predict(student, rows)))
+            case "predict_test" if described.test_examples:
+                student, _ = validation.prediction(frame, self._n)
+                self._check_own(student)
+                return {}, _array(self._ask("predict_test", lambda: backend.predict_test(student)))
+            case "predict_test":
+                raise LabError("test inputs are not shown in this protocol")
+        raise LabError("unknown call; the lab answers describe, zero_shot, embed, fine_tune, train and predict")
+
+    def _fine_tune(self, request: FineTuneCall) -> str:
+        if request.base is not None:
+            self._check_own(request.base)
+        student = self._ask("fine_tune", lambda: self._backend.fine_tune(request))
+        self._students.add(student)
+        return student
+
+    def _train(self, call: TrainCall) -> str:
+        student = self._ask("train", lambda: self._backend.train(call))
+        self._students.add(student)
+        return student
+
+    def _check_own(self, student: str) -> None:
+        if student not in self._students:
+            raise LabError(f"this run has no student {student[:80]!r}")
+
+    def _finish(self, frame: wire.Frame) -> None:
+        student, error = frame.body.get("student"), frame.body.get("error")
+        if isinstance(error, str) and error:
+            self.error = printable(error)
+        elif isinstance(student, str) and student in self._students:
+            self.student = student
+        elif self._described.test_examples and "predictions" in frame.arrays:
+            self.predictions = frame.arrays["predictions"]
+        else:
+            self.error = "supervise(lab) returned a student that this run did not train"
+
+    def _ask(self, call: str, compute: Callable[[], Answer]) -> Answer:
+        """The backend's answer to a checked call, which is paid for."""
+        self._spend(call)
+        self._in_call = True
+        try:
+            return compute()
+        except (LabError, TrainingError):
+            raise
+        # Whatever else the platform raises must reach the caller of the run, from this thread, as itself.
+        except BaseException as fault:
+            self.fault = fault
+            raise _PlatformFault from fault
+        finally:
+            self._in_call = False
+
+
+def printable(text: str) -> str:
+    """`text` from a sandbox, shortened, and without what a terminal or a database could stumble over."""
+    clean = "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text[:MAX_ERROR_TEXT])
+    return clean if len(text) <= MAX_ERROR_TEXT else f"{clean} ... (cut)"
+
+
+def _refused(refusal: Exception) -> wire.Frame:
+    return wire.Frame({"error": printable(str(refusal))})
+
+
+def _array(answer: np.ndarray) -> dict[str, np.ndarray]:
+    return {"answer": np.asarray(answer, np.float32)}

@@ -1,0 +1,112 @@
+"""Quick checks: a method on a small slice of the training texts, with the real models, to see whether it works.
+
+Says which calls it made, how long they took, what it printed and where it failed; nothing that could be taken for a
+score. Agreement with the weak labels is told, which says nothing about the truth.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+
+from aar.errors import MethodError
+from aar.experiments.broker import Allowance, Description, LabBackend
+from aar.experiments.method_sandbox import run_method
+from aar.experiments.validation import FineTuneCall, TrainCall
+from aar.sandbox.pool import Pool
+from aar.scoring.records import Task
+
+SLICE_EXAMPLES = 32
+SLICE_EPOCHS = 1.0
+PRINTED_CHARACTERS = 3000
+
+Answer = TypeVar("Answer")
+
+
+def slice_of(task: Task) -> Task:
+    """A task's first examples, with a recipe that trains on them once."""
+    epochs = min(task.recipe.epochs, SLICE_EPOCHS)
+    return replace(
+        task,
+        examples=task.examples[:SLICE_EXAMPLES],
+        weak_labels=task.weak_labels[:SLICE_EXAMPLES],
+        test_examples=task.test_examples[:SLICE_EXAMPLES],
+        recipe=task.recipe.model_copy(update={"epochs": epochs}),
+    )
+
+
+def check_method(
+    source: bytes, task: Task, backend: LabBackend, pool: Pool, allowance: Allowance, *, owner: str = ""
+) -> str:
+    """Run a method on a slice and say how it went.
+
+    Raises:
+        MethodError: it failed; the message says what it had done until then.
+    """
+    seen = _Seen(backend)
+    try:
+        student = run_method(source, seen, pool, allowance, observer=seen, owner=owner)
+    except MethodError as error:
+        raise MethodError(f"on {len(task.examples)} examples it fails: {error}\n{seen.words()}") from None
+    if not isinstance(student, str):
+        return f"On {len(task.examples)} examples it returns {len(student)} predictions.\n{seen.words()}"
+    agree = backend.predict(student, None).argmax(axis=1) == task.weak_labels.argmax(axis=1)
+    return (
+        f"On {len(task.examples)} examples, one epoch each where it does not say otherwise, it returns a student that "
+        f"agrees with the weak labels on {agree.mean():.0%} of them.\n{seen.words()}"
+    )
+
+
+class _Seen:
+    """A backend that notes what is asked of another, and an observer of the run. Implements LabBackend and Observer."""
+
+    def __init__(self, backend: LabBackend) -> None:
+        self._backend = backend
+        self._calls: list[str] = []
+        self._printed = ""
+
+    def words(self) -> str:
+        """What was asked, and what was printed."""
+        calls = "\n".join(self._calls) or "none"
+        printed = self._printed[-PRINTED_CHARACTERS:].strip()
+        return f"Calls of lab:\n{calls}" + (f"\nIt printed:\n{printed}" if printed else "")
+
+    def describe(self) -> Description:
+        return self._backend.describe()
+
+    def zero_shot(self, template: str | None) -> np.ndarray:
+        what = "zero_shot(template)" if template else "zero_shot()"
+        return self._timed(what, lambda: self._backend.zero_shot(template))
+
+    def embed(self, layer: int) -> np.ndarray:
+        return self._timed(f"embed({layer})", lambda: self._backend.embed(layer))
+
+    def fine_tune(self, request: FineTuneCall) -> str:
+        used = len(request.targets) if request.weights is None else int((request.weights > 0).sum())
+        sides = f"{request.targets[:, 1].mean():.0%} towards class 1"
+        what = f"fine_tune({request.loss}, {used} of {len(request.targets)} rows with weight, {sides})"
+        return self._timed(what, lambda: self._backend.fine_tune(request))
+
+    def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
+        return self._timed(f"{student}.predict()", lambda: self._backend.predict(student, rows))
+
+    def train(self, call: TrainCall) -> str:
+        return self._timed(f"train(program, {call.ranks} ranks)", lambda: self._backend.train(call))
+
+    def predict_test(self, student: str) -> np.ndarray:
+        return self._timed(f"{student}.predict_test()", lambda: self._backend.predict_test(student))
+
+    def started(self, stop: Callable[[], None]) -> None:
+        pass
+
+    def ended(self, printed: str) -> None:
+        self._printed = printed
+
+    def _timed(self, what: str, ask: Callable[[], Answer]) -> Answer:
+        began = time.monotonic()
+        try:
+            return ask()
+        finally:
+            self._calls.append(f"  {what}: {time.monotonic() - began:.1f} s")

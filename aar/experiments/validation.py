@@ -1,0 +1,192 @@
+"""What a sandbox may ask for, and the checks that turn a frame into a request.
+
+Covers: types, shapes, finiteness and ranges of every argument; a request that passes can be handed to the platform.
+Does not cover: budgets and handles that depend on the run (the broker holds those).
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from aar.errors import LabError
+from aar.guest.wire import Frame
+
+Loss = Literal["xent", "logconf"]
+
+MAX_EPOCHS = 20.0
+MAX_LR = 0.1
+MAX_TEMPLATE = 4000
+MAX_LAYER = 512
+MAX_PROGRAM = 2**18
+MAX_REPEATS = 20  # row numbers per example in an order or a prediction
+SUM_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class FineTuneCall:
+    """One fine-tuning, checked. Arrays are over the n training texts.
+
+    `targets` (n, 2) float32, rows sum to 1; `weights` (n,) float32 >= 0, not all 0, or None; `order` (m,) int64 row
+    numbers of one epoch, or None; `epochs` and `lr` None: the recipe's; `base` the id of a student of this run, or
+    None.
+    """
+
+    targets: np.ndarray
+    weights: np.ndarray | None
+    order: np.ndarray | None
+    loss: Loss
+    epochs: float | None
+    lr: float | None
+    base: str | None
+
+
+def fine_tune_call(frame: Frame, n: int) -> FineTuneCall:
+    """The fine-tuning that `frame` asks for, over n examples. Raises LabError naming the argument that is wrong."""
+    _only(frame, {"loss", "epochs", "lr", "base"}, {"targets", "weights", "order"})
+    loss = frame.body.get("loss", "xent")
+    if loss not in get_args(Loss):
+        raise LabError(f"loss is {_shown(loss)}; it must be one of {', '.join(get_args(Loss))}")
+    weights = _weights(frame.arrays.get("weights"), n)
+    order = rows(frame, "order", n)
+    if weights is not None and order is not None and not weights[order].any():
+        raise LabError("order visits only examples whose weight is 0: nothing would be trained")
+    return FineTuneCall(
+        targets=_targets(frame.arrays.get("targets"), n),
+        weights=weights,
+        order=order,
+        loss=loss,
+        epochs=_positive(frame, "epochs", MAX_EPOCHS),
+        lr=_positive(frame, "lr", MAX_LR),
+        base=_optional_text(frame, "base", 200),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class TrainCall:
+    """One training program, checked: its source, how many processes it wants, and arrays for it by name."""
+
+    source: bytes
+    ranks: int
+    arrays: dict[str, np.ndarray]
+
+
+def train_call(frame: Frame, most_ranks: int) -> TrainCall:
+    """The training program that `frame` carries. Raises LabError naming the argument that is wrong."""
+    _only(frame, {"ranks"}, set(frame.arrays))
+    ranks, source = frame.body.get("ranks", 1), frame.arrays.get("program")
+    if type(ranks) is not int or not 1 <= ranks <= most_ranks:
+        raise LabError(f"ranks is {_shown(ranks)}; it must be a whole number from 1 to {most_ranks}")
+    if source is None or source.dtype != np.uint8 or source.ndim != 1 or not 1 <= len(source) <= MAX_PROGRAM:
+        raise LabError(f"train needs a program, the source of a Python file of at most {MAX_PROGRAM} bytes")
+    arrays = {name: array for name, array in frame.arrays.items() if name != "program"}
+    for name in arrays:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
+            raise LabError(f"{_shown(name)} cannot name an array; use small letters, digits and underscores")
+    return TrainCall(source.tobytes(), ranks, arrays)
+
+
+def template(frame: Frame) -> str | None:
+    """The template that a zero-shot call carries, or None."""
+    _only(frame, {"template"}, set())
+    return _optional_text(frame, "template", MAX_TEMPLATE)
+
+
+def layer(frame: Frame) -> int:
+    """The layer whose hidden states an embed call asks for."""
+    _only(frame, {"layer"}, set())
+    value = frame.body.get("layer", -1)
+    if type(value) is not int or abs(value) > MAX_LAYER:
+        raise LabError(f"layer is {_shown(value)}; it must be a whole number between -{MAX_LAYER} and {MAX_LAYER}")
+    return value
+
+
+def prediction(frame: Frame, n: int) -> tuple[str, np.ndarray | None]:
+    """The student and the rows that a predict call asks for."""
+    _only(frame, {"student"}, {"rows"})
+    student = _optional_text(frame, "student", 200)
+    if student is None:
+        raise LabError("predict needs a student")
+    return student, rows(frame, "rows", n)
+
+
+def rows(frame: Frame, name: str, n: int) -> np.ndarray | None:
+    """The row numbers that `frame` carries as `name`, checked to lie in [0, n), or None."""
+    values = frame.arrays.get(name)
+    if values is None:
+        return None
+    if values.dtype.kind != "i" or values.ndim != 1:
+        raise LabError(f"{name} has dtype {values.dtype} and shape {values.shape}; it must be a list of row numbers")
+    if not 1 <= len(values) <= MAX_REPEATS * n:
+        raise LabError(f"{name} has {len(values)} row numbers; between 1 and {MAX_REPEATS * n} are allowed")
+    if values.min() < 0 or values.max() >= n:
+        raise LabError(f"{name} has row numbers from {values.min()} to {values.max()}; they must lie in 0 to {n - 1}")
+    return values.astype(np.int64)
+
+
+def _targets(values: np.ndarray | None, n: int) -> np.ndarray:
+    if values is None:
+        raise LabError("fine_tune needs targets")
+    if values.shape == (n,):
+        if not np.isin(values, (0, 1)).all():
+            raise LabError("targets of shape (n,) are labels and must be 0 or 1; give probabilities the shape (n, 2)")
+        return np.stack([values == 0, values == 1], axis=1).astype(np.float32)
+    if values.shape != (n, 2) or values.dtype.kind != "f":
+        found = f"dtype {values.dtype} and shape {values.shape}"
+        raise LabError(f"targets have {found}; they must be probabilities ({n}, 2) or labels ({n},)")
+    _finite("targets", values)
+    sums = values.sum(axis=1, keepdims=True)
+    if values.min() < 0 or np.abs(sums - 1).max() > SUM_TOLERANCE:
+        raise LabError("targets must be probabilities: not negative, each row summing to 1")
+    return np.asarray(values / sums, np.float32)
+
+
+def _weights(values: np.ndarray | None, n: int) -> np.ndarray | None:
+    if values is None:
+        return None
+    if values.shape != (n,) or values.dtype.kind not in "fib":
+        raise LabError(f"weights have dtype {values.dtype}, shape {values.shape}; they must be numbers ({n},)")
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        weights = values.astype(np.float32)
+    _finite("weights", weights)
+    if weights.min() < 0 or not weights.any():
+        raise LabError("weights must not be negative, and not all 0")
+    return weights
+
+
+def _finite(name: str, values: np.ndarray) -> None:
+    bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    if bad.any():
+        raise LabError(f"{name} hold NaN or infinity in {bad.sum()} of {len(values)} rows, first in row {bad.argmax()}")
+
+
+def _positive(frame: Frame, name: str, most: float) -> float | None:
+    value = frame.body.get(name)
+    if value is None:
+        return None
+    if type(value) not in (int, float) or not 0 < value <= most or not math.isfinite(value):
+        raise LabError(f"{name} is {_shown(value)}; it must be above 0 and at most {most:g}")
+    return float(value)
+
+
+def _optional_text(frame: Frame, name: str, most: int) -> str | None:
+    value = frame.body.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > most:
+        raise LabError(f"{name} must be a text of at most {most} characters")
+    if any(0xD800 <= ord(character) <= 0xDFFF for character in value):
+        raise LabError(f"{name} is not valid Unicode: it holds half of a surrogate pair")
+    return value
+
+
+def _only(frame: Frame, body: set[str], arrays: set[str]) -> None:
+    unknown = sorted((frame.body.keys() - body - {"call"}) | (frame.arrays.keys() - arrays))
+    if unknown:
+        raise LabError(f"unknown arguments: {_shown(', '.join(unknown))}")
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:80]

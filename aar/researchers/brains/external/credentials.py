@@ -1,0 +1,55 @@
+"""Credentials of external researchers: a token each, of which the campaign's folder keeps a digest.
+
+Covers: a token says who its holder is, and whoever reads the folder learns no token. Does not cover: a holder who gives
+it away; issuing a new one makes the old one void.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from pathlib import Path
+
+from aar.errors import StorageError
+from aar.storage import storage_errors
+
+FILE = "credentials.json"
+PREFIX = "aar_"
+
+
+def issue(folder: Path, researcher: str) -> str:
+    """A new token for a researcher of the campaign in `folder`; its old one is void. Raises StorageError."""
+    token = PREFIX + secrets.token_urlsafe(32)
+    digests = {**_digests(folder), researcher: _digest(token)}
+    file = folder / FILE
+    with storage_errors(file):
+        staged = file.with_suffix(".part")
+        staged.touch(mode=0o600)
+        staged.write_text(json.dumps(digests, indent=1))
+        os.replace(staged, file)
+    return token
+
+
+def researcher_of(folder: Path, token: str) -> str | None:
+    """Whose token it is, if anybody's. Raises StorageError."""
+    own = _digest(token)
+    found = [name for name, digest in _digests(folder).items() if hmac.compare_digest(own, digest)]
+    return found[0] if found else None
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    file = folder / FILE
+    if not file.exists():
+        return {}
+    with storage_errors(file):
+        text = file.read_text()
+    try:
+        digests: dict[str, str] = json.loads(text)
+    except ValueError as error:
+        raise StorageError(f"{file} is damaged ({error}); remove it and issue tokens anew with `aar join`") from None
+    return digests
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,89 @@
+"""One researcher's desk: the sandbox, the files, the platform and the budget that its tools act on."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from aar.budget import Account, Limit, Spend, limits_of
+from aar.config import CampaignConfig, ResearcherConfig
+from aar.researchers.platform import Platform
+from aar.researchers.tools.duplicates import Similar
+from aar.researchers.tools.notes import Notes
+from aar.researchers.tools.shared_folder import SHOWN_AS, Shared
+from aar.sandbox import Limits, Reply, Shell, provider
+from aar.storage import storage_errors
+
+DECOYS_SHOWN_AS = "/data"
+
+
+@dataclass(frozen=True)
+class Places:
+    """A researcher's folders on the host: its workspace, what it is shown, its notes, and decoys."""
+
+    workspace: Path
+    shared: Path
+    notes: Path
+    decoys: Path
+
+    @classmethod
+    def of(cls, campaign: Path, researcher: str) -> "Places":
+        """Those of a researcher in a campaign's folder, made if they are not there yet."""
+        home = campaign / "researchers" / researcher
+        places = cls(home / "workspace", home / "shared", home / "notes", home / "decoys")
+        places.workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return places
+
+
+class Desk:
+    """What the tools of one researcher act on.
+
+    Attributes:
+        wanted: tells a tool that waits whether somebody wants the researcher: a person, or the end of its time.
+    """
+
+    def __init__(
+        self, researcher: ResearcherConfig, config: CampaignConfig, places: Places, platform: Platform, spend: Spend,
+        account: Account,
+    ) -> None:  # fmt: skip
+        self.name, self.researcher, self.config = researcher.name, researcher, config
+        self.platform, self.places, self.spend, self.account = platform, places, spend, account
+        self.shared = Shared(places.shared)
+        self.notes = Notes(places.notes, account)
+        self.similar = Similar(platform)
+        self.wanted: Callable[[], bool] = lambda: False
+        self._shell = Shell(
+            provider(config.sandbox.provider), places.workspace, Limits.from_config(config.sandbox),
+            {SHOWN_AS: places.shared, DECOYS_SHOWN_AS: places.decoys}, owner=researcher.name,
+        )  # fmt: skip
+        _place(places.decoys, platform.decoys())
+
+    def resolved(self, snapshot: str) -> str:
+        """The snapshot that is named by its id, or by an experiment such as e7."""
+        is_experiment = re.fullmatch(r"e[0-9]{1,9}", snapshot)
+        return self.platform.experiment(snapshot).snapshot if is_experiment else snapshot
+
+    def run(self, command: str, seconds: float) -> Reply:
+        """Run a command in the researcher's shell. Raises SandboxError when there can be none."""
+        return self._shell.run(command, seconds)
+
+    def limits(self) -> list[Limit]:
+        """Every limit that holds for the researcher, its own before the campaign's."""
+        return limits_of(self.researcher, self.config, self.spend)
+
+    def interrupt(self) -> None:
+        """End a command that runs, from any thread."""
+        self._shell.stop()
+
+    def close(self) -> None:
+        """End the shell."""
+        self._shell.close()
+
+
+def _place(folder: Path, files: Mapping[str, bytes]) -> None:
+    with storage_errors(folder):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+            (folder / name).chmod(0o644)

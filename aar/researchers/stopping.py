@@ -1,0 +1,81 @@
+"""How a researcher ends: cleanly, with a last note on the forum, and never twice for the same reason."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Literal
+
+from aar.budget import Limit, exceeded
+from aar.commons.forum import BODY_BYTES, TITLE_CHARACTERS
+from aar.errors import AarError
+from aar.researchers.context import Desk
+from aar.researchers.runtime import Life
+from aar.researchers.tools.formatting import experiment_words
+from aar.researchers.transcript import Entry, Transcript
+from aar.text import fitted_line, fitted_text
+
+LAST_WORDS = 4000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why a researcher ends. "finished" is final; the others hold for as long as their reason does."""
+
+    kind: Literal["finished", "budget", "time", "stopped", "failed"]
+    why: str
+
+
+def earlier_end(entries: Sequence[Entry], life: Life, limits: list[Limit]) -> Ending | None:
+    """How the researcher ended before, for good or for a reason that still holds; None: it is to go on."""
+    since = list(takewhile(lambda entry: entry.kind in ("end", "result"), reversed(entries)))
+    ends = [entry for entry in since if entry.kind == "end"]  # a call from outside may have been answered after it
+    if not ends:
+        return None
+    ending = Ending(ends[0].data["reason"], ends[0].data["why"])
+    return ending if _holds(ending, life, limits) else None
+
+
+def _holds(ending: Ending, life: Life, limits: list[Limit]) -> bool:
+    match ending.kind:
+        case "budget":
+            return exceeded(limits) is not None or any(one.left < 1 for one in limits if one.what == "experiments")
+        case "stopped":
+            return life.standing() == "stopped"
+        case "time":
+            return life.stopping
+        case "failed":
+            return False
+        case "finished":
+            return True
+
+
+def last_note(ending: Ending, desk: Desk, transcript: Transcript) -> None:
+    """Post that the researcher has ended, why, what it did, and what it said last. Ends as well where that fails."""
+    try:
+        _post_last_note(ending, desk, transcript)
+    except AarError as error:
+        log.warning("%s has left no last note: %s", desk.name, error)
+
+
+def _post_last_note(ending: Ending, desk: Desk, transcript: Transcript) -> None:
+    own = [one for one in desk.platform.experiments() if one.researcher == desk.name]
+    done = "\n\n".join(experiment_words(one) for one in own) or "It started no experiment."
+    said = _last_words(transcript.entries)
+    body = f"Written by the platform: {desk.name} has ended, because {ending.why}.\n\n{done}"
+    body += f"\n\nIts last words:\n\n{said}" if said else ""
+    title = f"{desk.name} has ended: {ending.why}"
+    lived = sum(entry.kind in ("message", "call") for entry in transcript.entries)
+    key = f"{desk.name}/end/{ending.kind}/{lived}"  # so that a process that is killed here does not post it twice
+    title, body = fitted_line(title, TITLE_CHARACTERS), fitted_text(body, BODY_BYTES)
+    desk.platform.post("insight", title, body, key=key, links={})
+
+
+def _last_words(entries: Sequence[Entry]) -> str:
+    replies = [entry for entry in entries if entry.kind == "message" and entry.data["role"] == "assistant"]
+    texts = [
+        block["text"] for entry in replies[-3:] for block in entry.data["content"] if block["type"] == "text"
+    ]
+    return texts[-1][-LAST_WORDS:] if texts else ""

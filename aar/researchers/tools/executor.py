@@ -1,0 +1,161 @@
+"""Answering tool calls, each of them once, whatever happens in between.
+
+That a call begins is on disk before it runs, and what came of it before anybody is told. So whoever goes on after a
+crash knows of every call whether it was made: one with a result is not made again; one without is made again under its
+key where that does nothing twice, and is else answered with a warning that it may have happened.
+"""
+
+import json
+import logging
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from aar.commons.quoting import without_marks
+from aar.errors import AarError, BudgetError, CampaignError, QuotaError, ToolError
+from aar.researchers.context import Desk
+from aar.researchers.tools.registry import find
+from aar.researchers.tools.tool import Call, check_call
+from aar.researchers.transcript import Transcript
+from aar.researchers.transcript.conversation import Conversation, conversation
+from aar.text import fitted_line
+
+WHOLE_CHARACTERS = 2 * 2**20
+MOST_CHARACTERS = 16_000
+HEAD, TAIL = 10_000, 5_000
+FAULT_CHARACTERS = 500
+INTERRUPTED = (
+    "The platform was interrupted while this ran, so it may have happened, in part or as a whole, and is not repeated. "
+    "Look what is there before you do it again; a shell begins anew, in /work."
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the caller is told."""
+
+    text: str
+    is_error: bool
+
+
+class Caller:
+    """Answers the calls of one researcher, from any thread, and writes its transcript."""
+
+    def __init__(self, desk: Desk, transcript: Transcript) -> None:
+        self._desk, self._transcript = desk, transcript
+        self._before: Conversation = conversation(transcript.entries)
+        self._answers: dict[str, Future[Answer]] = {}
+        self._turn = threading.Lock()
+
+    def answer(self, tool: str, arguments: Any, position: str, id: str | None = None) -> Answer:
+        """Answer a call, or tell again what was answered; who asks while it runs gets that answer, too.
+
+        Args:
+            position: the call's place in the researcher's life, which no other call has.
+            id: what the model calls it.
+
+        A call that is too large is answered with an error and leaves no trace.
+
+        Raises:
+            BudgetError: a limit of the researcher ends it here; the call was not carried out.
+            CampaignError: a part of the platform is gone.
+            StorageError: the transcript cannot be written.
+        """
+        known = self._before.results.get(position)
+        if known:
+            return Answer(*known)
+        try:
+            check_call(tool, arguments)
+        except ToolError as refusal:
+            return Answer(str(refusal), True)
+        with self._turn:
+            is_first = position not in self._answers
+            coming = self._answers.setdefault(position, Future())
+        if not is_first:
+            return coming.result()
+        try:
+            answer = self._answered(tool, arguments, position, id)
+        except BaseException as fault:
+            coming.set_exception(fault)
+            raise
+        coming.set_result(answer)
+        return answer
+
+    def _answered(self, tool: str, arguments: Any, position: str, id: str | None) -> Answer:
+        again = position in self._before.begun
+        if not again:
+            try:
+                self._make_room(arguments)
+                self._transcript.append("call", position=position, id=id, tool=tool, arguments=arguments)
+            except ValueError as error:
+                return Answer(fitted_line(f"not done: the arguments: {error}", FAULT_CHARACTERS), True)
+        began = time.monotonic()
+        try:
+            answer = Answer(self._run(tool, arguments, position, again), False)
+        except BudgetError as error:
+            self._record(Answer(f"not done: {error}", True), position, id, tool, began)
+            raise
+        except CampaignError:
+            raise
+        except AarError as error:
+            answer = Answer(str(error), True)
+        # Arguments, and all that a tool reads, are foreign input. What of it code elsewhere did not expect is no reason
+        # to end whoever asked: it is told.
+        except Exception as fault:
+            log.exception("%s: the tool %.80r failed", self._desk.name, tool)
+            answer = Answer(fitted_line(f"not done: {type(fault).__name__}: {fault}", FAULT_CHARACTERS), True)
+        return self._record(answer, position, id, tool, began)
+
+    def _make_room(self, arguments: Any) -> None:
+        """For one more call in the transcript. What comes of it is bounded, and written down whatever it is."""
+        size, entries = self._transcript.size + len(json.dumps(arguments)), len(self._transcript.entries) + 1
+        try:
+            self._desk.account.hold("transcript", "all", size, entries)
+        except QuotaError as error:
+            raise BudgetError(str(error)) from None
+
+    def _run(self, name: str, arguments: Any, position: str, again: bool) -> str:
+        tool = find(name)
+        if again and not tool.repeatable:
+            raise ToolError(INTERRUPTED)
+        return tool.run(self._desk, Call(tool.parse(arguments), f"{self._desk.name}/{position}", again))
+
+    def _record(self, answer: Answer, position: str, id: str | None, tool: str, began: float) -> Answer:
+        """Write down what came of a call, whole, and return what the caller is told of it. It has nobody's mark."""
+        text, cut = without_marks(answer.text), len(answer.text) - WHOLE_CHARACTERS
+        text = f"{text[:WHOLE_CHARACTERS]}\n[{cut} characters are not kept]" if cut > 0 else text
+        told = Answer(self._bounded(text, position), answer.is_error)
+        whole = {} if told.text == text else {"whole": text}
+        self._transcript.append(
+            "result", position=position, id=id, tool=tool, text=told.text, is_error=told.is_error,
+            seconds=round(time.monotonic() - began, 3), **whole,
+        )  # fmt: skip
+        return told
+
+    def _bounded(self, text: str, position: str) -> str:
+        """`text`, or its beginning and end and where the whole of it is."""
+        text = _encodable(text)
+        if len(text) <= MOST_CHARACTERS:
+            return text
+        tail = text[-TAIL:].partition("\n")[2]  # from a line's beginning, so that what is quoted keeps its mark
+        left_out = len(text) - HEAD - len(tail)
+        where = self._kept(text, f"outputs/{position}.txt")
+        return f"{text[:HEAD]}\n\n[... {left_out} characters left out; {where} ...]\n\n{tail}"
+
+    def _kept(self, text: str, name: str) -> str:
+        """Keep a long text where the researcher can read it; in words, where that is."""
+        content = text.encode()
+        try:
+            self._desk.account.hold("shared", name, len(content))
+        except QuotaError as error:
+            return str(error)
+        return f"the whole is in {self._desk.shared.write(name, content)}: read it with grep, sed -n or files view"
+
+
+def _encodable(text: str) -> str:
+    """`text` without halves of surrogate pairs, which no JSON of the API can carry, and without NUL."""
+    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")

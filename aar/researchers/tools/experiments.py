@@ -1,0 +1,188 @@
+"""Tools that try methods: for real, in an experiment, or quickly, on a slice."""
+
+import hashlib
+import time
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from aar.budget import Amounts
+from aar.commons.quoting import quoted_line, quoted_name
+from aar.commons.source import names, parse
+from aar.errors import BudgetError, SourceError, ToolError
+from aar.researchers.tools.duplicates import METHOD_FILE, Twin
+from aar.researchers.tools.formatting import experiment_words, outcome_words
+from aar.researchers.tools.publishing import read_method
+from aar.researchers.tools.tool import Arguments, Call, Tool
+from aar.scoring.records import NOTE_CHARACTERS, Experiment
+from aar.text import checked_line
+
+if TYPE_CHECKING:
+    from aar.researchers.context import Desk
+
+POLL_SECONDS = 1.0
+MOST_WAIT_SECONDS = 1800
+LISTED = 20
+LOG_CHARACTERS = 8000
+Method = Annotated[str, Field(default=METHOD_FILE, description="A file in /work that defines supervise(lab).")]
+
+
+class RunArguments(Arguments):
+    """An experiment to start."""
+
+    note: str = Field(description="One line that says what this tries; others see it in the leaderboard.")
+    method: Method
+    parent: str | None = Field(default=None, description="The snapshot that it was built on, so that others see it.")
+    although_tried: bool = Field(default=False, description="Run it although something nearly the same was tried.")
+
+
+class ExperimentArguments(Arguments):
+    """A question about experiments."""
+
+    action: Literal["list", "status", "log", "wait", "cancel"]
+    experiment: str | None = Field(default=None, description="Its id, such as e7; for all actions but list.")
+    seconds: float = Field(default=600, gt=0, le=MOST_WAIT_SECONDS, description="wait: how long, at most.")
+
+
+class CheckArguments(Arguments):
+    """A method to check."""
+
+    method: Method
+
+
+def _run(desk: "Desk", call: Call) -> str:
+    arguments: RunArguments = call.arguments
+    note = _line(arguments.note)
+    source = _source(desk, arguments.method)
+    twin = None if arguments.although_tried or call.again else desk.similar.twin(source)
+    if twin:
+        raise ToolError(_twin_words(desk, twin))
+    if not call.again:
+        _check_left(desk)
+    digest = hashlib.sha256(source).hexdigest()[:16]
+    parent = desk.resolved(arguments.parent) if arguments.parent else None
+    snapshot = desk.platform.publish({METHOD_FILE: source}, note, parent, key=f"{call.key}/publish/{digest}")
+    experiment = desk.platform.start_experiment(snapshot.id, note, key=f"{call.key}/run")
+    desk.spend.add(desk.name, f"experiment/{experiment.id}", amounts=Amounts(experiments=1))
+    left = next((limit.left for limit in desk.limits() if limit.what == "experiments"), 0)
+    return (
+        f"{experiment.id} runs snapshot {snapshot.id[:10]} on {len(experiment.seeds)} seeds. {left:.0f} experiments "
+        f'are left to you. Go on with something else, or wait: experiment(action="wait", experiment="{experiment.id}").'
+    )
+
+
+def _check_left(desk: "Desk") -> None:
+    for limit in desk.limits():
+        if limit.what == "experiments" and limit.left < 1:
+            raise BudgetError(limit.describe())
+
+
+def _twin_words(desk: "Desk", twin: Twin) -> str:
+    one = twin.experiment
+    posts = [post for post in desk.platform.search_posts(one.id, 20) if post.experiment == one.id]
+    where = "".join(
+        f"; post {post.id} by {quoted_name(post.author)} is about it: {quoted_line(post.title)}" for post in posts[:1]
+    )
+    return (
+        f"Nearly the same was tried ({twin.similarity:.0%} of it): {experiment_words(one)}{where}\n"
+        "Nothing was started. Change what matters, or call again with although_tried=true if the repetition is meant."
+    )
+
+
+def _experiment(desk: "Desk", call: Call) -> str:
+    arguments: ExperimentArguments = call.arguments
+    if arguments.action == "list":
+        own = [one for one in desk.platform.experiments() if one.researcher == desk.name]
+        return "\n".join(experiment_words(one) for one in own[-LISTED:]) or "You have started no experiment yet."
+    if arguments.experiment is None:
+        raise ToolError(f'{arguments.action} needs an experiment, such as "e7"; action="list" lists yours')
+    one = desk.platform.experiment(arguments.experiment)
+    if arguments.action == "log":
+        return _log(desk, one)
+    if arguments.action == "cancel":
+        return _cancel(desk, one)
+    return experiment_words(_waited(desk, one, arguments.seconds) if arguments.action == "wait" else one)
+
+
+def _waited(desk: "Desk", one: Experiment, seconds: float) -> Experiment:
+    until = time.monotonic() + seconds
+    while one.status == "running" and time.monotonic() < until and not desk.wanted():
+        time.sleep(POLL_SECONDS)
+        one = desk.platform.experiment(one.id)
+    return one
+
+
+def _log(desk: "Desk", one: Experiment) -> str:
+    printed = desk.platform.experiment_log(one.id) if one.researcher == desk.name else ""
+    tail = printed[-LOG_CHARACTERS:]
+    cut = f"(the last {LOG_CHARACTERS} of {len(printed)} characters)\n" if len(printed) > len(tail) else ""
+    return f"{outcome_words(one)}\n{cut}{tail or '(it has printed nothing that you may see)'}"
+
+
+def _cancel(desk: "Desk", one: Experiment) -> str:
+    if one.researcher != desk.name:
+        raise ToolError(f"{one.id} is {quoted_name(one.researcher)}'s; you may cancel your own")
+    return experiment_words(desk.platform.cancel_experiment(one.id))
+
+
+def _check(desk: "Desk", call: Call) -> str:
+    arguments: CheckArguments = call.arguments
+    source = _source(desk, arguments.method)
+    used_up = next((limit for limit in desk.limits() if limit.what == "checks" and limit.left < 1), None)
+    if used_up and not call.again:
+        raise ToolError(f"no quick check is left: {used_up.describe()}. Nothing was started.")
+    desk.spend.add(desk.name, f"check/{call.key}", amounts=Amounts(checks=1))
+    return desk.platform.check(source)
+
+
+def _source(desk: "Desk", name: str) -> bytes:
+    """A method that can be run, as far as its text shows."""
+    source = read_method(desk.places.workspace, name)
+    try:
+        defined = names(parse(source))
+    except SourceError as error:
+        raise ToolError(f"{name} is no Python source: {error}. Nothing was started.") from None
+    if "supervise" not in defined:
+        raise ToolError(f"{name} defines no function supervise(lab). Nothing was started; see /shared/lab/README.md")
+    return source
+
+
+def _line(note: str) -> str:
+    try:
+        return checked_line(note, NOTE_CHARACTERS)
+    except ValueError as error:
+        raise ToolError(f"the note {error}") from None
+
+
+RUN_EXPERIMENT = Tool(
+    name="run_experiment",
+    description=(
+        "Run a method as an experiment: its file becomes a snapshot in the code store, runs once for each dataset and "
+        "seed, and the students it returns are scored on hidden test items. A score is told, rounded, where it is a "
+        "significant improvement over your best, and is else kept from everybody. Returns at once with the "
+        "experiment's id; experiments are few (see budget) and take minutes, so check a method with quick_check first "
+        "and do something useful while one runs. A method that is nearly what somebody tried already is not started "
+        "unless you say that you mean it."
+    ),
+    arguments=RunArguments,
+    run=_run,
+)
+EXPERIMENT = Tool(
+    name="experiment",
+    description=(
+        "Ask about experiments: list yours; status of one; log: what its method printed, with the error if it failed; "
+        "wait until it ends, or for so many seconds; cancel one of yours (it stays counted)."
+    ),
+    arguments=ExperimentArguments,
+    run=_experiment,
+)
+QUICK_CHECK = Tool(
+    name="quick_check",
+    description=(
+        "Run a method on a small slice of the training texts, with the real models, to see that it works: which lab "
+        "calls it makes, what it prints, where it fails, how far its student agrees with the weak labels. It gives no "
+        "score and costs no experiment, but it uses the compute that experiments wait for, and is counted (see budget)."
+    ),
+    arguments=CheckArguments,
+    run=_check,
+)

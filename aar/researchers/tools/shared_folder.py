@@ -1,0 +1,90 @@
+"""What a researcher is shown read-only, as plain files: the forum, snapshots, long outputs, and how the lab works.
+
+The folder appears in its sandbox as /shared. Only the platform writes here, so that no link can be planted in it.
+
+What every researcher finds in /shared before it has done anything: how the lab works, and the data to look at.
+"""
+
+import inspect
+import io
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from aar.guest import lab, training_task
+from aar.methods import builtin_names, builtin_source
+from aar.researchers.platform import Platform
+from aar.researchers.prompts import read_prompt
+from aar.storage import storage_errors
+from aar.untrusted_files import check_files
+
+SHOWN_AS = "/shared"
+
+
+class Shared:
+    """One researcher's shared folder, for any thread. Raises StorageError when it cannot be written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self._turn = folder, threading.Lock()
+        with storage_errors(folder):
+            self._make(folder)
+
+    def write(self, name: str, content: bytes) -> str:
+        """Put a file there whole, in place of an older one; returns its path as the researcher sees it.
+
+        Raises ValueError when the name would leave the folder.
+        """
+        path = self.folder / name
+        if ".." in path.parts or not path.is_relative_to(self.folder):
+            raise ValueError(f"{name!r} leads out of {SHOWN_AS}")
+        with self._turn, storage_errors(path):
+            self._make(path.parent)
+            staged = path.with_name(path.name + ".part")
+            staged.write_bytes(content)
+            staged.chmod(0o644)
+            staged.replace(path)
+        return f"{SHOWN_AS}/{name}"
+
+    def write_all(self, folder: str, files: Mapping[str, bytes]) -> str:
+        """Put files of a snapshot below a folder; returns that as the researcher sees it.
+
+        Raises CodeStoreError when a name would leave the folder.
+        """
+        check_files(files)
+        for name, content in files.items():
+            self.write(f"{folder}/{name}", content)
+        return f"{SHOWN_AS}/{folder}"
+
+    def has(self, name: str) -> bool:
+        """Is there such a file or folder?"""
+        return (self.folder / name).exists()
+
+    def _make(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        while folder != self.folder.parent:
+            folder.chmod(0o755)
+            folder = folder.parent
+
+
+def stock(shared: Shared, platform: Platform) -> None:
+    """Put it there. Raises AarError when the scorer cannot say what the task is."""
+    shared.write("lab/README.md", read_prompt("lab").encode())
+    for module in (lab, training_task):
+        shared.write(f"lab/{Path(str(module.__file__)).name}", inspect.getsource(module).encode())
+    for name in builtin_names():
+        shared.write(f"lab/methods/{name}.py", builtin_source(name).encode())
+    if not shared.has("data/weak_labels.npy"):
+        _stock_data(shared, platform)
+
+
+def _stock_data(shared: Shared, platform: Platform) -> None:
+    task = platform.task()
+    lines = (json.dumps(asdict(example), ensure_ascii=False) for example in task.examples)
+    shared.write("data/examples.jsonl", "".join(f"{line}\n" for line in lines).encode())
+    labels = io.BytesIO()
+    np.save(labels, task.weak_labels, allow_pickle=False)
+    shared.write("data/weak_labels.npy", labels.getvalue())

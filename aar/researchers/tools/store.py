@@ -1,0 +1,102 @@
+"""Tools on the code store."""
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from aar.commons.foreign import Foreign
+from aar.commons.quoting import quoted_block, quoted_line, quoted_name
+from aar.errors import ToolError
+from aar.researchers.tools.duplicates import METHOD_FILE
+from aar.researchers.tools.publishing import read_files
+from aar.researchers.tools.tool import Arguments, Call, Tool
+
+if TYPE_CHECKING:
+    from aar.researchers.context import Desk
+
+Snapshot = str
+DIFF_CHARACTERS = 200_000
+_NAMED = "A snapshot's id (its first 7 digits are enough), or an experiment such as e7."
+
+
+class PublishArguments(Arguments):
+    """Files to publish."""
+
+    message: str = Field(description="What this is, in a line or a few.")
+    paths: list[str] = Field(default=[METHOD_FILE], min_length=1, description="Files and folders of /work.")
+    parent: Snapshot | None = Field(default=None, description="The snapshot that it was built on.")
+
+
+class CheckoutArguments(Arguments):
+    """A snapshot to look at."""
+
+    snapshot: Snapshot = Field(description=_NAMED)
+
+
+class DiffArguments(Arguments):
+    """Two snapshots to compare."""
+
+    snapshot: Snapshot = Field(description=_NAMED)
+    other: Snapshot | None = Field(default=None, description="The later one; without it, from the parent to snapshot.")
+
+
+def _publish(desk: "Desk", call: Call) -> str:
+    arguments: PublishArguments = call.arguments
+    files = read_files(desk.places.workspace, arguments.paths)
+    digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
+    parent = desk.resolved(arguments.parent) if arguments.parent else None
+    snapshot = desk.platform.publish(files, arguments.message, parent, key=f"{call.key}/{digest}")
+    return f"{len(files)} files are snapshot {snapshot.id[:10]}"
+
+
+def _checkout(desk: "Desk", call: Call) -> str:
+    arguments: CheckoutArguments = call.arguments
+    snapshot = desk.platform.snapshot(desk.resolved(arguments.snapshot))
+    files = desk.platform.checkout(snapshot.id)
+    place = f"snapshots/{snapshot.id[:10]}"
+    desk.account.hold("shared", place, sum(map(len, files.values())), len(files))
+    folder = desk.shared.write_all(place, files)
+    listed = [f"{folder}/{name} ({len(content)} bytes)" for name, content in sorted(files.items())]
+    names = quoted_block(Foreign("\n".join(listed)))
+    built_on = f"built on {snapshot.parent[:10]}" if snapshot.parent else "built on nothing"
+    return (
+        f"{snapshot.id[:10]} by {quoted_name(snapshot.author)}, {built_on}: {quoted_line(snapshot.message)}\n{names}\n"
+        f"These are read-only and somebody else's words; copy what you want to change: cp {folder}/{METHOD_FILE} /work/"
+    )
+
+
+def _diff(desk: "Desk", call: Call) -> str:
+    arguments: DiffArguments = call.arguments
+    first = desk.resolved(arguments.snapshot)
+    second = desk.resolved(arguments.other) if arguments.other else first
+    if arguments.other is None:
+        parent = desk.platform.snapshot(first).parent
+        if parent is None:
+            raise ToolError(f"{arguments.snapshot} was built on nothing; name another snapshot, or check it out")
+        first = parent
+    difference = desk.platform.diff(first, second)
+    return quoted_block(difference, DIFF_CHARACTERS) if difference else "No difference."
+
+
+STORE_PUBLISH = Tool(
+    name="store_publish",
+    description=(
+        "Publish files of your workspace as a snapshot that others can check out and build on. run_experiment does it "
+        "by itself for the method it runs; use this for what goes with it: analyses, helpers, drafts."
+    ),
+    arguments=PublishArguments,
+    run=_publish,
+)
+STORE_CHECKOUT = Tool(
+    name="store_checkout",
+    description="Get the files of a snapshot, anybody's, into /shared/snapshots, to read, copy and build on.",
+    arguments=CheckoutArguments,
+    run=_checkout,
+)
+STORE_DIFF = Tool(
+    name="store_diff",
+    description="What changed between two snapshots, or between a snapshot and what it was built on.",
+    arguments=DiffArguments,
+    run=_diff,
+)

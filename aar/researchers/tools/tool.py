@@ -1,0 +1,105 @@
+"""What a tool call may be before anything of it is written down or sent on.
+
+Covers: names and arguments of any size, depth and kind, from a model, a person or an MCP client.
+Does not cover: what the arguments mean; each tool says what it takes.
+
+What a tool is: a name, a description, typed arguments, and a function that answers in words.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from aar.errors import ToolError
+
+NAME_CHARACTERS = 64
+KEY_CHARACTERS = 200
+ARGUMENT_BYTES = 2 * 2**20
+"""As JSON: twice what a shell takes as one command."""
+
+
+def check_call(tool: str, arguments: object, key: str | None = None) -> None:
+    """Raises ToolError, in few words, when a call is too large to be answered."""
+    if len(tool) > NAME_CHARACTERS:
+        raise ToolError(f"a tool's name has at most {NAME_CHARACTERS} characters, not {len(tool)}; nothing was done")
+    if key is not None and len(key) > KEY_CHARACTERS:
+        raise ToolError(f"a call's key has at most {KEY_CHARACTERS} characters, not {len(key)}; nothing was done")
+    try:
+        size = len(json.dumps(arguments))
+    except (TypeError, ValueError, RecursionError):
+        raise ToolError(f"the arguments of {tool} are no plain JSON, or nested too deeply; nothing was done") from None
+    if size > ARGUMENT_BYTES:
+        raise ToolError(
+            f"the arguments of {tool} have {size} bytes, at most {ARGUMENT_BYTES} are taken; nothing was done. Write "
+            "large files in parts"
+        )
+
+
+if TYPE_CHECKING:
+    from aar.researchers.context import Desk
+
+
+PROBLEMS_TOLD = 5
+
+
+class Arguments(BaseModel):
+    """The base of every tool's arguments: strict about unknown names, with a description of each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call. `key` names it in the researcher's life; what is done under a key that was used before is not redone.
+
+    `again`: it was begun before, by a process that did not live to say what came of it.
+    """
+
+    arguments: Any
+    key: str
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One tool.
+
+    Attributes:
+        run: answers a call; blocks. Raises ToolError when it cannot be answered as asked.
+        repeatable: a call that was cut off half-way may be made again under its key.
+    """
+
+    name: str
+    description: str
+    arguments: type[Arguments]
+    run: "Callable[[Desk, Call], str]"
+    repeatable: bool = True
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of its arguments."""
+        schema = self.arguments.model_json_schema()
+        schema.pop("title", None)
+        schema.pop("description", None)
+        for field in schema.get("properties", {}).values():
+            field.pop("title", None)
+        return {**schema, "properties": schema.get("properties", {})}
+
+    def parse(self, arguments: Any) -> Arguments:
+        """The arguments of a call. Raises ToolError, which says what each should be."""
+        try:
+            return self.arguments.model_validate(arguments)
+        except ValidationError as error:
+            problems = "; ".join(_explain(dict(item)) for item in error.errors()[:PROBLEMS_TOLD])
+            raise ToolError(f"{self.name} cannot be called so: {problems}. {self._usage()}") from None
+
+    def _usage(self) -> str:
+        names = [name if field.is_required() else f"[{name}]" for name, field in self.arguments.model_fields.items()]
+        return f"It takes: {', '.join(names) or 'nothing'}."
+
+
+def _explain(item: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in item["loc"])[:NAME_CHARACTERS] or "the arguments"
+    return f"{where}: {item['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,105 @@
+"""How much a sandbox may use.
+
+What is asked of a sandbox, as data; the same for every provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:  # the sandbox itself runs without the settings and what they import
+    from aar.config import SandboxConfig
+
+MIB = 2**20
+GIB = 2**30
+SHARED_MEMORY_BYTES = 64 * MIB  # of /dev/shm
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one sandbox may use. Exceeding one that is a total kills the whole process tree.
+
+    `memory_bytes` and `cpu_seconds` are sums over the tree, memory including what lies in /tmp and /dev/shm;
+    `processes` counts threads too; `file_bytes` bounds one file, and also all of /tmp and of a /work that vanishes;
+    `disk_bytes` bounds a workspace, and `files` how many files and folders there are in it, or in such a place;
+    `output_bytes` bounds stdout and stderr each. In a shell, CPU time, wall time and output are those of one command.
+    """
+
+    memory_bytes: int = GIB
+    cpu_seconds: float = 600
+    wall_seconds: float = 3600
+    processes: int = 64
+    file_bytes: int = 256 * MIB
+    disk_bytes: int = GIB
+    files: int = 20_000
+    open_files: int = 256
+    output_bytes: int = MIB
+
+    @classmethod
+    def from_config(cls, config: SandboxConfig) -> Limits:
+        """The limits that a campaign's configuration asks for."""
+        return cls(
+            memory_bytes=int(config.memory_gib * GIB),
+            cpu_seconds=config.cpu_seconds,
+            wall_seconds=config.wall_seconds,
+            processes=config.processes,
+            file_bytes=config.file_mib * MIB,
+            disk_bytes=config.disk_mib * MIB,
+            files=config.files,
+        )
+
+
+def readable_bytes(count: int) -> str:
+    """`count` in the largest binary unit that leaves it at least 1, for example "4 GiB" or "1.5 MiB"."""
+    for size, unit in ((GIB, "GiB"), (MIB, "MiB"), (1024, "KiB")):
+        if count >= size:
+            return f"{count / size:.4g} {unit}"
+    return f"{count} bytes"
+
+
+View = Literal["method", "shell", "training"]
+"""Which programs a sandbox sees.
+
+"method": Python with numpy and the lab's client. "shell": those, and the machine's own command-line tools. "training":
+those of "shell", and torch with the packages that a training program needs.
+"""
+
+PYTHON = ("/runtime/bin/python3", "-ISB")
+TRAINING_PYTHON = ("/runtime/shell/python3", "-sB")
+BROKER_SOCKET = "/run/broker.sock"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One sandbox.
+
+    A program learns from its command and its environment where things are, not from constants: only a provider with
+    a wall of its own can put them at the very paths that are asked for here.
+
+    Attributes:
+        command: what runs in it, with paths as the sandbox sees them.
+        files: contents of small files that appear read-only in /work, by name.
+        read_only: files and folders of the host that appear read-only, by the path at which they do.
+        workspace: a folder of the host that appears as a writable /work, used by one sandbox at a time. None: /work
+            vanishes with the sandbox.
+        gpus: numbers of the devices that it may use.
+        owner: whose sandboxes share one part of the machine's memory; "": nobody's.
+        environment: variables that it gets beside the few that every sandbox has.
+    """
+
+    command: tuple[str, ...]
+    limits: Limits = field(default_factory=Limits)
+    view: View = "method"
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    read_only: Mapping[str, Path] = field(default_factory=dict)
+    workspace: Path | None = None
+    gpus: tuple[int, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    owner: str = ""
+
+    def __post_init__(self) -> None:
+        if self.files and self.workspace:
+            raise ValueError("files cannot be shown in a workspace; use read_only, at paths outside /work")

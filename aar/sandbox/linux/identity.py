@@ -1,0 +1,185 @@
+"""An outside uid for each sandbox.
+
+A sandbox must never be kernel uid 0: even without capabilities, uid 0 may write files such as
+/proc/sys/kernel/core_pattern. And the limit on processes is counted per outside uid, so two sandboxes must not share
+one.
+
+Covers: sandboxes started as root, by any number of processes of one machine; no process of an earlier sandbox has the
+uid of a later one.
+Does not cover: sandboxes started as an ordinary user, which keep that user's uid.
+
+Who owns what a sandbox is shown.
+
+Covers: files of ours that one sandbox's user may read and nobody else; a workspace that belongs to the sandbox that
+holds it, and to no second one meanwhile.
+Does not cover: ordinary users, whose sandboxes have their own user id and so need none of this.
+
+What an aar that was killed has left of its sandboxes: folders in /tmp and empty control groups.
+
+Their names hold the number of the process that made them, so that they can be told from those in use.
+"""
+
+import fcntl
+import functools
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from aar.errors import SandboxError
+
+COUNT = 1024
+# Between the ranges that systemd and subordinate uids use, and the end of 31 bits.
+PREFERRED_FIRST = 2_000_000_000
+LEASES = Path("/run/aar/uids")
+
+
+@contextmanager
+def leased_uid() -> Iterator[int]:
+    """A uid that no other sandbox of this machine uses meanwhile; as an ordinary user, one's own.
+
+    The lease is a file lock, so it ends with this process even if the process is killed.
+
+    Raises:
+        SandboxError: all uids are in use, or the folder of leases cannot be written.
+    """
+    if os.geteuid() != 0:
+        yield os.geteuid()
+        return
+    try:
+        LEASES.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lease, number = _take_lease()
+    except OSError as error:
+        raise SandboxError(f"{LEASES}: {error.strerror}. As root, aar keeps its sandboxes' user ids there.") from None
+    try:
+        uid = _first_uid() + number
+        _end_orphans(uid)
+        yield uid
+    finally:
+        os.close(lease)
+
+
+def _take_lease() -> tuple[int, int]:
+    for number in range(COUNT):
+        lease = os.open(LEASES / str(number), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lease, number
+        except BlockingIOError:
+            os.close(lease)
+    raise SandboxError(f"all {COUNT} user ids for sandboxes are in use; wait for running experiments to end")
+
+
+def _end_orphans(uid: int) -> None:
+    """End what an aar that was killed while it started a sandbox may have left: the lease says that it is nobody's."""
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError):
+            if folder.name.isdigit() and folder.stat().st_uid == uid:
+                os.kill(int(folder.name), signal.SIGKILL)
+
+
+def _first_uid() -> int:
+    """The start of the range; inside a container that maps few uids, near the end of what it maps."""
+    extents = [line.split() for line in Path("/proc/self/uid_map").read_text().splitlines()]
+    end = max(int(inside) + int(length) for inside, _, length in extents)
+    return min(PREFERRED_FIRST, end - 2 * COUNT)
+
+
+WAIT_SECONDS = 2.0
+
+
+def open_to(uid: int, path: Path, mode: int) -> None:
+    """Let the sandbox's group use a file or folder, while it stays ours."""
+    if os.geteuid() == 0:
+        os.chown(path, 0, uid)
+    path.chmod(mode)
+
+
+@contextmanager
+def held_workspace(folder: Path, uid: int) -> Iterator[None]:
+    """A workspace for one sandbox: locked against others, and owned by the sandbox's user.
+
+    Raises:
+        SandboxError: the folder is missing or no folder, or another sandbox has it.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise SandboxError(f"{folder}: cannot be a workspace: {error.strerror}") from None
+    try:
+        _lock(descriptor, folder)
+        if os.geteuid() == 0:
+            _give(folder, uid)
+        os.fchmod(descriptor, 0o700)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    """The sandbox of a process that was killed takes a moment to end, so wait for it."""
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise SandboxError(f"{folder}: another sandbox uses this workspace; end it first") from None
+            time.sleep(0.05)
+
+
+def _give(folder: Path, uid: int) -> None:
+    """Change the owner of everything in a folder; links are changed, not followed. Any depth: agents make any."""
+    _run("chown", "--recursive", "-P", "--no-dereference", f"{uid}:{uid}", str(folder))
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder that an agent has filled, of any depth, also where it has locked folders of its own."""
+    if os.geteuid() != 0:
+        _run("chmod", "--recursive", "u+rwX", str(folder))
+    _run("rm", "--recursive", "--force", "--one-file-system", str(folder))
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SandboxError(f"{command[-1]}: {command[0]} failed: {done.stderr.strip()[-300:]}")
+
+
+FOLDERS = Path("/tmp")  # whatever TMPDIR says: sandboxes' users must reach it, and a socket's path must be short
+_MADE_BY = re.compile(r"^aar-(?:sandbox-)?(\d+)-")
+
+
+def folder_prefix() -> str:
+    """How the name of this process's sandboxes' folders begins."""
+    return f"aar-sandbox-{os.getpid()}-"
+
+
+def group_prefix() -> str:
+    """How the name of this process's control groups begins."""
+    return f"aar-{os.getpid()}-"
+
+
+@functools.cache
+def remove_left_folders(parent: Path = FOLDERS) -> None:
+    """Remove folders of processes that are gone; once in the life of this one."""
+    for folder in _left(parent.glob("aar-sandbox-*")):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@functools.cache
+def remove_left_groups(parent: Path) -> None:
+    """The same for control groups below `parent`."""
+    for folder in _left(parent.glob("aar-*")):
+        with suppress(OSError):  # the kernel keeps a group that has processes
+            folder.rmdir()
+
+
+def _left(found: Iterable[Path]) -> list[Path]:
+    made_by = [(path, _MADE_BY.match(path.name)) for path in found]
+    return [path for path, maker in made_by if maker and not Path("/proc", maker[1]).exists()]

@@ -1,0 +1,179 @@
+"""What a process tree uses at this moment, read from /proc.
+
+A process tree that was started behind a wall: what it uses, and its end.
+
+Covers: ending every process of the tree, also those that left their session or their parent, where the wall has a pid
+namespace of its own.
+Does not cover: without one, processes that were orphaned before the tree is ended.
+"""
+
+import contextlib
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from aar.errors import SandboxError
+
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+PROPORTIONAL = re.compile(r"^(?:Pss|SwapPss):\s+(\d+) kB", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one process uses. `cpu_seconds` includes its ended children that were waited for."""
+
+    pid: int
+    resident_bytes: int
+    cpu_seconds: float
+
+    def proportional_bytes(self) -> int:
+        """Memory with shared pages divided among their users; slower to read. `resident_bytes` where it is hidden."""
+        kibibytes = PROPORTIONAL.findall(_read(f"/proc/{self.pid}/smaps_rollup"))
+        return sum(int(kib) * 1024 for kib in kibibytes) if kibibytes else self.resident_bytes
+
+
+def usage(root: int) -> list[Usage]:
+    """What `root` and each of its living descendants use; processes that end meanwhile are left out."""
+    return [found for found in map(_usage_of, descendants(root)) if found]
+
+
+def descendants(root: int) -> list[int]:
+    """`root` and every process below it. Orphans are found too, as long as they belong to `root`'s pid namespace."""
+    found = [root]
+    for pid in found:
+        found += _children(pid)
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process still runs; one that has ended and was not waited for does not."""
+    return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()[:1] not in ([], ["Z"])
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    return [int(child) for thread in threads for child in _read(f"/proc/{pid}/task/{thread}/children").split()]
+
+
+def _usage_of(pid: int) -> Usage | None:
+    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    if not fields:
+        return None
+    # Counted from the field after the command's name: 11 to 14 are user and system time, own and children's; 21 is RSS.
+    ticks = sum(int(field) for field in fields[11:15])
+    return Usage(pid, int(fields[21]) * PAGE_BYTES, ticks / TICKS_PER_SECOND)
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")  # a process may call itself anything
+    except OSError:  # the process has ended, or is not ours to look into
+        return ""
+
+
+DEATH_SECONDS = 10.0  # how long the kernel may take to end a killed tree
+SIGNAL_EXIT = 128  # added to the number of the signal, as shells and bubblewrap do
+
+# A sandbox dies with the thread that started it. This one lives as long as the process.
+_STARTER = ThreadPoolExecutor(1, thread_name_prefix="sandbox-starter")
+
+
+def start_process(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
+    """Start a command that asked to die with its parent so that it dies with this process, whoever calls."""
+    return _STARTER.submit(lambda: subprocess.Popen(command, **options)).result()
+
+
+def readable(descriptor: int, seconds: float) -> bool:
+    """Whether something can be read within a time; also for numbers beyond those that `select` takes."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(1000 * seconds))
+
+
+class Running:
+    """A started process and all that descends from it.
+
+    Attributes:
+        pid: the outermost process.
+        init: the first process of the sandbox's pid namespace, as this process numbers it; `pid` where there is none.
+        is_namespace: whether there is one, so that the kernel ends the whole tree with its first process.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]", reports: IO[bytes] | None) -> None:
+        """`reports`: what bubblewrap writes to --json-status-fd; None where nobody reports.
+
+        Blocks until the first process of the sandbox was started, or could not be.
+        """
+        self.process, self.pid, self.init = process, process.pid, process.pid
+        self.is_namespace = reports is not None
+        self._reports = reports
+        self._pidfd: int | None = None
+        self._lock = threading.Lock()  # around the descriptor, whose number may be another's once it was closed
+        first = reports.readline() if reports else b""
+        if first:
+            self.init = int(json.loads(first)["child-pid"])
+            with contextlib.suppress(ProcessLookupError):  # it has ended already
+                self._pidfd = os.pidfd_open(self.init)
+
+    def usage(self) -> list[Usage]:
+        """What each living process of the tree uses."""
+        return usage(self.pid)
+
+    def has(self, pid: int) -> bool:
+        """Whether a process belongs to the tree."""
+        return pid in descendants(self.pid)
+
+    def kill(self) -> None:
+        """Send SIGKILL to the whole tree, from any thread."""
+        # With its first process the kernel ends a whole pid namespace; without one, each has to be named.
+        for pid in () if self.is_namespace else descendants(self.pid)[::-1]:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        with self._lock, contextlib.suppress(ProcessLookupError):
+            if self._pidfd is not None:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        self.process.kill()
+
+    def end(self) -> None:
+        """Make sure that nothing of the tree is left. Called once, by the thread that waits for it.
+
+        Raises:
+            SandboxError: the kernel does not end it.
+        """
+        self.kill()
+        self.process.wait()
+        if self._pidfd is not None:
+            gone = readable(self._pidfd, DEATH_SECONDS)
+            with self._lock:
+                os.close(self._pidfd)
+                self._pidfd = None
+            if not gone:
+                raise SandboxError(f"a killed sandbox did not end within {DEATH_SECONDS:g} s; is its disk hanging?")
+
+    def close(self) -> None:
+        """End the tree and let go of everything that belongs to it."""
+        self.end()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr, self._reports):
+            if stream:
+                with contextlib.suppress(BrokenPipeError):  # what was written last was never read
+                    stream.close()
+
+    def exit_code(self) -> int | None:
+        """The command's exit code once the tree has ended: 128 + n for signal n; None if the command never began."""
+        if self._reports is None:
+            code = self.process.returncode
+            return SIGNAL_EXIT - code if code < 0 else code
+        lines = self._reports.read().splitlines()
+        return next((int(code) for line in lines if (code := json.loads(line).get("exit-code")) is not None), None)

@@ -1,0 +1,270 @@
+"""The scorer's database: the campaign's key, experiments, who got what right, baselines, verifications, and the ledger.
+
+Everything that is acknowledged is on disk. Correctness is kept item by item, as packed bits, so that any later question
+about an old experiment (an interval, a paired test) is answered from what was measured then. What changes a score is in
+one transaction with its ledger entry.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from aar.commons.foreign import Foreign
+from aar.errors import ScoringError
+from aar.problems.key import Key
+from aar.scoring import ledger
+from aar.scoring.ledger import Entry
+from aar.scoring.records import PLATFORM, Baselines, Experiment, Fit, Labels, Run, Score, Trained, Verification
+from aar.scoring.stats.pgr import Correctness
+from aar.storage import open_database, select, transaction
+
+FILE = "scores.sqlite"
+VERSION = 3
+NOTED_REFUSALS = 20
+"""So many refused admissions of one author get a ledger entry each; of those that follow only the number is kept."""
+SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS key (one INTEGER PRIMARY KEY CHECK (one = 1), secret BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS experiments (
+    number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, researcher TEXT NOT NULL, snapshot TEXT NOT NULL,
+    datasets TEXT NOT NULL, note TEXT NOT NULL, seeds TEXT NOT NULL, status TEXT NOT NULL, score TEXT, failure TEXT,
+    started REAL NOT NULL, ended REAL, labels TEXT NOT NULL, verifies TEXT
+);
+CREATE TABLE IF NOT EXISTS trained (
+    experiment TEXT NOT NULL, dataset TEXT NOT NULL, seed INTEGER NOT NULL, student TEXT, fits TEXT,
+    returned INTEGER NOT NULL, PRIMARY KEY (experiment, dataset, seed)
+);
+CREATE TABLE IF NOT EXISTS correctness (
+    dataset TEXT NOT NULL, test TEXT NOT NULL, model TEXT NOT NULL, seed INTEGER NOT NULL, items INTEGER NOT NULL,
+    bits BLOB NOT NULL, PRIMARY KEY (dataset, test, model, seed)
+);
+CREATE TABLE IF NOT EXISTS baselines (dataset TEXT PRIMARY KEY, record TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS verifications (
+    experiment TEXT NOT NULL, seeds TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (experiment, seeds)
+);
+CREATE TABLE IF NOT EXISTS refusals (author TEXT PRIMARY KEY, count INTEGER NOT NULL);
+{ledger.SCHEMA}
+"""
+
+
+@dataclass(frozen=True)
+class Admission:
+    """A request to run a snapshot. `key`: idempotency key; `verifies`, `labels`: see Experiment."""
+
+    key: str
+    researcher: str
+    snapshot: str
+    datasets: tuple[str, ...]
+    note: str
+    seeds: tuple[int, ...]
+    labels: Labels = "teacher"
+    verifies: str | None = None
+
+
+class Scorebook:
+    """One campaign's scores. The scorer writes; any number of readers may open it `read_only` beside it."""
+
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        self._db = open_database(folder / FILE, SCHEMA, version=VERSION, read_only=read_only)
+        if not read_only:
+            with transaction(self._db) as db:
+                db.execute("INSERT OR IGNORE INTO key VALUES (1, ?)", (Key.new().secret,))
+
+    def key(self) -> Key:
+        """The campaign's key, drawn when its book was opened for the first time."""
+        return Key(select(self._db, "SELECT secret FROM key")[0]["secret"])
+
+    def admit(self, asked: Admission) -> Experiment:
+        """The experiment with this idempotency key; a new one is running.
+
+        Raises ScoringError when the key was used for another researcher or snapshot.
+        """
+        with transaction(self._db) as db:
+            if db.execute("SELECT 1 FROM experiments WHERE key = ?", (asked.key,)).fetchone() is None:
+                row = asdict(asked) | {"datasets": json.dumps(asked.datasets), "seeds": json.dumps(asked.seeds)}
+                columns = ", ".join(row)
+                marks = ", ".join(f":{column}" for column in row)
+                db.execute(
+                    f"INSERT INTO experiments ({columns}, status, started) VALUES ({marks}, 'running', :now)",
+                    row | {"now": time.time()},
+                )
+                body = {**asdict(asked), "experiment": self._by_key(asked.key).id}
+                ledger.append(db, "admitted", asked.researcher, f"admitted/{asked.key}", body)
+            found = self._by_key(asked.key)
+        same = ("researcher", "snapshot", "labels", "verifies")
+        if any(getattr(found, name) != getattr(asked, name) for name in same):
+            raise ScoringError(f"{found.id} was started with this key, for something else; use a new key")
+        return found
+
+    def finish(self, experiment: str, score: Score | None, entry: dict[str, Any]) -> Experiment:
+        """Record that a running experiment was scored, with its ledger entry; one that has an outcome keeps it."""
+        kind: ledger.Kind = "measured" if self.experiment(experiment).verifies else "answered"
+        return self._end(experiment, kind, "scored", score, None, entry)
+
+    def fail(self, experiment: str, failure: str) -> Experiment:
+        """Record that a running experiment failed, and why; one that has an outcome keeps it."""
+        return self._end(experiment, "failed", "failed", None, failure, {"failure": failure})
+
+    def _end(
+        self, experiment: str, kind: ledger.Kind, status: str, score: Score | None, failure: str | None,
+        entry: dict[str, Any],
+    ) -> Experiment:  # fmt: skip
+        with transaction(self._db) as db:
+            found = self.experiment(experiment)
+            if found.status == "running":
+                ended = time.time()
+                db.execute(
+                    "UPDATE experiments SET status = ?, score = ?, failure = ?, ended = ? WHERE number = ?",
+                    (status, json.dumps(asdict(score)) if score else None, failure, ended, _number(experiment)),
+                )
+                body = {"experiment": experiment, "seconds": round(ended - found.started, 3), **entry}
+                ledger.append(db, kind, found.researcher, f"{kind}/{experiment}", body)
+        return self.experiment(experiment)
+
+    def note(self, kind: ledger.Kind, author: str, key: str, body: dict[str, Any]) -> Entry:
+        """Add a ledger entry of its own; the same key again gives the first one. Raises as `ledger.append`."""
+        with transaction(self._db) as db:
+            return ledger.append(db, kind, author, key, body)
+
+    def refuse(self, author: str, key: str, reason: str) -> None:
+        """Record that an admission was refused; past NOTED_REFUSALS of an author, only that there was one more."""
+        sql = "INSERT INTO refusals VALUES (?, 1) ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count"
+        with transaction(self._db) as db:
+            if db.execute("SELECT 1 FROM ledger WHERE key = ?", (f"refused/{key}",)).fetchone():
+                return
+            count = db.execute(sql, (author,)).fetchone()["count"]
+            if count <= NOTED_REFUSALS:
+                last = {"further": "counted, and not entered one by one"} if count == NOTED_REFUSALS else {}
+                ledger.append(db, "refused", author, f"refused/{key}", {"reason": reason, **last})
+
+    def refusals(self, author: str) -> int:
+        """How many admissions of an author were refused; the same one that was refused again may count again."""
+        rows = select(self._db, "SELECT count FROM refusals WHERE author = ?", author)
+        return int(rows[0]["count"]) if rows else 0
+
+    def ledger(self) -> list[Entry]:
+        """The whole ledger, oldest entry first."""
+        return ledger.entries(self._db)
+
+    def experiment(self, experiment: str) -> Experiment:
+        """One experiment by its id. Raises ScoringError when there is none."""
+        rows = select(self._db, "SELECT * FROM experiments WHERE number = ?", _number(experiment))
+        if not rows:
+            raise ScoringError(f"there is no experiment {experiment}")
+        return _experiment(rows[0])
+
+    def experiments(self) -> list[Experiment]:
+        """All experiments, oldest first."""
+        return [_experiment(row) for row in select(self._db, "SELECT * FROM experiments ORDER BY number")]
+
+    def has(self, key: str) -> bool:
+        """Was an experiment admitted with this key?"""
+        return bool(select(self._db, "SELECT 1 FROM experiments WHERE key = ?", key))
+
+    def keep_trained(self, experiment: str, trained: Mapping[Run, Trained]) -> None:
+        """Store what an experiment's runs ended with, but for predictions."""
+        with transaction(self._db) as db:
+            for run, one in trained.items():
+                fits = None if one.fits is None else json.dumps([asdict(fit) for fit in one.fits])
+                db.execute(
+                    "INSERT OR REPLACE INTO trained VALUES (?, ?, ?, ?, ?, ?)",
+                    (experiment, run.dataset, run.seed, one.student, fits, one.returned),
+                )
+
+    def trained(self, experiment: str, dataset: str) -> dict[int, Trained]:
+        """What `keep_trained` stored of a dataset, by seed in ascending order."""
+        sql = "SELECT * FROM trained WHERE experiment = ? AND dataset = ? ORDER BY seed"
+        return {int(row["seed"]): _trained(row) for row in select(self._db, sql, experiment, dataset)}
+
+    def keep_correctness(self, dataset: str, test: str, model: str, correct: Mapping[int, np.ndarray]) -> None:
+        """Store who was right, by seed: (items,) bool each."""
+        with transaction(self._db) as db:
+            for seed, items in correct.items():
+                db.execute(
+                    "INSERT OR REPLACE INTO correctness VALUES (?, ?, ?, ?, ?, ?)",
+                    (dataset, test, model, seed, len(items), np.packbits(items).tobytes()),
+                )
+
+    def correctness(self, dataset: str, test: str, model: str) -> Correctness | None:
+        """What `keep_correctness` stored, seeds in ascending order, or None."""
+        rows = select(
+            self._db,
+            "SELECT seed, items, bits FROM correctness WHERE dataset = ? AND test = ? AND model = ? ORDER BY seed",
+            dataset, test, model,
+        )  # fmt: skip
+        unpacked = [np.unpackbits(np.frombuffer(row["bits"], np.uint8), count=row["items"]) for row in rows]
+        seeds = tuple(int(row["seed"]) for row in rows)
+        return Correctness(np.stack(unpacked).astype(bool), seeds) if unpacked else None
+
+    def keep_baselines(self, baselines: Baselines) -> None:
+        """Store a dataset's baselines."""
+        with transaction(self._db) as db:
+            db.execute(
+                "INSERT OR REPLACE INTO baselines VALUES (?, ?)", (baselines.dataset, json.dumps(asdict(baselines)))
+            )
+
+    def baselines(self, dataset: str) -> Baselines | None:
+        """A dataset's baselines, once they were computed."""
+        rows = select(self._db, "SELECT record FROM baselines WHERE dataset = ?", dataset)
+        if not rows:
+            return None
+        return _BASELINES.validate_json(rows[0]["record"])
+
+    def keep_verification(self, one: Verification, entry: dict[str, Any]) -> None:
+        """Store a verification, with its ledger entry. It replaces an earlier one on the same seeds: the same look."""
+        with transaction(self._db) as db:
+            row = (one.experiment, json.dumps(one.seeds), json.dumps(asdict(one)))
+            db.execute("INSERT OR REPLACE INTO verifications VALUES (?, ?, ?)", row)
+            ledger.append(db, "verified", PLATFORM, f"verified/{one.experiment}/{one.time}", entry)
+
+    def verifications(self) -> list[Verification]:
+        """All verifications, each a look at sealed; the latest of an experiment comes last."""
+        rows = select(self._db, "SELECT record FROM verifications ORDER BY rowid")
+        return [_VERIFICATION.validate_json(row["record"]) for row in rows]
+
+    def _by_key(self, key: str) -> Experiment:
+        return _experiment(select(self._db, "SELECT * FROM experiments WHERE key = ?", key)[0])
+
+
+def _number(experiment: str) -> int:
+    digits = experiment.removeprefix("e")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 12):
+        raise ScoringError(f'"{experiment}" is no experiment; ids look like e7')
+    return int(digits)
+
+
+_BASELINES = TypeAdapter(Baselines)
+_VERIFICATION = TypeAdapter(Verification)
+_SCORE = TypeAdapter(Score)
+
+
+def _experiment(row: Any) -> Experiment:
+    return Experiment(
+        id=f"e{row['number']}",
+        researcher=row["researcher"],
+        snapshot=row["snapshot"],
+        datasets=tuple(json.loads(row["datasets"])),
+        note=Foreign(row["note"]),
+        seeds=tuple(json.loads(row["seeds"])),
+        status=row["status"],
+        score=_SCORE.validate_json(row["score"]) if row["score"] else None,
+        failure=None if row["failure"] is None else Foreign(row["failure"]),
+        started=row["started"],
+        ended=row["ended"],
+        labels=row["labels"],
+        verifies=row["verifies"],
+    )
+
+
+def _trained(row: Any) -> Trained:
+    fits = None if row["fits"] is None else tuple(_fit(fit) for fit in json.loads(row["fits"]))
+    return Trained(row["student"], fits, row["returned"])
+
+
+def _fit(fields: dict[str, Any]) -> Fit:
+    return Fit(**{**fields, "taught_by": tuple(fields["taught_by"])})

@@ -1,0 +1,85 @@
+"""The end of a verification: what its experiments, once run, say about the method."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from aar.config import CampaignConfig, VerificationConfig
+from aar.errors import ScoringError
+from aar.scoring.dataset import Hidden
+from aar.scoring.records import PLATFORM, SEALED, Experiment, Verification
+from aar.scoring.seeds import research_seeds
+from aar.scoring.stats.pgr import mean_pgr_estimate
+from aar.scoring.store import Scorebook
+from aar.scoring.verification.comparison import Comparison
+from aar.scoring.verification.controls import control, fair_pgr
+from aar.scoring.verification.plan import vanilla_of
+
+
+async def conclude(
+    config: CampaignConfig,
+    settings: VerificationConfig,
+    book: Scorebook,
+    subject: Experiment,
+    arms: Sequence[Experiment],
+    hidden: Callable[[str], Hidden],
+) -> Verification:
+    """Measure what is missing, compare, and keep the verification.
+
+    Args:
+        arms: the experiments that `plan` gave, all of them ended.
+
+    Raises:
+        ScoringError: the method, or vanilla, failed on fresh seeds.
+    """
+    compared = _compared(book, subject, arms, hidden)
+    for dataset in compared.method.datasets:
+        await hidden(dataset).measure_ends(SEALED, compared.method.seeds, research_seeds(config, book.key()))
+    over_vanilla = compared.over(compared.vanilla.id)
+    found = Verification(
+        experiment=subject.id,
+        seeds=compared.method.seeds,
+        pgr=mean_pgr_estimate(compared.gaps()),
+        over_vanilla=over_vanilla.estimate(),
+        p_value=over_vanilla.p_value(),
+        candidates=_candidates(book),
+        optimism=compared.optimism(),
+        datasets=tuple(compared.on(dataset) for dataset in compared.method.datasets),
+        controls=tuple([await control(name, compared) for name in settings.controls]),
+        fair_pgr=await fair_pgr(compared) if "recipe" in settings.controls else None,
+        time=time.time(),
+    )
+    book.keep_verification(found, _entry(found))
+    return found
+
+
+def _compared(
+    book: Scorebook, subject: Experiment, arms: Sequence[Experiment], hidden: Callable[[str], Hidden]
+) -> Comparison:
+    controls = {one.labels: one for one in arms if one.verifies == subject.id}
+    method = _scored(controls.pop("teacher"))
+    vanilla_id = vanilla_of(book).id
+    vanilla = _scored(next(one for one in arms if (one.verifies, one.labels) == (vanilla_id, "teacher")))
+    return Comparison(subject, vanilla, method, controls, hidden, book)
+
+
+def _scored(arm: Experiment) -> Experiment:
+    if arm.status != "scored":
+        why = arm.failure.words if arm.failure else "it has not ended"
+        raise ScoringError(f"{arm.verifies} cannot be verified: run again on fresh seeds ({arm.id}), {why}")
+    return arm
+
+
+def _candidates(book: Scorebook) -> int:
+    """How many submissions of researchers the ledger has answers to."""
+    return sum(entry.kind == "answered" and entry.author != PLATFORM for entry in book.ledger())
+
+
+def _entry(found: Verification) -> dict[str, object]:
+    return {
+        "experiment": found.experiment,
+        "seeds": found.seeds,
+        "pgr": [found.pgr.value, found.pgr.low, found.pgr.high],
+        "p_value": found.p_value,
+        "candidates": found.candidates,
+        "controls": {one.control: one.verdict for one in found.controls},
+    }

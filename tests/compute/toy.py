@@ -1,0 +1,72 @@
+"""A toy fine-tuning: marked texts, a recipe that learns them in a second, and one training of several students."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from aar.compute.engine import Fit, Group, fine_tune
+from aar.compute.requests import FineTune
+from aar.models.batching import Visits
+from aar.models.data import Texts
+from aar.models.hidden_states import Prefix
+from aar.models.inference import flatten, predict
+from aar.models.language_model import LanguageModel
+from aar.models.recipe import Recipe
+from aar.models.student import Student
+from tests.tiny_model import CPU, LABELS, marked_texts
+
+N = 48
+TEXTS, CLASSES = marked_texts(N)
+TARGETS = CLASSES.astype(np.float32)
+
+
+def recipe(**changes: Any) -> Recipe:
+    """A recipe under which a tiny model learns the toy task."""
+    settings: dict[str, Any] = {
+        "form": "scalar_head", "lora_rank": 4, "last_layers": 2, "lr": 0.02, "epochs": 4, "batch_size": 8,
+        "max_tokens": 32,
+    }  # fmt: skip
+    return Recipe(**{**settings, **changes})
+
+
+def fit(recipe: Recipe, targets: np.ndarray = TARGETS, **changes: Any) -> Fit:
+    """One student of `recipe` on all rows."""
+    n = len(targets)
+    everything = Visits(np.arange(n), np.ones(n, np.float32), True)
+    settings: dict[str, Any] = {
+        "visits": everything, "targets": targets, "loss": "xent", "epochs": recipe.epochs, "lr": recipe.lr, "seed": 1,
+    }  # fmt: skip
+    return Fit(**{**settings, **changes})
+
+
+def train(
+    model: LanguageModel, recipe: Recipe, fits: Sequence[Fit], group: Group, texts: Texts = TEXTS
+) -> list[Student]:
+    """The students of `fits`, trained side by side, none of which fails."""
+    flat, k = flatten(texts)
+    prefix = Prefix(model.cut(recipe.last_layers), model.encode(flat, recipe.max_tokens), CPU)
+    students = [one for one in fine_tune(model, prefix, k, recipe, LABELS, fits, group) if isinstance(one, Student)]
+    assert len(students) == len(fits)
+    return students
+
+
+def odds(model: LanguageModel, student: Student, texts: Texts = TEXTS) -> np.ndarray:
+    """(n,) log-odds by the student."""
+    flat, k = flatten(texts)
+    prefix = Prefix(model.cut(student.shape.last_layers), model.encode(flat, student.shape.max_tokens), CPU)
+    return predict(model, student, prefix, k)
+
+
+def accuracy(odds: np.ndarray, classes: np.ndarray = CLASSES) -> float:
+    """The share of rows on whose class the odds are right."""
+    return float(((odds > 0) == (classes == 1)).mean())
+
+
+def request(model: str, **changes: Any) -> FineTune:
+    """The same as a request to the workers."""
+    settings: dict[str, Any] = {
+        "model": model, "texts": TEXTS, "labels": LABELS, "recipe": recipe(), "targets": TARGETS,
+        "weights": np.ones(N, np.float32), "rows": np.arange(N), "shuffle": True, "loss": "xent", "seed": 1,
+    }  # fmt: skip
+    return FineTune(**{**settings, **changes})

@@ -1,0 +1,57 @@
+"""One of two processes of which one alone sees a student diverge: `python -m tests.compute.two_ranks_diverge ...`.
+
+Its arguments are the model's folder, the folder for results, the rank and the dtype.
+"""
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from aar.compute.engine import Fit, Group, fine_tune
+from aar.errors import TrainingError
+from aar.models.hidden_states import Prefix
+from aar.models.inference import flatten
+from aar.models.language_model import LanguageModel
+from tests.compute.toy import TARGETS, TEXTS, fit, recipe
+from tests.tiny_model import CPU, LABELS
+
+HOW = recipe()
+
+
+def main(folder: Path, model: LanguageModel, rank: int) -> None:
+    """Train a good student beside another good one and beside one whose last row, which rank 1 has, is no number."""
+    os.environ["LOCAL_RANK"] = str(rank)  # DeepSpeed insists on it; Ray Train sets it
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    spoilt = 1 - TARGETS
+    spoilt[-1] = np.nan
+    for stage in (1, 2):
+        group = Group(stage)
+        for name, targets in (("good", 1 - TARGETS), ("bad", spoilt)):
+            prefix = folder / f"stage-{stage}-rank-{rank}-beside-{name}"
+            write(prefix, model, [fit(HOW), in_order(targets)], group)
+    dist.destroy_process_group()
+
+
+def in_order(targets: np.ndarray) -> Fit:
+    """A fit that visits rows in their order, every second of which each rank has."""
+    usual = fit(HOW, targets)
+    return replace(usual, visits=replace(usual.visits, shuffle=False))
+
+
+def write(place: Path, model: LanguageModel, fits: list[Fit], group: Group) -> None:
+    """The students, or why there is none, as files that begin with `place`."""
+    flat, k = flatten(TEXTS)
+    prefix = Prefix(model.cut(HOW.last_layers), model.encode(flat, HOW.max_tokens), CPU)
+    for number, one in enumerate(fine_tune(model, prefix, k, HOW, LABELS, fits, group)):
+        content = str(one).encode() if isinstance(one, TrainingError) else one.to_bytes()
+        Path(f"{place}-{number}").write_bytes(content)
+
+
+if __name__ == "__main__":
+    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[sys.argv[4]]
+    main(Path(sys.argv[2]), LanguageModel(Path(sys.argv[1]), CPU, dtype), int(sys.argv[3]))

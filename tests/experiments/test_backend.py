@@ -1,0 +1,81 @@
+"""Attacks on the compute that a campaign shares: one lab call must not hold it for hours."""
+
+import numpy as np
+import pytest
+
+from aar.compute.requests import FineTune, Request
+from aar.errors import LabError
+from aar.experiments.backend import EXTRA_CHARACTERS, MOST_PASSES, MOST_VISITS, SMALL_FIT, Asker, ModelBackend
+from aar.experiments.validation import FineTuneCall
+from aar.guest.lab import Lab
+from aar.problems.dataset import Preference
+from aar.scoring.records import Task
+from tests.compute.toy import recipe
+
+N = 400
+
+
+class Answering(Asker):
+    """Answers everything at once, and keeps what was asked."""
+
+    asked: list[Request]
+
+    def ask(self, request: Request) -> np.ndarray:
+        self.asked.append(request)
+        return np.zeros((N, 2))
+
+    def train(self, request: FineTune) -> str:  # type: ignore[override]
+        self.asked.append(request)
+        return "a key"
+
+
+@pytest.fixture
+def backend() -> ModelBackend:
+    examples = tuple(Preference("", f"a sentence {row}", f"a sentence is {row}") for row in range(N))
+    task = Task("preference", examples, np.full((N, 2), 0.5, np.float32), recipe(epochs=2))
+    asker = Answering(None, "ada")
+    object.__setattr__(asker, "asked", [])
+    return ModelBackend(task, 1, "m", asker, programs=None)  # type: ignore[arg-type]
+
+
+def asked(backend: ModelBackend) -> list[Request]:
+    return backend._asker.asked  # type: ignore[attr-defined,no-any-return]
+
+
+def call(epochs: float | None = None, repeats: int = 1) -> FineTuneCall:
+    order = np.tile(np.arange(N), repeats)
+    return FineTuneCall(np.full((N, 2), 0.5, np.float32), None, order, "xent", epochs, None, None)
+
+
+def test_a_fit_of_four_hundred_epochs_by_its_order_is_refused_before_it_is_queued(backend: ModelBackend) -> None:
+    with pytest.raises(LabError, match="would visit 160,000 rows; at most 8,000 are allowed, 10 times as many"):
+        backend.fine_tune(call(epochs=20, repeats=20))
+    assert not asked(backend)
+
+
+def test_a_fit_may_be_longer_than_the_recipes(backend: ModelBackend) -> None:
+    backend.fine_tune(call(epochs=2 * MOST_VISITS))
+    backend.fine_tune(call(epochs=1, repeats=2 * MOST_VISITS))
+    assert len(asked(backend)) == 2
+
+
+def test_prompts_of_four_thousand_characters_are_refused_after_a_few_calls(backend: ModelBackend) -> None:
+    made = 0
+    with pytest.raises(LabError, match=r"has the model read .* characters, and .* are left to the run"):
+        while made < 100:
+            backend.zero_shot("x" * 3900 + "{first}{second}")
+            made += 1
+    assert 1 <= made < 10
+
+
+def test_as_many_short_prompts_as_a_method_could_want_are_answered(backend: ModelBackend) -> None:
+    for number in range(MOST_PASSES // 4):
+        backend.zero_shot(f"Question {number}: which of these is good?\nA: {{first}}\nB: {{second}}\nAnswer:")
+        backend.embed(number)
+
+
+def test_what_a_method_reads_of_the_lab_says_how_much_it_may_ask_for() -> None:
+    """The client runs in a sandbox and cannot take the numbers from where they are checked."""
+    fit, zero_shot = " ".join((Lab.fine_tune.__doc__ or "").split()), " ".join((Lab.zero_shot.__doc__ or "").split())
+    assert f"at most {MOST_VISITS} times as many rows" in fit and f"or {SMALL_FIT:,} if that is more" in fit
+    assert f"more than {MOST_PASSES} times as many characters" in zero_shot and f"{EXTRA_CHARACTERS} more" in zero_shot

@@ -1,0 +1,281 @@
+"""What the broker accepts and refuses, asked over a raw socket by a peer that need not be polite."""
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aar.errors import LabError, TrainingError, WireError
+from aar.experiments import broker as broker_module
+from aar.experiments.broker import Allowance, Broker, printable
+from aar.guest import wire
+from aar.guest.lab import Lab, Student
+from tests.experiments.doubles import N, NumpyBackend
+
+UNIFORM = np.full((N, 2), 0.5, np.float32)
+
+
+class Served:
+    """A broker over a numpy backend, and the other end of its socket."""
+
+    def __init__(self, backend: NumpyBackend) -> None:
+        self.backend = backend
+        self.ended = threading.Event()
+        self.connection, self.other_end = socket.socketpair()
+        self.broker = Broker(b"source", backend, self.other_end, Allowance(3, programs=1, ranks=2), self.ended.set)
+        self.broker.start()
+        self.connection.settimeout(10)
+
+    def ask(self, body: dict[str, Any], **arrays: np.ndarray) -> wire.Frame:
+        wire.send(self.connection, wire.Frame(body, arrays))
+        return self.answer()
+
+    def answer(self) -> wire.Frame:
+        payload = wire.receive(self.connection)
+        assert payload is not None
+        return wire.decode(payload)
+
+    def refusal(self, body: dict[str, Any], **arrays: np.ndarray) -> str:
+        return str(self.ask(body, **arrays).body["error"])
+
+    def close(self) -> None:
+        self.connection.close()
+        self.broker.join()
+        self.other_end.close()
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    served = Served(NumpyBackend())
+    yield served
+    served.close()
+
+
+@pytest.fixture
+def lab(served: Served) -> Lab:
+    return Lab(served.connection)
+
+
+def test_a_lab_describes_the_run(lab: Lab) -> None:
+    assert (lab.kind, lab.seed, lab.budget) == ("preference", 7, {"fits": 3, "programs": 1})
+    assert lab.examples[3] == {"prompt": "question 3", "first": "yes", "second": "nö"}
+    assert lab.weak_labels.shape == (N, 2)
+    assert lab.weak_labels.dtype == np.float32
+
+
+def test_models_answer_through_the_lab(lab: Lab, served: Served) -> None:
+    assert lab.zero_shot("Which? {first}").shape == (N, 2)
+    assert served.backend.templates == ["Which? {first}"]
+    assert lab.embed(2).shape == (N, 2, 3)
+    student = lab.fine_tune(lab.weak_labels, weights=np.arange(N), order=range(N), loss="logconf", epochs=2, lr=0.01)
+    assert student.predict().shape == (N, 2)
+    assert student.predict([3, 4]).shape == (2, 2)
+    assert lab.budget == {"fits": 2, "programs": 1}
+
+
+def test_a_fine_tuning_arrives_as_it_was_asked_for(lab: Lab, served: Served) -> None:
+    first = lab.fine_tune(np.arange(N) % 2)
+    lab.fine_tune(UNIFORM, weights=np.arange(N), order=[1, 1, 5], epochs=1, lr=1e-3, base=first)
+    plain, full = served.backend.requests
+    np.testing.assert_array_equal(plain.targets, np.eye(2, dtype=np.float32)[np.arange(N) % 2])
+    assert (plain.weights, plain.order, plain.loss, plain.epochs, plain.lr, plain.base) == (
+        None, None, "xent", None, None, None,
+    )  # fmt: skip
+    assert full.weights is not None and full.order is not None
+    assert (full.weights.dtype, full.order.tolist(), full.base) == (np.dtype("float32"), [1, 1, 5], first.id)
+
+
+def with_nan(value: float) -> np.ndarray:
+    array = UNIFORM.copy()
+    array[4, 1] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"targets": UNIFORM[:-1]}, "shape"),
+        ({"targets": np.ones((N, 3))}, "shape"),
+        ({"targets": np.full(N, 2)}, "must be 0 or 1"),
+        ({"targets": with_nan(np.nan)}, "NaN or infinity in 1 of 20 rows, first in row 4"),
+        ({"targets": with_nan(np.inf)}, "NaN or infinity"),
+        ({"targets": with_nan(0.6)}, "summing to 1"),
+        ({"targets": np.tile([1.5, -0.5], (N, 1))}, "not negative"),
+        ({"weights": np.ones(N - 1)}, "shape"),
+        ({"weights": np.full(N, np.nan)}, "NaN"),
+        ({"weights": -np.ones(N)}, "negative"),
+        ({"weights": np.zeros(N)}, "not all 0"),
+        ({"weights": np.full(N, 1e300)}, "infinity"),
+        ({"order": [N]}, "0 to 19"),
+        ({"order": [-1]}, "0 to 19"),
+        ({"order": np.zeros(20 * N + 1, int)}, "between 1 and 400"),
+        ({"order": []}, "between 1 and 400"),
+        ({"order": [0.5]}, "integers"),
+        ({"order": [0], "weights": np.arange(N)}, "nothing would be trained"),
+        ({"loss": "mse"}, "xent, logconf"),
+        ({"loss": ["xent"]}, "xent, logconf"),
+        ({"epochs": 0}, "epochs"),
+        ({"epochs": 21}, "epochs"),
+        ({"lr": -1}, "lr"),
+        ({"lr": 0.2}, "lr"),
+        ({"base": "student-1"}, "must be a Student"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_bad_arguments_are_refused_with_their_name_and_nothing_is_trained(
+    lab: Lab, served: Served, arguments: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(LabError, match=reason):
+        lab.fine_tune(**{"targets": UNIFORM, **arguments})
+    assert served.backend.requests == []
+    assert lab.budget == {"fits": 3, "programs": 1}
+
+
+def test_the_budget_of_fits_ends(lab: Lab) -> None:
+    for _ in range(3):
+        lab.fine_tune(UNIFORM)
+    with pytest.raises(LabError, match="budget of fine_tune calls is spent"):
+        lab.fine_tune(UNIFORM)
+
+
+def test_the_number_of_calls_is_bounded(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(broker_module.CALLS["zero_shot"]):
+        assert "error" not in served.ask({"call": "zero_shot", "template": None}).body
+    assert "budget of zero_shot calls is spent" in served.refusal({"call": "zero_shot", "template": None})
+    assert "error" not in served.ask({"call": "embed"}).body
+
+
+def test_a_sandbox_that_only_asks_nonsense_is_hung_up_on(served: Served) -> None:
+    for _ in range(broker_module.MAX_REFUSALS):
+        assert "unknown call" in served.refusal({"call": "open_the_door"})
+    assert wire.receive(served.connection) is None
+
+
+def test_the_source_of_the_method_is_told_once(served: Served) -> None:
+    assert served.ask({"call": "method"}).arrays["method"].tobytes() == b"source"
+    assert "budget of method calls is spent" in served.refusal({"call": "method"})
+
+
+def test_a_training_program_arrives_as_it_was_asked_for_and_is_paid_for(lab: Lab, served: Served) -> None:
+    student = lab.train("print(1)", arrays={"targets": UNIFORM}, ranks=2)
+    (call,) = served.backend.programs
+    assert (call.source, call.ranks, list(call.arrays)) == (b"print(1)", 2, ["targets"])
+    assert student.predict([0]).shape == (1, 2)
+    with pytest.raises(LabError, match="budget of train calls is spent"):
+        lab.train("print(1)")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"program": ""}, "needs a program"),
+        ({"program": "#" * (2**18 + 1)}, "at most"),
+        ({"ranks": 3}, "from 1 to 2"),
+        ({"ranks": 0}, "from 1 to 2"),
+        ({"arrays": {"../x": UNIFORM}}, "cannot name an array"),
+        ({"arrays": {f"a{number}": UNIFORM for number in range(9)}}, "at most"),
+    ],
+)
+def test_a_training_program_that_cannot_be_run_costs_nothing(lab: Lab, arguments: dict[str, Any], reason: str) -> None:
+    with pytest.raises((LabError, WireError), match=reason):
+        lab.train(**{"program": "print(1)", **arguments})
+    assert lab.budget["programs"] == 1
+
+
+def test_students_of_other_runs_are_refused(lab: Lab) -> None:
+    with pytest.raises(LabError, match="no student"):
+        Student(lab, "student-1").predict()
+    with pytest.raises(LabError, match="no student"):
+        lab.fine_tune(UNIFORM, base=Student(lab, "student-1"))
+
+
+def test_refusals_of_the_platform_reach_the_method(lab: Lab, served: Served) -> None:
+    with pytest.raises(LabError, match="4 layers"):
+        lab.embed(9)
+    served.backend.failure = TrainingError("out of memory")
+    with pytest.raises(LabError, match="out of memory"):
+        lab.fine_tune(UNIFORM)
+    assert not served.ended.is_set()
+
+
+@pytest.mark.parametrize("fault", [ConnectionResetError("node lost"), KeyError("bug"), KeyboardInterrupt()])
+def test_faults_of_the_platform_end_the_run_and_are_kept(served: Served, fault: BaseException) -> None:
+    served.backend.failure = fault
+    wire.send(served.connection, wire.Frame({"call": "fine_tune"}, {"targets": UNIFORM}))
+    assert served.ended.wait(5)
+    assert served.broker.fault is fault
+    assert wire.receive(served.connection) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"call": "eval", "code": "1"},
+        {"call": None},
+        {"call": ["describe"]},
+        {"call": "embed", "layer": "1"},
+        {"call": "embed", "layer": True},
+        {"call": "embed", "layer": 10**9},
+        {"call": "zero_shot", "template": 3},
+        {"call": "zero_shot", "template": "x" * 5000},
+        {"call": "zero_shot", "template": "\ud800"},
+        {"call": "zero_shot", "file": "/etc/passwd"},
+        {"call": "predict"},
+        {"call": "predict", "student": {"id": 1}},
+        {"call": "fine_tune", "epochs": True},
+    ],
+)
+def test_strange_calls_are_answered_with_an_error_and_survived(served: Served, body: dict[str, Any]) -> None:
+    assert served.refusal(body)
+    assert served.ask({"call": "describe"}).body["seed"] == 7
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bool"])
+def test_row_numbers_of_another_dtype_are_refused(served: Served, dtype: str) -> None:
+    student = served.ask({"call": "fine_tune"}, targets=UNIFORM).body["student"]
+    assert "row numbers" in served.refusal({"call": "predict", "student": student}, rows=np.ones(2, dtype))
+
+
+def test_a_malformed_frame_is_answered_and_survived(served: Served) -> None:
+    served.connection.sendall(struct.pack(">I", 4) + b"\xff\xff\xff\xff")
+    assert "header" in served.answer().body["error"]
+    assert served.ask({"call": "describe"}).body["seed"] == 7
+
+
+def test_an_oversized_frame_is_answered_and_the_connection_closed(served: Served) -> None:
+    served.connection.sendall(struct.pack(">I", 2**31))
+    assert "at most" in served.answer().body["error"]
+    assert wire.receive(served.connection) is None
+    assert served.broker.student is None
+
+
+def test_a_frame_that_never_ends_holds_nobody_up(served: Served) -> None:
+    served.connection.sendall(struct.pack(">I", 1000) + b"abc")
+    served.close()
+    assert served.broker.error is None
+
+
+def test_a_returned_student_ends_the_run(served: Served, lab: Lab) -> None:
+    student = lab.fine_tune(UNIFORM)
+    wire.send(served.connection, wire.Frame({"call": "finish", "student": student.id}))
+    assert served.ended.wait(5)
+    assert (served.broker.student, served.broker.error) == (student.id, None)
+
+
+@pytest.mark.parametrize("student", ["student-9", "", None, 3, ["student-1"]])
+def test_a_student_that_the_run_did_not_train_is_no_result(served: Served, lab: Lab, student: Any) -> None:
+    lab.fine_tune(UNIFORM)
+    wire.send(served.connection, wire.Frame({"call": "finish", "student": student}))
+    assert served.ended.wait(5)
+    assert served.broker.student is None
+    assert "did not train" in str(served.broker.error)
+
+
+def test_text_from_a_sandbox_is_made_harmless() -> None:
+    assert printable("a\x1b[31m\0\u202e\ud800ö\n\t") == "a?[31m???ö\n\t"
+    assert len(printable("x" * 100_000)) < 9000

@@ -1,0 +1,91 @@
+"""A claude researcher on the real anthropic package, against a real server on loopback that plays it by script."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aar.budget import Spend
+from aar.config import CampaignConfig, load_config
+from aar.mock_api.script import Part, Schedule
+from aar.mock_api.server import Endpoint, Rehearsal
+from aar.researchers.brains.claude import failures
+from aar.researchers.brains.claude.brain import ClaudeBrain
+from aar.researchers.context import Desk, Places
+from aar.researchers.runtime import Life
+from aar.researchers.tools.shared_folder import stock
+from aar.researchers.transcript import Entry, Transcript, read, transcript_folder
+from tests.campaign_fixture import write_toml
+from tests.researchers.platform_double import Campaign
+
+NAME = "researcher-1"
+
+
+@dataclass
+class Stage:
+    """Where one scripted researcher plays. `perform` lets a process of its take it up and run to its end."""
+
+    folder: Path
+    config: CampaignConfig
+    campaign: Campaign
+    stack: ExitStack
+    monkeypatch: pytest.MonkeyPatch
+    endpoint: Endpoint | None = None
+    life: Life | None = None
+    said: list[str] = field(default_factory=list)
+
+    def serve(self, part: Callable[[], Part], faults: Schedule | None = None) -> Endpoint:
+        """From now on the endpoint plays `part`."""
+        self.endpoint = Endpoint({NAME: part}, faults)
+        rehearsal = self.stack.enter_context(Rehearsal(self.endpoint))
+        self.monkeypatch.setenv("ANTHROPIC_BASE_URL", rehearsal.url)
+        return self.endpoint
+
+    def brain(self, **mind: Any) -> tuple[ClaudeBrain, Desk, Transcript]:
+        """A process of the researcher, about to begin."""
+        settings = self.config.claude.model_copy(update=mind)
+        researcher = self.config.researchers[0].model_copy(update={"claude": settings})
+        platform = self.campaign.platform(NAME)
+        self.life = Life(researcher, self.config, self.folder)
+        places, account = Places.of(self.folder, NAME), self.life.account
+        desk = Desk(researcher, self.config, places, platform, Spend(self.folder), account)
+        stock(desk.shared, platform)
+        transcript = Transcript(transcript_folder(self.folder, NAME))
+        return ClaudeBrain(self.life, desk, transcript), desk, transcript
+
+    def perform(self, **mind: Any) -> list[Entry]:
+        """Run the researcher until it has ended; its transcript."""
+        brain, desk, transcript = self.brain(**mind)
+        try:
+            brain.run()
+        finally:
+            transcript.close()
+            desk.close()
+        return self.entries()
+
+    def entries(self, *kinds: str) -> list[Entry]:
+        entries = read(transcript_folder(self.folder, NAME))
+        return [entry for entry in entries if not kinds or entry.kind in kinds]
+
+    def end(self) -> dict[str, Any]:
+        last = self.entries()[-1]
+        assert last.kind == "end", last
+        return last.data
+
+    def results(self) -> list[str]:
+        return [entry.data["text"] for entry in self.entries("result")]
+
+    def troubles(self) -> str:
+        return "\n".join(entry.data["words"] for entry in self.entries("trouble"))
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "rehearsal")
+    monkeypatch.setattr(failures, "FIRST_WAIT_SECONDS", 0.05)
+    config = load_config(write_toml(tmp_path))
+    with ExitStack() as stack:
+        yield Stage(tmp_path, config, Campaign(tmp_path), stack, monkeypatch)

@@ -1,0 +1,258 @@
+"""A claude researcher: it converses, uses tools, ends when it sees nothing left, and is told what matters."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from aar.config import ResearcherBudget
+from aar.errors import MindError
+from aar.mock_api.script import Part, say, use
+from aar.researchers.commands import Steering, mark_of
+from aar.researchers.transcript.conversation import conversation
+from tests.researchers.brains.claude.conftest import NAME, Stage
+
+METHOD = "def supervise(lab):\n    return lab.fine_tune(lab.weak_labels)\n"
+
+
+def researcher() -> Part:
+    yield say("First I look.", use("bash", command="ls /shared/lab"), use("budget"), thinking="What is there?")
+    yield say("", use("files", command="create", path="method.py", file_text=METHOD))
+    yield say("", use("run_experiment", note="soft labels"))
+    (told,) = yield say("", use("experiment", action="wait", experiment="e1"))
+    yield say("", use("forum_post", kind="result", title="Soft labels", body=told, experiment="e1", family="soft"))
+    yield say("That is all.")
+
+
+def looks_twice() -> Part:
+    yield say("", use("bash", command="echo once >>log"))
+    yield say("", use("bash", command="cat log"))
+
+
+def test_a_researcher_does_its_research_and_ends(stage: Stage) -> None:
+    endpoint = stage.serve(researcher)
+    entries = stage.perform()
+    assert stage.end() == {"reason": "finished", "why": "it saw nothing left to do"}
+    posts = stage.campaign.forum.posts()
+    assert [post.title.words for post in posts] == ["Soft labels", f"{NAME} has ended: it saw nothing left to do"]
+    assert "PGR 0.60" in posts[0].body.words and "I see nothing left to do." in posts[1].body.words
+    kinds = [block["type"] for entry in entries if entry.kind == "message" for block in entry.data["content"]]
+    assert "thinking" in kinds and kinds.count("tool_use") == kinds.count("tool_result") == 6
+    assert len(endpoint.requests) == 7
+
+
+def test_what_is_sent_is_what_the_settings_say(stage: Stage) -> None:
+    endpoint = stage.serve(looks_twice)
+    stage.perform(effort="low", cache="1h", compact_at=60_000)
+    request = endpoint.requests[0][2]
+    assert request["model"] == "claude-opus-5-5" and request["output_config"] == {"effort": "low"}
+    assert request["thinking"]["type"] == "adaptive" and request["cache_control"]["ttl"] == "1h"
+    assert request["context_management"]["edits"][0]["trigger"] == {"type": "input_tokens", "value": 60_000}
+    assert f"You are {NAME}" in request["system"] and "thread" not in request
+    names = [tool["name"] for tool in request["tools"]]
+    assert names[:3] == ["bash", "files", "run_experiment"] and len(names) == 15
+    first = request["messages"][0]["content"][0]["text"]
+    assert "The strong model knew something" in first and "3 experiments left" in first
+
+
+def test_settings_that_are_none_are_not_sent(stage: Stage) -> None:
+    endpoint = stage.serve(looks_twice)
+    stage.perform(effort=None, cache=None, compact_at=None, thinking=None)
+    sent = endpoint.requests[0][2]
+    assert set(sent) == {"model", "max_tokens", "system", "stream", "messages", "tools"}
+
+
+def test_the_prefix_of_a_conversation_never_changes(stage: Stage) -> None:
+    endpoint = stage.serve(researcher)
+    stage.perform()
+    sent = [request["messages"] for _, _, request in endpoint.requests]
+    assert all(longer[: len(shorter)] == shorter for shorter, longer in pairwise(sent))
+
+
+def test_every_token_is_counted_once_with_its_price(stage: Stage) -> None:
+    stage.serve(researcher)
+    entries = stage.perform()
+    usage = [entry.data for entry in entries if entry.kind == "usage"]
+    _, desk, transcript = stage.brain()
+    spent = desk.spend.spent(NAME)
+    transcript.close()
+    assert len(usage) == 7 and spent.amounts.dollars > 0
+    assert spent.amounts.dollars == sum(one["dollars"] for one in usage)
+    assert spent.tokens.cache_read > 0 and spent.tokens.cache_write_5m > 0
+    assert spent.amounts.seconds > 0
+
+
+def test_ending_its_turn_once_is_answered_with_what_is_left(stage: Stage) -> None:
+    def hesitates() -> Part:
+        (told,) = yield say("I am done, I think.")
+        assert "3 experiments left" in told
+        yield say("No, I go on.", use("budget"))
+
+    stage.serve(hesitates)
+    entries = stage.perform()
+    assert [entry.data["tool"] for entry in entries if entry.kind == "result"] == ["budget"]
+    assert stage.end()["reason"] == "finished"
+
+
+def test_a_message_of_a_person_is_read_at_the_next_turn_and_once(stage: Stage) -> None:
+    endpoint = stage.serve(looks_twice)
+    steering = Steering(stage.folder)
+    steering.ask("dana", NAME, "message", "Look at calibration.")
+    steering.ask("dana", "researcher-2", "message", "Not for you.")
+    stage.perform()
+    told = [block.get("text", "") for block in endpoint.requests[-1][2]["messages"][0]["content"]]
+    mark = mark_of(stage.folder, NAME)
+    assert f"[{mark}] message from dana, a person who runs this campaign:\nLook at calibration." in told
+    assert f"begins with [{mark}]" in str(endpoint.requests[-1][2]["system"])
+    everything = str(endpoint.requests[-1][2]["messages"])
+    assert everything.count("Look at calibration") == 1 and "Not for you" not in everything
+    assert [entry.data["action"] for entry in stage.entries("steering")] == ["message"]
+
+
+def test_a_new_direction_is_told(stage: Stage) -> None:
+    endpoint = stage.serve(looks_twice)
+    Steering(stage.folder).ask("dana", NAME, "direction", "curriculum")
+    stage.perform()
+    assert "In which order should it meet the labels?" in str(endpoint.requests[0][2]["messages"])
+
+
+@pytest.mark.parametrize(("direction", "told"), [("", "no particular direction"), ("/gone.md", "cannot be read")])
+def test_a_direction_that_is_none_or_gone_ends_nobody(stage: Stage, direction: str, told: str) -> None:
+    endpoint = stage.serve(looks_twice)
+    Steering(stage.folder).ask("dana", NAME, "direction", direction)
+    stage.perform()
+    assert told in str(endpoint.requests[0][2]["messages"]) and stage.end()["reason"] == "finished"
+
+
+def test_a_conversation_that_begins_anew_has_the_latest_direction(stage: Stage) -> None:
+    endpoint = stage.serve(looks_twice, {(NAME, 1): ("too_long",)})
+    Steering(stage.folder).ask("dana", NAME, "direction", "curriculum")
+    stage.perform()
+    first = endpoint.requests[2][2]["messages"][0]["content"][0]["text"]
+    assert "begins anew" in first and "In which order should it meet the labels?" in first
+
+
+def test_one_who_was_stopped_stays_so_without_a_second_note(stage: Stage) -> None:
+    stage.serve(looks_twice)
+    Steering(stage.folder).ask("dana", NAME, "stop")
+    stage.perform()
+    before = len(stage.entries())
+    stage.perform()
+    assert len(stage.entries()) == before and len(stage.campaign.forum.posts()) == 1
+
+
+def test_a_stopped_researcher_ends_with_a_note_and_without_another_request(stage: Stage) -> None:
+    endpoint = stage.serve(looks_twice)
+    Steering(stage.folder).ask("dana", NAME, "stop")
+    stage.perform()
+    assert endpoint.requests == [] and stage.end()["why"] == "a person stopped it"
+    assert "a person stopped it" in stage.campaign.forum.posts()[-1].title.words
+
+
+def test_others_posts_are_announced_and_lie_as_files(stage: Stage) -> None:
+    def reads() -> Part:
+        results = yield say("", use("bash", command="cat /shared/forum/*"))
+        assert "> I found it." in results[0]
+
+    endpoint = stage.serve(reads)
+    stage.campaign.forum.post("somebody", "insight", "News", "I found it.", key="1")
+    stage.perform()
+    told = str(endpoint.requests[0][2]["messages"])
+    assert f"[{mark_of(stage.folder, NAME)}] from the platform:\\n1 new posts on the forum" in told
+
+
+def test_a_finished_researcher_is_not_taken_up_again(stage: Stage) -> None:
+    endpoint = stage.serve(looks_twice)
+    stage.perform()
+    before = len(stage.entries()), len(endpoint.requests)
+    stage.perform()
+    assert (len(stage.entries()), len(endpoint.requests)) == before
+
+
+def test_without_credentials_it_says_what_to_set(stage: Stage) -> None:
+    stage.serve(looks_twice)
+    stage.monkeypatch.delenv("ANTHROPIC_API_KEY")
+    stage.monkeypatch.setenv("HOME", str(stage.folder))
+    try:
+        stage.perform()
+    except MindError as error:
+        assert "ANTHROPIC_API_KEY" in str(error)
+    else:
+        raise AssertionError("it went on without credentials")
+
+
+def test_no_credential_is_written_anywhere(stage: Stage) -> None:
+    stage.monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-very-secret")
+    stage.serve(researcher)
+    stage.perform()
+    files = [path for path in stage.folder.rglob("*") if path.is_file()]
+    assert files and all(b"sk-very-secret" not in path.read_bytes() for path in files)
+
+
+def budgeted(stage: Stage, **limits: Any) -> None:
+    researchers = [one.model_copy(update={"budget": ResearcherBudget(**limits)}) for one in stage.config.researchers]
+    stage.config = stage.config.model_copy(update={"researchers": researchers})
+
+
+def works_forever() -> Part:
+    number = 0
+    while True:
+        number += 1
+        method = f"def supervise(lab):\n    return lab.fine_tune(lab.weak_labels, epochs={number})\n"
+        yield say("Next.", use("files", command="create", path="method.py", file_text=method))
+        yield say("", use("run_experiment", note=f"number {number}", although_tried=True))
+
+
+def test_dollars_and_tokens_end_a_researcher_within_one_reply_with_nothing_lost(stage: Stage) -> None:
+    for limits, words in (({"dollars": 0.2}, r"$0.20"), ({"tokens": 60_000}, "60,000 tokens")):
+        budgeted(stage, **limits)
+        plenty = stage.config.budget.model_copy(update={"experiments_per_researcher": 99})
+        stage.config = stage.config.model_copy(update={"budget": plenty})
+        endpoint = stage.serve(works_forever)
+        stage.perform()
+        assert stage.end()["reason"] == "budget" and words in stage.end()["why"]
+        _, desk, transcript = stage.brain()
+        transcript.close()
+        used = next(limit for limit in desk.limits() if limit.what in limits)
+        last = [entry.data for entry in stage.entries("usage")][-1]
+        step = last["dollars"] if "dollars" in limits else sum(last["tokens"].values())
+        assert used.most <= used.used < used.most + step
+        assert words in stage.campaign.forum.posts()[-1].title.words
+        asked = len(endpoint.requests)
+        stage.perform()  # the same again: nothing happens
+        assert len(endpoint.requests) == asked
+        state = conversation(stage.entries())
+        assert state.messages[-1]["role"] == "assistant"
+
+
+def test_time_ends_a_researcher_even_while_a_tool_waits(stage: Stage) -> None:
+    def waits() -> Part:
+        yield say("", use("files", command="create", path="method.py", file_text=METHOD))
+        yield say("", use("run_experiment", note="slow"))
+        yield say("", use("experiment", action="wait", experiment="e1", seconds=1000))
+
+    stage.campaign.instant = False
+    budgeted(stage, minutes=0.05)
+    stage.serve(waits)
+    stage.perform()
+    assert stage.end()["reason"] == "budget" and "3 s of wall time" in stage.end()["why"]
+
+
+def test_the_experiment_beyond_the_limit_ends_a_researcher(stage: Stage) -> None:
+    stage.serve(works_forever)
+    stage.perform()
+    assert "3 experiments of 3 experiments" in stage.end()["why"]
+    assert len(stage.campaign.started) == 3
+    assert conversation(stage.entries()).unanswered == ()
+
+
+def test_a_raised_budget_lets_it_go_on_where_it_was(stage: Stage) -> None:
+    budgeted(stage, dollars=0.2)
+    stage.serve(looks_twice)
+    budgeted(stage, dollars=0.0001)
+    stage.perform()
+    assert stage.end()["reason"] == "budget"
+    budgeted(stage, dollars=5)
+    stage.perform()
+    assert stage.end()["reason"] == "finished"
+    assert (stage.folder / "researchers" / NAME / "workspace" / "log").read_text() == "once\n"

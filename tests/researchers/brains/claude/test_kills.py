@@ -1,0 +1,104 @@
+"""kill -9 of a researcher's process at random moments: its conversation goes on, and nothing is done twice."""
+
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from aar.budget import Spend
+from aar.commons.code_store import CodeStore
+from aar.commons.forum import Forum
+from aar.mock_api.script import Part, say, use
+from aar.mock_api.server import Endpoint, Rehearsal
+from aar.researchers.transcript import Entry, read, transcript_folder
+from aar.scoring.store import Scorebook
+from tests.researchers.brains.claude.victim import NAME
+
+KILLS = 20
+STEPS = 60
+METHOD = "def supervise(lab):\n    return lab.fine_tune(lab.weak_labels, epochs={number})\n"
+
+
+def works() -> Part:
+    for number in range(STEPS):
+        text = METHOD.format(number=number + 1)
+        yield say("", use("bash", command=f"echo {number} >>log; sleep 0.1"),
+                  use("forum_post", kind="insight", title=f"insight {number}"), thinking=f"step {number}")  # fmt: skip
+        yield say("", use("files", command="create", path="method.py", file_text=text),
+                  use("run_experiment", note=f"number {number}", although_tried=True),
+                  use("vote", post=1, value=1))  # fmt: skip
+    yield say("I have worked.")
+
+
+def victim(folder: Path) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "tests.researchers.brains.claude.victim", str(folder)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def kill_somewhere(folder: Path, rng: random.Random) -> bool:
+    """Start the researcher and kill it at a random moment; False: it had ended before."""
+    process = victim(folder)
+    assert process.stdout and process.stdout.readline() == "begins\n"
+    time.sleep(rng.uniform(0, 1.5))
+    alive = process.poll() is None
+    process.kill()
+    process.wait()
+    return alive
+
+
+def transcript(folder: Path) -> list[Entry]:
+    return list(read(transcript_folder(folder, NAME)))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_researcher_killed_twenty_times_does_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed = int(time.time())
+    print("seed", seed)
+    rng = random.Random(seed)
+    endpoint = Endpoint({NAME: works})
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "rehearsal")
+    with Rehearsal(endpoint) as rehearsal:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", rehearsal.url)
+        kills = sum(kill_somewhere(tmp_path, rng) for _ in range(KILLS))
+        last = victim(tmp_path)
+        assert last.wait(300) == 0
+    entries = transcript(tmp_path)
+    assert kills >= KILLS - 2 and entries[-1].data["reason"] == "finished"
+    assert [entry.kind for entry in entries].count("anew") == 1, "its conversation was lost"
+    asked = [entry for entry in entries if entry.kind == "call"]
+    assert len({entry.data["position"] for entry in asked}) == len(asked) == 5 * STEPS
+    check_each_was_done_once(tmp_path, entries)
+    replies = [entry for entry in entries if entry.kind == "message" and entry.data["role"] == "assistant"]
+    lost = len(endpoint.requests) - len(replies)
+    assert lost <= kills, "more than the reply in flight was lost"
+    assert Spend(tmp_path).spent().amounts.experiments == len(accepted(entries, "run_experiment", "note"))
+
+
+def check_each_was_done_once(folder: Path, entries: list[Entry]) -> None:
+    """Commands at most once, and those that are missing were told to be uncertain; the rest once, if not refused."""
+    lines = (folder / "researchers" / NAME / "workspace" / "log").read_text().split()
+    assert max(Counter(lines).values()) == 1
+    uncertain = [one for one in entries if one.kind == "result" and "may have happened" in one.data["text"]]
+    assert len(lines) >= STEPS - len(uncertain)
+    posts = Forum(folder / "forum.sqlite", read_only=True).posts(limit=1000)
+    titles = [post.title.words for post in posts if post.title.words.startswith("insight")]
+    assert titles == [f"insight {number}" for number in range(STEPS)]
+    done = accepted(entries, "run_experiment", "note")
+    assert len(done) >= STEPS - 2, "only what was cut off while writing the first method can be refused"
+    assert [one.note.words for one in Scorebook(folder, read_only=True).experiments()] == done
+    messages = [snapshot.message.words for snapshot in CodeStore(folder / "code.git", read_only=True).log(1000)]
+    assert sorted(messages) == sorted(done)
+
+
+def accepted(entries: list[Entry], tool: str, argument: str) -> list[str]:
+    """An argument of every call of a tool that was not refused, in their order."""
+    refused = {one.data["position"] for one in entries if one.kind == "result" and one.data["is_error"]}
+    calls = [one.data for one in entries if one.kind == "call" and one.data["tool"] == tool]
+    return [call["arguments"][argument] for call in calls if call["position"] not in refused]

@@ -1,0 +1,59 @@
+"""A claude researcher in a process of its own, to be killed: real forum, code store, scorebook and sandbox.
+
+    python -m tests.researchers.brains.claude.victim FOLDER
+"""
+
+import sys
+from pathlib import Path
+
+from aar.budget import Spend
+from aar.config import load_config
+from aar.researchers.brains.claude import failures
+from aar.researchers.brains.claude.brain import ClaudeBrain
+from aar.researchers.context import Desk, Places
+from aar.researchers.runtime import Life
+from aar.researchers.tools.shared_folder import stock
+from aar.researchers.transcript import Transcript, transcript_folder
+from aar.scoring.records import Experiment
+from aar.scoring.store import Admission, Scorebook
+from aar.storage import storage_errors
+from tests.campaign_fixture import write_toml
+from tests.researchers.platform_double import SCORE, Campaign, PlatformDouble
+
+NAME = "researcher-1"
+
+
+class DurablePlatform(PlatformDouble):
+    """Experiments that a killed process leaves behind, in the scorer's own database; each is scored at once."""
+
+    def _book(self) -> Scorebook:
+        return Scorebook(self.campaign.folder)
+
+    def start_experiment(self, snapshot: str, note: str, *, key: str) -> Experiment:
+        experiment = self._book().admit(Admission(key, self.name, snapshot, ("data",), note, (1, 2)))
+        return self._book().finish(experiment.id, SCORE, {})
+
+    def experiment(self, experiment: str) -> Experiment:
+        return self._book().experiment(experiment)
+
+    def experiments(self) -> list[Experiment]:
+        return self._book().experiments()
+
+
+def main(folder: Path) -> None:
+    """Run the researcher to its end."""
+    failures.FIRST_WAIT_SECONDS = 0.05
+    with storage_errors(folder):
+        config = load_config(write_toml(folder), ["budget.experiments_per_researcher=99"])
+    platform = DurablePlatform(Campaign(folder), NAME)
+    life = Life(config.researchers[0], config, folder)
+    desk = Desk(config.researchers[0], config, Places.of(folder, NAME), platform, Spend(folder), life.account)
+    stock(desk.shared, platform)
+    transcript = Transcript(transcript_folder(folder, NAME))
+    brain = ClaudeBrain(life, desk, transcript)
+    print("begins", flush=True)
+    brain.run()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

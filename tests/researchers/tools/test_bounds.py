@@ -1,0 +1,183 @@
+"""Floods: what is too large leaves no trace, and what is small and many meets the account of its author."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aar.budget import Account, Storage
+from aar.commons.actor import Commons
+from aar.config import CampaignConfig, ResearcherBudget
+from aar.errors import BudgetError, QuotaError, ToolError
+from aar.researchers.runtime import Life
+from aar.researchers.tools.notes import MOST_ENTRIES, Notes
+from aar.researchers.tools.tool import ARGUMENT_BYTES
+from tests.researchers.tools.conftest import Bench
+
+MIB = 2**20
+
+
+def kept(folder: Path) -> int:
+    """Bytes of all files below a researcher's home and of the campaign's databases."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def nested(depth: int) -> Any:
+    value: Any = "deep"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "said"),
+    [
+        ("no_such_tool", {"text": "x" * 8 * MIB}, f"at most {ARGUMENT_BYTES} are taken"),
+        ("bash", {"command": "x" * 8 * MIB}, f"at most {ARGUMENT_BYTES} are taken"),
+        ("t" * 3 * MIB, {}, "a tool's name has at most 64 characters"),
+        ("bash", {"command": nested(100_000)}, "nested too deeply"),
+        ("bash", {"command": {1, 2}}, "no plain JSON"),
+    ],
+    ids=["arguments-of-no-tool", "arguments", "name", "depth", "no-json"],
+)
+def test_a_call_that_is_too_large_is_refused_in_few_words_and_leaves_no_trace(
+    bench: Bench, tmp_path: Path, tool: str, arguments: Any, said: str
+) -> None:
+    before = kept(tmp_path)
+    for number in range(3):
+        answer = bench.caller.answer(tool, arguments, f"{number}.1")
+        assert answer.is_error and said in answer.text and len(answer.text) < 300
+    assert kept(tmp_path) == before and bench.transcript.entries == []
+
+
+def test_what_a_refusal_says_is_bounded_too(bench: Bench) -> None:
+    unknown = {f"{number}-{'x' * 1000}": 1 for number in range(1000)}
+    assert len(bench.refuses("bash", **unknown)) < 2000
+    assert bench.transcript.size < 2 * MIB
+
+
+def test_what_a_researcher_is_said_to_do_is_a_line(tmp_path: Path, config: CampaignConfig) -> None:
+    life = Life(config.researchers[0], config, tmp_path)
+    life.say("uses " + "t" * 3 * MIB)
+    assert len(life.activity) <= 200
+
+
+def test_empty_notes_without_number_are_not_kept(bench: Bench) -> None:
+    memories = bench.desk.places.notes / "memories"
+    refused = 0
+    for number in range(700):
+        try:
+            bench.desk.notes.run({"command": "create", "path": f"/memories/n{number}", "file_text": ""})
+        except ToolError as error:
+            refused += 1
+            assert f"files and folders of {MOST_ENTRIES}" in str(error)
+    assert len(list(memories.rglob("*"))) == MOST_ENTRIES == 700 - refused
+    bench.does("lab_notes", command="delete", path="/memories/n0")
+    bench.does("lab_notes", command="create", path="/memories/again", file_text="")
+
+
+def test_folders_of_notes_count_and_so_do_their_names(tmp_path: Path) -> None:
+    notes = Notes(tmp_path / "notes", Account(Storage(tmp_path), "ada"))
+    with pytest.raises(ToolError, match="at most 200 characters"):
+        notes.run({"command": "create", "path": "/memories" + "/a" * 2000, "file_text": ""})
+    for number in range(20):
+        deep = f"/memories/{number}" + "/a" * 90
+        try:
+            notes.run({"command": "create", "path": deep, "file_text": ""})
+        except ToolError as error:
+            assert "your notes are full" in str(error)
+    assert len(list((tmp_path / "notes").rglob("*"))) <= MOST_ENTRIES + 1
+
+
+def test_full_notes_can_be_deleted(tmp_path: Path) -> None:
+    notes = Notes(tmp_path / "notes", Account(Storage(tmp_path), "ada"))
+    notes.run({"command": "create", "path": "/memories/a", "file_text": "x" * (MIB - 40)})
+    with pytest.raises(ToolError, match="your notes are full"):
+        notes.run({"command": "create", "path": "/memories/b", "file_text": "x" * 100})
+    notes.run({"command": "delete", "path": "/memories/a"})
+    notes.run({"command": "create", "path": "/memories/b", "file_text": "x" * 100})
+
+
+@pytest.fixture
+def small(bench: Bench, tmp_path: Path) -> Iterator[Bench]:
+    """A researcher for whom 16 MiB may be kept: a transcript, outputs and snapshots of 1 MiB each."""
+    Storage(tmp_path).allow(bench.desk.name, 16 * MIB)
+    yield bench
+
+
+def test_long_outputs_meet_the_account_and_are_still_answered(small: Bench, tmp_path: Path) -> None:
+    outputs = small.desk.shared.folder / "outputs"
+    Storage(tmp_path).hold(small.desk.name, "shared", "earlier", MIB - 100_000)
+    assert "the whole is in /shared/outputs" in small.does("bash", command="head -c 60000 /dev/zero | tr '\\0' x")
+    told = small.does("bash", command="head -c 60000 /dev/zero | tr '\\0' y")
+    assert told.startswith("yyy") and "not kept: what the platform keeps for researcher-1 is full (shared: 1." in told
+    assert len(list(outputs.iterdir())) == 1
+
+
+def test_checked_out_snapshots_meet_the_account(small: Bench) -> None:
+    def publish(number: int) -> str:
+        files = {"large": bytes([number]) * 600_000}
+        return small.desk.platform.publish(files, "large", None, key=str(number)).id
+
+    first, second = publish(1), publish(2)
+    small.does("store_checkout", snapshot=first)
+    assert "shared: 1." in small.refuses("store_checkout", snapshot=second)
+    small.does("store_checkout", snapshot=first)
+
+
+def test_a_full_transcript_ends_its_researcher(small: Bench) -> None:
+    with pytest.raises(BudgetError, match=r"for researcher-1 is full \(transcript: 1\.\d MiB of 1\.0 MiB\)"):
+        for number in range(100):
+            small.caller.answer("no_such_tool", {"text": f"{number}" * 20_000}, f"{number}.1")
+    assert small.transcript.size < MIB
+
+
+def test_the_account_of_a_transcript_survives_a_restart(small: Bench, tmp_path: Path) -> None:
+    small.does("bash", command="echo hi")
+    folder = small.desk.places.workspace.parent
+    on_disk = sum(file.stat().st_size for file in (folder / "transcript.jsonl", *(folder / "texts").iterdir()))
+    assert small.transcript.size == on_disk
+    small.does("bash", command="head -c 60000 /dev/zero | tr '\\0' x")
+    small.does("budget")
+    held = Storage(tmp_path).held(small.desk.name)["transcript"]
+    assert held.entries == 5 and held.bytes > 60_000
+
+
+def test_posts_votes_and_snapshots_meet_the_account_of_their_author(tmp_path: Path) -> None:
+    (tmp_path / "commons").mkdir()
+    commons, storage = Commons(str(tmp_path / "commons"), str(tmp_path)), Storage(tmp_path)
+    storage.allow("eve", 16 * MIB)
+    first = commons.post("ada", "insight", "mine", key="ada/1")
+    posted = 0
+    with pytest.raises(QuotaError, match=r"for eve is full \(forum: 0\.\d MiB of 0\.1 MiB\)"):
+        for number in range(10):
+            commons.post("eve", "insight", "flood", "x" * 60_000, key=f"eve/{number}")
+            posted += 1
+    assert posted == 2 and len(commons.posts(author="eve")) == posted
+    commons.post("eve", "insight", "flood", "x" * 60_000, key="eve/1")  # which it was before
+    with pytest.raises(QuotaError):
+        for number in range(1000):
+            commons.vote(first.id, "eve", number % 2, key=f"eve/v{number}")
+    with pytest.raises(QuotaError, match="snapshots"):
+        for number in range(10):
+            commons.publish("eve", {"large": bytes([number]) * 400_000}, "flood", None, key=f"eve/s{number}")
+    assert len(commons.log()) == 2
+    assert commons.post("ada", "insight", "still here", "x" * 60_000, key="ada/2").author == "ada"
+
+
+def test_what_the_forum_refuses_is_not_counted(tmp_path: Path) -> None:
+    commons = Commons(str(tmp_path), str(tmp_path))
+    for number in range(10):
+        with pytest.raises(ValueError, match="title has 1000 characters"):
+            commons.post("eve", "insight", "t" * 1000, key=f"{number}")
+    assert Storage(tmp_path).held("eve")["forum"].entries == 0
+
+
+def test_how_much_may_be_kept_is_a_setting_and_told(tmp_path: Path, config: CampaignConfig, bench: Bench) -> None:
+    researcher = config.researchers[0].model_copy(update={"budget": ResearcherBudget(storage_mib=32)})
+    life = Life(researcher, config, tmp_path)
+    assert life.account.describe().endswith("of 32.0 MiB kept for researcher-1")
+    assert "of 32.0 MiB kept for researcher-1" in bench.does("budget")
+    assert json.loads(config.model_dump_json())["budget"]["researcher"]["storage_mib"] == 16 * 1024

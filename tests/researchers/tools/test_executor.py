@@ -1,0 +1,107 @@
+"""One call, one effect, whatever dies in between."""
+
+from pathlib import Path
+
+import pytest
+
+from aar.errors import CampaignError
+from aar.researchers.tools.executor import Caller
+from aar.researchers.transcript import Transcript
+from tests.researchers.tools.conftest import Bench
+
+
+def goes_on(bench: Bench) -> Caller:
+    """What a process finds that takes over from one that was killed."""
+    bench.transcript.close()
+    bench.transcript = Transcript(bench.desk.places.workspace.parent)
+    return Caller(bench.desk, bench.transcript)
+
+
+def forget_the_end(bench: Bench) -> None:
+    """As if the process had been killed after a call took effect and before that was written down."""
+    path = bench.desk.places.workspace.parent / "transcript.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+
+
+def test_a_completed_call_is_told_again_and_not_made_again(bench: Bench) -> None:
+    first = bench.caller.answer("bash", {"command": "echo x >>log; wc -l <log"}, "1.1")
+    again = goes_on(bench).answer("bash", {"command": "echo x >>log; wc -l <log"}, "1.1")
+    assert first == again and first.text == "1"
+    assert (bench.desk.places.workspace / "log").read_text() == "x\n"
+
+
+def test_a_command_that_was_cut_off_is_not_repeated_and_the_researcher_is_told(bench: Bench) -> None:
+    bench.caller.answer("bash", {"command": "echo x >>log"}, "1.1")
+    forget_the_end(bench)
+    answer = goes_on(bench).answer("bash", {"command": "echo x >>log"}, "1.1")
+    assert answer.is_error and "may have happened" in answer.text
+    assert (bench.desk.places.workspace / "log").read_text() == "x\n"
+
+
+def test_a_post_that_was_cut_off_is_made_once(bench: Bench) -> None:
+    arguments = {"kind": "insight", "title": "Once"}
+    first = bench.caller.answer("forum_post", arguments, "1.1")
+    forget_the_end(bench)
+    assert goes_on(bench).answer("forum_post", arguments, "1.1") == first
+    assert len(bench.campaign.forum.posts()) == 1
+
+
+def test_an_experiment_that_was_cut_off_is_started_once(bench: Bench) -> None:
+    bench.writes_method()
+    first = bench.caller.answer("run_experiment", {"note": "once"}, "1.1")
+    forget_the_end(bench)
+    assert goes_on(bench).answer("run_experiment", {"note": "once"}, "1.1") == first
+    assert len(bench.campaign.started) == 1
+    assert bench.desk.spend.spent().amounts.experiments == 1
+
+
+def test_what_no_json_can_carry_is_replaced(bench: Bench, tmp_path: Path) -> None:
+    answer = bench.does("bash", command="printf 'a\\x00b\\xff'")
+    assert answer.startswith("a") and "\0" not in answer
+
+
+def nested(levels: int) -> object:
+    arguments: object = "in the middle"
+    for _ in range(levels):
+        arguments = [arguments]
+    return arguments
+
+
+HOSTILE_CALLS = {
+    "arguments nested deeper than JSON is written": ("bash", {"command": nested(100_000)}),
+    "arguments nested deeper than Python goes": ("bash", nested(950)),
+    "half a surrogate pair in a long text": ("bash", {"command": "\ud800" * 10_000}),
+    "half a surrogate pair in a short text": ("bash", {"command": "echo '\ud800'"}),
+    "half a surrogate pair in a file": ("files", {"command": "create", "path": "\ud800", "file_text": "\udfff"}),
+    "half a surrogate pair in a query": ("forum_read", {"query": "\ud800"}),
+    "half a surrogate pair in a snapshot's name": ("store_checkout", {"snapshot": "\ud800"}),
+    "half a surrogate pair in an author's name": ("forum_read", {"author": "\ud800"}),
+    "half a surrogate pair in a message": ("store_publish", {"files": ["method.py"], "message": "\ud800"}),
+    "half a surrogate pair in a path": ("quick_check", {"method": "\ud800"}),
+    "NUL in a path": ("quick_check", {"method": "a\0b"}),
+    "a number beyond every column": ("forum_read", {"post": 10**400}),
+    "a vote on a number beyond every column": ("vote", {"post": 10**400, "value": 1}),
+    "a reply to a number beyond every column": ("forum_reply", {"post": 10**400, "title": "?"}),
+    "an infinite time": ("bash", {"command": "echo", "seconds": float("nan")}),
+}
+
+
+@pytest.mark.parametrize("call", HOSTILE_CALLS.values(), ids=HOSTILE_CALLS)
+def test_a_hostile_call_is_answered_and_the_researcher_goes_on(bench: Bench, call: tuple[str, object]) -> None:
+    bench.writes_method()
+    tool, arguments = call
+    answer = bench.caller.answer(tool, arguments, "1.1")
+    assert len(answer.text) < 20_000 and answer.text.encode()
+    assert bench.does("bash", command="echo fine") == "fine"
+    entries = len(bench.transcript.entries)
+    goes_on(bench)
+    assert len(bench.transcript.entries) == entries
+
+
+def test_a_part_of_the_platform_that_is_gone_is_no_answer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise CampaignError("a process of the campaign is gone")
+
+    monkeypatch.setattr(bench.desk.platform, "experiments", gone)
+    with pytest.raises(CampaignError):
+        bench.call("experiment", action="list")

@@ -1,0 +1,116 @@
+"""Sandboxes that wait before they are needed."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aar.errors import SandboxError
+from aar.sandbox import BROKER_SOCKET, PYTHON, Sandbox, Spec, provider
+from aar.sandbox.pool import Pool, WarmSandbox
+from aar.sandbox.processes import descendants
+from tests.sandbox.conftest import SMALL
+
+ECHO = """
+import os, socket, sys
+connection = socket.socket(socket.AF_UNIX)
+connection.connect(sys.argv[1])
+marks = len(os.listdir("/tmp"))
+open("/tmp/mark", "w")
+while word := connection.recv(100):
+    connection.sendall(word + b" " + str(marks).encode())
+print("bye")
+"""
+CONNECT = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); print(s.recv(9))"
+
+
+def waiting(program: str = ECHO) -> Spec:
+    return Spec((*PYTHON, "-c", program, BROKER_SOCKET), SMALL)
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    pool = Pool(provider("bubblewrap"), waiting(), size=2)
+    yield pool
+    pool.close()
+
+
+def exchange(sandbox: WarmSandbox, word: bytes) -> bytes:
+    sandbox.connection.sendall(word)
+    return sandbox.connection.recv(100)
+
+
+def fill(pool: Pool) -> None:
+    until = time.monotonic() + 10
+    while len(pool._ready) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_a_warm_sandbox_answers_at_once_and_serves_once(pool: Pool) -> None:
+    fill(pool)
+    for _ in range(4):
+        with pool.take() as sandbox:
+            assert exchange(sandbox, b"hello") == b"hello 0"  # nobody was in its /tmp before
+            sandbox.connection.shutdown(socket.SHUT_RDWR)
+            assert sandbox.outcome().stdout == "bye\n"
+
+
+def test_its_time_counts_from_when_it_is_used(pool: Pool) -> None:
+    fill(pool)
+    time.sleep(0.5)
+    with pool.take() as sandbox:
+        sandbox.connection.shutdown(socket.SHUT_RDWR)
+        assert sandbox.outcome().seconds < 0.4
+
+
+def test_one_that_died_while_it_waited_is_not_handed_out(others: set[int], pool: Pool) -> None:
+    fill(pool)
+    for pid in set(descendants(os.getpid())) - others:
+        os.kill(pid, signal.SIGKILL)
+    time.sleep(0.1)
+    with pool.take() as sandbox:
+        assert exchange(sandbox, b"x") == b"x 0"
+
+
+def test_closing_a_pool_leaves_nothing(others: set[int], pool: Pool) -> None:
+    fill(pool)
+    pool.close()
+    assert set(descendants(os.getpid())) <= others
+
+
+def test_an_empty_pool_still_serves() -> None:
+    pool = Pool(provider("bubblewrap"), waiting(), size=0)
+    with pool.take() as sandbox:
+        assert exchange(sandbox, b"x") == b"x 0"
+    pool.close()
+
+
+def test_a_program_that_does_not_connect_is_a_sandbox_error() -> None:
+    with pytest.raises(SandboxError, match=r"did not start: [\s\S]*ZeroDivisionError"):
+        WarmSandbox(provider("bubblewrap"), waiting("1 / 0"))
+
+
+def test_a_stranger_on_the_socket_is_turned_away_even_with_the_right_user_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    strangers = []
+    listen = Sandbox.listen
+
+    def listen_beside_a_stranger(sandbox: Sandbox) -> socket.socket:
+        listener = listen(sandbox)
+        command = ["/usr/bin/python3", "-c", CONNECT, str(Path(sandbox.folder, "broker.sock"))]
+        if os.geteuid() == 0:
+            uid = str(sandbox.uid)
+            command = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", *command]
+        strangers.append(subprocess.Popen(command, stdout=subprocess.PIPE))
+        return listener
+
+    monkeypatch.setattr(Sandbox, "listen", listen_beside_a_stranger)
+    with WarmSandbox(provider("bubblewrap"), waiting("import time; time.sleep(1)\n" + ECHO)) as sandbox:
+        assert exchange(sandbox, b"x") == b"x 0"
+    (stranger,) = strangers
+    assert stranger.communicate(timeout=10)[0] == b"b''\n"
