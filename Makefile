@@ -1,5 +1,7 @@
 # `make run` and `make test` need nothing but Debian or Ubuntu with Python 3.11+; setup.sh installs the rest.
 
+PYTHON := aar benchmarks examples jobs tests
+
 .DEFAULT_GOAL := help
 .PHONY: help run test check setup lint clean
 
@@ -25,7 +27,8 @@ setup:
 	@./setup.sh
 
 lint: setup
-	.venv/bin/ruff check aar jobs tests
+	.venv/bin/ruff check $(PYTHON)
+	.venv/bin/ruff format --check $(PYTHON)
 	.venv/bin/mypy
 
 clean:

@@ -162,7 +162,7 @@ class ClaudeConfig(Settings):
     prompt: Path | None = Field(default=None, description="a system prompt instead of the one that comes with aar")
 
 
-class Limited(Settings):
+class UsageLimits(Settings):
     """What may be used up, at most; None: as much as one likes. Device seconds are those of experiments."""
 
     tokens: int | None = Field(default=None, gt=0, description="of every kind, cached ones included")
@@ -173,7 +173,7 @@ class Limited(Settings):
     gpu_seconds: float | None = Field(default=None, gt=0)
 
 
-class ResearcherBudget(Limited):
+class ResearcherBudget(UsageLimits):
     """What one researcher may use. `minutes` is its wall time over all runs of the campaign."""
 
     minutes: float | None = Field(default=None, gt=0)
@@ -212,7 +212,7 @@ class ResearcherConfig(Settings):
         return name
 
 
-class BudgetConfig(Limited):
+class BudgetConfig(UsageLimits):
     """What a campaign may use. `minutes` is wall time over all its runs, baselines included."""
 
     minutes: float = Field(default=60, gt=0)

@@ -77,7 +77,7 @@ class QuotaError(AarError, RuntimeError):
     """What the platform keeps for a researcher would exceed its account; nothing was written."""
 
 
-class MindError(AarError, RuntimeError):
+class ModelAccessError(AarError, RuntimeError):
     """The endpoint behind a researcher refuses it for a reason that trying again does not remove."""
 
 

@@ -19,7 +19,7 @@ COMMONS, SCORER, COMPUTE, EXPERIMENTS = "commons", "scorer", "compute", "experim
 """The names of a campaign's actors, in its Ray namespace."""
 
 
-def result(reference: Any) -> Any:
+def get(reference: Any) -> Any:
     """What a remote call returned. Raises what it raised, when that is one of aar's own errors; else Ray's error."""
     try:
         return ray.get(reference)
@@ -27,8 +27,8 @@ def result(reference: Any) -> Any:
         raise _own(error) from None
 
 
-async def awaited(reference: Awaitable[Any]) -> Any:
-    """As `result`, for asynchronous actors."""
+async def get_async(reference: Awaitable[Any]) -> Any:
+    """As `get`, for asynchronous actors."""
     try:
         return await reference
     except RayTaskError as error:
@@ -44,7 +44,7 @@ def log_to_ray() -> None:
     logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
-def named(name: str) -> ActorHandle[Any]:
+def get_actor(name: str) -> ActorHandle[Any]:
     """The actor of this campaign with this name. An actor that looks others up can be started again by itself."""
     return ray.get_actor(name)
 

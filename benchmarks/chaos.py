@@ -23,7 +23,7 @@ from aar.errors import AarError
 from aar.gateway.connection import Link
 from aar.problems.key import Key
 from aar.scoring.records import PLATFORM
-from aar.scoring.store import Scorebook
+from aar.scoring.store import ScoreStore
 from aar.storage import transaction
 from tests.campaign.tiny_campaign import start, write_campaign
 
@@ -121,8 +121,10 @@ def configured(scratch: Path, rounds: int) -> Path:
         file = write_campaign(scratch, probe.getsockname()[1])
     text = file.read_text().split("\n[[researchers]]")[0]
     for before, after in (
-        ("minutes = 20", "minutes = 90"), ("researcher = 2", "researcher = 60"), ("best = 1", "best = 0"),
-    ):  # fmt: skip
+        ("minutes = 20", "minutes = 90"),
+        ("researcher = 2", "researcher = 60"),
+        ("best = 1", "best = 0"),
+    ):
         text = text.replace(before, after)
     people = "".join(f'\n[[researchers]]\nname = "{name}"\nbrain = "external"\n' for name in (*HONEST, HOSTILE))
     file.write_text(text + people)
@@ -132,7 +134,7 @@ def configured(scratch: Path, rounds: int) -> Path:
 def prepare(folder: Path, key: Key) -> None:
     """Give the campaign its key before it begins."""
     folder.mkdir()
-    with transaction(Scorebook(folder)._db) as db:
+    with transaction(ScoreStore(folder)._db) as db:
         db.execute("UPDATE key SET secret = ?", (key.secret,))
 
 
@@ -151,7 +153,7 @@ async def attended(folder: Path, rounds: int, *, hostile: bool) -> dict[str, tup
         print(f"hostile calls that were answered: {dict(calls)}")
     assert is_running(folder), "the campaign has ended"
     scores: dict[str, list[object]] = {name: [] for name in HONEST}
-    for entry in Scorebook(folder, read_only=True).ledger():
+    for entry in ScoreStore(folder, read_only=True).ledger():
         if entry.kind in ("answered", "failed") and entry.author in scores and entry.author != PLATFORM:
             scores[entry.author].append(entry.body.get("predictions") or entry.body.get("failure"))
     return {name: (used, scores[name]) for name, used in zip(HONEST, seconds, strict=True)}
@@ -229,7 +231,7 @@ async def floods(tool: Tool) -> None:
 
 
 async def shell_attacks(tool: Tool) -> None:
-    await tool("bash", command="python3 -c \"a=[bytearray(2**28) for _ in range(64)]\"")
+    await tool("bash", command='python3 -c "a=[bytearray(2**28) for _ in range(64)]"')
     await tool("bash", command=":(){ :|:& };:", seconds=10)
     await tool("bash", command="yes | head -c 200000000")
     await tool("store_publish", message="probing", paths=["../../../.."])

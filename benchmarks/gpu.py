@@ -19,9 +19,9 @@ import torch
 import torch.distributed as dist
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from aar.compute.engine import Fit, Group, fine_tune
+from aar.compute.engine import FitSpec, Group, fine_tune
 from aar.errors import TrainingError
-from aar.models.hidden_states import Prefix
+from aar.models.hidden_states import HiddenStateCache
 from aar.models.inference import flatten
 from aar.models.language_model import LanguageModel
 from aar.models.student import Student
@@ -73,10 +73,12 @@ def rows_per_second(model: LanguageModel, group: Group, device: torch.device, st
     return students * HOW.epochs * len(TARGETS) / (time.perf_counter() - began)
 
 
-def trained(model: LanguageModel, fits: list[Fit], group: Group, device: torch.device) -> list[Student | TrainingError]:
+def trained(
+    model: LanguageModel, fits: list[FitSpec], group: Group, device: torch.device
+) -> list[Student | TrainingError]:
     """The students of `fits`, side by side."""
     flat, k = flatten(TEXTS)
-    prefix = Prefix(model.cut(HOW.last_layers), model.encode(flat, HOW.max_tokens), device)
+    prefix = HiddenStateCache(model.cut(HOW.last_layers), model.encode(flat, HOW.max_tokens), device)
     return fine_tune(model, prefix, k, HOW, LABELS, fits, group)
 
 

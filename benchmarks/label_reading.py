@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aar.config import ScoringConfig
-from aar.scoring.stats.ladder import Graded, Ladder
+from aar.scoring.stats.ladder import ItemScores, Ladder
 
 DEV, SEALED = 800, 1200
 SUBMISSIONS = 1000
@@ -60,7 +60,7 @@ class LadderScorer(Scorer):
 
     def answer(self, correct: np.ndarray, identity: int) -> float | None:
         best = self._best.get(identity, self._reference)
-        if not self._ladder.improves([Graded(correct.astype(float))], [Graded(best.astype(float))], self.asked):
+        if not self._ladder.improves([ItemScores(correct.astype(float))], [ItemScores(best.astype(float))], self.asked):
             return None
         self._best[identity] = correct
         return self._ladder.rounded(float(correct.mean()))

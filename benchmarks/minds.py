@@ -23,11 +23,11 @@ from aar.commons.actor import start_commons
 from aar.compute.actor import start_compute
 from aar.config import CampaignConfig, load_config
 from aar.experiments.actor import start_experiments
-from aar.mock_api.script import Part, say, use
-from aar.mock_api.server import Endpoint, Rehearsal
+from aar.mock_api.script import Scenario, say, use
+from aar.mock_api.server import Endpoint, MockApi
 from aar.researchers.actor import start_researcher
-from aar.researchers.context import Places
-from aar.researchers.tools.shared_folder import Shared
+from aar.researchers.context import ResearcherPaths
+from aar.researchers.tools.shared_folder import SharedFolder
 from aar.researchers.transcript import read, transcript_folder
 from aar.scoring.actor import start_scorer
 
@@ -37,7 +37,7 @@ COUNTED = ("Researcher", "Commons", "Scorer")
 METHOD = "def supervise(lab):\n    return lab.fine_tune(lab.weak_labels)\n"
 
 
-def part(rounds: int) -> Part:
+def part(rounds: int) -> Scenario:
     """A round: eight calls, from the cheapest to one that git answers."""
     for number in range(rounds):
         yield say("", use("bash", command="ls /shared/forum | wc -l"), use("budget"), thinking="What is there?")
@@ -52,7 +52,7 @@ def main(researchers: int, rounds: int) -> None:
     folder = Path(tempfile.mkdtemp(prefix="aar-benchmark-"))
     names = [f"researcher-{number}" for number in range(researchers)]
     config = configured(folder, names)
-    with Rehearsal(Endpoint({name: lambda: part(rounds) for name in names})) as rehearsal:
+    with MockApi(Endpoint({name: lambda: part(rounds) for name in names})) as rehearsal:
         os.environ |= {"ANTHROPIC_BASE_URL": rehearsal.url, "ANTHROPIC_API_KEY": "rehearsal"}
         ray.init(address="local", namespace=NAMESPACE, num_cpus=2, log_to_driver=False)
         actors, _platform = started(config, folder)
@@ -73,7 +73,7 @@ def configured(folder: Path, names: list[str]) -> CampaignConfig:
     """Researchers that are driven by a model, with the data that a scorer would hand them already in place."""
     people = [{"name": name, "brain": "claude"} for name in names]
     for name in names:
-        shared = Shared(Places.of(folder, name).shared)
+        shared = SharedFolder(ResearcherPaths.of(folder, name).shared)
         shared.write("data/weak_labels.npy", b"")
     config = load_config(QUICKSTART, [f"folder={folder}"])
     return CampaignConfig.model_validate({**config.model_dump(), "researchers": people})

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from aar.campaign.adhoc import PERSON, derived_config
 from aar.campaign.audit import stored_findings
-from aar.campaign.run import Session, run_session
+from aar.campaign.run import CampaignRun, run_session
 from aar.campaign.state import CampaignState
 from aar.config import VerificationConfig, load_config
 from aar.experiments.actor import METHOD_FILE
-from aar.ray_utils import result
+from aar.ray_utils import get
 from aar.reporting.verification import verdict_words, verification_lines
 from aar.scoring.records import Experiment
 from aar.scoring.verification.verdicts import latest
@@ -58,17 +58,17 @@ def source_of(name: str) -> str:
     return HONEST_SOURCE if name == HONEST else (PLANTED / f"{name}.py").read_text()
 
 
-def experiment(session: Session, name: str, source: str) -> Experiment:
+def experiment(session: CampaignRun, name: str, source: str) -> Experiment:
     """The method as an experiment, run on dev."""
     files = {METHOD_FILE: source.encode()}
-    snapshot = result(session.commons.publish.remote(PERSON.name, files, name, None, key=name)).id
-    return session.run_experiment(result(session.scorer.admit.remote(PERSON.name, snapshot, name, name)))
+    snapshot = get(session.commons.publish.remote(PERSON.name, files, name, None, key=name)).id
+    return session.run_experiment(get(session.scorer.admit.remote(PERSON.name, snapshot, name, name)))
 
 
-def planted(names: list[str], whole: VerificationConfig) -> Callable[[Session], None]:
+def planted(names: list[str], whole: VerificationConfig) -> Callable[[CampaignRun], None]:
     """The work of a session: each cheat does what it does, and is verified."""
 
-    def work(session: Session) -> None:
+    def work(session: CampaignRun) -> None:
         session.measure_baselines()
         for name in names:
             tried = experiment(session, name, source_of(name))
@@ -77,7 +77,7 @@ def planted(names: list[str], whole: VerificationConfig) -> Callable[[Session], 
                     experiment(session, f"{name}_{seed}", source_of(name).replace("SEED = 0", f"SEED = {seed}"))
             if name == CLAIM:
                 post = (PERSON.name, "result", "Vanilla, tuned: PGR 0.97", "PGR 0.97 on every seed.")
-                result(session.commons.post.remote(*post, key=CLAIM, experiment=tried.id))
+                get(session.commons.post.remote(*post, key=CLAIM, experiment=tried.id))
             session.verify(tried, SHORT if name == ENSEMBLE else whole)
         session.audit()
 

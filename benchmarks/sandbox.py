@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aar.experiments.broker import Allowance, Description, FineTuneCall, TrainCall
+from aar.experiments.broker import FineTuneCall, RunBudget, RunInfo, TrainCall
 from aar.experiments.method_sandbox import method_pool, run_method
 from aar.sandbox import Limits, Shell, provider, require_sandbox
 from aar.sandbox.pool import Pool
@@ -32,10 +32,10 @@ REFILL_SECONDS = 0.4
 class InstantBackend:
     """Answers at once; what it answers does not matter here."""
 
-    def describe(self) -> Description:
+    def describe(self) -> RunInfo:
         """A hundred examples."""
         examples = [{"question": "", "choice": f"text {number}"} for number in range(100)]
-        return Description("binary", examples, np.full((100, 2), 0.5, np.float32), seed=0)
+        return RunInfo("binary", examples, np.full((100, 2), 0.5, np.float32), seed=0)
 
     def fine_tune(self, request: FineTuneCall) -> str:
         """A student that was not trained."""
@@ -97,7 +97,7 @@ def measure_methods(runs: int) -> None:
 
 def run_instantly(pool: Pool) -> str:
     """A method run whose lab calls cost nothing."""
-    return run_method(METHOD, InstantBackend(), pool, Allowance(1))
+    return run_method(METHOD, InstantBackend(), pool, RunBudget(1))
 
 
 if __name__ == "__main__":

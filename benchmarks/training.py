@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 
 from aar.compute.engine import Group
-from aar.compute.executor import Desk
+from aar.compute.executor import RequestExecutor
 from aar.compute.requests import FineTune
 from aar.config import load_config
 from aar.models import hidden_states
@@ -63,13 +63,13 @@ def seconds_per_student(students: int, pairs: int, kept: bool) -> float:
     return (time.perf_counter() - began) / students
 
 
-_DESKS: list[Desk] = []
+_DESKS: list[RequestExecutor] = []
 
 
-def _desk() -> Desk:
+def _desk() -> RequestExecutor:
     """One desk for all measurements, so that the model is loaded once."""
     if not _DESKS:
-        _DESKS.append(Desk(torch.device("cpu"), "auto", Group(0), lambda key: b""))
+        _DESKS.append(RequestExecutor(torch.device("cpu"), "auto", Group(0), lambda key: b""))
     return _DESKS[0]
 
 

@@ -25,7 +25,7 @@ from aar.scoring.records import (
 from aar.scoring.stats.pgr import Correctness, Gap, accuracy_estimate, difference, pgr_estimate
 from aar.scoring.stats.uncertainty import Estimate
 from aar.scoring.store import FILE as SCORES_FILE
-from aar.scoring.store import Admission, Scorebook
+from aar.scoring.store import Admission, ScoreStore
 
 ITEMS = 400
 SEEDS = (11, 5, 7)
@@ -103,7 +103,7 @@ def write_campaign(file: Path, folder: Path, outcome: str | None = "finished") -
 
 
 def _write_scores(folder: Path, snapshots: tuple[str, str]) -> None:
-    book = Scorebook(folder)
+    book = ScoreStore(folder)
     for model, correct in (("teacher", WEAK), ("ceiling", CEILING), ("e1", REFERENCE)):
         book.keep_correctness("minimal-pairs", "dev", model, dict(zip(sorted(SEEDS), correct.by_seed, strict=True)))
     ends = accuracy_estimate(WEAK), accuracy_estimate(CEILING)
@@ -128,20 +128,18 @@ def verification(experiment: str, student: Correctness) -> Verification:
     """A verification of an experiment whose students did so well."""
     lead, gap = difference(student, REFERENCE), Gap(student, WEAK, CEILING)
     accuracies = [accuracy_estimate(one) for one in (WEAK, REFERENCE, student, CEILING)]
-    part = DatasetVerification(
-        "minimal-pairs", "research", ITEMS, *accuracies, pgr_estimate(gap), lead.estimate()
-    )
+    part = DatasetVerification("minimal-pairs", "research", ITEMS, *accuracies, pgr_estimate(gap), lead.estimate())
     shuffled = ControlResult("shuffled", "uses its teacher", Estimate(0.4, 0.3, 0.5), "PGR lost")
     pgr, over = pgr_estimate(gap), (lead / gap.size).estimate()
     return Verification(experiment, (1, 2, 3), pgr, over, lead.p_value(), 5, None, (part,), (shuffled,), None, STARTED)
 
 
-def _admit(book: Scorebook, researcher: str, note: str, snapshot: str) -> Experiment:
+def _admit(book: ScoreStore, researcher: str, note: str, snapshot: str) -> Experiment:
     seeds = SEEDS if researcher == PLATFORM else SEEDS[:2]
     return book.admit(Admission(f"{researcher}/{note}", researcher, snapshot, ("minimal-pairs",), note, seeds))
 
 
-def _score(book: Scorebook, experiment: Experiment, correct: Correctness) -> None:
+def _score(book: ScoreStore, experiment: Experiment, correct: Correctness) -> None:
     pgr = pgr_estimate(Gap(correct, WEAK, CEILING))
     part = DatasetScore("minimal-pairs", correct.accuracy, pgr.value)
     score = Score(correct.accuracy, pgr.value, pgr.low, pgr.high, (part,))

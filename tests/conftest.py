@@ -60,5 +60,3 @@ def as_ordinary_user() -> Iterator[Callable[[str], str]]:
 
     yield run
     shutil.rmtree(home)
-
-

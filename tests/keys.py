@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from aar.problems.key import KEY_BYTES, Key
-from aar.scoring.store import Scorebook
+from aar.scoring.store import ScoreStore
 from aar.storage import transaction
 
 
@@ -17,5 +17,5 @@ KEY = key_of(1)
 
 def fix_key(folder: Path, key: Key = KEY) -> None:
     """Let the campaign in `folder` have this key, so that what comes out of a test does not depend on luck."""
-    with transaction(Scorebook(folder)._db) as db:
+    with transaction(ScoreStore(folder)._db) as db:
         db.execute("UPDATE key SET secret = ?", (key.secret,))

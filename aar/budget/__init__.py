@@ -2,10 +2,19 @@
 
 from aar.budget.limits import Limit, exceeded, limits_of
 from aar.budget.prices import PriceTable, read_prices
-from aar.budget.quota import Account, Storage
-from aar.budget.usage import Amounts, Spend, Spent, Tokens
+from aar.budget.quota import Account, StorageQuota
+from aar.budget.usage import Resources, Tokens, Usage, UsageStore
 
 __all__ = [
-    "Account", "Amounts", "Limit", "PriceTable", "Spend", "Spent", "Storage", "Tokens", "exceeded", "limits_of",
+    "Account",
+    "Limit",
+    "PriceTable",
+    "Resources",
+    "StorageQuota",
+    "Tokens",
+    "Usage",
+    "UsageStore",
+    "exceeded",
+    "limits_of",
     "read_prices",
 ]  # fmt: skip

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aar.budget.usage import NAMES, Amounts, Spend
-from aar.config import CampaignConfig, Limited, ResearcherConfig
+from aar.budget.usage import NAMES, Resources, UsageStore
+from aar.config import CampaignConfig, ResearcherConfig, UsageLimits
 
 COUNTED = ("experiments", "checks")
 """What is refused one by one when it is used up, and ends nobody."""
@@ -21,20 +21,20 @@ class Limit:
 
     scope: str
     what: str
-    most: float
+    maximum: float
     used: float
 
     @property
     def left(self) -> float:
         """What may still be used."""
-        return max(0.0, self.most - self.used)
+        return max(0.0, self.maximum - self.used)
 
     def describe(self) -> str:
         """For example "$1.20 of $5.00 used by ada"."""
-        return f"{readable(self.what, self.used)} of {readable(self.what, self.most)} used by {self.scope}"
+        return f"{readable(self.what, self.used)} of {readable(self.what, self.maximum)} used by {self.scope}"
 
 
-def limits_of(researcher: ResearcherConfig, config: CampaignConfig, spend: Spend) -> list[Limit]:
+def limits_of(researcher: ResearcherConfig, config: CampaignConfig, spend: UsageStore) -> list[Limit]:
     """Every limit that holds for a researcher, its own before the campaign's."""
     own, shared = researcher.budget or config.budget.researcher, config.budget
     allowed = {**_allowed(own), "seconds": _seconds(own.minutes)}
@@ -60,14 +60,14 @@ def readable(what: str, amount: float) -> str:
     return _UNITS[what].format(amount)
 
 
-def _allowed(most: Limited) -> dict[str, float | None]:
-    return {name: getattr(most, name) for name in Limited.model_fields}
+def _allowed(most: UsageLimits) -> dict[str, float | None]:
+    return {name: getattr(most, name) for name in UsageLimits.model_fields}
 
 
 def _seconds(minutes: float | None) -> float | None:
     return None if minutes is None else minutes * 60
 
 
-def _limits(scope: str, allowed: Mapping[str, float | None], used: Amounts) -> list[Limit]:
+def _limits(scope: str, allowed: Mapping[str, float | None], used: Resources) -> list[Limit]:
     pairs = [(name, allowed.get(name)) for name in NAMES]
     return [Limit(scope, name, most, getattr(used, name)) for name, most in pairs if most is not None]

@@ -53,7 +53,7 @@ class Held:
     entries: int = 0
 
 
-class Storage:
+class StorageQuota:
     """The accounts of the campaign in `folder`, for any thread. Raises StorageError: its database cannot be used."""
 
     def __init__(self, folder: Path) -> None:
@@ -141,11 +141,11 @@ class Storage:
 class Account:
     """One researcher's account."""
 
-    def __init__(self, storage: Storage, researcher: str) -> None:
+    def __init__(self, storage: StorageQuota, researcher: str) -> None:
         self._storage, self._researcher = storage, researcher
 
     def hold(self, kind: Kind, name: str, size: int, entries: int = 1) -> None:
-        """As `Storage.hold`."""
+        """As `StorageQuota.hold`."""
         self._storage.hold(self._researcher, kind, name, size, entries)
 
     def describe(self) -> str:

@@ -36,7 +36,7 @@ class Tokens:
 
 
 @dataclass(frozen=True)
-class Amounts:
+class Resources:
     """How much was used up of everything that can be limited, or how much may be. Seconds are wall time.
 
     `checks` are quick checks of a method; `cpu_seconds` and `gpu_seconds` are device time of training and inference.
@@ -50,11 +50,11 @@ class Amounts:
     cpu_seconds: float = 0
     gpu_seconds: float = 0
 
-    def __add__(self, other: "Amounts") -> "Amounts":
-        return Amounts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+    def __add__(self, other: "Resources") -> "Resources":
+        return Resources(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
 
 
-NAMES = tuple(one.name for one in fields(Amounts))
+NAMES = tuple(one.name for one in fields(Resources))
 KINDS = tuple(one.name for one in fields(Tokens))
 
 
@@ -73,10 +73,10 @@ RATE_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
-class Spent:
+class Usage:
     """What one researcher, or all, have used up; `recent_dollars` within the last RATE_SECONDS."""
 
-    amounts: Amounts
+    amounts: Resources
     tokens: Tokens
     recent_dollars: float = 0.0
 
@@ -86,7 +86,7 @@ class Spent:
         return self.amounts.dollars / self.amounts.seconds * 3600 if self.amounts.seconds else None
 
 
-class Spend:
+class UsageStore:
     """The spending of the campaign in `folder`, for any thread.
 
     Raises:
@@ -107,17 +107,17 @@ class Spend:
         *,
         model: str | None = None,
         tokens: Tokens | None = None,
-        amounts: Amounts | None = None,
+        amounts: Resources | None = None,
     ) -> None:
         """Note what was used up. `amounts.tokens` is not looked at: tokens are counted from `tokens`."""
-        used = {name: value for name, value in vars(amounts or Amounts()).items() if name != "tokens"}
+        used = {name: value for name, value in vars(amounts or Resources()).items() if name != "tokens"}
         row = {"key": key, "time": time.time(), "researcher": researcher, "model": model}
         row |= vars(tokens or Tokens()) | used
         marks = ", ".join(f":{column}" for column in row)
         with transaction(self._db.get()) as db:
             db.execute(f"INSERT OR IGNORE INTO entries ({', '.join(row)}) VALUES ({marks})", row)
 
-    def spent(self, researcher: str | None = None) -> Spent:
+    def spent(self, researcher: str | None = None) -> Usage:
         """What a researcher has used up, or all of them together."""
         whose = "? IS NULL OR researcher = ?"
         row = select(self._db.get(), f"SELECT {_SUMS} FROM entries WHERE {whose}", researcher, researcher)[0]
@@ -134,7 +134,7 @@ class Spend:
         return [row[0] for row in select(self._db.get(), "SELECT DISTINCT researcher FROM entries ORDER BY researcher")]
 
 
-def _spent(row: sqlite3.Row, recent: float) -> Spent:
+def _spent(row: sqlite3.Row, recent: float) -> Usage:
     tokens = Tokens(**{name: int(row[name]) for name in KINDS})
     values = {name: row[name] for name in NAMES if name != "tokens"}
-    return Spent(Amounts(tokens=tokens.total, **values), tokens, recent)
+    return Usage(Resources(tokens=tokens.total, **values), tokens, recent)

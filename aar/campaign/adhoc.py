@@ -8,11 +8,11 @@ import hashlib
 from dataclasses import dataclass
 
 from aar.campaign.folder import campaign_folder
-from aar.campaign.run import Session, View, run_session
+from aar.campaign.run import CampaignRun, View, run_session
 from aar.campaign.state import CampaignState
 from aar.config import CampaignConfig, ProblemConfig, ResearcherConfig
 from aar.experiments.actor import METHOD_FILE
-from aar.ray_utils import result
+from aar.ray_utils import get
 from aar.scoring.records import Experiment
 
 PERSON = ResearcherConfig(name="person", direction="by-hand")
@@ -41,7 +41,7 @@ def run_trial(
     """
     ended: list[Experiment] = []
 
-    def work(session: Session) -> None:
+    def work(session: CampaignRun) -> None:
         session.measure_baselines()
         experiment = _admit(session, method)
         session.phase(f"running {method.name} on seeds {', '.join(map(str, experiment.seeds))}")
@@ -53,7 +53,7 @@ def run_trial(
 
 def measure_baselines(config: CampaignConfig, view: View, dataset: str | None = None) -> CampaignState:
     """Compute teacher, ceiling and vanilla on a dataset of `config`'s problem. Raises as `run_trial`."""
-    return run_session(derived_config(config, "baselines", dataset), view, Session.measure_baselines)
+    return run_session(derived_config(config, "baselines", dataset), view, CampaignRun.measure_baselines)
 
 
 def derived_config(config: CampaignConfig, purpose: str, dataset: str | None) -> CampaignConfig:
@@ -85,14 +85,14 @@ def _about(problem: ProblemConfig, dataset: str | None) -> ProblemConfig:
     return problem.model_copy(update={"datasets": datasets})
 
 
-def _admit(session: Session, method: Method) -> Experiment:
+def _admit(session: CampaignRun, method: Method) -> Experiment:
     """The method as an experiment: an earlier one that was scored, or a new one where there is none or it failed."""
     files = {METHOD_FILE: method.source}
     key = hashlib.sha256(method.name.encode() + b"\0" + method.source).hexdigest()
-    snapshot = result(session.commons.publish.remote(PERSON.name, files, method.name, None, key=key)).id
+    snapshot = get(session.commons.publish.remote(PERSON.name, files, method.name, None, key=key)).id
     earlier = [one for one in session.state().experiments if one.snapshot == snapshot]
     failures = sum(one.status == "failed" for one in earlier)
-    admitted: Experiment = result(
+    admitted: Experiment = get(
         session.scorer.admit.remote(PERSON.name, snapshot, method.name, f"{snapshot}/{failures}")
     )
     return admitted

@@ -32,7 +32,7 @@ from aar.scoring.ledger import head, verify_chain
 from aar.scoring.records import DEV, PLATFORM, Experiment
 from aar.scoring.split import INSTRUCTION_SHARE
 from aar.scoring.store import FILE as SCORES_FILE
-from aar.scoring.store import Scorebook
+from aar.scoring.store import ScoreStore
 from aar.storage import storage_errors
 
 JSON_FILE, REPORT_FILE = "audit.json", "audit.md"
@@ -96,9 +96,9 @@ class _Audit:
     def __init__(self, folder: Path) -> None:
         self.config: CampaignConfig = stored_config(folder)
         self._folder = folder
-        self._book = Scorebook(folder, read_only=True) if (folder / SCORES_FILE).exists() else None
+        self._book = ScoreStore(folder, read_only=True) if (folder / SCORES_FILE).exists() else None
         self._ledger = self._book.ledger() if self._book else []
-        self._experiments = [one for one in self._book.experiments() if not one.verifies] if self._book else []
+        self._experiments = [one for one in self._book.experiments() if not one.verification_of] if self._book else []
         self._key = self._book.key() if self._book else Key.new()
         self.head = head(self._ledger)
 
@@ -215,14 +215,14 @@ class _Audit:
 
 def told_numbers(folder: Path) -> Known:
     """Every number that the platform has told in the campaign in `folder`; none before it has scores."""
-    return known_numbers(Scorebook(folder, read_only=True) if (folder / SCORES_FILE).exists() else None)
+    return known_numbers(ScoreStore(folder, read_only=True) if (folder / SCORES_FILE).exists() else None)
 
 
-def known_numbers(book: Scorebook | None) -> Known:
+def known_numbers(book: ScoreStore | None) -> Known:
     """Every number that the platform has told in a campaign."""
     if book is None:
         return NOTHING_KNOWN
-    experiments = [one for one in book.experiments() if not one.verifies]
+    experiments = [one for one in book.experiments() if not one.verification_of]
     names = {dataset for one in experiments for dataset in one.datasets}
     baselines = [one for name in sorted(names) if (one := book.baselines(name))]
     return Known.of(experiments, baselines, book.verifications())

@@ -111,7 +111,7 @@ SECONDS = 10.0
 _QUESTION = "/ray.rpc.NodeInfoGcsService/CheckAlive"  # its empty request asks for no node; the answer is not looked at
 
 
-def is_open(address: str) -> bool:
+def accepts_unauthenticated(address: str) -> bool:
     """Whether the Ray control service at `address` (host:port) answers somebody without a token.
 
     Raises:
@@ -179,7 +179,7 @@ def connect(config: CampaignConfig, namespace: str) -> str | None:
 def _check_closed(address: str | None, *, allow_open: bool) -> str | None:
     """What there is to warn of. `address`: how the cluster was found, such as "auto" or host:port; None: aar's own."""
     control = str(ray.get_runtime_context().gcs_address)
-    if not is_open(control):
+    if not accepts_unauthenticated(control):
         return None
     if address is None:
         raise CampaignError(f"the Ray that aar started at {control} asks for no token. Unset the variables RAY_AUTH_*.")

@@ -30,7 +30,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Run:
+class DriverRun:
     """One process that ran the campaign: from when until when, and how it ended (None: killed, or running)."""
 
     started: float
@@ -38,7 +38,7 @@ class Run:
     outcome: str | None
 
 
-class Record:
+class EventLog:
     """Events and runs. The driver writes; readers open it `read_only`."""
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
@@ -78,10 +78,10 @@ class Record:
         """All events, oldest first."""
         return [Event(row["time"], row["source"], row["text"]) for row in select(self._db, "SELECT * FROM events")]
 
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[DriverRun]:
         """All runs, oldest first."""
         rows = select(self._db, "SELECT * FROM runs ORDER BY number")
-        return [Run(row["started"], row["seen"], row["outcome"]) for row in rows]
+        return [DriverRun(row["started"], row["seen"], row["outcome"]) for row in rows]
 
     def finished(self) -> bool:
         """Did the last run bring the campaign to its end?"""

@@ -1,10 +1,10 @@
 """The campaign folder: where a campaign's record lies, who may write it, and whether it belongs to this configuration.
 
-    config.json          the resolved configuration          version.json     the code that wrote it
-    campaign.sqlite      events and running time             scores.sqlite    experiments and scores
-    commons/             forum and code store                artifacts/       students, predictions, by digest
-    best-pgr.png         best PGR against time               driver.lock      held by the process that runs it
-    audit.json, audit.md what the last audit found
+config.json          the resolved configuration          version.json     the code that wrote it
+campaign.sqlite      events and running time             scores.sqlite    experiments and scores
+commons/             forum and code store                artifacts/       students, predictions, by digest
+best-pgr.png         best PGR against time               driver.lock      held by the process that runs it
+audit.json, audit.md what the last audit found
 """
 
 import fcntl

@@ -19,20 +19,20 @@ from ray.exceptions import RayError
 
 from aar.campaign.audit import audit_campaign
 from aar.campaign.cluster import connect
-from aar.campaign.events import Record
+from aar.campaign.events import EventLog
 from aar.campaign.folder import ADDRESS_FILE, COMMONS, CampaignFolder
 from aar.campaign.state import CAMPAIGN, CampaignState, read_state
-from aar.campaign.team import Team
+from aar.campaign.team import ResearcherSupervisor
 from aar.commons.actor import start_commons
 from aar.compute.actor import start_compute
 from aar.config import CampaignConfig, VerificationConfig
 from aar.errors import CampaignError, ScoringError, StorageError
 from aar.experiments.actor import METHOD_FILE, start_experiments
 from aar.methods import builtin_source
-from aar.ray_utils import result
+from aar.ray_utils import get
 from aar.researchers.actor import start_researcher
-from aar.researchers.brains.claude.access import check_minds
-from aar.researchers.commands import Steering
+from aar.researchers.brains.claude.access import check_model_access
+from aar.researchers.commands import CommandQueue
 from aar.sandbox import Limits, provider, require_sandbox
 from aar.sandbox.memory import check_size
 from aar.scoring.actor import start_scorer
@@ -53,7 +53,7 @@ class View(Protocol):
 
 
 def run_session(
-    config: CampaignConfig, view: View, work: "Callable[[Session], None]", outcome: str = "finished"
+    config: CampaignConfig, view: View, work: "Callable[[CampaignRun], None]", outcome: str = "finished"
 ) -> CampaignState:
     """Start a campaign's actors, do `work` with them, and stop them; returns how the campaign then stands.
 
@@ -65,9 +65,12 @@ def run_session(
         AarError: a part cannot start or failed; nothing acknowledged is lost.
     """
     with (
-        CampaignFolder(config) as folder, _whole(folder.path), _recorded(folder.path, outcome) as record, _terminable(),
-    ):  # fmt: skip
-        session = Session(config, folder, record, view)
+        CampaignFolder(config) as folder,
+        _whole(folder.path),
+        _recorded(folder.path, outcome) as record,
+        _terminable(),
+    ):
+        session = CampaignRun(config, folder, record, view)
         try:
             session.start()
             work(session)
@@ -90,9 +93,9 @@ def _whole(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _recorded(folder: Path, outcome: str) -> Iterator[Record]:
+def _recorded(folder: Path, outcome: str) -> Iterator[EventLog]:
     """The record of a run, which says at its end how it ended: `outcome` when all went well."""
-    record = Record(folder)
+    record = EventLog(folder)
     record.begin_run()
     ended = "failed"
     try:
@@ -120,7 +123,7 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-class Session:
+class CampaignRun:
     """A running campaign. Its actors can be used once it was started."""
 
     commons: Any
@@ -128,17 +131,17 @@ class Session:
     compute: Any
     experiments: Any
 
-    def __init__(self, config: CampaignConfig, folder: CampaignFolder, record: Record, view: View) -> None:
+    def __init__(self, config: CampaignConfig, folder: CampaignFolder, record: EventLog, view: View) -> None:
         self.config, self.namespace = config, f"aar-{config.name}"
         self.folder, self.record = folder.path, record
         self._folder, self._view = folder, view
         self._activities: dict[str, str] = {}
-        self.steering, self._noted = Steering(self.folder), 0
+        self.steering, self._noted = CommandQueue(self.folder), 0
 
     def start(self) -> None:
         """Check the machine, connect to Ray, start the actors. Raises AarError when one of that cannot be done."""
         self.phase("checking the sandbox")
-        if provider(self.config.sandbox.provider).protects:
+        if provider(self.config.sandbox.provider).is_isolating:
             require_sandbox()
             check_size(Limits.from_config(self.config.sandbox).memory_bytes, "others")
         else:
@@ -167,8 +170,8 @@ class Session:
         """Teacher, ceiling, and the vanilla method as reference; at once when they are known."""
         self.phase("baselines: teacher, ceiling and the vanilla reference")
         files = {METHOD_FILE: builtin_source(VANILLA).encode()}
-        snapshot = result(self.commons.publish.remote(PLATFORM, files, VANILLA, None, key=VANILLA))
-        reference: Experiment = result(self.scorer.admit.remote(PLATFORM, snapshot.id, VANILLA, VANILLA))
+        snapshot = get(self.commons.publish.remote(PLATFORM, files, VANILLA, None, key=VANILLA))
+        reference: Experiment = get(self.scorer.admit.remote(PLATFORM, snapshot.id, VANILLA, VANILLA))
         baselines = [self.scorer.baselines.remote(one.name) for one in self.config.problem.research]
         reference = self.run_experiment(reference, *baselines)
         if reference.failure:
@@ -187,7 +190,7 @@ class Session:
 
         Raises ScoringError when it cannot be verified.
         """
-        arms: list[Experiment] = result(self.scorer.plan_verification.remote(experiment.id, settings))
+        arms: list[Experiment] = get(self.scorer.plan_verification.remote(experiment.id, settings))
         running = [arm for arm in arms if arm.status == "running"]
         self.phase(f"verifying {experiment.id} on {settings.seeds} fresh seeds ({len(running)} experiments)")
         self.watch([self.experiments.run.remote(arm) for arm in running])
@@ -200,7 +203,7 @@ class Session:
         self.phase("audit")
         audit_campaign(self.folder)
 
-    def watch(self, calls: list[Any], team: Team | None = None) -> list[Any]:
+    def watch(self, calls: list[Any], team: ResearcherSupervisor | None = None) -> list[Any]:
         """Show the campaign until the calls have returned; end it early when that is asked for or the time is up.
 
         Args:
@@ -217,9 +220,9 @@ class Session:
             self._note_wishes()
             self._note_activities(team.actors if team else {})
             self._show()
-        return [result(call) for call in calls]
+        return [get(call) for call in calls]
 
-    def _attend(self, team: Team | None) -> bool:
+    def _attend(self, team: ResearcherSupervisor | None) -> bool:
         """Let researchers join, or tell them that the time is up; have all of them ended?"""
         if team is None:
             return True
@@ -255,15 +258,15 @@ class Session:
         self._activities.pop(researcher, None)
 
     def _note_wishes(self) -> None:
-        for wish in self.steering.wishes(self._noted):
-            self.record.note_wish(wish.number, wish.researcher, wish.describe())
-            self._noted = wish.number
-            self._activities.pop(wish.researcher, None)  # what it is doing stands last, so it is noted anew
+        for command in self.steering.commands(self._noted):
+            self.record.note_wish(command.number, command.researcher, command.describe())
+            self._noted = command.number
+            self._activities.pop(command.researcher, None)  # what it is doing stands last, so it is noted anew
 
     def _note_activities(self, researchers: dict[str, Any]) -> None:
         for name, actor in researchers.items():
             try:
-                activity = ray.get(actor.activity.remote(), timeout=5)
+                activity = ray.get(actor.status.remote(), timeout=5)
             except RayError:
                 activity = "restarting"
             if self._activities.get(name) != activity:
@@ -286,20 +289,20 @@ def _wait(waiting: list[Any], others: list[Any]) -> list[Any]:
     done, _ = ray.wait([*waiting, *others], num_returns=1, timeout=POLL_SECONDS)
     for call in done:
         if call in waiting:
-            result(call)
+            get(call)
     return [call for call in waiting if call not in done]
 
 
 def run_campaign(config: CampaignConfig, view: View) -> CampaignState:
     """Run a campaign to its end, or go on with one that was interrupted.
 
-    Raises as `run_session`, and before anything is started as `check_minds`.
+    Raises as `run_session`, and before anything is started as `check_model_access`.
     """
-    check_minds(config)
+    check_model_access(config)
     return run_session(config, view, _campaign)
 
 
-def _campaign(session: Session) -> None:
+def _campaign(session: CampaignRun) -> None:
     session.measure_baselines()
     _research(session)
     _verify(session)
@@ -307,19 +310,19 @@ def _campaign(session: Session) -> None:
     ray.get(session.compute.stop.remote())
 
 
-def _research(session: Session) -> None:
+def _research(session: CampaignRun) -> None:
     session.phase("research")
-    team = Team(
+    team = ResearcherSupervisor(
         session.config, session.steering, session.note_of,
         lambda one: start_researcher(one, session.config, session.folder, session.namespace),
     )  # fmt: skip
     session.watch([], team)
 
 
-def _verify(session: Session) -> None:
+def _verify(session: CampaignRun) -> None:
     """The best methods on fresh seeds and the sealed part of the test set."""
     settings, done = session.config.verification, {one.experiment for one in session.state().verifications}
-    best: list[Experiment] = result(session.scorer.best.remote(settings.best))
+    best: list[Experiment] = get(session.scorer.best.remote(settings.best))
     for experiment in best:
         try:
             if experiment.id not in done:

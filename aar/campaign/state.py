@@ -9,25 +9,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aar.budget import Amounts, Limit, Spend, Spent, Tokens, limits_of
+from aar.budget import Limit, Resources, Tokens, Usage, UsageStore, limits_of
 from aar.budget.limits import experiments_allowed
 from aar.budget.usage import FILE as SPEND_FILE
 from aar.campaign.audit import stored_findings
 from aar.campaign.events import FILE as RECORD_FILE
-from aar.campaign.events import Record
+from aar.campaign.events import EventLog
 from aar.campaign.folder import COMMONS, is_running, stored_config
 from aar.commons import FORUM_FILE
 from aar.commons.diversity import Step, families, history
 from aar.commons.forum import Forum, NamedFamily
 from aar.config import CampaignConfig, ResearcherConfig
 from aar.researchers.commands import FILE as STEERING_FILE
-from aar.researchers.commands import Standing, Steering, Wish, roster, standing
+from aar.researchers.commands import CommandQueue, DesiredState, OperatorCommand, active_researchers, desired_state
 from aar.researchers.directions import direction_name
 from aar.researchers.transcript import read, transcript_folders
 from aar.scoring.ledger import ORIGIN, head
 from aar.scoring.records import PLATFORM, Baselines, Experiment, Verification
 from aar.scoring.store import FILE as SCORES_FILE
-from aar.scoring.store import Scorebook
+from aar.scoring.store import ScoreStore
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def troubles_in(folder: Path) -> dict[str, Troubles]:
     }
 
 
-NOTHING = Spent(Amounts(), Tokens())
+NOTHING = Usage(Resources(), Tokens())
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class ResearcherState:
     brain: str
     direction: str
     activity: str
-    standing: Standing
+    desired_state: DesiredState
     experiments: int
     limit: int
     best_pgr: float | None
-    spent: Spent
+    spent: Usage
     limits: tuple[Limit, ...]
 
 
@@ -72,36 +72,40 @@ def researcher_states(
     folder: Path, config: CampaignConfig, activities: Mapping[str, str], experiments: Sequence[Experiment]
 ) -> tuple[ResearcherState, ...]:
     """Every researcher of a campaign, those too that were added. `activities`: the latest of each, by name."""
-    wishes, spend = _wishes(folder), _spend(folder)
+    commands, spend = _commands(folder), _spend(folder)
     return tuple(
         _state(
             one,
             config,
             activities.get(one.name, "not started"),
-            [wish for wish in wishes if wish.researcher == one.name],
+            [command for command in commands if command.researcher == one.name],
             [done for done in experiments if done.researcher == one.name],
             spend,
         )
-        for one in roster(config, wishes)
+        for one in active_researchers(config, commands)
     )
 
 
-def spent_in(folder: Path) -> Spent:
+def spent_in(folder: Path) -> Usage:
     """What all researchers of a campaign have used up."""
     spend = _spend(folder)
     return spend.spent() if spend else NOTHING
 
 
 def _state(
-    one: ResearcherConfig, config: CampaignConfig, activity: str, wishes: Sequence[Wish], own: Sequence[Experiment],
-    spend: Spend | None,
-) -> ResearcherState:  # fmt: skip
+    one: ResearcherConfig,
+    config: CampaignConfig,
+    activity: str,
+    commands: Sequence[OperatorCommand],
+    own: Sequence[Experiment],
+    spend: UsageStore | None,
+) -> ResearcherState:
     return ResearcherState(
         name=one.name,
         brain=one.brain,
         direction=direction_name(one.direction),
         activity=activity,
-        standing=standing(wishes),
+        desired_state=desired_state(commands),
         experiments=sum(done.status != "running" for done in own),
         limit=experiments_allowed(one, config),
         best_pgr=max((done.score.pgr for done in own if done.score), default=None),
@@ -110,12 +114,12 @@ def _state(
     )
 
 
-def _wishes(folder: Path) -> list[Wish]:
-    return Steering(folder, read_only=True).wishes() if (folder / STEERING_FILE).exists() else []
+def _commands(folder: Path) -> list[OperatorCommand]:
+    return CommandQueue(folder, read_only=True).commands() if (folder / STEERING_FILE).exists() else []
 
 
-def _spend(folder: Path) -> Spend | None:
-    return Spend(folder, read_only=True) if (folder / SPEND_FILE).exists() else None
+def _spend(folder: Path) -> UsageStore | None:
+    return UsageStore(folder, read_only=True) if (folder / SPEND_FILE).exists() else None
 
 
 CAMPAIGN = "campaign"
@@ -141,7 +145,7 @@ class CampaignState:
     seconds_budget: float
     researchers: tuple[ResearcherState, ...]
     experiments: tuple[Experiment, ...]
-    spent: Spent
+    spent: Usage
     families: dict[str, int]
     diversity: tuple[Step, ...]
     baselines: tuple[Baselines, ...]
@@ -190,11 +194,11 @@ class CampaignState:
 def read_state(folder: Path) -> CampaignState:
     """The state of the campaign in `folder`. Raises CampaignError or StorageError when it cannot be read."""
     config = stored_config(folder)
-    record = Record(folder, read_only=True) if (folder / RECORD_FILE).exists() else None
-    book = Scorebook(folder, read_only=True) if (folder / SCORES_FILE).exists() else None
+    record = EventLog(folder, read_only=True) if (folder / RECORD_FILE).exists() else None
+    book = ScoreStore(folder, read_only=True) if (folder / SCORES_FILE).exists() else None
     events = record.events() if record else []
     latest = {event.source: event.text for event in events}
-    experiments = [one for one in (book.experiments() if book else []) if one.verifies is None]
+    experiments = [one for one in (book.experiments() if book else []) if one.verification_of is None]
     known = [book.baselines(dataset.name) for dataset in config.problem.research] if book else []
     named = _named_families(folder)
     return CampaignState(

@@ -18,9 +18,9 @@ from ray.exceptions import RayError, RayTaskError
 
 from aar.config import CampaignConfig, ResearcherConfig
 from aar.errors import AarError, CampaignError, ComputeError, StorageError
-from aar.ray_utils import result
-from aar.researchers.brains.claude.access import check_minds
-from aar.researchers.commands import Steering, roster
+from aar.ray_utils import get
+from aar.researchers.brains.claude.access import check_model_access
+from aar.researchers.commands import CommandQueue, active_researchers
 from aar.text import fitted_line
 
 PLATFORM_ERRORS = (StorageError, ComputeError, CampaignError)
@@ -65,7 +65,7 @@ class Member:
         try:
             if self.call is not None and ray.wait([self.call], timeout=0)[0]:
                 call, self.call = self.call, None
-                result(call)
+                get(call)
             elif self._again is not None and time.monotonic() >= self._again:
                 self._again = None
                 self._begin(stopping)
@@ -108,7 +108,7 @@ def _reason(error: Exception) -> str:
     return fitted_line(f"{type(cause).__name__}: {words}", REASON_CHARACTERS)
 
 
-class Team:
+class ResearcherSupervisor:
     """Starts researchers and attends to them.
 
     Attributes:
@@ -116,9 +116,12 @@ class Team:
     """
 
     def __init__(
-        self, config: CampaignConfig, steering: Steering, note: Callable[[str, str], None],
+        self,
+        config: CampaignConfig,
+        steering: CommandQueue,
+        note: Callable[[str, str], None],
         start: Callable[[ResearcherConfig], Any],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`note` records what becomes of a researcher, by name; `start` starts its actor."""
         self._config, self._steering, self._note, self._start = config, steering, note, start
         self._refused: set[str] = set()
@@ -162,13 +165,13 @@ class Team:
             member.attend(stopping=self.is_over)
 
     def _admit(self) -> None:
-        for one in roster(self._config, self._steering.wishes()):
+        for one in active_researchers(self._config, self._steering.commands()):
             if one.name not in {*self._members, *self._refused} and self._can_start(one):
                 self._members[one.name] = Member(partial(self._start, one), partial(self._note, one.name))
 
     def _can_start(self, researcher: ResearcherConfig) -> bool:
         try:
-            check_minds(self._config.model_copy(update={"researchers": [researcher]}))
+            check_model_access(self._config.model_copy(update={"researchers": [researcher]}))
         except AarError as error:
             self._note(researcher.name, f"cannot start: {error}")
             self._refused.add(researcher.name)

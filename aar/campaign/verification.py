@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from aar.campaign.events import Record
+from aar.campaign.events import EventLog
 from aar.campaign.folder import campaign_folder, stored_config
-from aar.campaign.run import Session, View, run_session
+from aar.campaign.run import CampaignRun, View, run_session
 from aar.campaign.state import CampaignState, read_state
 from aar.config import VerificationConfig
 from aar.errors import CampaignError
@@ -26,11 +26,11 @@ def verify(
     if campaign_folder(config).resolve() != folder.resolve():
         config = config.model_copy(update={"folder": folder.resolve()})
 
-    def work(session: Session) -> None:
+    def work(session: CampaignRun) -> None:
         session.verify(experiment, settings)
         session.audit()
 
-    outcome = "finished" if Record(folder, read_only=True).finished() else "verified"
+    outcome = "finished" if EventLog(folder, read_only=True).finished() else "verified"
     return run_session(config, view, work, outcome), experiment
 
 

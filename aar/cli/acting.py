@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from aar.cli.output import CampaignOption, say
+from aar.cli.output import CampaignOption, echo
 
 HELP = "Act as an external researcher of a running campaign, with its budget, in its sandbox."
 app = typer.Typer(help=HELP, no_args_is_help=True)
@@ -25,7 +25,7 @@ Snapshot = Annotated[str, typer.Argument(help="A snapshot's id, or an experiment
 
 
 @dataclass(frozen=True)
-class Actor:
+class ExternalClient:
     """Who acts, in which campaign."""
 
     researcher: str
@@ -35,7 +35,7 @@ class Actor:
         """Call a tool and print the answer."""
         from aar.cli.external import call
 
-        say(call(self.campaign, self.researcher, tool, **arguments))
+        echo(call(self.campaign, self.researcher, tool, **arguments))
 
     def puts(self, file: Path, name: str | None = None) -> str:
         """Copy a text file into the workspace, and print the answer; its name there."""
@@ -47,7 +47,7 @@ class Actor:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{file} cannot be read as text ({error})") from None
         path = name or file.name
-        say(call(self.campaign, self.researcher, "files", command="create", path=path, file_text=text))
+        echo(call(self.campaign, self.researcher, "files", command="create", path=path, file_text=text))
         return path
 
     def waits(self, experiment: str, seconds: float) -> None:
@@ -58,20 +58,20 @@ class Actor:
 
     def _failed(self, experiment: str) -> bool:
         from aar.campaign.folder import find_campaign
-        from aar.scoring.store import Scorebook
+        from aar.scoring.store import ScoreStore
 
-        book = Scorebook(find_campaign(self.campaign), read_only=True)
+        book = ScoreStore(find_campaign(self.campaign), read_only=True)
         return book.experiment(experiment).status == "failed"
 
 
 @app.callback()
-def who(
+def authenticate(
     context: typer.Context,
     researcher: Annotated[str, typer.Argument(metavar="RESEARCHER", help="An external researcher.")],
     campaign: CampaignOption = None,
 ) -> None:
     """Act as an external researcher of a running campaign, with its budget, in its sandbox."""
-    context.obj = Actor(researcher, campaign)
+    context.obj = ExternalClient(researcher, campaign)
 
 
 @app.command()
@@ -140,13 +140,13 @@ def run_experiment(
     """Run a method as an experiment."""
     from aar.cli.external import call
 
-    actor: Actor = context.obj
+    actor: ExternalClient = context.obj
     path = actor.puts(method)
     started = call(
         actor.campaign, actor.researcher, "run_experiment", method=path, note=note or method.stem, parent=parent,
         although_tried=although_tried,
     )  # fmt: skip
-    say(started)
+    echo(started)
     if wait:
         actor.waits(started.split()[0], 1800)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 
 from aar.cli import acting, campaign, external, forum, rehearse, shell, show, steer, store, transcript, verify
-from aar.cli.output import complain
+from aar.cli.output import print_error
 from aar.errors import AarError
 
 HELP = """Automated Alignment Researchers: autonomous agents that do research on weak-to-strong supervision.
@@ -43,5 +43,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(args=arguments)
     except AarError as error:
-        complain(str(error))
+        print_error(str(error))
         sys.exit(1)

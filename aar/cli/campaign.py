@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aar.cli.output import AsJson, WhichCampaign, complain, console, say, say_json
+from aar.cli.output import AsJson, WhichCampaign, console, echo, echo_json, print_error
 
 if TYPE_CHECKING:
     from aar.campaign.state import CampaignState
@@ -42,13 +42,13 @@ def run_to_the_end(config: "CampaignConfig") -> None:
     finished = _finished(config)
     if finished:
         state = read_state(finished)
-        say(f"Campaign {state.name} is finished. To run another one, change its name: name={state.name}-2", "")
+        echo(f"Campaign {state.name} is finished. To run another one, change its name: name={state.name}-2", "")
     else:
         from aar.campaign.run import run_campaign
 
         with view() as shown:
             state = run_campaign(config, shown)
-    say(summary(state), "")
+    echo(summary(state), "")
     _say_places(state)
 
 
@@ -69,7 +69,7 @@ def try_method(
 
     with resumable(f"try {shlex.quote(method)}", file, overrides, *_dataset(dataset)), view() as shown:
         state, trial = run_trial(config, Method(name, source), shown, dataset)
-    say(summary(state), trial_words(state, trial))
+    echo(summary(state), trial_words(state, trial))
     if trial.failure:
         raise typer.Exit(1)
 
@@ -86,8 +86,8 @@ def baselines(file: File, overrides: Overrides = None, dataset: Dataset = None, 
     with resumable("baselines", file, overrides, *_dataset(dataset)), view(to_stderr=as_json) as shown:
         state = measure_baselines(config, shown, dataset)
     if as_json:
-        return say_json(baselines_data(state))
-    say(*baselines_tables(state), f"Folder: {state.folder}")
+        return echo_json(baselines_data(state))
+    echo(*baselines_tables(state), f"Folder: {state.folder}")
 
 
 def _published(file: Path, as_json: bool) -> None:
@@ -98,8 +98,8 @@ def _published(file: Path, as_json: bool) -> None:
 
     datasets = read_published(file)
     if as_json:
-        return say_json([asdict(one) for one in datasets])
-    say(*published_tables(datasets))
+        return echo_json([asdict(one) for one in datasets])
+    echo(*published_tables(datasets))
 
 
 def stop(campaign: WhichCampaign = None) -> None:
@@ -111,7 +111,7 @@ def stop(campaign: WhichCampaign = None) -> None:
 
     folder = find_campaign(campaign)
     if not is_running(folder):
-        return say(f"{folder} does not run.")
+        return echo(f"{folder} does not run.")
     request_stop(folder)
     until = time.monotonic() + STOP_SECONDS
     while is_running(folder):
@@ -120,19 +120,19 @@ def stop(campaign: WhichCampaign = None) -> None:
                 f"{folder}: it still runs {STOP_SECONDS:.0f} s after it was asked to stop; look at its output"
             )
         time.sleep(0.5)
-    say(f"{folder} has stopped; nothing is lost. `aar run` with the same file goes on with it.")
+    echo(f"{folder} has stopped; nothing is lost. `aar run` with the same file goes on with it.")
 
 
 def _finished(config: "CampaignConfig") -> Path | None:
     """The folder that holds exactly this campaign brought to its end, if there is one; found out without Ray."""
-    from aar.campaign.events import FILE, Record
+    from aar.campaign.events import FILE, EventLog
     from aar.campaign.folder import campaign_folder, stored_config
 
     folder = campaign_folder(config).resolve()
     if not ((folder / "config.json").is_file() and (folder / FILE).is_file()):
         return None
     same = stored_config(folder) == config
-    return folder if same and Record(folder, read_only=True).finished() else None
+    return folder if same and EventLog(folder, read_only=True).finished() else None
 
 
 @contextmanager
@@ -153,7 +153,7 @@ def resumable(command: str, file: Path, overrides: list[str] | None, *options: s
         yield
     except KeyboardInterrupt:
         arguments = shlex.join([str(file), *(overrides or []), *options])
-        complain(f"stopped; nothing is lost. Go on with: aar {command} {arguments}")
+        print_error(f"stopped; nothing is lost. Go on with: aar {command} {arguments}")
         raise typer.Exit(130) from None
 
 
@@ -162,8 +162,8 @@ def _dataset(dataset: str | None) -> list[str]:
 
 
 def _say_places(state: "CampaignState") -> None:
-    from aar.campaign.events import Record
+    from aar.campaign.events import EventLog
     from aar.reporting.plot import save_plot
     from aar.reporting.summary import places
 
-    say(*places(state, save_plot(state, Record(state.folder, read_only=True).seconds_until)))
+    echo(*places(state, save_plot(state, EventLog(state.folder, read_only=True).seconds_until)))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aar.cli.output import CampaignOption, say
+from aar.cli.output import CampaignOption, echo
 
 if TYPE_CHECKING:
-    from aar.gateway.connection import Link
+    from aar.gateway.connection import CampaignConnection
 
 TOKEN = "AAR_TOKEN"
 HOST, PORT = "127.0.0.1", 8732
@@ -35,7 +35,7 @@ def join(
     program = [sys.executable, "-m", "aar", "mcp", "-c", str(folder)]
     stdio = {"command": program[0], "args": program[1:], "env": {TOKEN: token}}
     http = {"type": "http", "url": url, "headers": {"Authorization": f"Bearer {token}"}}
-    say(
+    echo(
         f"{researcher} is whoever holds this token. It is shown once; `aar join {researcher}` makes a new one.",
         "", "On this machine, for any MCP client (Claude Code: put it into .mcp.json):",
         json.dumps({"mcpServers": {"aar": stdio}}, indent=2),
@@ -63,20 +63,20 @@ def mcp(
 
     from aar.campaign.folder import find_campaign
     from aar.errors import CampaignError
-    from aar.gateway.connection import Link
+    from aar.gateway.connection import CampaignConnection
     from aar.gateway.mcp_server import http_server, serve_stdio
 
     folder = find_campaign(campaign)
     words = partial(instructions, folder)
     if http:
-        say(f"serving http://{host}:{port}/mcp; `aar join` prints how to use it")
-        return http_server(Link(folder), words, host, port, host_name or ()).run()
+        echo(f"serving http://{host}:{port}/mcp; `aar join` prints how to use it")
+        return http_server(CampaignConnection(folder), words, host, port, host_name or ()).run()
     from aar.researchers.brains.external.credentials import researcher_of
 
     researcher = researcher_of(folder, os.environ.get(TOKEN, ""))
     if researcher is None:
         raise CampaignError(f"{TOKEN} names no external researcher of this campaign; `aar join` prints what to set")
-    asyncio.run(serve_stdio(Link(folder), researcher, words))
+    asyncio.run(serve_stdio(CampaignConnection(folder), researcher, words))
 
 
 def instructions(folder: Path, researcher: str) -> str:
@@ -84,20 +84,20 @@ def instructions(folder: Path, researcher: str) -> str:
     from aar.campaign.folder import stored_config
     from aar.gateway.connection import checked_external, researchers
     from aar.researchers.brains.claude.prompts import system_words
-    from aar.researchers.commands import later_direction_words, mark_of
+    from aar.researchers.commands import mark_of, render_later_direction
 
     known = {one.name: one for one in researchers(folder)}
     one = known[checked_external(folder, researcher)]
     background = system_words(one, stored_config(folder), mark_of(folder, researcher))
-    return f"{background}\n{later_direction_words(one.direction)}"
+    return f"{background}\n{render_later_direction(one.direction)}"
 
 
 @cache
-def _link(folder: Path) -> "Link":
+def _link(folder: Path) -> "CampaignConnection":
     """One for a process, however many calls a command makes."""
-    from aar.gateway.connection import Link
+    from aar.gateway.connection import CampaignConnection
 
-    return Link(folder)
+    return CampaignConnection(folder)
 
 
 def call(campaign: str | None, researcher: str, tool: str, /, **arguments: Any) -> str:
@@ -105,7 +105,7 @@ def call(campaign: str | None, researcher: str, tool: str, /, **arguments: Any) 
     import asyncio
 
     from aar.campaign.folder import find_campaign
-    from aar.cli.output import complain
+    from aar.cli.output import print_error
     from aar.gateway.connection import checked_external
     from aar.reporting.text import printable
 
@@ -114,6 +114,6 @@ def call(campaign: str | None, researcher: str, tool: str, /, **arguments: Any) 
     given = {name: value for name, value in arguments.items() if value is not None}
     text, is_error = asyncio.run(link.call(checked_external(folder, researcher), tool, given))
     if is_error:
-        complain(text)
+        print_error(text)
         raise typer.Exit(1)
     return printable(text)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aar.campaign.folder import is_running, stored_config
-from aar.cli.output import AsJson, CampaignOption, say, say_json
+from aar.cli.output import AsJson, CampaignOption, echo, echo_json
 from aar.cli.places import forum_file
 from aar.commons.forum import Forum, Kind, Post
 from aar.errors import ForumError, StorageError
@@ -50,10 +50,10 @@ def _through_actor(folder: Path, *arguments: str, **named: Any) -> Post:
     import ray
     from ray.exceptions import RayActorError
 
-    from aar.ray_utils import COMMONS, result
+    from aar.ray_utils import COMMONS, get
 
     try:
-        written: Post = result(ray.get_actor(COMMONS).post.remote(*arguments, **named))
+        written: Post = get(ray.get_actor(COMMONS).post.remote(*arguments, **named))
     except (RayActorError, ValueError) as error:
         raise unreached(stored_config(folder), error) from None
     return written
@@ -95,7 +95,7 @@ def show(post: int, campaign: CampaignOption = None, as_json: AsJson = False) ->
     found, replies = forum.get(post), forum.replies(post)
     if as_json:
         shown = [{**one.model_dump(), "numbers": _numbers(one, known)} for one in (found, *replies)]
-        return say_json({**shown[0], "replies": shown[1:]})
+        return echo_json({**shown[0], "replies": shown[1:]})
     for one in (found, *replies):
         _say_post(one, known)
 
@@ -120,8 +120,8 @@ def write(
     links = {"reply_to": reply_to, "experiment": experiment, "snapshot": snapshot}
     written = post(find_campaign(campaign), author or getpass.getuser(), kind, title, text, links)
     if as_json:
-        return say_json(written.model_dump())
-    say(f"post {written.id} by {written.author}")
+        return echo_json(written.model_dump())
+    echo(f"post {written.id} by {written.author}")
 
 
 def _open(campaign: str | None) -> "Forum":
@@ -136,7 +136,7 @@ def _say_posts(posts: list[Post], as_json: bool) -> None:
     from aar.reporting.text import new_table, plain
 
     if as_json:
-        return say_json([post.model_dump() for post in posts])
+        return echo_json([post.model_dump() for post in posts])
     table = new_table()
     for name in ("post", "kind", "author"):
         table.add_column(name, no_wrap=True)
@@ -146,7 +146,7 @@ def _say_posts(posts: list[Post], as_json: bool) -> None:
     for post in posts:
         cells = (post.id, post.kind, post.author, post.title.words, post.reply_to or "", post.votes or "")
         table.add_row(*(plain(str(cell)) for cell in cells))
-    say(table if posts else "No posts.")
+    echo(table if posts else "No posts.")
 
 
 def _numbers(post: Post, known: "Known") -> list[dict[str, str]]:
@@ -169,7 +169,7 @@ def _say_post(post: Post, known: "Known") -> None:
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(post.time))
     links = {"experiment": post.experiment, "snapshot": post.snapshot, "reply to": post.reply_to, "votes": post.votes}
     about = "".join(f" · {name} {value}" for name, value in links.items() if value)
-    say(
+    echo(
         Text.assemble((f"{post.id} ", "bold"), plain(post.title.words, "bold")),
         plain(f"{post.kind} by {post.author} · {when}{about}", "dim"),
         # Indented, so that it is no other post's heading.
@@ -177,4 +177,4 @@ def _say_post(post: Post, known: "Known") -> None:
     )
     numbers = [f"{one['what']} {one['number']} {one['badge']}" for one in _numbers(post, known)]
     if numbers:
-        say(plain("Numbers: " + " · ".join(dict.fromkeys(numbers)), "dim"))
+        echo(plain("Numbers: " + " · ".join(dict.fromkeys(numbers)), "dim"))

@@ -20,7 +20,7 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
-def say(*lines: RenderableType) -> None:
+def echo(*lines: RenderableType) -> None:
     """Print lines or tables; a string is printed without markup, made printable whoever wrote it, and not wrapped."""
     from aar.reporting.text import plain
 
@@ -32,14 +32,14 @@ def say(*lines: RenderableType) -> None:
             output.print(line)
 
 
-def say_json(data: Any) -> None:
+def echo_json(data: Any) -> None:
     """Print one JSON document."""
     from aar.reporting.data import to_json
 
     typer.echo(to_json(data))
 
 
-def complain(message: str) -> None:
+def print_error(message: str) -> None:
     """Print an error's message on standard error."""
     from aar.reporting.text import printable
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aar.cli.campaign import File, Overrides
-from aar.cli.output import say
+from aar.cli.output import echo
 
 if TYPE_CHECKING:
     from aar.config import CampaignConfig
@@ -25,7 +25,7 @@ def rehearse(
     from aar.cli.campaign import resumable, run_to_the_end
     from aar.config import load_config
     from aar.errors import ConfigError
-    from aar.mock_api.server import Rehearsal
+    from aar.mock_api.server import MockApi
 
     config = load_config(file, overrides)
     endpoint = _endpoint(config, faults)
@@ -36,7 +36,7 @@ def rehearse(
             "a rehearsal runs on a Ray of its own, which inherits where the endpoint is; unset RAY_ADDRESS and "
             "cluster.address, or use --serve and give the cluster's nodes the environment that it prints"
         )
-    with resumable("rehearse", file, overrides, *(["--faults"] if faults else [])), Rehearsal(endpoint) as rehearsal:
+    with resumable("rehearse", file, overrides, *(["--faults"] if faults else [])), MockApi(endpoint) as rehearsal:
         os.environ.update(_environment(rehearsal.url))
         own = [f"name={config.name}-rehearsal"]
         own += [f"folder={config.folder.with_name(config.folder.name + '-rehearsal')}"] if config.folder else []
@@ -45,23 +45,23 @@ def rehearse(
 
 def _endpoint(config: "CampaignConfig", faults: bool) -> "Endpoint":
     from aar.errors import ConfigError
-    from aar.mock_api.scenarios import cast
+    from aar.mock_api.scenarios import assign
     from aar.mock_api.script import EVERY_KIND
     from aar.mock_api.server import Endpoint
 
     names = [one.name for one in config.researchers if one.brain == "claude"]
     if not names:
         raise ConfigError('no researcher of this campaign has brain = "claude", so there is nothing to rehearse')
-    return Endpoint(cast(names), EVERY_KIND if faults else None)
+    return Endpoint(assign(names), EVERY_KIND if faults else None)
 
 
 def _serve(endpoint: "Endpoint", port: int) -> None:
     import signal
 
-    from aar.mock_api.server import Rehearsal
+    from aar.mock_api.server import MockApi
 
-    with Rehearsal(endpoint, port) as rehearsal:
-        say(*(f"export {name}={value}" for name, value in _environment(rehearsal.url).items()))
+    with MockApi(endpoint, port) as rehearsal:
+        echo(*(f"export {name}={value}" for name, value in _environment(rehearsal.url).items()))
         try:
             signal.pause()
         except KeyboardInterrupt:

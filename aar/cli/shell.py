@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from aar.cli.output import complain
+from aar.cli.output import print_error
 
 SECONDS = 600.0
 
@@ -34,7 +34,7 @@ def shell(files: Files = None, command: Command = None) -> None:
             try:
                 shutil.copy(file, folder)
             except OSError as error:
-                complain(f"{file}: {error.strerror}. Give files that can be read.")
+                print_error(f"{file}: {error.strerror}. Give files that can be read.")
                 raise typer.Exit(1) from None
         with Shell(provider("bubblewrap"), Path(folder), Limits()) as sandbox:
             code = 0
@@ -42,7 +42,7 @@ def shell(files: Files = None, command: Command = None) -> None:
                 reply = sandbox.run(line, SECONDS)
                 sys.stdout.write(printable(reply.output))
                 if reply.killed:
-                    complain(f"killed: {reply.killed}. The next command finds a fresh shell in the same workspace.")
+                    print_error(f"killed: {reply.killed}. The next command finds a fresh shell in the same workspace.")
                 code = 1 if reply.exit_code is None else reply.exit_code
     raise typer.Exit(code)
 

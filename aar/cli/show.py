@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from aar.cli.output import AsJson, WhichCampaign, say, say_json
+from aar.cli.output import AsJson, WhichCampaign, echo, echo_json
 
 
 def status(campaign: WhichCampaign = None, as_json: AsJson = False) -> None:
@@ -23,10 +23,10 @@ def status(campaign: WhichCampaign = None, as_json: AsJson = False) -> None:
     state = read_state(find_campaign(campaign))
     troubles = troubles_in(state.folder)
     if as_json:
-        return say_json(state_data(state, troubles))
+        return echo_json(state_data(state, troubles))
     runs = "It runs" if state.running else "It does not run"
     tables = [*spending(state), *troubles_tables(troubles)]
-    say(dashboard(state, time.time()), *tables, f"{runs}; folder: {state.folder}")
+    echo(dashboard(state, time.time()), *tables, f"{runs}; folder: {state.folder}")
 
 
 def leaderboard(campaign: WhichCampaign = None, as_json: AsJson = False) -> None:
@@ -38,8 +38,8 @@ def leaderboard(campaign: WhichCampaign = None, as_json: AsJson = False) -> None
 
     state = read_state(find_campaign(campaign))
     if as_json:
-        return say_json(leaderboard_data(state))
-    say(summary(state))
+        return echo_json(leaderboard_data(state))
+    echo(summary(state))
 
 
 Full = Annotated[bool, typer.Option("--full", help="Try everything that the sandbox promises; takes a minute.")]
@@ -55,13 +55,13 @@ def doctor(as_json: AsJson = False, full: Full = False) -> None:
     checks = diagnose(full=full)
     missing = [check for check in checks if not check.passed]
     if as_json:
-        say_json([asdict(check) for check in checks])
+        echo_json([asdict(check) for check in checks])
     else:
         table = new_table()
         for name in ("", "check", "found"):
             table.add_column(name, overflow="fold")
         for check in checks:
             table.add_row(plain("ok", "green") if check.passed else plain("no", "red"), check.name, plain(check.detail))
-        say(table, *(f"{check.name}: {check.remedy}" for check in missing))
+        echo(table, *(f"{check.name}: {check.remedy}" for check in missing))
     if missing:
         raise typer.Exit(1)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aar.cli.output import CampaignOption, say
+from aar.cli.output import CampaignOption, echo
 
 if TYPE_CHECKING:
-    from aar.researchers.commands import Action, Wish
+    from aar.researchers.commands import Action, OperatorCommand
 
 app = typer.Typer(help="Message, pause, resume, stop, direct and add researchers.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="RESEARCHER", help="A researcher of the campaign.")]
@@ -93,7 +93,7 @@ def _ask(
     from aar.campaign.folder import find_campaign
     from aar.errors import CampaignError
     from aar.gateway.connection import researchers
-    from aar.researchers.commands import Steering
+    from aar.researchers.commands import CommandQueue
 
     folder = find_campaign(campaign)
     brains = {one.name: one.brain for one in researchers(folder)}
@@ -101,11 +101,11 @@ def _ask(
         raise CampaignError(f"there is no researcher {researcher}; there are: {', '.join(brains)}")
     if action == "message" and brains[researcher] == "search":
         raise CampaignError(f'{researcher} has brain = "search", which reads no messages; it reads posts on the forum')
-    wish = Steering(folder).ask(by or getpass.getuser(), researcher, action, text)
-    say(f"{wish.describe()}: it is taken up {_when(folder, wish, brains.get(researcher))}")
+    command = CommandQueue(folder).ask(by or getpass.getuser(), researcher, action, text)
+    echo(f"{command.describe()}: it is taken up {_when(folder, command, brains.get(researcher))}")
 
 
-def _when(folder: Path, wish: "Wish", brain: str | None) -> str:
+def _when(folder: Path, command: "OperatorCommand", brain: str | None) -> str:
     """When a wish is taken up, as far as it can be told."""
     from aar.campaign.folder import is_running
     from aar.campaign.state import read_state
@@ -113,8 +113,8 @@ def _when(folder: Path, wish: "Wish", brain: str | None) -> str:
     if not is_running(folder):
         return "when the campaign goes on"
     activities = {one.name: one.activity for one in read_state(folder).researchers}
-    has_ended = activities.get(wish.researcher, "").startswith(("ended", "finished", "stopped"))
-    if has_ended or (brain == "search" and wish.action == "direction"):
+    has_ended = activities.get(command.researcher, "").startswith(("ended", "finished", "stopped"))
+    if has_ended or (brain == "search" and command.action == "direction"):
         return "when the campaign is started again; in this run it is too late"
     return "at the next turn"
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from aar.cli.output import AsJson, CampaignOption, say, say_json
+from aar.cli.output import AsJson, CampaignOption, echo, echo_json
 
 app = typer.Typer(help="Look at the code store of a campaign.", no_args_is_help=True)
 SnapshotName = Annotated[str, typer.Argument(help="A snapshot's id, or its first 7 digits, or an experiment.")]
@@ -23,13 +23,13 @@ def log(
 
     snapshots = _Store(campaign).code.log(limit)
     if as_json:
-        return say_json([snapshot.model_dump() for snapshot in snapshots])
+        return echo_json([snapshot.model_dump() for snapshot in snapshots])
     table = new_table()
     for name in ("snapshot", "built on", "author", "message"):
         table.add_column(name)
     for one in snapshots:
         table.add_row(one.id[:10], (one.parent or "")[:10], plain(one.author), one_line(one.message.words))
-    say(table if snapshots else "No snapshots.")
+    echo(table if snapshots else "No snapshots.")
 
 
 @app.command()
@@ -40,11 +40,11 @@ def show(snapshot: SnapshotName, campaign: CampaignOption = None, as_json: AsJso
     found = store.code.snapshot(id)
     files = {name: content.decode(errors="replace") for name, content in store.code.checkout(id).items()}
     if as_json:
-        return say_json({**found.model_dump(), "files": files})
-    say(f"snapshot {found.id}", f"by {found.author}, built on {found.parent or 'nothing'}")
-    say(found.message.words)
+        return echo_json({**found.model_dump(), "files": files})
+    echo(f"snapshot {found.id}", f"by {found.author}, built on {found.parent or 'nothing'}")
+    echo(found.message.words)
     for name, content in files.items():
-        say(f"\n--- {name}", content.rstrip("\n"))
+        echo(f"\n--- {name}", content.rstrip("\n"))
 
 
 @app.command()
@@ -56,6 +56,7 @@ def diff(
 ) -> None:
     """Show what changed from SNAPSHOT to OTHER; without OTHER, from what SNAPSHOT was built on to SNAPSHOT."""
     from aar.errors import CodeStoreError
+
     store = _Store(campaign)
     first = store.resolve(snapshot)
     second = store.resolve(other) if other else first
@@ -66,8 +67,8 @@ def diff(
         first = parent
     text = store.code.diff(first, second).words
     if as_json:
-        return say_json({"from": first, "to": second, "diff": text})
-    say(text.rstrip("\n") or "No difference.")
+        return echo_json({"from": first, "to": second, "diff": text})
+    echo(text.rstrip("\n") or "No difference.")
 
 
 @app.command()
@@ -86,8 +87,8 @@ def checkout(
     with storage_errors(folder):
         _write(files, folder)
     if as_json:
-        return say_json({"snapshot": id, "folder": str(folder), "files": sorted(files)})
-    say(f"{len(files)} files of {id[:10]} in {folder}")
+        return echo_json({"snapshot": id, "folder": str(folder), "files": sorted(files)})
+    echo(f"{len(files)} files of {id[:10]} in {folder}")
 
 
 def _write(files: dict[str, bytes], folder: Path) -> None:
@@ -113,8 +114,8 @@ class _Store:
 
     def resolve(self, name: str) -> str:
         """The full id of a snapshot. Raises CodeStoreError or ScoringError when there is none."""
-        from aar.scoring.store import Scorebook
+        from aar.scoring.store import ScoreStore
 
         if re.fullmatch(r"e[0-9]{1,5}", name):
-            return Scorebook(self._folder, read_only=True).experiment(name).snapshot
+            return ScoreStore(self._folder, read_only=True).experiment(name).snapshot
         return self.code.resolve(name)

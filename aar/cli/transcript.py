@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aar.cli.output import AsJson, CampaignOption, say
+from aar.cli.output import AsJson, CampaignOption, echo
 
 if TYPE_CHECKING:
-    from aar.researchers.transcript import Entry
+    from collections.abc import Iterator
+
+    from aar.researchers.transcript import TranscriptEntry
 
 FOLLOW_SECONDS = 0.5
 
@@ -35,9 +37,9 @@ def transcript(
     if inspect:
         return _export(folder, names, inspect)
     if researcher is None:
-        return say(*(names or ["No researcher has a transcript yet."]))
+        return echo(*(names or ["No researcher has a transcript yet."]))
     for entry in _entries(folder, names[0], follow):
-        say(*([json.dumps(vars(entry))] if as_json else entry_words(entry)))
+        echo(*([json.dumps(vars(entry))] if as_json else entry_words(entry)))
 
 
 def _names(folder: Path) -> list[str]:
@@ -55,7 +57,7 @@ def _known(folder: Path, researcher: str) -> str:
     return researcher
 
 
-def _entries(folder: Path, researcher: str, follow: bool) -> "Iterator[Entry]":
+def _entries(folder: Path, researcher: str, follow: bool) -> "Iterator[TranscriptEntry]":
     from aar.researchers.transcript import read, transcript_folder
 
     shown = 0
@@ -82,4 +84,4 @@ def _export(folder: Path, names: list[str], into: Path) -> None:
         into.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(log))
     view = shlex.join(["inspect", "view", "start", "--log-dir", str(into)])
-    say(f"{file}: {len(names)} researchers; open it with `{view}`")
+    echo(f"{file}: {len(names)} researchers; open it with `{view}`")

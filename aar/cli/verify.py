@@ -4,7 +4,7 @@ from typing import Annotated, cast
 
 import typer
 
-from aar.cli.output import AsJson, CampaignOption, WhichCampaign, say, say_json
+from aar.cli.output import AsJson, CampaignOption, WhichCampaign, echo, echo_json
 from aar.config import Control, VerificationConfig
 
 DEFAULTS = VerificationConfig()
@@ -35,14 +35,14 @@ def verify(
         with view(to_stderr=as_json) as shown:
             state, verified = run_verification(folder, experiment, settings, shown)
     except KeyboardInterrupt:
-        from aar.cli.output import complain
+        from aar.cli.output import print_error
 
-        complain("stopped; nothing is lost. The same command goes on.")
+        print_error("stopped; nothing is lost. The same command goes on.")
         raise typer.Exit(130) from None
     found = next(one for one in reversed(state.verifications) if one.experiment == verified.id)
     if as_json:
-        return say_json(asdict(found))
-    say(verification_report(state, found))
+        return echo_json(asdict(found))
+    echo(verification_report(state, found))
 
 
 def audit(campaign: WhichCampaign = None, as_json: AsJson = False) -> None:
@@ -56,9 +56,9 @@ def audit(campaign: WhichCampaign = None, as_json: AsJson = False) -> None:
     folder = find_campaign(campaign)
     findings = audit_campaign(folder)
     if as_json:
-        say_json([asdict(one) for one in findings])
+        echo_json([asdict(one) for one in findings])
     else:
-        say(printable((folder / REPORT_FILE).read_text()), f"Report: {folder / REPORT_FILE}")
+        echo(printable((folder / REPORT_FILE).read_text()), f"Report: {folder / REPORT_FILE}")
     if any(one.grade != "note" for one in findings):
         raise typer.Exit(1)
 

@@ -16,7 +16,7 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError
 
-from aar.budget import Storage
+from aar.budget import StorageQuota
 from aar.commons import CODE_FOLDER, FORUM_FILE
 from aar.commons.code_store import CodeStore, Snapshot
 from aar.commons.foreign import Foreign
@@ -45,7 +45,7 @@ class Commons:
             Path(folder).mkdir(parents=True, exist_ok=True)
         self._code = CodeStore(Path(folder, CODE_FOLDER))  # first: it waits for a predecessor that is still at work
         self._forum = Forum(Path(folder, FORUM_FILE))
-        self._accounts = Storage(Path(accounts))
+        self._accounts = StorageQuota(Path(accounts))
 
     def __repr__(self) -> str:
         return COMMONS

@@ -61,4 +61,3 @@ def diversity_words(named: Iterable[NamedFamily]) -> str:
         return "No result names a family of methods yet."
     shown = ", ".join(f"{quoted_line(Foreign(name))} ({count})" for name, count in counts.most_common(SHOWN))
     return f"Families of methods so far: {shown}; entropy {entropy(counts):.2f} bits over {counts.total()} results."
-

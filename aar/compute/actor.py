@@ -22,13 +22,13 @@ from typing import Any
 import ray
 from ray.actor import ActorHandle
 
-from aar.budget import Amounts, Spend, Storage, limits_of
+from aar.budget import Resources, StorageQuota, UsageStore, limits_of
 from aar.compute.queue import Queue
 from aar.compute.requests import Request
 from aar.compute.store import Artifacts
 from aar.config import CampaignConfig, ComputeConfig, ResearcherConfig
 from aar.errors import AarError, ComputeError, StorageError, TrainingError, WithdrawnError
-from aar.ray_utils import COMPUTE, log_to_ray, on_this_node, result
+from aar.ray_utils import COMPUTE, get, log_to_ray, on_this_node
 from aar.text import fitted_line
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ LOGGED_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
-class Begun:
+class InFlight:
     """When a worker took a request, and how many it took together."""
 
     since: float
@@ -55,7 +55,7 @@ class Begun:
 
 
 @dataclass
-class Measured:
+class Throughput:
     """Answered requests, all together: how fast workers are is decided by where their time went, and not by how many
     requests of a kind there were.
     """
@@ -87,9 +87,9 @@ class Compute:
         self._arrived = asyncio.Event()
         self._answers: dict[str, asyncio.Future[None]] = {}
         self._callers: Counter[str] = Counter()
-        self._begun: dict[str, Begun] = {}
-        self._measured = Measured()
-        self._spend, self._storage = Spend(self._folder), Storage(self._folder)
+        self._begun: dict[str, InFlight] = {}
+        self._measured = Throughput()
+        self._spend, self._storage = UsageStore(self._folder), StorageQuota(self._folder)
         self._incarnation = 0
         self._computed = 0
         self._stopping = False
@@ -157,7 +157,7 @@ class Compute:
         self._storage.hold(account, "results", key, len(data))
         self._artifacts.put(key, data)
 
-    async def charge(self, account: str, key: str, used: Amounts) -> None:
+    async def charge(self, account: str, key: str, used: Resources) -> None:
         """Charge device time that was used beside the workers; the same key again charges nothing."""
         self._spend.add(account, key, amounts=used)
 
@@ -190,7 +190,7 @@ class Compute:
             if self._stopping or incarnation != self._incarnation:
                 return None
             if items := self._queue.take():
-                began = Begun(time.monotonic(), len(items))
+                began = InFlight(time.monotonic(), len(items))
                 self._begun |= {item.key: began for item in items}
                 return [item.key for item in items]
             self._arrived.clear()
@@ -254,9 +254,9 @@ class Compute:
                     f"{limit.left:.0f} are left ({limit.describe()}). Ask for less."
                 )
 
-    def _device_seconds(self, seconds: float) -> Amounts:
+    def _device_seconds(self, seconds: float) -> Resources:
         workers = self._config.workers if self._config.zero_stage else 1
-        return Amounts(
+        return Resources(
             cpu_seconds=seconds * workers * self._config.cpus_per_worker,
             gpu_seconds=seconds * workers * self._config.gpus_per_worker,
         )
@@ -351,5 +351,5 @@ def start_compute(config: CampaignConfig, folder: Path, namespace: str) -> Actor
         runtime_env={"env_vars": {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2"}},
     )
     compute: ActorHandle[Any] = actor.remote(config, str(folder))
-    result(compute.status.remote())  # others look it up by name
+    get(compute.status.remote())  # others look it up by name
     return compute

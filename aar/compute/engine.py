@@ -16,9 +16,9 @@ import torch.distributed as dist
 
 from aar.compute.divergence import Divergence, steps_taken
 from aar.errors import TrainingError, WithdrawnError
-from aar.models.batching import Batch, Visits, learning_rate, plan_batches
+from aar.models.batching import Batch, SampleSchedule, learning_rate, plan_batches
 from aar.models.data import Loss
-from aar.models.hidden_states import Prefix
+from aar.models.hidden_states import HiddenStateCache
 from aar.models.language_model import LanguageModel
 from aar.models.lora import Adapter
 from aar.models.losses import per_example_loss
@@ -30,13 +30,13 @@ STEPS_BETWEEN_QUESTIONS = 8
 
 
 @dataclass(frozen=True)
-class Fit:
+class FitSpec:
     """One student to train: on which rows, towards which targets, how.
 
     targets: (n,) float32 probability of class 1. `start`: the student to go on from, or None for a fresh one.
     """
 
-    visits: Visits
+    visits: SampleSchedule
     targets: np.ndarray
     loss: Loss
     epochs: float
@@ -60,8 +60,14 @@ class Group:
 
 
 def fine_tune(
-    model: LanguageModel, prefix: Prefix, texts_per_example: int, recipe: Recipe, labels: tuple[str, str],
-    fits: Sequence[Fit], group: Group, wanted: Callable[[], bool] = lambda: True,
+    model: LanguageModel,
+    prefix: HiddenStateCache,
+    texts_per_example: int,
+    recipe: Recipe,
+    labels: tuple[str, str],
+    fits: Sequence[FitSpec],
+    group: Group,
+    wanted: Callable[[], bool] = lambda: True,
 ) -> list[Student | TrainingError]:
     """Train students side by side; returns them in the order of `fits`, or why one of them cannot be used.
 
@@ -181,7 +187,7 @@ def _parameter_groups(students: StudentGroup) -> list[dict[str, Any]]:
 
 
 def _set_rates(
-    optimizer: Any, fits: Sequence[Fit], plans: Sequence[Sequence[Batch]], step: int, recipe: Recipe
+    optimizer: Any, fits: Sequence[FitSpec], plans: Sequence[Sequence[Batch]], step: int, recipe: Recipe
 ) -> None:
     """Each student's own schedule; a student that has ended gets rate 0, which leaves it as it is."""
     for group in optimizer.param_groups:
@@ -201,14 +207,20 @@ def _sequence_rows(batch: Batch, texts_per_example: int) -> torch.Tensor:
     return torch.from_numpy((batch.rows[:, None] * texts_per_example + np.arange(texts_per_example)).ravel())
 
 
-def _example_lengths(prefix: Prefix, texts_per_example: int) -> np.ndarray:
+def _example_lengths(prefix: HiddenStateCache, texts_per_example: int) -> np.ndarray:
     return prefix.lengths.view(-1, texts_per_example).amax(1).numpy()
 
 
 def _loss(
-    engine: Any, prefix: Prefix, texts_per_example: int, fit: Fit, plan: Sequence[Batch], step: int, member: int,
+    engine: Any,
+    prefix: HiddenStateCache,
+    texts_per_example: int,
+    fit: FitSpec,
+    plan: Sequence[Batch],
+    step: int,
+    member: int,
     group: Group,
-) -> torch.Tensor:  # fmt: skip
+) -> torch.Tensor:
     """One student's loss in a step. It is computed by itself, so that not even rounding depends on other students."""
     batch = _share(plan[step], group)
     states, last = prefix.rows(_sequence_rows(batch, texts_per_example))

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from aar.compute.engine import Fit, Group, fine_tune
+from aar.compute.engine import FitSpec, Group, fine_tune
 from aar.compute.requests import (
-    Adopt,
     Embed,
     FineTune,
+    ImportAdapter,
     LabelOdds,
     LogLikelihoods,
     Predict,
@@ -23,19 +23,19 @@ from aar.compute.requests import (
 )
 from aar.errors import TrainingError
 from aar.models.adoption import adopted
-from aar.models.batching import Visits
+from aar.models.batching import SampleSchedule
 from aar.models.catalog import model_folder
 from aar.models.data import Texts
-from aar.models.hidden_states import Prefix
+from aar.models.hidden_states import HiddenStateCache
 from aar.models.inference import SentenceEncoder, embed, flatten, label_odds, log_likelihoods, predict, text_losses
-from aar.models.language_model import Cut, LanguageModel, Precision, choose_dtype
+from aar.models.language_model import LanguageModel, LayerSplit, Precision, choose_dtype
 from aar.models.student import Student, StudentShape
 
 MODELS_KEPT = 2
 PREFIXES_KEPT = 4
 
 
-class Desk:
+class RequestExecutor:
     """One worker's models.
 
     Args:
@@ -48,7 +48,7 @@ class Desk:
         self._device, self._dtype, self._group = device, choose_dtype(precision, device), group
         self._student_bytes = student_bytes
         self._models: OrderedDict[str, LanguageModel | SentenceEncoder] = OrderedDict()
-        self._prefixes: OrderedDict[tuple[str, int | None, int, Texts], Prefix] = OrderedDict()
+        self._prefixes: OrderedDict[tuple[str, int | None, int, Texts], HiddenStateCache] = OrderedDict()
 
     def answer(
         self, requests: Sequence[Request], wanted: Callable[[], bool] = lambda: True
@@ -67,7 +67,7 @@ class Desk:
         match first:
             case FineTune():
                 return self._fine_tune([one for one in requests if isinstance(one, FineTune)], wanted)
-            case Adopt():
+            case ImportAdapter():
                 return [self._adopt(first).to_bytes()]
             case Predict():
                 values = self._predict(first)
@@ -93,15 +93,15 @@ class Desk:
         students = fine_tune(model, prefix, k, recipe, first.labels, fits, self._group, wanted)
         return [one.to_bytes() if isinstance(one, Student) else one for one in students]
 
-    def _adopt(self, request: Adopt) -> Student:
+    def _adopt(self, request: ImportAdapter) -> Student:
         recipe = request.recipe
         shape = StudentShape(recipe.form, recipe.last_layers, recipe.max_tokens, request.labels)
         cut = self._language_model(request.model).cut(recipe.last_layers)
         return adopted(request.weights, shape, cut, recipe.lora_rank)  # no more capacity than the ceiling has
 
-    def _fit(self, request: FineTune) -> Fit:
-        return Fit(
-            visits=Visits(request.rows, request.weights, request.shuffle),
+    def _fit(self, request: FineTune) -> FitSpec:
+        return FitSpec(
+            visits=SampleSchedule(request.rows, request.weights, request.shuffle),
             targets=request.targets,
             loss=request.loss,
             epochs=request.recipe.epochs,
@@ -143,9 +143,7 @@ class Desk:
             raise TrainingError(f'"{name}" is in use as a language model; it cannot be a sentence encoder too')
         return model
 
-    def _model(
-        self, name: str, load: Callable[[], LanguageModel | SentenceEncoder]
-    ) -> LanguageModel | SentenceEncoder:
+    def _model(self, name: str, load: Callable[[], LanguageModel | SentenceEncoder]) -> LanguageModel | SentenceEncoder:
         if name not in self._models:
             while len(self._models) >= MODELS_KEPT:
                 gone, _ = self._models.popitem(last=False)
@@ -155,14 +153,16 @@ class Desk:
         self._models.move_to_end(name)
         return self._models[name]
 
-    def _prefix(self, name: str, last_layers: int | None, max_tokens: int, texts: Texts) -> tuple[Prefix, int]:
+    def _prefix(
+        self, name: str, last_layers: int | None, max_tokens: int, texts: Texts
+    ) -> tuple[HiddenStateCache, int]:
         flat, texts_per_example = flatten(texts)
         key = (name, last_layers, max_tokens, tuple(texts))
         if key not in self._prefixes:
             while len(self._prefixes) >= PREFIXES_KEPT:
                 self._prefixes.popitem(last=False)
             model = self._language_model(name)
-            cut: Cut = model.cut(last_layers)
-            self._prefixes[key] = Prefix(cut, model.encode(flat, max_tokens), self._device)
+            cut: LayerSplit = model.cut(last_layers)
+            self._prefixes[key] = HiddenStateCache(cut, model.encode(flat, max_tokens), self._device)
         self._prefixes.move_to_end(key)
         return self._prefixes[key], texts_per_example

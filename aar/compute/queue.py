@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from aar.compute.requests import Adopt, FineTune, Request
+from aar.compute.requests import FineTune, ImportAdapter, Request
 
 TOGETHER = 4
 """The most students that are trained side by side."""
@@ -132,7 +132,7 @@ class Queue:
         for item in list(self._taken.values()):
             del self._taken[item.key]
             item.deaths += 1
-            if item.deaths >= MOST_DEATHS or isinstance(item.request, Adopt):
+            if item.deaths >= MOST_DEATHS or isinstance(item.request, ImportAdapter):
                 del self._items[item.key]
                 refused.append(item)
             else:

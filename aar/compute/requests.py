@@ -97,7 +97,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class OnTexts(Request):
+class TextRequest(Request):
     """Something to compute on `texts`."""
 
     texts: Texts
@@ -107,7 +107,7 @@ class OnTexts(Request):
 
 
 @dataclass(frozen=True)
-class FineTune(OnTexts):
+class FineTune(TextRequest):
     """Train one student.
 
     targets: (n,) float32 probability of class 1. weights: (n,) float32. rows: (m,) int64 visiting order, shuffled anew
@@ -135,7 +135,7 @@ class FineTune(OnTexts):
 
 
 @dataclass(frozen=True)
-class Adopt(Request):
+class ImportAdapter(Request):
     """Check a student's weights that were trained elsewhere, and make them a student like any other.
 
     weights: a safetensors file, believed in nothing. `recipe` says which layers it may touch, and how.
@@ -150,28 +150,28 @@ class Adopt(Request):
 
 
 @dataclass(frozen=True)
-class Predict(OnTexts):
+class Predict(TextRequest):
     """(n,) log-odds of class 1 by the student with key `student`."""
 
     student: str
 
 
 @dataclass(frozen=True)
-class LogLikelihoods(OnTexts):
+class LogLikelihoods(TextRequest):
     """(n, k) sums of token log-probabilities of each text, by the untrained model."""
 
     max_tokens: int
 
 
 @dataclass(frozen=True)
-class TextLosses(OnTexts):
+class TextLosses(TextRequest):
     """(n,) nats per token of each text, as a language model: of the student with this key, or of the base model."""
 
     student: str | None
 
 
 @dataclass(frozen=True)
-class LabelOdds(OnTexts):
+class LabelOdds(TextRequest):
     """(n, k) log-odds of label 1 against label 0 after each text, by the untrained model."""
 
     labels: tuple[str, str]
@@ -179,7 +179,7 @@ class LabelOdds(OnTexts):
 
 
 @dataclass(frozen=True)
-class Embed(OnTexts):
+class Embed(TextRequest):
     """(n, k, d) mean-pooled hidden states after `layer` layers, or a sentence encoder's vectors when that is None."""
 
     layer: int | None

@@ -28,7 +28,7 @@ import torch.distributed as dist
 from ray.train.torch import TorchConfig
 
 from aar.compute.engine import Group
-from aar.compute.executor import Desk
+from aar.compute.executor import RequestExecutor
 from aar.compute.requests import Request
 from aar.errors import AarError
 from aar.models.language_model import Precision
@@ -60,7 +60,6 @@ class _MeetingBackend(TorchConfig().backend_cls):  # type: ignore[misc]
                 for rank in range(size)
             ]
         )
-
 
     def on_shutdown(self, worker_group: Any, backend_config: TorchConfig) -> None:
         super().on_shutdown(worker_group, backend_config)
@@ -127,10 +126,10 @@ def train_loop(settings: dict[str, Any]) -> None:
             _answer(compute, desk, keys, requests, _wanted(compute, keys, group, device), leads=leads)
 
 
-def _desk(compute: Any, precision: Precision, group: Group, device: torch.device) -> Desk:
+def _desk(compute: Any, precision: Precision, group: Group, device: torch.device) -> RequestExecutor:
     if device.type == "cpu":
         torch.set_num_threads(max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1))))
-    return Desk(device, precision, group, lambda key: ray.get(compute.fetch.remote(key)))
+    return RequestExecutor(device, precision, group, lambda key: ray.get(compute.fetch.remote(key)))
 
 
 def _wanted(compute: Any, keys: list[str], group: Group, device: torch.device) -> Callable[[], bool]:
@@ -148,7 +147,13 @@ def _wanted(compute: Any, keys: list[str], group: Group, device: torch.device) -
 
 
 def _answer(
-    compute: Any, desk: Desk, keys: list[str], requests: list[Request], wanted: Callable[[], bool], *, leads: bool
+    compute: Any,
+    desk: RequestExecutor,
+    keys: list[str],
+    requests: list[Request],
+    wanted: Callable[[], bool],
+    *,
+    leads: bool,
 ) -> None:
     """Only aar's own errors are answers; anything else ends the worker, and Ray Train starts a new one."""
     results: list[bytes | AarError]

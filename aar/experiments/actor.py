@@ -20,17 +20,17 @@ from ray.actor import ActorHandle
 from aar.commons.foreign import Foreign
 from aar.config import CampaignConfig
 from aar.errors import LabError, MethodError
-from aar.experiments.backend import Asker, ModelBackend
-from aar.experiments.broker import Allowance
+from aar.experiments.backend import ComputeClient, ModelBackend
+from aar.experiments.broker import RunBudget
 from aar.experiments.method_sandbox import method_pool, run_method
-from aar.experiments.program_scheduler import Programs
+from aar.experiments.program_scheduler import ProgramScheduler
 from aar.experiments.progress import Progress
 from aar.experiments.quick_check import check_method, slice_of
-from aar.ray_utils import COMMONS, COMPUTE, EXPERIMENTS, SCORER, log_to_ray, named, result
+from aar.ray_utils import COMMONS, COMPUTE, EXPERIMENTS, SCORER, get, get_actor, log_to_ray
 from aar.sandbox import Limits, provider
 from aar.sandbox.decoys import METHODS
 from aar.scoring import records
-from aar.scoring.records import Task
+from aar.scoring.records import TrainingData
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +47,12 @@ class Experiments:
     def __init__(self, config: CampaignConfig) -> None:
         log_to_ray()
         self._config = config
-        self._commons, self._scorer, self._compute = named(COMMONS), named(SCORER), named(COMPUTE)
+        self._commons, self._scorer, self._compute = get_actor(COMMONS), get_actor(SCORER), get_actor(COMPUTE)
         self._compute.withdraw.remote(TICKETS)  # runs of this actor's process before this one are gone
         self._followed: dict[str, Progress] = {}
         limits = Limits.from_config(config.sandbox)
-        self._programs = Programs(config, self._compute, self._scorer)
-        beside: dict[str, bytes] = result(self._scorer.decoys.remote(METHODS))
+        self._programs = ProgramScheduler(config, self._compute, self._scorer)
+        beside: dict[str, bytes] = get(self._scorer.decoys.remote(METHODS))
         self._pool = method_pool(provider(config.sandbox.provider), limits, size=config.scoring.seeds, decoys=beside)
 
     def __repr__(self) -> str:
@@ -70,7 +70,7 @@ class Experiments:
             AarError: the platform failed, not the method; the experiment is still running and can be run again.
         """
         with self._progress(record.id).turn:
-            known: records.Experiment = result(self._scorer.experiment.remote(record.id))
+            known: records.Experiment = get(self._scorer.experiment.remote(record.id))
             return known if known.status != "running" else self._run_all(known)
 
     def log(self, experiment: str) -> str:
@@ -79,7 +79,7 @@ class Experiments:
 
     def cancel(self, experiment: str) -> records.Experiment:
         """End an experiment as failed; what runs for it is stopped. One that has ended stays as it is."""
-        record: records.Experiment = result(self._scorer.fail.remote(experiment, CANCELLED))
+        record: records.Experiment = get(self._scorer.fail.remote(experiment, CANCELLED))
         if record.failure == Foreign(CANCELLED):
             log.info("%s by %s: cancelled", record.id, record.researcher)
             self._progress(experiment).cancel()
@@ -87,12 +87,12 @@ class Experiments:
 
     def check(self, source: bytes, account: str) -> str:
         """Run a method once on a small slice of the research dataset; how it went, in words. It is not scored."""
-        known: list[records.Experiment] = result(self._scorer.experiments.remote())
+        known: list[records.Experiment] = get(self._scorer.experiments.remote())
         reference = next((one for one in known if one.is_reference), None)
         if reference is None:
             raise LabError("the baselines are not measured yet; check again when they are")
         run = reference.runs[0]
-        part = slice_of(result(self._scorer.task.remote(reference.id, run)))
+        part = slice_of(get(self._scorer.task.remote(reference.id, run)))
         with self._backend(part, run.seed, account) as backend:
             return check_method(source, part, backend, self._pool, self._allowance(), owner=account)
 
@@ -113,38 +113,38 @@ class Experiments:
                 ended = threads.map(lambda run: self._run(record, source, run), record.runs)
                 trained = dict(zip(record.runs, ended, strict=True))
         except MethodError as error:
-            failed: records.Experiment = result(self._scorer.fail.remote(record.id, str(error)))
+            failed: records.Experiment = get(self._scorer.fail.remote(record.id, str(error)))
             return failed
-        scored: records.Experiment = result(self._scorer.score.remote(record.id, trained))
+        scored: records.Experiment = get(self._scorer.score.remote(record.id, trained))
         return scored
 
     def _source(self, record: records.Experiment) -> bytes:
-        files: dict[str, bytes] = result(self._commons.checkout.remote(record.snapshot))
+        files: dict[str, bytes] = get(self._commons.checkout.remote(record.snapshot))
         if METHOD_FILE not in files:
             raise MethodError(f"the snapshot has no {METHOD_FILE}; put supervise(lab) into a file of that name")
         return files[METHOD_FILE]
 
-    def _run(self, record: records.Experiment, source: bytes, run: records.Run) -> records.Trained:
+    def _run(self, record: records.Experiment, source: bytes, run: records.ExperimentRun) -> records.RunOutput:
         """One run, in a sandbox of its own."""
-        task: Task = result(self._scorer.task.remote(record.id, run))
-        owner = record.researcher if record.verifies is None else records.PLATFORM
+        task: TrainingData = get(self._scorer.task.remote(record.id, run))
+        owner = record.researcher if record.verification_of is None else records.PLATFORM
         seen = self._progress(record.id).of(run)
         with self._backend(task, run.seed, owner) as backend:
             returned = run_method(source, backend, self._pool, self._allowance(), observer=seen, owner=owner)
             return backend.trained(returned)
 
     @contextmanager
-    def _backend(self, task: Task, seed: int, account: str) -> Iterator[ModelBackend]:
+    def _backend(self, task: TrainingData, seed: int, account: str) -> Iterator[ModelBackend]:
         """Answers one run's lab calls; what they ask of the compute actor ends with the run."""
-        asker = Asker(self._compute, account, f"{TICKETS}{uuid.uuid4().hex}")
+        asker = ComputeClient(self._compute, account, f"{TICKETS}{uuid.uuid4().hex}")
         try:
             yield ModelBackend(task, seed, self._config.problem.student.model, asker, self._programs)
         finally:
             self._compute.withdraw.remote(asker.ticket)
 
-    def _allowance(self) -> Allowance:
+    def _allowance(self) -> RunBudget:
         programs = self._config.programs
-        return Allowance(self._config.budget.fits_per_method, programs.per_method, programs.ranks)
+        return RunBudget(self._config.budget.fits_per_method, programs.per_method, programs.ranks)
 
 
 def start_experiments(config: CampaignConfig, namespace: str) -> ActorHandle[Any]:
@@ -159,5 +159,5 @@ def start_experiments(config: CampaignConfig, namespace: str) -> ActorHandle[Any
         get_if_exists=True,
     )
     experiments: ActorHandle[Any] = actor.remote(config)
-    result(experiments.ping.remote())  # others look it up by name
+    get(experiments.ping.remote())  # others look it up by name
     return experiments

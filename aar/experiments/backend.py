@@ -17,20 +17,20 @@ from aar.compute.requests import (
     FineTune,
     LabelOdds,
     LogLikelihoods,
-    OnTexts,
     Predict,
     Request,
+    TextRequest,
     class_probabilities,
 )
 from aar.errors import AarError, LabError, ModelError, ProblemError, QuotaError
-from aar.experiments.broker import Description
+from aar.experiments.broker import RunInfo
 from aar.experiments.program_sandbox import ProgramRun
-from aar.experiments.program_scheduler import Programs
+from aar.experiments.program_scheduler import ProgramScheduler
 from aar.experiments.progress import FitLog
 from aar.experiments.validation import FineTuneCall, TrainCall
 from aar.problems.prompts import LABEL_TOKENS, candidates, fill, label_prompt, model_texts
 from aar.scoring import records
-from aar.scoring.records import Task
+from aar.scoring.records import TrainingData
 
 MOST_VISITS = 10
 """Rows that one fit may visit, as a multiple of what the recipe visits."""
@@ -43,7 +43,7 @@ EXTRA_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
-class Asker:
+class ComputeClient:
     """Asks the compute actor, on a researcher's `account`, until its `ticket` is withdrawn."""
 
     compute: Any
@@ -65,7 +65,9 @@ class ModelBackend:
     Students are known to the method by a handle that means something in this run alone.
     """
 
-    def __init__(self, task: Task, seed: int, student_model: str, asker: Asker, programs: Programs) -> None:
+    def __init__(
+        self, task: TrainingData, seed: int, student_model: str, asker: ComputeClient, programs: ProgramScheduler
+    ) -> None:
         self._task, self._seed, self._model, self._asker = task, seed, student_model, asker
         self._programs = programs
         self._texts = model_texts(task.examples, task.recipe.form)
@@ -76,11 +78,11 @@ class ModelBackend:
             EXTRA_CHARACTERS + len(text) for texts in self._texts for text in texts
         )
 
-    def describe(self) -> Description:
+    def describe(self) -> RunInfo:
         examples, shown = (
             [asdict(example) for example in rows] for rows in (self._task.examples, self._task.test_examples)
         )
-        return Description(self._task.kind, examples, self._task.weak_labels, self._seed, shown)
+        return RunInfo(self._task.kind, examples, self._task.weak_labels, self._seed, shown)
 
     def zero_shot(self, template: str | None) -> np.ndarray:
         """The strong model's own belief.
@@ -163,13 +165,13 @@ class ModelBackend:
             raise LabError(f"this run has no student {handle[:80]!r}")
         return self._keys[handle]
 
-    def trained(self, returned: str | np.ndarray) -> records.Trained:
+    def trained(self, returned: str | np.ndarray) -> records.RunOutput:
         """What the run ended with: the method has returned a student, by its handle, or predictions."""
         if not isinstance(returned, str):
-            return records.Trained(None, self._log.fits, predictions=returned)
-        return records.Trained(self.key(returned), self._log.fits, self._log.number(returned))
+            return records.RunOutput(None, self._log.fits, predictions=returned)
+        return records.RunOutput(self.key(returned), self._log.fits, self._log.number(returned))
 
-    def _read(self, request: OnTexts) -> np.ndarray:
+    def _read(self, request: TextRequest) -> np.ndarray:
         """The answer to a request that makes the model read, as far as the run may have it read."""
         wanted = int(request.cost())
         if wanted > self._characters_left:

@@ -21,12 +21,12 @@ from aar.experiments import validation
 from aar.experiments.validation import FineTuneCall, TrainCall
 from aar.guest import wire
 
-__all__ = ["Broker", "Description", "FineTuneCall", "LabBackend", "TrainCall"]
+__all__ = ["Broker", "FineTuneCall", "LabBackend", "RunInfo", "TrainCall"]
 
 Answer = TypeVar("Answer")
 
 CALLS = {"method": 1, "describe": 10, "zero_shot": 100, "embed": 100, "predict": 1000, "predict_test": 100}
-"""How often a run may make each kind of call; what trains a student is a setting, see `Allowance`."""
+"""How often a run may make each kind of call; what trains a student is a setting, see `RunBudget`."""
 MAX_REFUSALS = 1000
 MAX_REQUEST_HEADER = 64 * 2**10
 REQUEST_BYTES_PER_EXAMPLE = 1024  # five times what a full request needs, so that the excess is named
@@ -34,7 +34,7 @@ MAX_ERROR_TEXT = 8000
 
 
 @dataclass(frozen=True)
-class Allowance:
+class RunBudget:
     """What one run may train: `fits` by fine_tune, `programs` by train, each of at most so many `ranks`."""
 
     fits: int
@@ -43,7 +43,7 @@ class Allowance:
 
 
 @dataclass(frozen=True)
-class Description:
+class RunInfo:
     """What a method is told at its start: `examples` without labels, `weak_labels` (n, 2), one row per example.
 
     `test_examples`: the inputs to predict, in the predictions protocol; empty where they are hidden.
@@ -62,7 +62,7 @@ class LabBackend(Protocol):
     Anything else that a call raises is a fault of the platform: it ends the run and is not the method's result.
     """
 
-    def describe(self) -> Description: ...
+    def describe(self) -> RunInfo: ...
 
     def zero_shot(self, template: str | None) -> np.ndarray:
         """(n, 2) probabilities."""
@@ -84,7 +84,6 @@ class LabBackend(Protocol):
         """(m, 2) probabilities for rows of the training texts."""
         ...
 
-
     def predict_test(self, student: str) -> np.ndarray:
         """(m, 2) probabilities for the test examples that were described."""
         ...
@@ -105,7 +104,11 @@ class Broker:
     """
 
     def __init__(
-        self, source: bytes, backend: LabBackend, connection: socket.socket, allowance: Allowance,
+        self,
+        source: bytes,
+        backend: LabBackend,
+        connection: socket.socket,
+        allowance: RunBudget,
         on_end: Callable[[], None],
     ) -> None:
         """`source` is what the sandbox is to run. `on_end` is called once student, error or fault is known.

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from aar.errors import CrowdedError, MethodError
-from aar.experiments.broker import Allowance, Broker, LabBackend, printable
+from aar.experiments.broker import Broker, LabBackend, RunBudget, printable
 from aar.sandbox import BROKER_SOCKET, PYTHON, Limits, Outcome, Provider, Spec
 from aar.sandbox.pool import Pool
 
@@ -29,9 +29,7 @@ class Observer(Protocol):
         """It has ended, and this is what it printed."""
 
 
-def method_pool(
-    provider: Provider, limits: Limits, size: int, decoys: Mapping[str, bytes] | None = None
-) -> Pool:
+def method_pool(provider: Provider, limits: Limits, size: int, decoys: Mapping[str, bytes] | None = None) -> Pool:
     """Sandboxes that wait for a method, `size` of them ready at a time.
 
     Args:
@@ -42,9 +40,14 @@ def method_pool(
 
 
 def run_method(
-    source: bytes, backend: LabBackend, pool: Pool, allowance: Allowance, *, observer: Observer | None = None,
+    source: bytes,
+    backend: LabBackend,
+    pool: Pool,
+    allowance: RunBudget,
+    *,
+    observer: Observer | None = None,
     owner: str = "",
-) -> str | np.ndarray:  # fmt: skip
+) -> str | np.ndarray:
     """Run `supervise(lab)` of the method file `source` in a sandbox; return the id of the student that it returned.
 
     Args:

@@ -27,7 +27,7 @@ from aar.guest.training_task import ADAPTER, DATA
 from aar.models.recipe import Recipe
 from aar.sandbox import TRAINING_PYTHON, Limits, Outcome, Provider, Spec
 from aar.sandbox.api import GIB, MIB
-from aar.sandbox.linux.identity import FOLDERS, folder_prefix, remove
+from aar.sandbox.linux.identity import FOLDERS, remove, sandbox_folder_prefix
 from aar.sandbox.linux.packages import ROOTS
 from aar.sandbox.memory import share_bytes
 from aar.untrusted_files import read_file
@@ -39,7 +39,7 @@ PROCESSES_PER_RANK = 64
 
 @dataclass(frozen=True, eq=False)
 class ProgramRun:
-    """A program and what it is given besides the strong model; the fields are those of `training_task.Task`."""
+    """A program and what it is given besides the strong model; the fields are those of `training_task.TrainingData`."""
 
     source: bytes
     ranks: int
@@ -66,8 +66,13 @@ def _version() -> str:
 
 
 def run_program(
-    run: ProgramRun, model: Path, provider: Provider, config: ProgramsConfig, gpus: tuple[int, ...] = (),
-    decoys: Mapping[str, bytes] | None = None, owner: str = "",
+    run: ProgramRun,
+    model: Path,
+    provider: Provider,
+    config: ProgramsConfig,
+    gpus: tuple[int, ...] = (),
+    decoys: Mapping[str, bytes] | None = None,
+    owner: str = "",
 ) -> bytes:
     """The adapter that a program wrote, unchecked.
 
@@ -103,7 +108,7 @@ def run_program(
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix=folder_prefix(), dir=FOLDERS))
+    folder = Path(tempfile.mkdtemp(prefix=sandbox_folder_prefix(), dir=FOLDERS))
     try:
         yield folder
     finally:

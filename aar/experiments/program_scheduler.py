@@ -16,14 +16,14 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 
-from aar.budget import Amounts
+from aar.budget import Resources
 from aar.compute.client import train_and_wait
-from aar.compute.requests import Adopt
+from aar.compute.requests import ImportAdapter
 from aar.config import CampaignConfig, ProgramsConfig
 from aar.errors import SandboxError, TrainingError
 from aar.experiments.program_sandbox import ProgramRun, run_program
 from aar.models.catalog import model_folder
-from aar.ray_utils import result
+from aar.ray_utils import get
 from aar.sandbox import provider
 from aar.sandbox.api import GIB
 
@@ -31,7 +31,7 @@ RETRIES = 2
 ADAPTERS_IN_HAND = 2
 
 
-class Programs:
+class ProgramScheduler:
     """Runs the training programs of one campaign."""
 
     def __init__(self, config: CampaignConfig, compute: ActorHandle[Any], scorer: ActorHandle[Any]) -> None:
@@ -53,14 +53,14 @@ class Programs:
             StorageError: the student could not be kept.
         """
         name = program.key(model)
-        kept: bytes | None = result(self._compute.kept.remote(name))
+        kept: bytes | None = get(self._compute.kept.remote(name))
         if kept is not None:
             return kept.decode()
         ended = self._run(program, model, account)
         with self._hands:
-            adopt = Adopt(model, program.labels, program.recipe, self._adapter(ended))
+            adopt = ImportAdapter(model, program.labels, program.recipe, self._adapter(ended))
             student = train_and_wait(self._compute, adopt, account)
-        result(self._compute.keep.remote(name, student.encode(), account))
+        get(self._compute.keep.remote(name, student.encode(), account))
         return student
 
     def _run(self, program: ProgramRun, model: str, account: str) -> Any:
@@ -76,7 +76,7 @@ class Programs:
 
     def _adapter(self, ended: Any) -> bytes:
         try:
-            adapter: bytes = result(ended)
+            adapter: bytes = get(ended)
         except (WorkerCrashedError, OutOfMemoryError, NodeDiedError) as error:
             raise TrainingError(
                 f"the process that ran the training program was lost {RETRIES + 1} times, often for want of memory on "
@@ -86,9 +86,13 @@ class Programs:
 
 
 def _run_here(
-    program: ProgramRun, model: str, config: CampaignConfig, compute: ActorHandle[Any], account: str,
+    program: ProgramRun,
+    model: str,
+    config: CampaignConfig,
+    compute: ActorHandle[Any],
+    account: str,
     decoys: dict[str, bytes],
-) -> bytes:  # fmt: skip
+) -> bytes:
     """The Ray task."""
     wall = provider(config.sandbox.provider)
     began = time.monotonic()
@@ -96,9 +100,9 @@ def _run_here(
         return run_program(program, model_folder(model), wall, config.programs, _own_gpus(), decoys, account)
     finally:
         seconds, given = time.monotonic() - began, config.programs
-        used = Amounts(cpu_seconds=seconds * given.cpus, gpu_seconds=seconds * given.gpus)
+        used = Resources(cpu_seconds=seconds * given.cpus, gpu_seconds=seconds * given.gpus)
         key = f"program/{program.key(model)}/{time.time_ns()}"  # one that failed may run, and cost, again
-        result(compute.charge.remote(account, key, used))
+        get(compute.charge.remote(account, key, used))
 
 
 def _own_gpus() -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 
 from aar.experiments.broker import printable
-from aar.scoring.records import Fit, Run
+from aar.scoring.records import ExperimentRun, FitRecipe
 
 
 class FitLog:
@@ -18,12 +18,12 @@ class FitLog:
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
-        self._fits: list[Fit] = []
+        self._fits: list[FitRecipe] = []
         self._asked: set[int] = set()
         self._by_program = False
 
     @property
-    def fits(self) -> tuple[Fit, ...] | None:
+    def fits(self) -> tuple[FitRecipe, ...] | None:
         """The fits so far; None once a program of the method's own has trained a student, which cannot be replayed."""
         return None if self._by_program else tuple(self._fits)
 
@@ -31,7 +31,7 @@ class FitLog:
         """A fit ended with the student `handle`; it went on from `base`, if from any."""
         start = None if base is None else self._numbers[base]
         self._numbers[handle] = len(self._fits)
-        self._fits.append(Fit(epochs, lr, start, tuple(sorted(self._asked))))
+        self._fits.append(FitRecipe(epochs, lr, start, tuple(sorted(self._asked))))
         self._asked.clear()
 
     def trained_by_program(self, handle: str) -> None:
@@ -64,7 +64,7 @@ class Progress:
         self._stops: list[Callable[[], None]] = []
         self._cancelled = False
 
-    def of(self, run: Run) -> "RunProgress":
+    def of(self, run: ExperimentRun) -> "RunProgress":
         """The observer of one run."""
         return RunProgress(self, f"{run.dataset}, seed {run.seed}")
 

@@ -12,11 +12,11 @@ from typing import TypeVar
 import numpy as np
 
 from aar.errors import MethodError
-from aar.experiments.broker import Allowance, Description, LabBackend
+from aar.experiments.broker import LabBackend, RunBudget, RunInfo
 from aar.experiments.method_sandbox import run_method
 from aar.experiments.validation import FineTuneCall, TrainCall
 from aar.sandbox.pool import Pool
-from aar.scoring.records import Task
+from aar.scoring.records import TrainingData
 
 SLICE_EXAMPLES = 32
 SLICE_EPOCHS = 1.0
@@ -25,7 +25,7 @@ PRINTED_CHARACTERS = 3000
 Answer = TypeVar("Answer")
 
 
-def slice_of(task: Task) -> Task:
+def slice_of(task: TrainingData) -> TrainingData:
     """A task's first examples, with a recipe that trains on them once."""
     epochs = min(task.recipe.epochs, SLICE_EPOCHS)
     return replace(
@@ -38,14 +38,14 @@ def slice_of(task: Task) -> Task:
 
 
 def check_method(
-    source: bytes, task: Task, backend: LabBackend, pool: Pool, allowance: Allowance, *, owner: str = ""
+    source: bytes, task: TrainingData, backend: LabBackend, pool: Pool, allowance: RunBudget, *, owner: str = ""
 ) -> str:
     """Run a method on a slice and say how it went.
 
     Raises:
         MethodError: it failed; the message says what it had done until then.
     """
-    seen = _Seen(backend)
+    seen = _RecordingBackend(backend)
     try:
         student = run_method(source, seen, pool, allowance, observer=seen, owner=owner)
     except MethodError as error:
@@ -59,7 +59,7 @@ def check_method(
     )
 
 
-class _Seen:
+class _RecordingBackend:
     """A backend that notes what is asked of another, and an observer of the run. Implements LabBackend and Observer."""
 
     def __init__(self, backend: LabBackend) -> None:
@@ -73,7 +73,7 @@ class _Seen:
         printed = self._printed[-PRINTED_CHARACTERS:].strip()
         return f"Calls of lab:\n{calls}" + (f"\nIt printed:\n{printed}" if printed else "")
 
-    def describe(self) -> Description:
+    def describe(self) -> RunInfo:
         return self._backend.describe()
 
     def zero_shot(self, template: str | None) -> np.ndarray:

@@ -17,7 +17,7 @@ from aar.campaign.folder import ADDRESS_FILE, VERSION_FILE, is_running, stored_c
 from aar.config import CampaignConfig, ResearcherConfig
 from aar.errors import AarError, CampaignError
 from aar.researchers.brains.external.credentials import researcher_of
-from aar.researchers.commands import FILE, Steering, roster
+from aar.researchers.commands import FILE, CommandQueue, active_researchers
 from aar.researchers.tools.tool import check_call
 from aar.storage import storage_errors
 
@@ -25,7 +25,7 @@ CHECK_SECONDS = 2.0
 LOST_SECONDS = 3600
 
 
-class Link:
+class CampaignConnection:
     """Calls the tools of a running campaign's external researchers. It connects when a call needs it to."""
 
     def __init__(self, folder: Path) -> None:
@@ -34,7 +34,7 @@ class Link:
         """Of the cluster that this process is connected to."""
         threading.Thread(target=self._watch, name="link", daemon=True).start()
 
-    def who(self, token: str) -> str | None:
+    def authenticate(self, token: str) -> str | None:
         """The researcher that a token stands for."""
         return researcher_of(self._folder, token)
 
@@ -140,8 +140,8 @@ def unreached(config: CampaignConfig, error: Exception) -> CampaignError:
 
 def researchers(folder: Path) -> list[ResearcherConfig]:
     """A campaign's researchers, those too that were added."""
-    wishes = Steering(folder, read_only=True).wishes() if (folder / FILE).exists() else []
-    return roster(stored_config(folder), wishes)
+    commands = CommandQueue(folder, read_only=True).commands() if (folder / FILE).exists() else []
+    return active_researchers(stored_config(folder), commands)
 
 
 def checked_external(folder: Path, researcher: str) -> str:
@@ -180,10 +180,10 @@ async def _reply(researcher: str, reference: Any) -> tuple[str, bool]:
     """What a researcher's process answered. Raises CampaignError, or what it raised, when that is an error of aar's."""
     from ray.exceptions import RayActorError, RayError, RayTaskError
 
-    from aar.ray_utils import awaited
+    from aar.ray_utils import get_async
 
     try:
-        text, is_error = await awaited(reference)
+        text, is_error = await get_async(reference)
     except RayActorError as error:
         raise CampaignError(f"{researcher} was lost while it answered ({error}); call again") from None
     except RayTaskError as error:  # its text holds a traceback with paths

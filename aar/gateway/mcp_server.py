@@ -31,11 +31,11 @@ KEY = "aar/key"
 
 
 class Calls(Protocol):
-    """Answers calls; `Link` does."""
+    """Answers calls; `CampaignConnection` does."""
 
     async def call(self, researcher: str, tool: str, arguments: object, key: str | None = None) -> tuple[str, bool]: ...
 
-    def who(self, token: str) -> str | None: ...
+    def authenticate(self, token: str) -> str | None: ...
 
 
 class ResearchersServer(Server[Any]):
@@ -58,8 +58,8 @@ class ResearchersServer(Server[Any]):
         """They are made anew for each caller; what the package sets at the beginning is not kept."""
 
 
-def mcp_server(calls: Calls, who: Callable[[], str], instructions: Words) -> Server[Any]:
-    """A server whose caller is the researcher that `who` names during a request."""
+def mcp_server(calls: Calls, authenticate: Callable[[], str], instructions: Words) -> Server[Any]:
+    """A server whose caller is the researcher that `authenticate` names during a request."""
 
     async def list_tools(_: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return types.ListToolsResult(
@@ -71,12 +71,12 @@ def mcp_server(calls: Calls, who: Callable[[], str], instructions: Words) -> Ser
     async def call_tool(_: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         key = str(given) if (given := (params.meta or {}).get(KEY)) is not None else None
         try:
-            text, is_error = await calls.call(who(), params.name, params.arguments or {}, key)
+            text, is_error = await calls.call(authenticate(), params.name, params.arguments or {}, key)
         except AarError as error:
             text, is_error = str(error), True
         return types.CallToolResult(content=[types.TextContent(type="text", text=text)], is_error=is_error)
 
-    return ResearchersServer(lambda: instructions(who()), on_list_tools=list_tools, on_call_tool=call_tool)
+    return ResearchersServer(lambda: instructions(authenticate()), on_list_tools=list_tools, on_call_tool=call_tool)
 
 
 async def serve_stdio(calls: Calls, researcher: str, instructions: Words) -> None:
@@ -118,7 +118,7 @@ class _Tokens:
         self._calls = calls
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        researcher = self._calls.who(token)
+        researcher = self._calls.authenticate(token)
         return AccessToken(token=token, client_id=researcher, scopes=[]) if researcher else None
 
 

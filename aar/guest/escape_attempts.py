@@ -83,6 +83,7 @@ def gain_namespace(facts: dict[str, Any]) -> str | None:
 
 def exceed_file_size(facts: dict[str, Any]) -> str | None:
     """Make a file larger than allowed."""
+
     def grow() -> None:
         with open("/tmp/large", "wb") as file:
             os.posix_fallocate(file.fileno(), 0, facts["file_bytes"] + 2**20)

@@ -84,15 +84,15 @@ class Task:
             world_size=int(os.environ.get("WORLD_SIZE", 1)),
         )
 
-    def trainee(self, rank: int | None = None) -> "Trainee":
+    def trainable_student(self, rank: int | None = None) -> "TrainableStudent":
         """A fresh student on the strong model, on this process's GPU or the CPU, decided by the seed.
 
         `rank`: of its LoRA matrices; None takes the recipe's, above which no student is accepted.
         """
-        return Trainee(self, rank or self.recipe.lora_rank)
+        return TrainableStudent(self, rank or self.recipe.lora_rank)
 
 
-class Trainee:
+class TrainableStudent:
     """A student in training: LoRA on the layers that the recipe names, float32, on the frozen strong model.
 
     `device`: where its parameters and its log-odds are, so where targets have to be.
@@ -101,7 +101,7 @@ class Trainee:
     def __init__(self, task: Task, rank: int) -> None:
         import torch
 
-        from aar.models.hidden_states import Prefix
+        from aar.models.hidden_states import HiddenStateCache
         from aar.models.language_model import LanguageModel, choose_dtype
         from aar.models.student import StudentGroup, StudentShape, new_weights
 
@@ -113,7 +113,7 @@ class Trainee:
         shape = StudentShape(recipe.form, recipe.last_layers, recipe.max_tokens, task.labels)
         weights = new_weights(cut, recipe.form, rank, task.seed)
         self._each = len(task.texts[0])
-        self._prefix = Prefix(cut, model.encode(flat, recipe.max_tokens), self.device)
+        self._prefix = HiddenStateCache(cut, model.encode(flat, recipe.max_tokens), self.device)
         self._group = StudentGroup(model, shape, [weights]).to(self.device)
         self._dtype = model.dtype
         model.train_mode(True)

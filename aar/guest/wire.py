@@ -27,8 +27,7 @@ MAX_DEPTH = 8
 MAX_ARRAYS = 8
 MAX_DIMENSIONS = 4
 DTYPES = {
-    name: np.dtype(name).newbyteorder("<")
-    for name in ("float32", "float64", "uint8", "int8", "int32", "int64", "bool")
+    name: np.dtype(name).newbyteorder("<") for name in ("float32", "float64", "uint8", "int8", "int32", "int64", "bool")
 }
 LENGTH = struct.Struct(">I")
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Generator, Iterable
 from functools import partial
 
-from aar.mock_api.script import Part, Reply, Script, say, use
+from aar.mock_api.script import MockReply, Scenario, Script, say, use
 
 WAITS = 60
 WAIT_SECONDS = 20
@@ -24,7 +24,7 @@ ALONE = say("Nobody else has posted a result, so I leave it at that.")
 SURE = "    sure = np.abs(belief[:, 1] - 0.5) >= np.median(np.abs(belief[:, 1] - 0.5))"
 
 
-def opens(name: str) -> Part:
+def opens(name: str) -> Scenario:
     """Begins from nothing, and answers whoever builds on it."""
     yield say("I begin with what there is.", use("bash", command="cat /shared/lab/README.md; ls /shared/lab/methods"),
               use("budget"), thinking="First the lab, then the data.")  # fmt: skip
@@ -44,19 +44,19 @@ def opens(name: str) -> Part:
     yield say("I leave it at that: my idea is tested, and others go on with it.")
 
 
-def builds(name: str) -> Part:
+def builds(name: str) -> Scenario:
     """Waits for a first result, and builds on its snapshot."""
     change = f"sed -i 's|^    return .*|{SURE}\\n    return lab.fine_tune(belief, weights=sure)|' method.py"
     yield from build_on_others(name, "only the surer half of the rows", change, "selection")
 
 
-def builds_further(name: str) -> Part:
+def builds_further(name: str) -> Scenario:
     """Waits for a second result, and builds on that."""
     change = "sed -i 's|fine_tune(belief|fine_tune((belief > 0.5).astype(float)|' method.py"
     yield from build_on_others(name, "the same, trained on decisions", change, "hard labels", at_least=2)
 
 
-def build_on_others(name: str, note: str, change: str, family: str, at_least: int = 1) -> Part:
+def build_on_others(name: str, note: str, change: str, family: str, at_least: int = 1) -> Scenario:
     """Wait for so many results, check out the newest one's snapshot, change it, and test it against it."""
     yield say("I read before I write.", use("forum_read"), thinking="Somebody may have begun already.")
     post = yield from post_by_others("result", name, at_least)
@@ -76,7 +76,7 @@ def build_on_others(name: str, note: str, change: str, family: str, at_least: in
     yield say(f"My change to {base} is tested and reported.")
 
 
-def experiment(note: str, parent: str | None) -> Generator[Reply, list[str], str]:
+def experiment(note: str, parent: str | None) -> Generator[MockReply, list[str], str]:
     """Run /work/method.py and wait; what was told in the end."""
     built_on = {"parent": parent} if parent else {}
     (started,) = yield say("", use("run_experiment", note=note, although_tried=True, **built_on))
@@ -88,7 +88,7 @@ def experiment(note: str, parent: str | None) -> Generator[Reply, list[str], str
     return told
 
 
-def post_by_others(kind: str, name: str, at_least: int = 1) -> Generator[Reply, list[str], int | None]:
+def post_by_others(kind: str, name: str, at_least: int = 1) -> Generator[MockReply, list[str], int | None]:
     """The number of the newest of at least so many posts of others than `name`, once there are so many.
 
     None: nobody else has posted any in the time that it waits.
@@ -109,9 +109,9 @@ def number_in(text: str) -> str:
     return found[0] if found else "e0"
 
 
-PARTS: tuple[Callable[[str], Part], ...] = (opens, builds, builds_further)
+PARTS: tuple[Callable[[str], Scenario], ...] = (opens, builds, builds_further)
 
 
-def cast(names: Iterable[str]) -> Script:
+def assign(names: Iterable[str]) -> Script:
     """Who plays what, in the order of the names."""
     return {name: partial(PARTS[number % len(PARTS)], name) for number, name in enumerate(names)}

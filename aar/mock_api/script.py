@@ -21,7 +21,7 @@ class ToolUse:
 
 
 @dataclass(frozen=True)
-class Reply:
+class MockReply:
     """What a scripted researcher says: a thought, a text, and tool calls. Without calls its turn ends."""
 
     text: str = ""
@@ -42,16 +42,16 @@ class Seen:
         return len(self.results)
 
 
-Part = Generator[Reply, list[str], None]
-Script = Mapping[str, Callable[[], Part]]
+Scenario = Generator[MockReply, list[str], None]
+Script = Mapping[str, Callable[[], Scenario]]
 """Parts by researcher."""
 
-DONE = Reply("I see nothing left to do.")
+DONE = MockReply("I see nothing left to do.")
 
 
-def say(text: str = "", *calls: ToolUse, thinking: str = "") -> Reply:
+def say(text: str = "", *calls: ToolUse, thinking: str = "") -> MockReply:
     """A reply."""
-    return Reply(text, thinking, calls)
+    return MockReply(text, thinking, calls)
 
 
 def use(tool: str, **arguments: Any) -> ToolUse:
@@ -59,7 +59,7 @@ def use(tool: str, **arguments: Any) -> ToolUse:
     return ToolUse(tool, arguments)
 
 
-def next_reply(part: Part, seen: Seen) -> Reply:
+def next_reply(part: Scenario, seen: Seen) -> MockReply:
     """What comes next in a part, after what was seen; DONE when it is over."""
     try:
         reply = next(part)

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from aar.errors import MindError
+from aar.errors import ModelAccessError
 from aar.mock_api.conversation import BadRequest, seen_in
 from aar.mock_api.script import Fault, Faults, Schedule, Script, Seen, next_reply
 from aar.mock_api.stream import blocks_of, encode, events_of, tokens_in, usage_of
@@ -90,7 +90,7 @@ class Endpoint:
         return usage_of(body, cached, prompt - cached)
 
 
-class Rehearsal(AbstractContextManager["Rehearsal"]):
+class MockApi(AbstractContextManager["MockApi"]):
     """An endpoint that is served on loopback from `with` to its end, in a thread of its own.
 
     Attributes:
@@ -104,13 +104,15 @@ class Rehearsal(AbstractContextManager["Rehearsal"]):
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, name="rehearsal", daemon=True)
 
-    def __enter__(self) -> "Rehearsal":
+    def __enter__(self) -> "MockApi":
         """Raises MindError when it cannot be served."""
         self._thread.start()
         until = time.monotonic() + START_SECONDS
         while not self._server.started:
             if not self._thread.is_alive() or time.monotonic() > until:
-                raise MindError("the rehearsal cannot be served; is its port taken? Give another one: --serve PORT")
+                raise ModelAccessError(
+                    "the rehearsal cannot be served; is its port taken? Give another one: --serve PORT"
+                )
             time.sleep(0.01)
         self.url = f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
         return self

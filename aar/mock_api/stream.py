@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from aar.mock_api.conversation import signature
-from aar.mock_api.script import Reply, Seen
+from aar.mock_api.script import MockReply, Seen
 
 PIECE = 40
 CHARACTERS_PER_TOKEN = 4
 Event = tuple[str, dict[str, Any]]
 
 
-def blocks_of(reply: Reply, seen: Seen) -> list[dict[str, Any]]:
+def blocks_of(reply: MockReply, seen: Seen) -> list[dict[str, Any]]:
     """The content blocks of a reply."""
     blocks: list[dict[str, Any]] = []
     if reply.thinking:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from aar.errors import ModelError
-from aar.models.language_model import Cut
+from aar.models.language_model import LayerSplit
 from aar.models.student import Student, StudentShape
 
 MAX_BYTES = 2**30
@@ -29,7 +29,7 @@ DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 _LENGTH_BYTES = 8
 
 
-def adopted(data: bytes, shape: StudentShape, cut: Cut, max_rank: int) -> Student:
+def adopted(data: bytes, shape: StudentShape, cut: LayerSplit, max_rank: int) -> Student:
     """The student whose weights are in the safetensors file `data`, in float32.
 
     The file holds, for each linear layer of the cut's top by its name, `<name>/down` (in, rank) and `<name>/up`
@@ -113,7 +113,7 @@ def _shape(name: str, entry: dict[str, Any]) -> tuple[int, ...]:
     raise ModelError(f"the adapter's {name[:100]} has no shape of at most {MAX_DIMENSIONS} sides, each of some length")
 
 
-def _rank(weights: dict[str, Tensor], cut: Cut, most: int) -> int:
+def _rank(weights: dict[str, Tensor], cut: LayerSplit, most: int) -> int:
     """The rank that the first layer has, which all must have."""
     name = f"{next(iter(cut.linears))}/down"
     if name not in weights:
@@ -124,7 +124,7 @@ def _rank(weights: dict[str, Tensor], cut: Cut, most: int) -> int:
     return found[1]
 
 
-def _shapes(shape: StudentShape, cut: Cut, rank: int) -> dict[str, tuple[int, ...]]:
+def _shapes(shape: StudentShape, cut: LayerSplit, rank: int) -> dict[str, tuple[int, ...]]:
     expected: dict[str, tuple[int, ...]] = {}
     for name, linear in cut.linears.items():
         expected[f"{name}/down"] = (linear.frozen.in_features, rank)

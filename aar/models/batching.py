@@ -18,7 +18,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Visits:
+class SampleSchedule:
     """What to train on: `rows` (m,) in visiting order (shuffled anew each epoch if `shuffle`), `weights` (n,)."""
 
     rows: np.ndarray
@@ -26,7 +26,7 @@ class Visits:
     shuffle: bool
 
 
-def plan_batches(visits: Visits, lengths: np.ndarray, epochs: float, batch_size: int, seed: int) -> list[Batch]:
+def plan_batches(visits: SampleSchedule, lengths: np.ndarray, epochs: float, batch_size: int, seed: int) -> list[Batch]:
     """All batches of a run.
 
     Args:

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from aar.models.language_model import Cut
+from aar.models.language_model import LayerSplit
 
 MAX_KEPT_BYTES = 2 << 30
 TOKENS_PER_BATCH = 4096
 
 
-class Prefix:
+class HiddenStateCache:
     """Hidden states below the top for every token, kept when they fit into memory, else computed when asked for."""
 
-    def __init__(self, cut: Cut, tokens: Sequence[Sequence[int]], device: torch.device) -> None:
+    def __init__(self, cut: LayerSplit, tokens: Sequence[Sequence[int]], device: torch.device) -> None:
         self.lengths = torch.tensor([len(ids) for ids in tokens])
         self._cut, self._tokens, self._device = cut, tokens, device
         self._starts = torch.cumsum(self.lengths, 0) - self.lengths

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from aar.errors import ModelError
 from aar.models.data import Texts
-from aar.models.hidden_states import Prefix, by_length
+from aar.models.hidden_states import HiddenStateCache, by_length
 from aar.models.language_model import LanguageModel
 from aar.models.student import Student, StudentGroup, log_odds
 
@@ -28,7 +28,7 @@ def flatten(texts: Texts) -> tuple[list[str], int]:
 
 
 @torch.no_grad()
-def predict(model: LanguageModel, student: Student, prefix: Prefix, texts_per_example: int) -> np.ndarray:
+def predict(model: LanguageModel, student: Student, prefix: HiddenStateCache, texts_per_example: int) -> np.ndarray:
     """(n,) float32 log-odds of class 1 for the examples whose sequences are in `prefix`."""
     group = _group(model, student)
     model.train_mode(False)
@@ -63,7 +63,7 @@ def text_losses(model: LanguageModel, texts: Sequence[str], student: Student | N
     """
     tokens = model.encode(texts, max_tokens=1 << 20)
     losses = torch.empty(len(tokens))
-    with nullcontext() if student is None else _group(model, student).in_force([0]):
+    with nullcontext() if student is None else _group(model, student).activated([0]):
         for rows, ids, mask, hidden in _hidden_batches(model, model.backbone, tokens):
             picked = _token_log_probabilities(hidden[:, :-1], ids[:, 1:], model.label_rows) * mask[:, 1:]
             losses[rows] = (-picked.sum(1) / mask[:, 1:].sum(1).clamp(min=1)).cpu()

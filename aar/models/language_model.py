@@ -36,7 +36,7 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
 
 
 @dataclass(frozen=True)
-class Cut:
+class LayerSplit:
     """The two halves, networks of transformers: `bottom` maps token ids to hidden states, `top` those to final ones."""
 
     bottom: Any
@@ -69,7 +69,7 @@ class LanguageModel:
         self.hidden_size: int = self.backbone.config.hidden_size
         self.layers: nn.ModuleList = self.backbone.layers
         self._linears = [wrap_linears(layer) for layer in self.layers]
-        self._cuts: dict[int, Cut] = {}
+        self._cuts: dict[int, LayerSplit] = {}
 
     def encode(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
         """Token ids of each text without special tokens; a longer text loses its beginning.
@@ -90,7 +90,7 @@ class LanguageModel:
         zero, one = (ids[0] for ids in self.encode(labels, max_tokens=1 << 20))
         return (self.label_rows[one] - self.label_rows[zero]).float()
 
-    def cut(self, last_layers: int | None) -> Cut:
+    def cut(self, last_layers: int | None) -> LayerSplit:
         """Bottom and top, the latter with the last so many layers (None: with all).
 
         Raises ModelError when the model has fewer layers, or is not the same function after the cut.
@@ -109,7 +109,7 @@ class LanguageModel:
         for module in (self.backbone, *(half for cut in self._cuts.values() for half in (cut.bottom, cut.top))):
             module.config._attn_implementation = kind
 
-    def _make_cut(self, at: int) -> Cut:
+    def _make_cut(self, at: int) -> LayerSplit:
         bottom = self._part(slice(0, at))
         bottom.norm = nn.Identity()
         top = self._part(slice(at, None))
@@ -119,7 +119,7 @@ class LanguageModel:
             for name, linear in layer.items()
         }
         self._check_cut(bottom, top)
-        return Cut(bottom, top, linears, self.hidden_size)
+        return LayerSplit(bottom, top, linears, self.hidden_size)
 
     def _part(self, layers: slice) -> Any:
         """The same network with some of its layers; modules and weights are shared, not copied."""

@@ -61,7 +61,7 @@ def new_adapter(linears: Mapping[str, LoraLinear], rank: int, generator: torch.G
     return adapter
 
 
-class attached:
+class adapters_attached:
     """Context: adapters are in force in `linears`. `stacks`: (students, ...) tensors, named as in `new_adapter`."""
 
     def __init__(self, linears: Mapping[str, LoraLinear], stacks: Mapping[str, Tensor]) -> None:

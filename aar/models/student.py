@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from aar.errors import ModelError
 from aar.models.data import Form
-from aar.models.language_model import Cut, LanguageModel
-from aar.models.lora import Adapter, attached, new_adapter
+from aar.models.language_model import LanguageModel, LayerSplit
+from aar.models.lora import Adapter, adapters_attached, new_adapter
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _metadata(header: bytes) -> dict[str, str]:
     return found
 
 
-def new_weights(cut: Cut, form: Form, rank: int, seed: int) -> Adapter:
+def new_weights(cut: LayerSplit, form: Form, rank: int, seed: int) -> Adapter:
     """A student's weights before training, float32, decided by the seed."""
     generator = torch.Generator().manual_seed(seed)
     weights = new_adapter(cut.linears, rank, generator)
@@ -113,7 +113,7 @@ class StudentGroup(nn.Module):
             (members, r) float32: for "label_token" the log-odds of label 1 against label 0, for "scalar_head" the
             scalar's value.
         """
-        with self.in_force(members):
+        with self.activated(members):
             hidden = self.top(inputs_embeds=states, use_cache=False).last_hidden_state
         final = hidden[torch.arange(len(hidden), device=hidden.device), last].float()
         final = final.view(len(members), -1, final.shape[-1])
@@ -122,9 +122,9 @@ class StudentGroup(nn.Module):
         heads = torch.stack([self.heads[member] for member in members]).float()
         return torch.einsum("mrd,md->mr", final, heads[:, :-1]) + heads[:, -1:]
 
-    def in_force(self, members: Sequence[int]) -> attached:
+    def activated(self, members: Sequence[int]) -> adapters_attached:
         """Context: the base model's layers compute with these students' adapters, as many rows for each."""
-        return attached(self._cut.linears, self._stacks(members))
+        return adapters_attached(self._cut.linears, self._stacks(members))
 
     def weights_of(self, member: int) -> Adapter:
         """A student's weights, by name, on the CPU."""

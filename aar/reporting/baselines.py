@@ -14,7 +14,7 @@ from aar.scoring.dataset import CEILING, TEACHER
 from aar.scoring.published import PublishedDataset, PublishedMethod
 from aar.scoring.records import DEV, Baselines
 from aar.scoring.stats.pgr import Correctness, accuracy_estimate
-from aar.scoring.store import Scorebook
+from aar.scoring.store import ScoreStore
 
 
 def baselines_tables(state: CampaignState) -> list[Table]:
@@ -55,7 +55,7 @@ def _data(state: CampaignState, ends: Baselines) -> dict[str, Any]:
 
 def _models(state: CampaignState, ends: Baselines) -> dict[str, Correctness]:
     """Who was right on dev, by model; seeds ascend."""
-    book = Scorebook(state.folder, read_only=True)
+    book = ScoreStore(state.folder, read_only=True)
     keys = {"teacher": TEACHER, "vanilla": state.reference.id if state.reference else "", "ceiling": CEILING}
     found = {name: book.correctness(ends.dataset, DEV, key) for name, key in keys.items()}
     return {name: correct for name, correct in found.items() if correct is not None}

@@ -33,14 +33,14 @@ def _finite(data: Any) -> Any:
     return data
 
 
-def state_data(state: CampaignState, troubles: Mapping[str, Troubles]) -> dict[str, Any]:
-    """All of a state, and `troubles` by researcher. `best` and `reference` are ids of experiments, or None."""
+def state_data(state: CampaignState, incidents: Mapping[str, Troubles]) -> dict[str, Any]:
+    """All of a state, and `incidents` by researcher. `best` and `reference` are ids of experiments, or None."""
     return {
         **asdict(state),
         "folder": str(state.folder),
         "best": state.best.id if state.best else None,
         "reference": state.reference.id if state.reference else None,
-        "troubles": {name: asdict(one) for name, one in troubles.items()},
+        "troubles": {name: asdict(one) for name, one in incidents.items()},
     }
 
 

@@ -1,5 +1,4 @@
-"""The leaderboard: methods by released PGR between the two fixed ends of the gap, what was no improvement, what failed.
-"""
+"""The leaderboard: methods by released PGR, then experiments without a significant improvement, and failures."""
 
 from typing import Any
 
@@ -76,8 +75,7 @@ def _unimproved(others: list[Experiment]) -> list[Text]:
 
 def _failures(failed: list[Experiment]) -> list[Text]:
     lines = [
-        Text.assemble(f"  {one.id} ", one_line(one.researcher), ": ", one_line(_why(one)), **FITTED)
-        for one in failed
+        Text.assemble(f"  {one.id} ", one_line(one.researcher), ": ", one_line(_why(one)), **FITTED) for one in failed
     ]
     return [Text("Failed", "bold"), *lines, Text("")] if lines else []
 

@@ -111,7 +111,7 @@ def _researchers(researchers: tuple[ResearcherState, ...], most: int | None) -> 
     table.add_column("doing", no_wrap=True, overflow="ellipsis", ratio=1)
     for one in researchers[:most]:
         best = "" if one.best_pgr is None else f"{one.best_pgr:.2f}"
-        doing = one.activity if one.standing == "working" else f"{one.standing}: {one.activity}"
+        doing = one.activity if one.desired_state == "working" else f"{one.desired_state}: {one.activity}"
         done = f"{one.experiments}/{one.limit}"
         table.add_row(one.name, one_line(one.direction), done, best, one_line(doing))
     if most and len(researchers) > most:

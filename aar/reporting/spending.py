@@ -8,29 +8,29 @@ from collections.abc import Mapping
 
 from rich.console import RenderableType
 
-from aar.budget import Limit, Spent
+from aar.budget import Limit, Usage
 from aar.budget.limits import readable
 from aar.budget.usage import RATE_SECONDS
 from aar.campaign.state import CampaignState, ResearcherState, Troubles
 from aar.reporting.text import duration, new_table, one_line, plain
 
 
-def troubles_tables(troubles: Mapping[str, Troubles]) -> list[RenderableType]:
+def troubles_tables(incidents: Mapping[str, Troubles]) -> list[RenderableType]:
     """A table of those who had any; none where nobody had."""
-    if not troubles:
+    if not incidents:
         return []
     table = new_table(expand=True)
     table.add_column("researcher", no_wrap=True)
     table.add_column("troubles", no_wrap=True, justify="right")
     table.add_column("last", no_wrap=True)
     table.add_column("what it was", ratio=1)
-    for name, one in troubles.items():
+    for name, one in incidents.items():
         when = time.strftime("%m-%d %H:%M", time.localtime(one.time))
         table.add_row(plain(name), str(one.count), when, one_line(one.last))
     return [table]
 
 
-def cost_words(spent: Spent) -> list[str]:
+def cost_words(spent: Usage) -> list[str]:
     """The cost in a line; none where no language model was paid for."""
     if not spent.tokens.total:
         return []
@@ -69,7 +69,7 @@ def _row(one: ResearcherState, *, paid: bool) -> dict[str, str]:
     return {**begins, **_cost(one.spent), **ends} if paid else {**begins, **ends}
 
 
-def _cost(spent: Spent) -> dict[str, str]:
+def _cost(spent: Usage) -> dict[str, str]:
     tokens = spent.tokens
     written = tokens.input + tokens.cache_write_5m + tokens.cache_write_1h
     counts = {"tokens in": written, "cached": tokens.cache_read, "out": tokens.output}
@@ -81,5 +81,5 @@ def _cost(spent: Spent) -> dict[str, str]:
 
 def _left(limits: tuple[Limit, ...]) -> str:
     """The limit that is nearest to its end."""
-    nearest = min(limits, key=lambda limit: limit.left / limit.most, default=None)
+    nearest = min(limits, key=lambda limit: limit.left / limit.maximum, default=None)
     return f"{readable(nearest.what, nearest.left)} ({nearest.scope})" if nearest else ""

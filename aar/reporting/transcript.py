@@ -8,13 +8,13 @@ from typing import Any
 from rich.text import Text
 
 from aar.reporting.text import plain
-from aar.researchers.transcript import Entry
+from aar.researchers.transcript import TranscriptEntry
 
 _STYLES = {"assistant": "bold cyan", "user": "bold green", "trouble": "bold red", "end": "bold"}
 _LABELS = {"assistant": "researcher", "user": "told"}
 
 
-def entry_words(entry: Entry) -> list[Text]:
+def entry_words(entry: TranscriptEntry) -> list[Text]:
     """The lines of an entry; empty for one that only repeats what others say."""
     said = list(_said(entry))
     if not said:
@@ -25,7 +25,7 @@ def entry_words(entry: Entry) -> list[Text]:
     return [head, *said, Text("")]
 
 
-def _said(entry: Entry) -> Iterator[Text]:
+def _said(entry: TranscriptEntry) -> Iterator[Text]:
     data = entry.data
     match entry.kind:
         case "message":

@@ -29,8 +29,8 @@ def verification_lines(state: CampaignState, one: Verification) -> Iterator[str]
         f"p = {one.p_value:.2g}; {p_value:.2g} corrected for {len(state.verifications)} looks at the sealed items;"
         f" {strict(one):.2g} if all {one.candidates} candidates had been tested on them."
     )
-    if one.fair_pgr is not None:
-        yield f"Against a ceiling trained by the same recipe: PGR {estimate_text(one.fair_pgr, 2)}."
+    if one.recipe_matched_pgr is not None:
+        yield f"Against a ceiling trained by the same recipe: PGR {estimate_text(one.recipe_matched_pgr, 2)}."
     if one.optimism is not None:
         yield f"On dev, where it was chosen, its PGR was higher by {estimate_text(one.optimism, 2)}."
 

@@ -15,23 +15,23 @@ from typing import Any
 import ray
 from ray.actor import ActorHandle
 
-from aar.budget import Spend
+from aar.budget import UsageStore
 from aar.config import CampaignConfig, ResearcherConfig
 from aar.ray_utils import log_to_ray, on_this_node
 from aar.researchers.brain import Brain
 from aar.researchers.directions import direction_name
 from aar.researchers.ray_platform import RayPlatform
-from aar.researchers.runtime import Life
+from aar.researchers.runtime import ResearcherRuntime
 
 
-class Gate:
+class ConcurrencyLimiter:
     """For any thread."""
 
     def __init__(self, most: int) -> None:
         self._places = threading.Semaphore(most)
 
     @contextmanager
-    def entered(self) -> Iterator[bool]:
+    def acquired(self) -> Iterator[bool]:
         """A place until the block ends; False: there was none left."""
         got = self._places.acquire(blocking=False)
         try:
@@ -57,9 +57,9 @@ class Researcher:
         """Raises ConfigError when its direction, prompt or price cannot be read."""
         log_to_ray()
         self._researcher = researcher
-        self._life = Life(researcher, config, Path(folder))
-        self._brain = _BRAINS[researcher.brain](self._life, Path(folder))
-        self._gate = Gate(CALLS_AT_ONCE)
+        self._runtime = ResearcherRuntime(researcher, config, Path(folder))
+        self._brain = _BRAINS[researcher.brain](self._runtime, Path(folder))
+        self._gate = ConcurrencyLimiter(CALLS_AT_ONCE)
 
     def __repr__(self) -> str:
         return title(self._researcher)
@@ -75,12 +75,12 @@ class Researcher:
     @ray.method(concurrency_group=WATCHING)  # type: ignore[untyped-decorator]
     def stop(self) -> None:
         """Its time is up: begin nothing further."""
-        self._life.stop()
+        self._runtime.stop()
 
     @ray.method(concurrency_group=WATCHING)  # type: ignore[untyped-decorator]
-    def activity(self) -> str:
+    def status(self) -> str:
         """What it is doing now."""
-        return self._life.activity
+        return self._runtime.status
 
     def call(self, tool: str, arguments: object, key: str | None = None) -> tuple[str, bool]:
         """Answer a tool call for whoever thinks for an external researcher: a text, and whether it is an error.
@@ -91,47 +91,54 @@ class Researcher:
 
         if not isinstance(self._brain, ExternalBrain):
             return f'{self._researcher.name} thinks for itself; calls are for researchers with brain = "external"', True
-        with self._gate.entered() as entered:
-            if not entered:
+        with self._gate.acquired() as acquired:
+            if not acquired:
                 return f"not done: {CALLS_AT_ONCE} calls of yours wait; call again when one is answered", True
             answer = self._brain.call(tool, arguments, key)
         return answer.text, answer.is_error
 
 
-def _search(life: Life, folder: Path) -> Brain:
-    from aar.researchers.brains.search.mind import SearchMind
+def _search(runtime: ResearcherRuntime, folder: Path) -> Brain:
+    from aar.researchers.brains.search.mind import SearchBrain
     from aar.researchers.toolbox import Toolbox
 
-    return SearchMind(life, Toolbox(life, RayPlatform(life.researcher.name)))
+    return SearchBrain(runtime, Toolbox(runtime, RayPlatform(runtime.researcher.name)))
 
 
-def _claude(life: Life, folder: Path) -> Brain:
+def _claude(runtime: ResearcherRuntime, folder: Path) -> Brain:
     from aar.researchers.brains.claude.brain import ClaudeBrain
 
-    return ClaudeBrain(life, *_desk_and_transcript(life, folder))
+    return ClaudeBrain(runtime, *_desk_and_transcript(runtime, folder))
 
 
-def _external(life: Life, folder: Path) -> Brain:
+def _external(runtime: ResearcherRuntime, folder: Path) -> Brain:
     from aar.researchers.brains.external.brain import ExternalBrain
 
-    return ExternalBrain(life, *_desk_and_transcript(life, folder))
+    return ExternalBrain(runtime, *_desk_and_transcript(runtime, folder))
 
 
 _BRAINS = {"search": _search, "claude": _claude, "external": _external}
 
 
-def _desk_and_transcript(life: Life, folder: Path) -> Any:
-    from aar.researchers.context import Desk, Places
-    from aar.researchers.tools.shared_folder import stock
+def _desk_and_transcript(runtime: ResearcherRuntime, folder: Path) -> Any:
+    from aar.researchers.context import ResearcherPaths, ToolContext
+    from aar.researchers.tools.shared_folder import populate_shared_folder
     from aar.researchers.transcript import Transcript, transcript_folder
 
-    name = life.researcher.name
+    name = runtime.researcher.name
     platform = RayPlatform(name)
     platform.resume()
-    desk = Desk(life.researcher, life.config, Places.of(folder, name), platform, Spend(folder), life.account)
-    stock(desk.shared, platform)
-    life.interrupt = desk.interrupt
-    return desk, Transcript(transcript_folder(folder, name))
+    context = ToolContext(
+        runtime.researcher,
+        runtime.config,
+        ResearcherPaths.of(folder, name),
+        platform,
+        UsageStore(folder),
+        runtime.account,
+    )
+    populate_shared_folder(context.shared, platform)
+    runtime.interrupt = context.interrupt
+    return context, Transcript(transcript_folder(folder, name))
 
 
 def title(researcher: ResearcherConfig) -> str:

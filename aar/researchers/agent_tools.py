@@ -64,5 +64,5 @@ class Tools(Protocol):
 
     def experiments_left(self) -> int: ...
 
-    def say(self, activity: str) -> None:
+    def set_status(self, status: str) -> None:
         """Tell the people who watch what the researcher is doing now."""

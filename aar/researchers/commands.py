@@ -33,8 +33,8 @@ from aar.text import checked_line, checked_text
 FILE = "steering.sqlite"
 MOST_BYTES = 32 * 1024
 Action = Literal["message", "pause", "resume", "stop", "direction", "add"]
-Standing = Literal["working", "paused", "stopped"]
-_STANDINGS: dict[Action, Standing] = {"pause": "paused", "resume": "working", "stop": "stopped"}
+DesiredState = Literal["working", "paused", "stopped"]
+_STANDINGS: dict[Action, DesiredState] = {"pause": "paused", "resume": "working", "stop": "stopped"}
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS wishes (
     number INTEGER PRIMARY KEY, time REAL NOT NULL, by TEXT NOT NULL, researcher TEXT NOT NULL, action TEXT NOT NULL,
@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS wishes (
 
 
 @dataclass(frozen=True)
-class Wish:
+class OperatorCommand:
     """What somebody asked of a researcher. `text`: a message, a direction, or the JSON of a researcher to add."""
 
     number: int
@@ -60,7 +60,7 @@ class Wish:
         return f"{self.by} asks: {self.action} {self.researcher}{said}"
 
 
-class Steering:
+class CommandQueue:
     """The wishes of the campaign in `folder`, for any thread. Raises StorageError when its database cannot be used."""
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
@@ -70,7 +70,7 @@ class Steering:
         """Close the database."""
         self._db.close()
 
-    def ask(self, by: str, researcher: str, action: Action, text: str = "") -> Wish:
+    def ask(self, by: str, researcher: str, action: Action, text: str = "") -> OperatorCommand:
         """Add a wish. Raises CampaignError when it cannot be one."""
         if action not in get_args(Action):
             raise CampaignError(f"{action!r} cannot be asked of a researcher; {', '.join(get_args(Action))} can")
@@ -83,29 +83,29 @@ class Steering:
         with transaction(self._db.get()) as db:
             sql = f"INSERT INTO wishes ({', '.join(row)}) VALUES (:time, :by, :researcher, :action, :text)"
             number = db.execute(f"{sql} RETURNING number", row).fetchone()["number"]
-        return Wish(number, **row)  # type: ignore[arg-type]
+        return OperatorCommand(number, **row)  # type: ignore[arg-type]
 
-    def wishes(self, after: int = 0, researcher: str | None = None) -> list[Wish]:
+    def commands(self, after: int = 0, researcher: str | None = None) -> list[OperatorCommand]:
         """Wishes with a number above `after`, of one researcher or of all, oldest first."""
         sql = "SELECT * FROM wishes WHERE number > ? AND (? IS NULL OR researcher = ?) ORDER BY number"
-        return [Wish(**dict(row)) for row in select(self._db.get(), sql, after, researcher, researcher)]
+        return [OperatorCommand(**dict(row)) for row in select(self._db.get(), sql, after, researcher, researcher)]
 
 
-def standing(wishes: Sequence[Wish]) -> Standing:
+def desired_state(commands: Sequence[OperatorCommand]) -> DesiredState:
     """Whether a researcher of whom this was asked is to work."""
-    asked: list[Standing] = [_STANDINGS[wish.action] for wish in wishes if wish.action in _STANDINGS]
+    asked: list[DesiredState] = [_STANDINGS[command.action] for command in commands if command.action in _STANDINGS]
     return asked[-1] if asked else "working"
 
 
-def roster(config: CampaignConfig, wishes: Sequence[Wish]) -> list[ResearcherConfig]:
+def active_researchers(config: CampaignConfig, commands: Sequence[OperatorCommand]) -> list[ResearcherConfig]:
     """Every researcher of a campaign: the configured ones and those that were added, with their latest directions."""
     researchers = {one.name: one for one in config.researchers}
-    for wish in wishes:
-        if wish.action == "add" and wish.researcher not in researchers:
-            researchers[wish.researcher] = ResearcherConfig.model_validate_json(wish.text)
-        elif wish.action == "direction" and wish.researcher in researchers:
-            changed = {"direction": wish.text or None}
-            researchers[wish.researcher] = researchers[wish.researcher].model_copy(update=changed)
+    for command in commands:
+        if command.action == "add" and command.researcher not in researchers:
+            researchers[command.researcher] = ResearcherConfig.model_validate_json(command.text)
+        elif command.action == "direction" and command.researcher in researchers:
+            changed = {"direction": command.text or None}
+            researchers[command.researcher] = researchers[command.researcher].model_copy(update=changed)
     return list(researchers.values())
 
 
@@ -118,29 +118,29 @@ def new_researcher(**settings: Any) -> ResearcherConfig:
         raise CampaignError(f"no such researcher can be added: {problems}") from None
 
 
-def direction_words(direction: str | None) -> str:
+def render_direction(direction: str | None) -> str:
     """A direction as it is told, or that there is none. Raises ConfigError when it cannot be read."""
     _, text = read_direction(direction)
     return fill(read_prompt("directed"), direction=text) if text else read_prompt("undirected").strip()
 
 
-def later_direction_words(direction: str | None) -> str:
-    """As `direction_words`, for a researcher that works already, whom a file that is gone must not end."""
+def render_later_direction(direction: str | None) -> str:
+    """As `render_direction`, for a researcher that works already, whom a file that is gone must not end."""
     try:
-        return direction_words(direction)
+        return render_direction(direction)
     except ConfigError as error:
         return f"(The direction cannot be read any more: {error}. Go on as you see fit.)"
 
 
-def wish_words(wish: Wish, mark: str) -> str:
+def render_command(command: OperatorCommand, mark: str) -> str:
     """What a person asked for, with the mark that says so."""
-    if wish.action == "direction":
-        told = later_direction_words(wish.text or None)
-        return f"[{mark}] {wish.by}, a person who runs this campaign, gives you a new direction:\n{told}"
-    return f"[{mark}] message from {wish.by}, a person who runs this campaign:\n{wish.text}"
+    if command.action == "direction":
+        told = render_later_direction(command.text or None)
+        return f"[{mark}] {command.by}, a person who runs this campaign, gives you a new direction:\n{told}"
+    return f"[{mark}] message from {command.by}, a person who runs this campaign:\n{command.text}"
 
 
-def platform_words(text: str, mark: str) -> str:
+def render_platform_note(text: str, mark: str) -> str:
     """What the platform says by itself, other than in answer to a call."""
     return f"[{mark}] from the platform:\n{text}"
 
@@ -167,6 +167,6 @@ def _draw(file: Path) -> None:
         staged.unlink(missing_ok=True)
 
 
-def mark_words(mark: str) -> str:
+def render_mark(mark: str) -> str:
     """What a researcher is told of its mark."""
     return fill(read_prompt("people"), mark=mark)

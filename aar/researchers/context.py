@@ -5,20 +5,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from aar.budget import Account, Limit, Spend, limits_of
+from aar.budget import Account, Limit, UsageStore, limits_of
 from aar.config import CampaignConfig, ResearcherConfig
 from aar.researchers.platform import Platform
-from aar.researchers.tools.duplicates import Similar
+from aar.researchers.tools.duplicates import DuplicateDetector
 from aar.researchers.tools.notes import Notes
-from aar.researchers.tools.shared_folder import SHOWN_AS, Shared
-from aar.sandbox import Limits, Reply, Shell, provider
+from aar.researchers.tools.shared_folder import SHOWN_AS, SharedFolder
+from aar.sandbox import Limits, Shell, ShellReply, provider
 from aar.storage import storage_errors
 
 DECOYS_SHOWN_AS = "/data"
 
 
 @dataclass(frozen=True)
-class Places:
+class ResearcherPaths:
     """A researcher's folders on the host: its workspace, what it is shown, its notes, and decoys."""
 
     workspace: Path
@@ -27,7 +27,7 @@ class Places:
     decoys: Path
 
     @classmethod
-    def of(cls, campaign: Path, researcher: str) -> "Places":
+    def of(cls, campaign: Path, researcher: str) -> "ResearcherPaths":
         """Those of a researcher in a campaign's folder, made if they are not there yet."""
         home = campaign / "researchers" / researcher
         places = cls(home / "workspace", home / "shared", home / "notes", home / "decoys")
@@ -35,7 +35,7 @@ class Places:
         return places
 
 
-class Desk:
+class ToolContext:
     """What the tools of one researcher act on.
 
     Attributes:
@@ -43,14 +43,19 @@ class Desk:
     """
 
     def __init__(
-        self, researcher: ResearcherConfig, config: CampaignConfig, places: Places, platform: Platform, spend: Spend,
+        self,
+        researcher: ResearcherConfig,
+        config: CampaignConfig,
+        places: ResearcherPaths,
+        platform: Platform,
+        spend: UsageStore,
         account: Account,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.name, self.researcher, self.config = researcher.name, researcher, config
         self.platform, self.places, self.spend, self.account = platform, places, spend, account
-        self.shared = Shared(places.shared)
+        self.shared = SharedFolder(places.shared)
         self.notes = Notes(places.notes, account)
-        self.similar = Similar(platform)
+        self.similar = DuplicateDetector(platform)
         self.wanted: Callable[[], bool] = lambda: False
         self._shell = Shell(
             provider(config.sandbox.provider), places.workspace, Limits.from_config(config.sandbox),
@@ -63,7 +68,7 @@ class Desk:
         is_experiment = re.fullmatch(r"e[0-9]{1,9}", snapshot)
         return self.platform.experiment(snapshot).snapshot if is_experiment else snapshot
 
-    def run(self, command: str, seconds: float) -> Reply:
+    def run(self, command: str, seconds: float) -> ShellReply:
         """Run a command in the researcher's shell. Raises SandboxError when there can be none."""
         return self._shell.run(command, seconds)
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from aar.commons.code_store import Snapshot
 from aar.commons.foreign import Foreign
 from aar.commons.forum import Kind, NamedFamily, Post
-from aar.scoring.records import Experiment, Task
+from aar.scoring.records import Experiment, TrainingData
 
 
 class Platform(Protocol):
@@ -68,6 +68,6 @@ class Platform(Protocol):
         """The files that lie in the researcher's sandbox and are nobody's business, by name."""
         ...
 
-    def task(self) -> Task:
+    def task(self) -> TrainingData:
         """Training texts and the labels that one of the teachers gave them."""
         ...

@@ -13,8 +13,8 @@ from aar.commons.code_store import Snapshot
 from aar.commons.foreign import Foreign
 from aar.commons.forum import Kind, NamedFamily, Post
 from aar.errors import CampaignError, ScoringError
-from aar.ray_utils import COMMONS, EXPERIMENTS, SCORER, named, result
-from aar.scoring.records import Experiment, Task
+from aar.ray_utils import COMMONS, EXPERIMENTS, SCORER, get, get_actor
+from aar.scoring.records import Experiment, TrainingData
 
 
 class RayPlatform:
@@ -22,7 +22,7 @@ class RayPlatform:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._commons, self._scorer, self._experiments = named(COMMONS), named(SCORER), named(EXPERIMENTS)
+        self._commons, self._scorer, self._experiments = get_actor(COMMONS), get_actor(SCORER), get_actor(EXPERIMENTS)
         self._running: dict[str, Any] = {}
 
     def resume(self) -> None:
@@ -32,12 +32,15 @@ class RayPlatform:
                 self._run(one)
 
     def posts(
-        self, kind: Kind | None = None, author: str | None = None, after: int = 0, *, newest_first: bool = False,
+        self,
+        kind: Kind | None = None,
+        author: str | None = None,
+        after: int = 0,
+        *,
+        newest_first: bool = False,
         limit: int = 50,
-    ) -> list[Post]:  # fmt: skip
-        posts: list[Post] = _told(
-            self._commons.posts.remote(kind, author, after, limit, newest_first=newest_first)
-        )
+    ) -> list[Post]:
+        posts: list[Post] = _told(self._commons.posts.remote(kind, author, after, limit, newest_first=newest_first))
         return posts
 
     def named_families(self) -> list[NamedFamily]:
@@ -100,7 +103,7 @@ class RayPlatform:
         """Raises, besides, what the platform failed of while it ran one of the researcher's own."""
         self._check_failure(experiment)
         found: Experiment = _told(self._scorer.experiment.remote(experiment))
-        if found.verifies:
+        if found.verification_of:
             raise ScoringError(f"{experiment} is the platform's own; researchers are told nothing of verifications")
         return found
 
@@ -124,11 +127,11 @@ class RayPlatform:
         files: dict[str, bytes] = _told(self._scorer.decoys.remote(self._name))
         return files
 
-    def task(self) -> Task:
+    def task(self) -> TrainingData:
         reference = next((one for one in self.experiments() if one.is_reference), None)
         if reference is None:
             raise ScoringError("the baselines are not measured yet")
-        task: Task = _told(self._scorer.task.remote(reference.id, reference.runs[0]))
+        task: TrainingData = _told(self._scorer.task.remote(reference.id, reference.runs[0]))
         return task
 
     def _run(self, experiment: Experiment) -> None:
@@ -145,7 +148,7 @@ class RayPlatform:
 def _told(call: Any) -> Any:
     """What a part of the platform answers. Raises CampaignError where that part, or one that it needs, is gone."""
     try:
-        return result(call)
+        return get(call)
     except (RayActorError, RayTaskError) as error:
         gone = error.cause if isinstance(error, RayTaskError) else error
         if isinstance(gone, RayActorError):

@@ -7,7 +7,7 @@ from aar.commons.forum import Kind, Post
 from aar.researchers.agent_tools import Result
 from aar.researchers.directions import read_direction
 from aar.researchers.platform import Platform
-from aar.researchers.runtime import Life
+from aar.researchers.runtime import ResearcherRuntime
 from aar.scoring.records import Experiment, Score
 
 
@@ -24,11 +24,11 @@ class WaitingPlatform(Platform, Protocol):
 class Toolbox:
     """The tools of one researcher."""
 
-    def __init__(self, life: Life, platform: WaitingPlatform) -> None:
+    def __init__(self, runtime: ResearcherRuntime, platform: WaitingPlatform) -> None:
         """Raises ConfigError when the direction cannot be read."""
-        self.name = life.researcher.name
-        self.direction_name, self.direction = read_direction(life.researcher.direction)
-        self._life, self._platform = life, platform
+        self.name = runtime.researcher.name
+        self.direction_name, self.direction = read_direction(runtime.researcher.direction)
+        self._runtime, self._platform = runtime, platform
 
     def read_posts(self, after: int = 0) -> list[Post]:
         return self._platform.posts(after=after)
@@ -63,5 +63,5 @@ class Toolbox:
     def experiments_left(self) -> int:
         return self._platform.experiments_left()
 
-    def say(self, activity: str) -> None:
-        self._life.say(activity)
+    def set_status(self, status: str) -> None:
+        self._runtime.set_status(status)

@@ -9,10 +9,22 @@ from aar.sandbox.api import BROKER_SOCKET, PYTHON, TRAINING_PYTHON, Limits, Spec
 from aar.sandbox.probe import Check, probe, require_sandbox
 from aar.sandbox.provider import Provider, provider
 from aar.sandbox.sandbox import Sandbox
-from aar.sandbox.shell import Reply, Shell
+from aar.sandbox.shell import Shell, ShellReply
 from aar.sandbox.supervisor import Outcome
 
 __all__ = [
-    "BROKER_SOCKET", "PYTHON", "TRAINING_PYTHON", "Check", "Limits", "Outcome", "Provider", "Reply", "Sandbox", "Shell",
-    "Spec", "probe", "provider", "require_sandbox",
+    "BROKER_SOCKET",
+    "PYTHON",
+    "TRAINING_PYTHON",
+    "Check",
+    "Limits",
+    "Outcome",
+    "Provider",
+    "Sandbox",
+    "Shell",
+    "ShellReply",
+    "Spec",
+    "probe",
+    "provider",
+    "require_sandbox",
 ]  # fmt: skip

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from aar.sandbox.api import SHARED_MEMORY_BYTES, Limits, readable_bytes
 from aar.sandbox.linux.cgroup import Cgroup
-from aar.sandbox.processes import PAGE_BYTES, Running, descendants
+from aar.sandbox.processes import PAGE_BYTES, SandboxProcess, descendants
 
 MAX_DEPTH = 64
 
@@ -127,10 +127,10 @@ DISK_SECONDS = 0.25
 MEMORY_PLACES = ("/tmp", "/dev/shm", "/work")
 
 
-class Guard:
+class ResourceMonitor:
     """Looks at one running sandbox, now and then."""
 
-    def __init__(self, running: Running, limits: Limits, workspace: Path | None, cgroup: Cgroup | None) -> None:
+    def __init__(self, running: SandboxProcess, limits: Limits, workspace: Path | None, cgroup: Cgroup | None) -> None:
         self._running, self._limits, self._cgroup = running, limits, cgroup
         self._disk = Disk(workspace, limits) if workspace else None
         self._next_look = self._next_count = 0.0
@@ -163,7 +163,7 @@ class Guard:
 
     def memory_bytes(self) -> int:
         """What the sandbox uses now, no less: pages that processes share are counted for each of them."""
-        resident = sum(process.resident_bytes for process in self._running.usage())
+        resident = sum(process.resident_bytes for process in self._running.process_usage())
         return resident + sum(used for used, _ in self._memory_places())
 
     def _memory_is_exceeded(self) -> bool:
@@ -173,7 +173,7 @@ class Guard:
         if self.memory_bytes() <= most:  # enough to acquit, not to convict
             return False
         in_memory = sum(used for used, _ in self._memory_places())
-        return sum(process.proportional_bytes() for process in self._running.usage()) + in_memory > most
+        return sum(process.proportional_bytes() for process in self._running.process_usage()) + in_memory > most
 
     def _cpu_excess(self) -> str | None:
         used = self._cpu_seconds() - self._cpu_before
@@ -181,7 +181,7 @@ class Guard:
 
     def _cpu_seconds(self) -> float:
         counted = self._cgroup.cpu_seconds() if self._cgroup else None
-        return sum(process.cpu_seconds for process in self._running.usage()) if counted is None else counted
+        return sum(process.cpu_seconds for process in self._running.process_usage()) if counted is None else counted
 
     def _files_excess(self, now: float) -> str | None:
         if any(files > self._limits.files for _, files in self._memory_places()):

@@ -20,7 +20,7 @@ from typing import Self
 from aar.errors import SandboxError
 from aar.sandbox.api import Spec
 from aar.sandbox.memory import Reservation
-from aar.sandbox.processes import Running
+from aar.sandbox.processes import SandboxProcess
 from aar.sandbox.provider import Provider
 from aar.sandbox.sandbox import Sandbox
 from aar.sandbox.supervisor import Outcome
@@ -135,7 +135,7 @@ class Pool:
                 return
 
 
-def _connection(sandbox: Sandbox, running: Running, listener: socket.socket) -> socket.socket:
+def _connection(sandbox: Sandbox, running: SandboxProcess, listener: socket.socket) -> socket.socket:
     """The first connection from the sandbox itself."""
     ended = os.pidfd_open(running.pid)
     poll = select.poll()

@@ -28,7 +28,7 @@ PROPORTIONAL = re.compile(r"^(?:Pss|SwapPss):\s+(\d+) kB", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Usage:
+class ProcessUsage:
     """What one process uses. `cpu_seconds` includes its ended children that were waited for."""
 
     pid: int
@@ -41,7 +41,7 @@ class Usage:
         return sum(int(kib) * 1024 for kib in kibibytes) if kibibytes else self.resident_bytes
 
 
-def usage(root: int) -> list[Usage]:
+def process_usage(root: int) -> list[ProcessUsage]:
     """What `root` and each of its living descendants use; processes that end meanwhile are left out."""
     return [found for found in map(_usage_of, descendants(root)) if found]
 
@@ -67,13 +67,13 @@ def _children(pid: int) -> list[int]:
     return [int(child) for thread in threads for child in _read(f"/proc/{pid}/task/{thread}/children").split()]
 
 
-def _usage_of(pid: int) -> Usage | None:
+def _usage_of(pid: int) -> ProcessUsage | None:
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     if not fields:
         return None
     # Counted from the field after the command's name: 11 to 14 are user and system time, own and children's; 21 is RSS.
     ticks = sum(int(field) for field in fields[11:15])
-    return Usage(pid, int(fields[21]) * PAGE_BYTES, ticks / TICKS_PER_SECOND)
+    return ProcessUsage(pid, int(fields[21]) * PAGE_BYTES, ticks / TICKS_PER_SECOND)
 
 
 def _read(path: str) -> str:
@@ -102,7 +102,7 @@ def readable(descriptor: int, seconds: float) -> bool:
     return bool(poll.poll(1000 * seconds))
 
 
-class Running:
+class SandboxProcess:
     """A started process and all that descends from it.
 
     Attributes:
@@ -127,9 +127,9 @@ class Running:
             with contextlib.suppress(ProcessLookupError):  # it has ended already
                 self._pidfd = os.pidfd_open(self.init)
 
-    def usage(self) -> list[Usage]:
+    def process_usage(self) -> list[ProcessUsage]:
         """What each living process of the tree uses."""
-        return usage(self.pid)
+        return process_usage(self.pid)
 
     def has(self, pid: int) -> bool:
         """Whether a process belongs to the tree."""

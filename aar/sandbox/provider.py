@@ -9,13 +9,13 @@ from aar.sandbox.unprotected import Unprotected
 
 
 class Provider(Protocol):
-    """Builds sandboxes. A new one has to pass `conformance`, as a whole if it `protects`."""
+    """Builds sandboxes. A new one has to pass `conformance`, as a whole if it `is_isolating`."""
 
     @property
     def name(self) -> str: ...
 
     @property
-    def protects(self) -> bool:
+    def is_isolating(self) -> bool:
         """Whether there is a wall; scores of code that ran without one are marked."""
         ...
 

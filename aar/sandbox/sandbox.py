@@ -22,12 +22,19 @@ from typing import IO, Self
 from aar.sandbox.api import BROKER_SOCKET, Spec
 from aar.sandbox.linux.cgroup import make_cgroup
 from aar.sandbox.linux.gpus import driver_libraries
-from aar.sandbox.linux.identity import FOLDERS, folder_prefix, held_workspace, leased_uid, open_to, remove_left_folders
+from aar.sandbox.linux.identity import (
+    FOLDERS,
+    held_workspace,
+    leased_uid,
+    open_to,
+    remove_stale_folders,
+    sandbox_folder_prefix,
+)
 from aar.sandbox.linux.packages import packages
 from aar.sandbox.memory import Part, Reservation
-from aar.sandbox.monitor import Guard
-from aar.sandbox.processes import Running, start_process
-from aar.sandbox.supervisor import Outcome, Watch
+from aar.sandbox.monitor import ResourceMonitor
+from aar.sandbox.processes import SandboxProcess, start_process
+from aar.sandbox.supervisor import Outcome, Supervisor
 
 
 @dataclass(frozen=True)
@@ -71,8 +78,8 @@ class Sandbox(ABC):
         """Raises SandboxError when the sandbox cannot be prepared, or its workspace is in use."""
         with ExitStack() as stack:
             self.uid = stack.enter_context(self._identity())
-            remove_left_folders()
-            self.folder = Path(tempfile.mkdtemp(prefix=folder_prefix(), dir=FOLDERS))
+            remove_stale_folders()
+            self.folder = Path(tempfile.mkdtemp(prefix=sandbox_folder_prefix(), dir=FOLDERS))
             stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
             open_to(self.uid, self.folder, 0o710)
             for name, content in self.spec.files.items():
@@ -100,7 +107,7 @@ class Sandbox(ABC):
         self.shown[BROKER_SOCKET] = path
         return listener
 
-    def start(self, *, stdin: int = subprocess.DEVNULL) -> Running:
+    def start(self, *, stdin: int = subprocess.DEVNULL) -> SandboxProcess:
         """Start the command and let it run; it ends with the sandbox, or with this process. Its caller has reserved
         its memory, or does before anything of an agent runs.
 
@@ -119,7 +126,7 @@ class Sandbox(ABC):
         finally:
             for descriptor in launch.descriptors:
                 os.close(descriptor)
-        running = Running(process, launch.reports)
+        running = SandboxProcess(process, launch.reports)
         self._closing.callback(running.close)
         return running
 
@@ -135,13 +142,13 @@ class Sandbox(ABC):
             memory.take(self.spec.limits.memory_bytes, stopped=self._stopped)
             return self.watch(self.start())
 
-    def watch(self, running: Running) -> Outcome:
+    def watch(self, running: SandboxProcess) -> Outcome:
         """Wait for a started command, as `run` does. Its time counts from here."""
-        return Watch(running, self.guard(running), self.spec.limits, self._stopped).outcome()
+        return Supervisor(running, self.guard(running), self.spec.limits, self._stopped).outcome()
 
-    def guard(self, running: Running) -> Guard:
+    def guard(self, running: SandboxProcess) -> ResourceMonitor:
         """What enforces the limits of a started command."""
-        return Guard(running, self.spec.limits, self.spec.workspace, self.cgroup)
+        return ResourceMonitor(running, self.spec.limits, self.spec.workspace, self.cgroup)
 
     def stop(self) -> None:
         """End the sandbox, from any thread; `run` then returns an outcome with `killed` "stopped"."""

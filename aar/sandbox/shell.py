@@ -42,7 +42,7 @@ EXIT_CODE = re.compile(rb"([0-9a-f]{16}) ([0-9]{1,3})")  # what bash says when a
 
 
 @dataclass(frozen=True)
-class Reply:
+class ShellReply:
     """What became of one command.
 
     Attributes:
@@ -61,7 +61,11 @@ class Shell:
     """A persistent shell in `workspace`. bash starts with the first command, and anew after one that ended it."""
 
     def __init__(
-        self, provider: Provider, workspace: Path, limits: Limits, read_only: Mapping[str, Path] | None = None,
+        self,
+        provider: Provider,
+        workspace: Path,
+        limits: Limits,
+        read_only: Mapping[str, Path] | None = None,
         owner: str = "",
     ) -> None:
         """`owner`: as `Spec.owner`."""
@@ -79,7 +83,7 @@ class Shell:
     ) -> None:
         self.close()
 
-    def run(self, command: str, seconds: float) -> Reply:
+    def run(self, command: str, seconds: float) -> ShellReply:
         """Run a command and wait for it, at most so many seconds. Calls from several threads take turns.
 
         Raises:
@@ -136,7 +140,7 @@ class _Session:
             self._attendant.start()
             self._closing = stack.pop_all()
 
-    def run(self, command: str, seconds: float) -> Reply:
+    def run(self, command: str, seconds: float) -> ShellReply:
         """Run a checked command."""
         self._memory.take(self._limits.memory_bytes, WAIT_SECONDS, self._stopped)
         try:
@@ -144,7 +148,7 @@ class _Session:
         finally:
             self._rest()
 
-    def _run(self, command: str, seconds: float) -> Reply:
+    def _run(self, command: str, seconds: float) -> ShellReply:
         mark = secrets.token_hex(8)
         with self._changed:
             self._waiting_for, self._exit_code = mark, None
@@ -158,13 +162,13 @@ class _Session:
         text = output.decode(errors="replace")
         if self._exit_code is None and self._killed is None:
             raise SandboxError(f"the sandbox could not be set up: {text.strip()}. `aar doctor` finds out why.")
-        return Reply(text, self._exit_code, spent, self._killed)
+        return ShellReply(text, self._exit_code, spent, self._killed)
 
     def _rest(self) -> None:
         """Keep of its memory what it still holds; all of it, where something goes on in the background."""
         if self.ended:
             self._memory.keep(0)
-        elif len(self._running.usage()) <= (AT_REST if self._running.is_namespace else 1):
+        elif len(self._running.process_usage()) <= (AT_REST if self._running.is_namespace else 1):
             self._memory.keep(self._guard.memory_bytes())
 
     def stop(self) -> None:

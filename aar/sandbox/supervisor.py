@@ -1,5 +1,4 @@
-"""Watching one running command: its output, its limits, its end.
-"""
+"""Watching one running command: its output, its limits, its end."""
 
 import os
 import selectors
@@ -9,8 +8,8 @@ from dataclasses import dataclass
 
 from aar.errors import SandboxError
 from aar.sandbox.api import Limits, readable_bytes
-from aar.sandbox.monitor import TICK_SECONDS, Guard
-from aar.sandbox.processes import SIGNAL_EXIT, Running, readable
+from aar.sandbox.monitor import TICK_SECONDS, ResourceMonitor
+from aar.sandbox.processes import SIGNAL_EXIT, SandboxProcess, readable
 
 
 @dataclass(frozen=True)
@@ -24,10 +23,12 @@ class Outcome:
     killed: str | None
 
 
-class Watch:
+class Supervisor:
     """Watches a running sandbox; `outcome` blocks until its whole tree has ended."""
 
-    def __init__(self, running: Running, guard: Guard, limits: Limits, stopped: threading.Event) -> None:
+    def __init__(
+        self, running: SandboxProcess, guard: ResourceMonitor, limits: Limits, stopped: threading.Event
+    ) -> None:
         """`stopped`: set by whoever wants the sandbox to end. Time counts from here."""
         assert running.process.stdout and running.process.stderr
         self._running, self._guard, self._limits, self._stopped = running, guard, limits, stopped

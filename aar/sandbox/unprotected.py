@@ -42,7 +42,7 @@ class Unprotected:
     """The provider "none"."""
 
     name = "none"
-    protects = False
+    is_isolating = False
 
     def open(self, spec: Spec) -> Sandbox:
         """A place to run a command in, to be entered."""

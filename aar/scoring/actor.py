@@ -21,9 +21,9 @@ from ray.actor import ActorHandle
 
 from aar.config import CampaignConfig, VerificationConfig
 from aar.errors import ScoringError
-from aar.ray_utils import COMPUTE, SCORER, log_to_ray, named, on_this_node
+from aar.ray_utils import COMPUTE, SCORER, get_actor, log_to_ray, on_this_node
 from aar.sandbox.decoys import decoys
-from aar.scoring.dataset import CEILING, TEACHER, Hidden
+from aar.scoring.dataset import CEILING, TEACHER, HeldOutDataset
 from aar.scoring.feedback import Feedback
 from aar.scoring.ledger import head
 from aar.scoring.records import (
@@ -33,14 +33,14 @@ from aar.scoring.records import (
     SEALED,
     Baselines,
     Experiment,
-    Run,
-    Task,
-    Trained,
+    ExperimentRun,
+    RunOutput,
+    TrainingData,
     Verification,
 )
 from aar.scoring.seeds import research_seeds
 from aar.scoring.stats.pgr import accuracy_estimate
-from aar.scoring.store import Admission, Scorebook
+from aar.scoring.store import Admission, ScoreStore
 from aar.scoring.verification.conclude import conclude
 from aar.scoring.verification.plan import plan
 from aar.text import checked_line
@@ -54,8 +54,8 @@ class Scorer:
     def __init__(self, config: CampaignConfig, folder: str, compute: ActorHandle[Any]) -> None:
         log_to_ray()
         self._config, self._compute = config, compute
-        self._book = Scorebook(Path(folder))
-        self._known: dict[str, Hidden] = {}
+        self._book = ScoreStore(Path(folder))
+        self._known: dict[str, HeldOutDataset] = {}
         self._feedback = Feedback(config.scoring, self._hidden)
         self._preparing = asyncio.Lock()
 
@@ -78,7 +78,7 @@ class Scorer:
                 self._book.keep_baselines(known)
         return known
 
-    async def task(self, experiment: str, run: Run) -> Task:
+    async def task(self, experiment: str, run: ExperimentRun) -> TrainingData:
         """What an experiment may know in one of its runs: unlabelled training examples and a teacher's labels."""
         return await self._hidden(run.dataset).task(run, _part(self._book.experiment(experiment)))
 
@@ -102,7 +102,7 @@ class Scorer:
         log.info("%s by %s: admitted, snapshot %.10s", admitted.id, researcher, snapshot)
         return admitted
 
-    async def score(self, experiment: str, trained: dict[Run, Trained]) -> Experiment:
+    async def score(self, experiment: str, trained: dict[ExperimentRun, RunOutput]) -> Experiment:
         """Score what an experiment's runs ended with; the answer says no more than the Ladder releases.
 
         Predictions that cannot be scored, or that the researcher handed in before, fail the experiment.
@@ -114,7 +114,7 @@ class Scorer:
             return record
         if set(trained) != set(record.runs):
             raise ScoringError(f"{experiment} consists of other runs than those that students came for")
-        for dataset in record.datasets if record.verifies is None else ():
+        for dataset in record.datasets if record.verification_of is None else ():
             await self.baselines(dataset)
         try:
             digests = await self._measure(record, trained)
@@ -136,7 +136,7 @@ class Scorer:
 
     async def experiments(self) -> list[Experiment]:
         """All experiments of researchers and references, oldest first; none that verifies."""
-        return [one for one in self._book.experiments() if one.verifies is None]
+        return [one for one in self._book.experiments() if one.verification_of is None]
 
     async def experiments_left(self, researcher: str) -> int:
         """How many more this researcher may start."""
@@ -191,31 +191,31 @@ class Scorer:
 
     def _check_new(self, record: Experiment, digests: dict[str, str]) -> None:
         """In the predictions protocol nobody is answered twice for the same predictions."""
-        if self._config.scoring.protocol != "predictions" or record.verifies or record.researcher == PLATFORM:
+        if self._config.scoring.protocol != "predictions" or record.verification_of or record.researcher == PLATFORM:
             return
         for entry in self._book.ledger():
             if (entry.kind, entry.author) == ("answered", record.researcher) and entry.body["predictions"] == digests:
                 raise ScoringError(f"the predictions are those of {entry.body['experiment']}, which was answered")
 
-    async def _measure(self, record: Experiment, trained: dict[Run, Trained]) -> dict[str, str]:
+    async def _measure(self, record: Experiment, trained: dict[ExperimentRun, RunOutput]) -> dict[str, str]:
         """Store what the runs got right; returns digests of their predictions by "dataset/seed"."""
         digests: dict[str, str] = {}
         for dataset in record.datasets:
-            by_seed = {seed: trained[Run(dataset, seed, record.labels)] for seed in record.seeds}
+            by_seed = {seed: trained[ExperimentRun(dataset, seed, record.labels)] for seed in record.seeds}
             found = await self._hidden(dataset).measure_trained(_part(record), record.id, by_seed)
             digests |= {f"{dataset}/{seed}": digest for seed, digest in found.items()}
         return digests
 
     def _answer(self, record: Experiment, entry: dict[str, Any]) -> Experiment:
         log.info("%s by %s: scored", record.id, record.researcher)
-        if record.verifies:
+        if record.verification_of:
             return self._book.finish(record.id, None, entry)
-        earlier = [one for one in self._book.experiments() if one.verifies is None and one.id != record.id]
+        earlier = [one for one in self._book.experiments() if one.verification_of is None and one.id != record.id]
         score = self._feedback.answer(record, earlier)
         answer = {"released": score is not None, "pgr": score.pgr if score else None}
         return self._book.finish(record.id, score, {**entry, **answer})
 
-    async def _compute_baselines(self, hidden: Hidden) -> Baselines:
+    async def _compute_baselines(self, hidden: HeldOutDataset) -> Baselines:
         seeds = research_seeds(self._config, self._book.key())
         await hidden.measure_ends(DEV, seeds, seeds)
         weak, ceiling = hidden.correctness(DEV, TEACHER), hidden.correctness(DEV, CEILING)
@@ -228,19 +228,19 @@ class Scorer:
             hidden.name, seeds, accuracy_estimate(weak), accuracy_estimate(ceiling), len(hidden.parts[DEV])
         )
 
-    def _hidden(self, dataset: str) -> Hidden:
+    def _hidden(self, dataset: str) -> HeldOutDataset:
         if dataset not in self._known:
             config = self._config.problem.dataset(dataset)
-            self._known[dataset] = Hidden(self._config, config, self._book, self._compute)
+            self._known[dataset] = HeldOutDataset(self._config, config, self._book, self._compute)
         return self._known[dataset]
 
 
 def _part(experiment: Experiment) -> str:
     """Which part of the test set the experiment is scored on."""
-    return SEALED if experiment.verifies else DEV
+    return SEALED if experiment.verification_of else DEV
 
 
-def _fits(trained: dict[Run, Trained]) -> int | None:
+def _fits(trained: dict[ExperimentRun, RunOutput]) -> int | None:
     """What the runs cost in fits; None where a method trained by a program of its own."""
     counts = [None if one.fits is None else len(one.fits) for one in trained.values()]
     return None if None in counts else sum(count or 0 for count in counts)
@@ -250,7 +250,7 @@ class ScorerActor(Scorer):
     """The scorer as Ray runs it; it finds the compute actor by name, so that it can be started again by itself."""
 
     def __init__(self, config: CampaignConfig, folder: str) -> None:
-        super().__init__(config, folder, named(COMPUTE))
+        super().__init__(config, folder, get_actor(COMPUTE))
 
 
 def start_scorer(config: CampaignConfig, folder: Path, namespace: str) -> ActorHandle[Any]:

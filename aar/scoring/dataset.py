@@ -20,11 +20,11 @@ from aar.config import CampaignConfig, DatasetConfig
 from aar.errors import ScoringError
 from aar.problems.dataset import Split
 from aar.problems.loading import load_dataset
-from aar.scoring.evaluator import Measure, correct
-from aar.scoring.records import DEV, PLATFORM, SEALED, Labels, Run, Task, Trained
+from aar.scoring.evaluator import Evaluator, correct
+from aar.scoring.records import DEV, PLATFORM, SEALED, ExperimentRun, Labels, RunOutput, TrainingData
 from aar.scoring.split import cut, fingerprint
 from aar.scoring.stats.pgr import Correctness
-from aar.scoring.store import Scorebook
+from aar.scoring.store import ScoreStore
 
 
 def checked_predictions(values: np.ndarray, items: int) -> np.ndarray:
@@ -60,26 +60,26 @@ WORSE_SHARE = 0.25
 """The worse teacher learns from this share of the teacher's examples; the better one from all there are."""
 
 
-class Hidden:
+class HeldOutDataset:
     """A dataset with its hidden parts."""
 
-    def __init__(self, config: CampaignConfig, dataset: DatasetConfig, book: Scorebook, compute: Any) -> None:
+    def __init__(self, config: CampaignConfig, dataset: DatasetConfig, book: ScoreStore, compute: Any) -> None:
         """Raises ScoringError when the test set is not the one that this campaign began with."""
         self.name, self.role, self.recipe = dataset.name, dataset.role, config.problem.recipe_for(dataset)
         self._shows_inputs, self._book = config.scoring.protocol == "predictions", book
         self._key = book.key()
         self.data = load_dataset(dataset, self._key)
-        self.measure = Measure(config.problem, dataset, self.data, compute)
+        self.measure = Evaluator(config.problem, dataset, self.data, compute)
         dev, sealed = cut(self.data.test, config.scoring.dev_share, self._key.derived("dataset", dataset.name))
         self.parts = {DEV: dev, SEALED: sealed}
         self._note_cut()
 
-    async def task(self, run: Run, test: str) -> Task:
+    async def task(self, run: ExperimentRun, test: str) -> TrainingData:
         """What the method may know in this run."""
         unlabelled = self.data.train_unlabel
         weak = await self._labels(unlabelled, run)
         shown = self.parts[test].examples if self._shows_inputs else ()
-        return Task(self.data.kind, unlabelled.examples, weak, self.recipe, shown)
+        return TrainingData(self.data.kind, unlabelled.examples, weak, self.recipe, shown)
 
     async def measure_ends(self, test: str, weak_seeds: tuple[int, ...], ceiling_seeds: tuple[int, ...]) -> None:
         """Store who of teacher and ceiling is right on a part of the test set."""
@@ -91,9 +91,9 @@ class Hidden:
 
     async def measure_students(self, test: str, model: str, students: Mapping[int, str]) -> None:
         """Store who of a model's students is right on a part of the test set."""
-        await self.measure_trained(test, model, {seed: Trained(key) for seed, key in students.items()})
+        await self.measure_trained(test, model, {seed: RunOutput(key) for seed, key in students.items()})
 
-    async def measure_trained(self, test: str, model: str, trained: Mapping[int, Trained]) -> dict[int, str]:
+    async def measure_trained(self, test: str, model: str, trained: Mapping[int, RunOutput]) -> dict[int, str]:
         """Store what the runs of one model got right; returns the digests of their predictions, by seed.
 
         Raises ScoringError when predictions that were handed in cannot be scored.
@@ -113,7 +113,7 @@ class Hidden:
             raise ScoringError(f"{self.name}: {model} was not measured on {test}")
         return found
 
-    async def _predicted(self, trained: Trained, split: Split) -> np.ndarray:
+    async def _predicted(self, trained: RunOutput, split: Split) -> np.ndarray:
         """(n,) bool, predicted class 1."""
         if trained.student is None:
             handed_in = np.empty(0) if trained.predictions is None else trained.predictions
@@ -121,7 +121,7 @@ class Hidden:
         probabilities = await self.measure.predictions(trained.student, split)
         return np.asarray(probabilities[:, 1] > probabilities[:, 0])
 
-    async def _labels(self, split: Split, run: Run) -> np.ndarray:
+    async def _labels(self, split: Split, run: ExperimentRun) -> np.ndarray:
         weak = await self.measure.weak_labels(split, run.seed, self._taught(run.labels))
         if run.labels == "shuffled":
             return np.asarray(weak[self._key.stream("shuffled", self.name, str(run.seed)).order(len(weak))])

@@ -15,12 +15,12 @@ from aar.config import DatasetConfig, ProblemConfig
 from aar.models.recipe import Recipe
 from aar.problems.dataset import Dataset, Split
 from aar.problems.prompts import LABEL_TOKENS, model_texts
-from aar.scoring.records import Fit
+from aar.scoring.records import FitRecipe
 
 INVERSE_REGULARISATION = 100.0
 
 
-class Measure:
+class Evaluator:
     """Measurements on `dataset`, with models and recipe of `problem`."""
 
     def __init__(self, problem: ProblemConfig, config: DatasetConfig, dataset: Dataset, compute: Any) -> None:
@@ -50,7 +50,7 @@ class Measure:
         split = self._dataset.train_unlabel
         return await self._train(self._problem.student.model, self._recipe, split, split.labels, seed)
 
-    async def fine_tune(self, targets: np.ndarray, fit: Fit, start: str | None, seed: int) -> str:
+    async def fine_tune(self, targets: np.ndarray, fit: FitRecipe, start: str | None, seed: int) -> str:
         """Key of the student fine-tuned on `train_unlabel` with (n,) `targets` as a method's `fit` was."""
         recipe = self._recipe.model_copy(update={"epochs": fit.epochs, "lr": fit.lr})
         model, split = self._problem.student.model, self._dataset.train_unlabel

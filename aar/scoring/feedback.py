@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from aar.config import ScoringConfig
-from aar.scoring.dataset import CEILING, TEACHER, Hidden
+from aar.scoring.dataset import CEILING, TEACHER, HeldOutDataset
 from aar.scoring.records import DEV, PLATFORM, DatasetScore, Experiment, Score
-from aar.scoring.stats.ladder import Graded, Ladder
+from aar.scoring.stats.ladder import ItemScores, Ladder
 from aar.scoring.stats.pgr import Gap, mean_pgr_estimate
 
 WIDEST = 10.0
@@ -15,7 +15,7 @@ WIDEST = 10.0
 class Feedback:
     """Answers submissions of one campaign, whose datasets `hidden` gives by name."""
 
-    def __init__(self, config: ScoringConfig, hidden: Callable[[str], Hidden]) -> None:
+    def __init__(self, config: ScoringConfig, hidden: Callable[[str], HeldOutDataset]) -> None:
         self._ladder = Ladder(config.ladder_step, config.ladder_level)
         self._hidden = hidden
 
@@ -60,13 +60,13 @@ class Feedback:
         pgr = self._ladder.rounded(gap.pgr)
         return DatasetScore(dataset, round(gap.weak.accuracy + pgr * gap.size, 4), pgr)
 
-    def _graded(self, experiment: Experiment, like: Experiment) -> list[Graded]:
+    def _graded(self, experiment: Experiment, like: Experiment) -> list[ItemScores]:
         """The experiment's answers on the seeds of `like`, in units of PGR."""
         graded = []
         for dataset in like.datasets:
             gap = self.gap(experiment, dataset, DEV)
             by_item = gap.student.on(like.seeds).by_seed.mean(axis=0)
-            graded.append(Graded(by_item, worth=1 / (gap.size * len(like.datasets))))
+            graded.append(ItemScores(by_item, worth=1 / (gap.size * len(like.datasets))))
         return graded
 
 

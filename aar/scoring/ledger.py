@@ -33,7 +33,7 @@ CREATE TRIGGER IF NOT EXISTS ledger_is_not_deleted BEFORE DELETE ON ledger
 
 
 @dataclass(frozen=True)
-class Entry:
+class LedgerEntry:
     """One entry. `time`: seconds since the epoch; `key`: idempotency key; `previous`: digest of the entry before."""
 
     number: int
@@ -51,7 +51,7 @@ class Entry:
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
-def append(db: sqlite3.Connection, kind: Kind, author: str, key: str, body: dict[str, Any]) -> Entry:
+def append(db: sqlite3.Connection, kind: Kind, author: str, key: str, body: dict[str, Any]) -> LedgerEntry:
     """Add an entry inside the caller's transaction. The same key again gives the entry that was written then.
 
     Raises:
@@ -63,8 +63,8 @@ def append(db: sqlite3.Connection, kind: Kind, author: str, key: str, body: dict
         return _same(_entry(earlier), kind, author, body)
     last = db.execute("SELECT number, digest FROM ledger ORDER BY number DESC LIMIT 1").fetchone()
     number, previous = (last["number"] + 1, last["digest"]) if last else (1, ORIGIN)
-    entry = Entry(number, time.time(), kind, author, key, body, previous, "")
-    entry = Entry(**{**asdict(entry), "digest": entry.expected_digest()})
+    entry = LedgerEntry(number, time.time(), kind, author, key, body, previous, "")
+    entry = LedgerEntry(**{**asdict(entry), "digest": entry.expected_digest()})
     db.execute(
         "INSERT INTO ledger VALUES (:number, :time, :kind, :author, :key, :body, :previous, :digest)",
         asdict(entry) | {"body": json.dumps(body, sort_keys=True)},
@@ -72,23 +72,23 @@ def append(db: sqlite3.Connection, kind: Kind, author: str, key: str, body: dict
     return entry
 
 
-def _same(earlier: Entry, kind: Kind, author: str, body: dict[str, Any]) -> Entry:
+def _same(earlier: LedgerEntry, kind: Kind, author: str, body: dict[str, Any]) -> LedgerEntry:
     if (earlier.kind, earlier.author, earlier.body) != (kind, author, body):
         raise LedgerError(f'entry {earlier.number} has the key "{earlier.key}" and another content; use a new key')
     return earlier
 
 
-def entries(db: sqlite3.Connection) -> list[Entry]:
+def entries(db: sqlite3.Connection) -> list[LedgerEntry]:
     """All entries, oldest first."""
     return [_entry(row) for row in select(db, "SELECT * FROM ledger ORDER BY number")]
 
 
-def head(chain: Sequence[Entry]) -> str:
+def head(chain: Sequence[LedgerEntry]) -> str:
     """The digest that stands for the whole ledger."""
     return chain[-1].digest if chain else ORIGIN
 
 
-def verify_chain(chain: Sequence[Entry]) -> None:
+def verify_chain(chain: Sequence[LedgerEntry]) -> None:
     """Raises LedgerError, which names the first entry that is not as it was written, or is missing."""
     previous = ORIGIN
     for number, entry in enumerate(chain, 1):
@@ -99,5 +99,5 @@ def verify_chain(chain: Sequence[Entry]) -> None:
         previous = entry.digest
 
 
-def _entry(row: sqlite3.Row) -> Entry:
-    return Entry(**{**dict(row), "body": json.loads(row["body"])})
+def _entry(row: sqlite3.Row) -> LedgerEntry:
+    return LedgerEntry(**{**dict(row), "body": json.loads(row["body"])})

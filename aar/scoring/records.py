@@ -27,7 +27,7 @@ NOTE_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
-class Run:
+class ExperimentRun:
     """One call of `supervise(lab)`: on which dataset, with which seed, and whose labels."""
 
     dataset: str
@@ -36,28 +36,28 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Fit:
+class FitRecipe:
     """One fine-tuning of a run, without its targets: the part of a method that is recipe and not supervision.
 
-    `start`: number of the run's fit that it goes on from; `taught_by`: numbers of the fits whose predictions on the
+    `start`: number of the run's fit that it continues; `distilled_from`: numbers of the fits whose predictions on the
     training texts the method asked for since its fit before this one.
     """
 
     epochs: float
     lr: float
     start: int | None = None
-    taught_by: tuple[int, ...] = ()
+    distilled_from: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class RunOutput:
     """What a run ended with: the key of the student, which of its `fits` that is, or `predictions` of the dev inputs.
 
     `fits` is None where the method trained by a program of its own, which cannot be replayed with other labels.
     """
 
     student: str | None
-    fits: tuple[Fit, ...] | None = ()
+    fits: tuple[FitRecipe, ...] | None = ()
     returned: int = 0
     predictions: np.ndarray | None = None
 
@@ -90,7 +90,7 @@ class Experiment:
     """One method (a snapshot) run on the research datasets with the scorer's seeds. Times: seconds since the epoch.
 
     Scored without a `score`: it was no significant improvement over the researcher's best, and nothing else is told.
-    An experiment that `verifies` another one repeats its method on other seeds, with labels of the given kind.
+    An experiment that `verification_of` another one repeats its method on other seeds, with labels of the given kind.
     """
 
     id: str
@@ -105,17 +105,17 @@ class Experiment:
     started: float
     ended: float | None
     labels: Labels = "teacher"
-    verifies: str | None = None
+    verification_of: str | None = None
 
     @property
-    def runs(self) -> tuple[Run, ...]:
+    def runs(self) -> tuple[ExperimentRun, ...]:
         """The calls of `supervise(lab)` that it consists of."""
-        return tuple(Run(dataset, seed, self.labels) for dataset in self.datasets for seed in self.seeds)
+        return tuple(ExperimentRun(dataset, seed, self.labels) for dataset in self.datasets for seed in self.seeds)
 
     @property
     def is_reference(self) -> bool:
         """Is it the platform's own vanilla?"""
-        return self.verifies is None and (self.researcher, self.note.words) == (PLATFORM, VANILLA)
+        return self.verification_of is None and (self.researcher, self.note.words) == (PLATFORM, VANILLA)
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class Verification:
 
     PGRs are means over the research datasets. `p_value` is of "as good as vanilla", two-sided, paired by seed and item;
     `candidates`: how many submissions had been scored on dev when this one was chosen; `optimism`: how much higher its
-    PGR was on dev; `fair_pgr`: PGR against a ceiling that got the same recipe, where that differs.
+    PGR was on dev; `recipe_matched_pgr`: PGR against a ceiling that got the same recipe, where that differs.
     """
 
     experiment: str
@@ -172,12 +172,12 @@ class Verification:
     optimism: Estimate | None
     datasets: tuple[DatasetVerification, ...]
     controls: tuple[ControlResult, ...]
-    fair_pgr: Estimate | None
+    recipe_matched_pgr: Estimate | None
     time: float
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class TrainingData:
     """Unlabelled training examples, the teacher's (n, 2) probabilities for them, and the students' recipe.
 
     `test_examples`: the inputs to predict, in the predictions protocol alone.

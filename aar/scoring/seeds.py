@@ -5,7 +5,7 @@ import secrets
 from aar.config import CampaignConfig
 from aar.problems.key import Key
 from aar.scoring.records import PLATFORM
-from aar.scoring.store import Scorebook
+from aar.scoring.store import ScoreStore
 
 RANGE = 1 << 20
 KEPT_FRESH = 64
@@ -25,7 +25,7 @@ def research_seeds(config: CampaignConfig, key: Key) -> tuple[int, ...]:
     return tuple(drawn)
 
 
-def verification_seeds(config: CampaignConfig, book: Scorebook, count: int) -> tuple[int, ...]:
+def verification_seeds(config: CampaignConfig, book: ScoreStore, count: int) -> tuple[int, ...]:
     """`count` seeds that no research experiment ran on, drawn once per campaign by the system's generator."""
     known = next((entry.body["seeds"] for entry in book.ledger() if entry.key == DRAWN_ONCE), None)
     if known is None:

@@ -19,8 +19,18 @@ from aar.commons.foreign import Foreign
 from aar.errors import ScoringError
 from aar.problems.key import Key
 from aar.scoring import ledger
-from aar.scoring.ledger import Entry
-from aar.scoring.records import PLATFORM, Baselines, Experiment, Fit, Labels, Run, Score, Trained, Verification
+from aar.scoring.ledger import LedgerEntry
+from aar.scoring.records import (
+    PLATFORM,
+    Baselines,
+    Experiment,
+    ExperimentRun,
+    FitRecipe,
+    Labels,
+    RunOutput,
+    Score,
+    Verification,
+)
 from aar.scoring.stats.pgr import Correctness
 from aar.storage import open_database, select, transaction
 
@@ -54,7 +64,7 @@ CREATE TABLE IF NOT EXISTS refusals (author TEXT PRIMARY KEY, count INTEGER NOT 
 
 @dataclass(frozen=True)
 class Admission:
-    """A request to run a snapshot. `key`: idempotency key; `verifies`, `labels`: see Experiment."""
+    """A request to run a snapshot. `key`: idempotency key; `verification_of`, `labels`: see Experiment."""
 
     key: str
     researcher: str
@@ -63,10 +73,10 @@ class Admission:
     note: str
     seeds: tuple[int, ...]
     labels: Labels = "teacher"
-    verifies: str | None = None
+    verification_of: str | None = None
 
 
-class Scorebook:
+class ScoreStore:
     """One campaign's scores. The scorer writes; any number of readers may open it `read_only` beside it."""
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
@@ -103,7 +113,7 @@ class Scorebook:
 
     def finish(self, experiment: str, score: Score | None, entry: dict[str, Any]) -> Experiment:
         """Record that a running experiment was scored, with its ledger entry; one that has an outcome keeps it."""
-        kind: ledger.Kind = "measured" if self.experiment(experiment).verifies else "answered"
+        kind: ledger.Kind = "measured" if self.experiment(experiment).verification_of else "answered"
         return self._end(experiment, kind, "scored", score, None, entry)
 
     def fail(self, experiment: str, failure: str) -> Experiment:
@@ -111,9 +121,14 @@ class Scorebook:
         return self._end(experiment, "failed", "failed", None, failure, {"failure": failure})
 
     def _end(
-        self, experiment: str, kind: ledger.Kind, status: str, score: Score | None, failure: str | None,
+        self,
+        experiment: str,
+        kind: ledger.Kind,
+        status: str,
+        score: Score | None,
+        failure: str | None,
         entry: dict[str, Any],
-    ) -> Experiment:  # fmt: skip
+    ) -> Experiment:
         with transaction(self._db) as db:
             found = self.experiment(experiment)
             if found.status == "running":
@@ -126,7 +141,7 @@ class Scorebook:
                 ledger.append(db, kind, found.researcher, f"{kind}/{experiment}", body)
         return self.experiment(experiment)
 
-    def note(self, kind: ledger.Kind, author: str, key: str, body: dict[str, Any]) -> Entry:
+    def note(self, kind: ledger.Kind, author: str, key: str, body: dict[str, Any]) -> LedgerEntry:
         """Add a ledger entry of its own; the same key again gives the first one. Raises as `ledger.append`."""
         with transaction(self._db) as db:
             return ledger.append(db, kind, author, key, body)
@@ -147,7 +162,7 @@ class Scorebook:
         rows = select(self._db, "SELECT count FROM refusals WHERE author = ?", author)
         return int(rows[0]["count"]) if rows else 0
 
-    def ledger(self) -> list[Entry]:
+    def ledger(self) -> list[LedgerEntry]:
         """The whole ledger, oldest entry first."""
         return ledger.entries(self._db)
 
@@ -166,7 +181,7 @@ class Scorebook:
         """Was an experiment admitted with this key?"""
         return bool(select(self._db, "SELECT 1 FROM experiments WHERE key = ?", key))
 
-    def keep_trained(self, experiment: str, trained: Mapping[Run, Trained]) -> None:
+    def keep_trained(self, experiment: str, trained: Mapping[ExperimentRun, RunOutput]) -> None:
         """Store what an experiment's runs ended with, but for predictions."""
         with transaction(self._db) as db:
             for run, one in trained.items():
@@ -176,7 +191,7 @@ class Scorebook:
                     (experiment, run.dataset, run.seed, one.student, fits, one.returned),
                 )
 
-    def trained(self, experiment: str, dataset: str) -> dict[int, Trained]:
+    def trained(self, experiment: str, dataset: str) -> dict[int, RunOutput]:
         """What `keep_trained` stored of a dataset, by seed in ascending order."""
         sql = "SELECT * FROM trained WHERE experiment = ? AND dataset = ? ORDER BY seed"
         return {int(row["seed"]): _trained(row) for row in select(self._db, sql, experiment, dataset)}
@@ -257,14 +272,14 @@ def _experiment(row: Any) -> Experiment:
         started=row["started"],
         ended=row["ended"],
         labels=row["labels"],
-        verifies=row["verifies"],
+        verification_of=row["verifies"],
     )
 
 
-def _trained(row: Any) -> Trained:
+def _trained(row: Any) -> RunOutput:
     fits = None if row["fits"] is None else tuple(_fit(fit) for fit in json.loads(row["fits"]))
-    return Trained(row["student"], fits, row["returned"])
+    return RunOutput(row["student"], fits, row["returned"])
 
 
-def _fit(fields: dict[str, Any]) -> Fit:
-    return Fit(**{**fields, "taught_by": tuple(fields["taught_by"])})
+def _fit(fields: dict[str, Any]) -> FitRecipe:
+    return FitRecipe(**{**fields, "taught_by": tuple(fields["taught_by"])})

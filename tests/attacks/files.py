@@ -50,6 +50,7 @@ def keys_in_the_environment(facts: Facts) -> str | None:
 
 def keys_in_other_environments(facts: Facts) -> str | None:
     """Variables of every process that can be seen."""
+
     def look() -> list[bytes]:
         return [item for pid in processes() for item in _environment(pid) if facts["secret"].encode() in item]
 
@@ -92,6 +93,7 @@ def above_the_root(facts: Facts) -> str | None:
 
 def out_of_a_chroot(facts: Facts) -> str | None:
     """The old escape: chroot below an open folder, then walk up."""
+
     def escape() -> bytes:
         top = os.open("/", os.O_RDONLY)
         os.makedirs("/tmp/inner", exist_ok=True)
@@ -121,6 +123,7 @@ def the_kernels_memory(facts: Facts) -> str | None:
 
 def the_kernels_addresses(facts: Facts) -> str | None:
     """Where its functions lie."""
+
     def addresses() -> list[bytes]:
         return [line for line in read("/proc/kallsyms").splitlines()[:50] if not line.startswith(b"0000000000000000")]
 
@@ -129,6 +132,7 @@ def the_kernels_addresses(facts: Facts) -> str | None:
 
 def block_devices(facts: Facts) -> str | None:
     """The disk itself."""
+
     def disks() -> list[str]:
         return [name for name in os.listdir("/dev") if stat.S_ISBLK(os.stat(f"/dev/{name}").st_mode)]
 
@@ -137,6 +141,7 @@ def block_devices(facts: Facts) -> str | None:
 
 def a_device_of_its_own(facts: Facts) -> str | None:
     """mknod of the first disk, and of /dev/mem."""
+
     def make() -> bool:
         os.mknod("/tmp/disk", stat.S_IFBLK | 0o600, os.makedev(8, 0))
         return True
@@ -170,6 +175,7 @@ def the_root_folder(facts: Facts) -> str | None:
 
 def mounts(facts: Facts) -> str | None:
     """A fresh /proc, a bind of the root, a writable remount."""
+
     def mount(kind: bytes, flags: int) -> bool:
         if libc.mount(b"none", b"/tmp", kind, flags, None) != 0:
             raise OSError(ctypes.get_errno(), "mount")
@@ -187,6 +193,7 @@ def the_new_mount_calls(facts: Facts) -> str | None:
 
 def unmounting(facts: Facts) -> str | None:
     """What hides something may be taken away."""
+
     def unmount(place: bytes) -> bool:
         if libc.umount2(place, 2) != 0:
             raise OSError(ctypes.get_errno(), "umount")

@@ -55,6 +55,7 @@ def io_uring(facts: Facts) -> str | None:
 
 def kernel_keys(facts: Facts) -> str | None:
     """add_key, keyctl, request_key."""
+
     def add() -> bool:
         return call(248, b"user", b"name", b"payload", 7, -4)
 
@@ -94,6 +95,7 @@ def message_queues(facts: Facts) -> str | None:
 
 def kernel_modules(facts: Facts) -> str | None:
     """init_module, finit_module, delete_module."""
+
     def permitted(number: int, *arguments: object) -> bool:
         libc.syscall(ctypes.c_long(number), *arguments)
         return ctypes.get_errno() not in (1, 38)  # anything but "not permitted" or "no such call" was looked at

@@ -38,6 +38,7 @@ def ipv4_inside_ipv6(facts: Facts) -> str | None:
 
 def udp_to_the_hosts_loopback(facts: Facts) -> str | None:
     """A datagram to a server that answers each."""
+
     def ask() -> bytes:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.settimeout(0.5)

@@ -27,6 +27,7 @@ def signalling_every_number(facts: Facts) -> str | None:
 
 def tracing_a_process(facts: Facts) -> str | None:
     """ptrace of its own parent, of pid 1 and of the host's."""
+
     def attach(pid: int) -> bool:
         if libc.ptrace(16, pid, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "ptrace")
@@ -46,6 +47,7 @@ def being_traced(facts: Facts) -> str | None:
 
 def reading_the_memory_of_a_process(facts: Facts) -> str | None:
     """process_vm_readv and /proc/N/mem."""
+
     def by_call(pid: int) -> bool:
         return call(310, pid, ctypes.create_string_buffer(16), 1, ctypes.create_string_buffer(16), 1, 0)
 
@@ -59,6 +61,7 @@ def reading_the_memory_of_a_process(facts: Facts) -> str | None:
 
 def taking_a_descriptor_of_a_process(facts: Facts) -> str | None:
     """pidfd_getfd."""
+
     def take() -> bool:
         return call(438, os.pidfd_open(os.getppid()), 0, 0)
 
@@ -90,6 +93,7 @@ def a_better_priority(facts: Facts) -> str | None:
 
 def real_time_scheduling(facts: Facts) -> str | None:
     """SCHED_FIFO would starve the machine."""
+
     def set_scheduler() -> bool:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
         return True

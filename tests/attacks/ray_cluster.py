@@ -11,6 +11,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
 
 def ray_init_by_address(facts: Facts) -> str | None:
     """Join as a driver, if Ray can be imported at all."""
+
     def join() -> object:
         import ray
 
@@ -21,6 +22,7 @@ def ray_init_by_address(facts: Facts) -> str | None:
 
 def ray_init_auto(facts: Facts) -> str | None:
     """Let Ray find the cluster by itself."""
+
     def join() -> object:
         import ray
 
@@ -31,6 +33,7 @@ def ray_init_auto(facts: Facts) -> str | None:
 
 def a_named_actor(facts: Facts) -> str | None:
     """Look up the scorer and ask it."""
+
     def look_up() -> object:
         import ray
 

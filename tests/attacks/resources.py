@@ -132,6 +132,7 @@ def empty_files(facts: Facts) -> str | None:
 
 def the_disk(facts: Facts) -> str | None:
     """More in /tmp than all of it may hold."""
+
     def fill(number: int) -> bool:
         return os.write(os.open(f"/tmp/{number}", os.O_CREAT | os.O_WRONLY), b"x" * 2**20) == 2**20
 

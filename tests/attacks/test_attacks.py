@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aar.errors import MethodError
-from aar.experiments.broker import Allowance
+from aar.experiments.broker import RunBudget
 from aar.experiments.method_sandbox import method_pool, run_method
 from aar.sandbox import Limits, provider
 from aar.sandbox.processes import descendants
@@ -76,23 +76,26 @@ def test_the_attack_works_where_there_is_no_wall(name: str, facts: dict[str, Any
 
 @pytest.mark.parametrize("attack", BROKER, ids=str)
 def test_the_broker_is_not_confused(attack: Attack) -> None:
-    source = (HERE / "broker.py").read_text() + f"""
+    source = (
+        (HERE / "broker.py").read_text()
+        + f"""
 def supervise(lab):
     through = {attack.name}(lab)
     if through:
         raise RuntimeError("THROUGH: " + through)
     return lab.fine_tune(lab.weak_labels)
 """
+    )
     backend = NumpyBackend()
     limits = Limits(memory_bytes=256 * 2**20, wall_seconds=20)
     with closing(method_pool(provider("bubblewrap"), limits, size=0)) as pool:
         try:
-            run_method(source.encode(), backend, pool, Allowance(3))
+            run_method(source.encode(), backend, pool, RunBudget(3))
         except MethodError as error:
             assert "THROUGH" not in str(error)
             assert "killed" not in str(error), error
         honest = b"def supervise(lab): return lab.fine_tune(lab.weak_labels)"
-        assert run_method(honest, NumpyBackend(), pool, Allowance(1)) == "student-1"
+        assert run_method(honest, NumpyBackend(), pool, RunBudget(1)) == "student-1"
     assert len(backend.requests) <= 3
 
 

@@ -144,6 +144,7 @@ def disk_of_files_without_a_name(facts: Facts) -> str | None:
 
 def the_memory_of_the_first_process(facts: Facts) -> str | None:
     """pid 1 of the sandbox is bubblewrap's, and what ends the sandbox when its owner dies: it must not be rewritten."""
+
     def rewrite() -> bool:
         with open("/proc/1/maps") as maps:
             start = next(int(line.split("-")[0], 16) for line in maps if "rw-p" in line)
@@ -155,6 +156,7 @@ def the_memory_of_the_first_process(facts: Facts) -> str | None:
 
 def what_started_the_sandbox(facts: Facts) -> str | None:
     """The command line of pid 1 tells how the wall is built, and where on the host things lie."""
+
     def look() -> bytes:
         with open("/proc/1/cmdline", "rb") as file:
             return file.read()

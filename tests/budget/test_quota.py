@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aar.budget import Account, Storage
+from aar.budget import Account, StorageQuota
 from aar.budget.quota import ENTRIES, MIB, Held
 from aar.config import ResearcherBudget
 from aar.errors import QuotaError
@@ -16,19 +16,19 @@ TOTAL = 16 * MIB
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Storage:
-    storage = Storage(tmp_path)
+def storage(tmp_path: Path) -> StorageQuota:
+    storage = StorageQuota(tmp_path)
     storage.allow("ada", TOTAL)
     return storage
 
 
-def test_a_thing_is_counted_once_however_often_it_is_written(storage: Storage) -> None:
+def test_a_thing_is_counted_once_however_often_it_is_written(storage: StorageQuota) -> None:
     for size in (100, 100, 300, 50):
         storage.hold("ada", "forum", "post/1", size)
     assert storage.held("ada")["forum"] == Held(50, 1)
 
 
-def test_each_kind_has_its_share_and_says_what_is_used_and_what_to_do(storage: Storage) -> None:
+def test_each_kind_has_its_share_and_says_what_is_used_and_what_to_do(storage: StorageQuota) -> None:
     storage.hold("ada", "transcript", "all", MIB)
     said = r"for ada is full \(transcript: 1\.5 MiB of 1\.0 MiB\)\. Write less, or .*storage_mib"
     with pytest.raises(QuotaError, match=said):
@@ -38,20 +38,20 @@ def test_each_kind_has_its_share_and_says_what_is_used_and_what_to_do(storage: S
     storage.hold("bob", "transcript", "all", 900 * MIB)
 
 
-def test_all_kinds_together_have_a_total(storage: Storage) -> None:
+def test_all_kinds_together_have_a_total(storage: StorageQuota) -> None:
     storage.hold("ada", "results", "r", TOTAL - MIB)
     storage.hold("ada", "snapshots", "s", MIB)
     with pytest.raises(QuotaError, match=r"in all: 16\.0 MiB of 16\.0 MiB"):
         storage.hold("ada", "forum", "post/1", 1)
 
 
-def test_things_without_size_are_bounded_by_their_number(storage: Storage) -> None:
+def test_things_without_size_are_bounded_by_their_number(storage: StorageQuota) -> None:
     storage.hold("ada", "notes", "all", 0, ENTRIES["notes"])
     with pytest.raises(QuotaError, match="notes: 1001 of 1000 entries"):
         storage.hold("ada", "notes", "all", 0, ENTRIES["notes"] + 1)
 
 
-def test_what_shrinks_is_never_refused(storage: Storage) -> None:
+def test_what_shrinks_is_never_refused(storage: StorageQuota) -> None:
     storage.hold("ada", "snapshots", "s", MIB)
     storage.allow("ada", MIB)
     storage.hold("ada", "snapshots", "s", MIB // 2)
@@ -59,7 +59,7 @@ def test_what_shrinks_is_never_refused(storage: Storage) -> None:
         storage.hold("ada", "snapshots", "s", MIB)
 
 
-def test_what_was_not_kept_after_all_is_not_counted_and_leaves_no_row(storage: Storage, tmp_path: Path) -> None:
+def test_what_was_not_kept_after_all_is_not_counted_and_leaves_no_row(storage: StorageQuota, tmp_path: Path) -> None:
     for number in range(100):
         with pytest.raises(KeyError), storage.held_for("ada", "forum", f"post/{number}", 100):
             raise KeyError
@@ -68,27 +68,27 @@ def test_what_was_not_kept_after_all_is_not_counted_and_leaves_no_row(storage: S
     assert database.execute("SELECT count(*) FROM held").fetchone() == (0,)
 
 
-def test_results_are_noted_whatever_they_take_and_then_nothing_more_begins(storage: Storage) -> None:
+def test_results_are_noted_whatever_they_take_and_then_nothing_more_begins(storage: StorageQuota) -> None:
     storage.check("ada", "results")
     storage.note("ada", "results", "large", 2 * TOTAL)
     with pytest.raises(QuotaError, match=r"results: 32\.0 MiB of 16\.0 MiB"):
         storage.check("ada", "results")
 
 
-def test_the_next_process_finds_what_was_counted(storage: Storage, tmp_path: Path) -> None:
+def test_the_next_process_finds_what_was_counted(storage: StorageQuota, tmp_path: Path) -> None:
     storage.hold("ada", "forum", "post/1", 100)
-    assert Storage(tmp_path).held("ada")["forum"] == Held(100, 1)
-    assert Storage(tmp_path).total("ada") == TOTAL
-    assert Account(Storage(tmp_path), "ada").describe() == "0.0 MiB of 16.0 MiB kept for ada"
+    assert StorageQuota(tmp_path).held("ada")["forum"] == Held(100, 1)
+    assert StorageQuota(tmp_path).total("ada") == TOTAL
+    assert Account(StorageQuota(tmp_path), "ada").describe() == "0.0 MiB of 16.0 MiB kept for ada"
 
 
-def test_the_platform_has_no_account(storage: Storage) -> None:
+def test_the_platform_has_no_account(storage: StorageQuota) -> None:
     storage.hold(PLATFORM, "forum", "post/1", 2**50)
     storage.check(PLATFORM, "results")
     assert storage.held(PLATFORM)["forum"] == Held()
 
 
-def test_many_at_once_do_not_exceed_it_together(storage: Storage) -> None:
+def test_many_at_once_do_not_exceed_it_together(storage: StorageQuota) -> None:
     def hold(number: int) -> bool:
         try:
             storage.hold("ada", "snapshots", str(number), MIB // 4)
@@ -102,7 +102,7 @@ def test_many_at_once_do_not_exceed_it_together(storage: Storage) -> None:
 
 
 def test_honest_work_stays_far_below_the_default(tmp_path: Path) -> None:
-    storage, total = Storage(tmp_path), ResearcherBudget().storage_mib * MIB
+    storage, total = StorageQuota(tmp_path), ResearcherBudget().storage_mib * MIB
     held = {
         "results": (400 * 3 * 2 * 4 * MIB, 400 * 3 * 10), "snapshots": (1000 * 20_000, 1000), "notes": (MIB, 100),
         "forum": (5000 * 5000, 20_000), "transcript": (100_000 * 5000, 100_000), "shared": (2000 * 200_000, 2000),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aar.budget import Amounts, Spend, Tokens, exceeded, limits_of
+from aar.budget import Resources, Tokens, UsageStore, exceeded, limits_of
 from aar.config import CampaignConfig, ResearcherBudget, load_config
 from tests.campaign_fixture import write_toml
 
@@ -15,49 +15,49 @@ def config(tmp_path: Path) -> CampaignConfig:
 
 
 def test_the_same_key_counts_once_and_a_new_process_remembers(tmp_path: Path) -> None:
-    spend = Spend(tmp_path)
+    spend = UsageStore(tmp_path)
     for _ in range(2):
-        spend.add("ada", "ada/3", tokens=Tokens(input=5, output=2), amounts=Amounts(dollars=0.5))
+        spend.add("ada", "ada/3", tokens=Tokens(input=5, output=2), amounts=Resources(dollars=0.5))
     spend.close()
-    spent = Spend(tmp_path).spent("ada")
+    spent = UsageStore(tmp_path).spent("ada")
     assert (spent.amounts.tokens, spent.amounts.dollars, spent.tokens.output) == (7, 0.5, 2)
 
 
 def test_two_processes_write_to_one_account(tmp_path: Path) -> None:
-    one, other = Spend(tmp_path), Spend(tmp_path)
-    one.add("ada", "1", amounts=Amounts(dollars=1))
-    other.add("ben", "2", amounts=Amounts(dollars=2))
+    one, other = UsageStore(tmp_path), UsageStore(tmp_path)
+    one.add("ada", "1", amounts=Resources(dollars=1))
+    other.add("ben", "2", amounts=Resources(dollars=2))
     assert one.spent().amounts.dollars == other.spent().amounts.dollars == 3
     assert one.researchers() == ["ada", "ben"]
 
 
 def test_cost_per_researcher_hour(tmp_path: Path) -> None:
-    spend = Spend(tmp_path)
+    spend = UsageStore(tmp_path)
     assert spend.spent("ada").dollars_per_hour is None
-    spend.add("ada", "1", amounts=Amounts(dollars=2, seconds=1800))
+    spend.add("ada", "1", amounts=Resources(dollars=2, seconds=1800))
     assert spend.spent("ada").dollars_per_hour == pytest.approx(4)
 
 
 def test_the_innermost_limit_that_is_used_up_is_told(tmp_path: Path, config: CampaignConfig) -> None:
-    spend, ada = Spend(tmp_path), config.researchers[0]
+    spend, ada = UsageStore(tmp_path), config.researchers[0]
     assert exceeded(limits_of(ada, config, spend)) is None
-    spend.add("somebody-else", "1", amounts=Amounts(dollars=10))
+    spend.add("somebody-else", "1", amounts=Resources(dollars=10))
     outer = exceeded(limits_of(ada, config, spend))
     assert outer and outer.describe() == "$10.00 of $10.00 used by the campaign"
-    spend.add(ada.name, "2", amounts=Amounts(dollars=4))
+    spend.add(ada.name, "2", amounts=Resources(dollars=4))
     inner = exceeded(limits_of(ada, config, spend))
     assert inner and inner.describe() == "$4.00 of $4.00 used by researcher-1"
 
 
 def test_a_researchers_own_budget_replaces_the_campaigns_for_each(tmp_path: Path, config: CampaignConfig) -> None:
     rich = config.researchers[0].model_copy(update={"budget": ResearcherBudget(dollars=9)})
-    spend = Spend(tmp_path)
-    spend.add(rich.name, "1", amounts=Amounts(dollars=5, seconds=1e6))
+    spend = UsageStore(tmp_path)
+    spend.add(rich.name, "1", amounts=Resources(dollars=5, seconds=1e6))
     assert exceeded(limits_of(rich, config, spend)) is None
 
 
 def test_time_is_a_limit_of_each_researcher(tmp_path: Path, config: CampaignConfig) -> None:
-    spend, ada = Spend(tmp_path), config.researchers[0]
-    spend.add(ada.name, "1", amounts=Amounts(seconds=61))
+    spend, ada = UsageStore(tmp_path), config.researchers[0]
+    spend.add(ada.name, "1", amounts=Resources(seconds=61))
     limit = exceeded(limits_of(ada, config, spend))
     assert limit and limit.describe() == "61 s of wall time of 60 s of wall time used by researcher-1"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from aar.campaign import cluster
-from aar.campaign.cluster import connect, is_loopback, is_open
-from aar.campaign.events import Record
+from aar.campaign.cluster import accepts_unauthenticated, connect, is_loopback
+from aar.campaign.events import EventLog
 from aar.config import load_config
 from aar.errors import CampaignError, ConfigError
 from tests.campaign.ray_cluster import TOKEN, RayCluster, free_port, own_address, ray_cluster
@@ -92,7 +92,7 @@ def test_only_what_cannot_be_reached_from_elsewhere_is_loopback(address: str, lo
 
 def test_whether_a_cluster_is_open_is_never_guessed() -> None:
     with pytest.raises(CampaignError, match=r"did not say whether it asks for a token \(UNAVAILABLE\)"):
-        is_open(f"127.0.0.1:{free_port()}")
+        accepts_unauthenticated(f"127.0.0.1:{free_port()}")
 
 
 def test_a_private_folder_is_closed_to_others_and_no_link(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_private_folder_is_closed_to_others_and_no_link(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_an_open_cluster_on_loopback_is_warned_of(open_cluster: RayCluster) -> None:
-    assert is_open(f"127.0.0.1:{open_cluster.port}")
+    assert accepts_unauthenticated(f"127.0.0.1:{open_cluster.port}")
     said = outcome(open_cluster.environment, f"cluster.address=127.0.0.1:{open_cluster.port}")
     assert said.startswith("warning: the Ray cluster at ") and f":{open_cluster.port} is open: whoever" in said
     assert "RAY_AUTH_MODE=token" in said and "connected" in said
@@ -123,7 +123,7 @@ def test_a_campaigns_record_and_standard_error_have_the_warning(open_cluster: Ra
     finally:
         process.terminate()
         _, complaints = process.communicate(timeout=60)
-    told = [event.text for event in Record(folder, read_only=True).events() if event.text.startswith("warning: ")]
+    told = [event.text for event in EventLog(folder, read_only=True).events() if event.text.startswith("warning: ")]
     assert len(told) == 1 and f":{open_cluster.port} is open: whoever reaches its ports" in told[0]
     assert f"aar: {told[0]}" in complaints
 
@@ -142,7 +142,7 @@ def test_an_open_cluster_that_others_reach_is_refused_unless_the_settings_allow_
 
 @pytest.mark.slow
 def test_a_cluster_with_a_token_is_used_without_a_word_and_not_without_the_token(closed_cluster: RayCluster) -> None:
-    assert not is_open(f"127.0.0.1:{closed_cluster.port}")
+    assert not accepts_unauthenticated(f"127.0.0.1:{closed_cluster.port}")
     address = f"cluster.address=127.0.0.1:{closed_cluster.port}"
     said = outcome(closed_cluster.environment, address)
     assert "warning: None" in said and "connected" in said

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aar.campaign.events import FILE, Record
+from aar.campaign.events import FILE, EventLog
 from aar.errors import StorageError
 
 
@@ -17,36 +17,36 @@ def set_runs(folder: Path, *runs: tuple[float, float]) -> None:
 
 
 def test_events_are_kept_in_order(tmp_path: Path) -> None:
-    record = Record(tmp_path)
+    record = EventLog(tmp_path)
     record.event("campaign", "research")
     record.event("ada", "reading the forum")
-    kept = Record(tmp_path, read_only=True).events()
+    kept = EventLog(tmp_path, read_only=True).events()
     assert [(event.source, event.text) for event in kept] == [("campaign", "research"), ("ada", "reading the forum")]
     assert kept[0].time <= kept[1].time
 
 
 def test_what_was_asked_is_noted_once_whoever_notes_it(tmp_path: Path) -> None:
-    Record(tmp_path).note_wish(1, "ada", "dana asks: pause ada")
-    record = Record(tmp_path)
+    EventLog(tmp_path).note_wish(1, "ada", "dana asks: pause ada")
+    record = EventLog(tmp_path)
     record.note_wish(1, "ada", "dana asks: pause ada")
     record.note_wish(2, "ada", "dana asks: resume ada")
     assert [event.text for event in record.events()] == ["dana asks: pause ada", "dana asks: resume ada"]
 
 
 def test_pauses_between_runs_use_up_no_time(tmp_path: Path) -> None:
-    record = Record(tmp_path)
+    record = EventLog(tmp_path)
     set_runs(tmp_path, (100, 130), (1000, 1010))
     assert record.seconds_used() == 40
 
 
 def test_a_moment_in_a_pause_counts_as_the_end_of_the_run_before(tmp_path: Path) -> None:
-    record = Record(tmp_path)
+    record = EventLog(tmp_path)
     set_runs(tmp_path, (100, 130), (1000, 1010))
     assert [record.seconds_until(moment) for moment in (90, 110, 500, 1004, 2000)] == [0, 10, 30, 34, 40]
 
 
 def test_only_an_orderly_end_makes_a_campaign_finished(tmp_path: Path) -> None:
-    record = Record(tmp_path)
+    record = EventLog(tmp_path)
     assert not record.finished()
     record.begin_run()
     assert not record.finished()
@@ -59,7 +59,7 @@ def test_only_an_orderly_end_makes_a_campaign_finished(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_alive_moves_its_end(tmp_path: Path) -> None:
-    record = Record(tmp_path)
+    record = EventLog(tmp_path)
     record.begin_run()
     before = record.runs()[-1].seen
     record.seen()
@@ -69,4 +69,4 @@ def test_a_run_that_is_alive_moves_its_end(tmp_path: Path) -> None:
 
 def test_reading_a_record_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no such file"):
-        Record(tmp_path, read_only=True)
+        EventLog(tmp_path, read_only=True)

@@ -11,7 +11,7 @@ import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from aar.campaign.events import Record
+from aar.campaign.events import EventLog
 from aar.campaign.state import read_state
 from aar.commons.forum import Forum
 from aar.researchers.transcript import read, transcript_folder
@@ -103,7 +103,7 @@ def check_the_record(folder: Path) -> None:
     state = read_state(folder)
     assert [one.name for one in state.researchers] == ["eve", "fay"]
     assert {one.researcher for one in state.experiments if one.status == "scored"} == {"platform", "eve", "fay"}
-    events = [event.text for event in Record(folder, read_only=True).events()]
+    events = [event.text for event in EventLog(folder, read_only=True).events()]
     for words in ("dana asks: message eve: Be quick.", "dana asks: add fay", "dana asks: stop eve"):
         assert words in events
     titles = [post.title.words for post in Forum(folder / "commons/forum.sqlite", read_only=True).posts(author="eve")]

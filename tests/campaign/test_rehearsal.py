@@ -58,8 +58,8 @@ def check_what_they_were_told(folder: Path) -> None:
 
 def check_what_failed_is_told(folder: Path) -> None:
     for name in NAMES:
-        troubles = " ".join(one.data["words"] for one in transcript(folder, name) if one.kind == "trouble")
-        assert all(words in troubles for words in ("429", "529", "500", "cut off", "withheld")), troubles
+        incidents = " ".join(one.data["words"] for one in transcript(folder, name) if one.kind == "trouble")
+        assert all(words in incidents for words in ("429", "529", "500", "cut off", "withheld")), incidents
 
 
 def test_three_researchers_build_on_each_other_whatever_kind_of_failure_comes_between(tiny: Path) -> None:

@@ -11,11 +11,11 @@ import pytest
 import ray
 
 from aar.campaign import team
-from aar.campaign.events import Record
+from aar.campaign.events import EventLog
 from aar.campaign.folder import CampaignFolder
-from aar.campaign.run import Session
+from aar.campaign.run import CampaignRun
 from aar.campaign.state import CampaignState
-from aar.campaign.team import REASON_CHARACTERS, WAITS, Team
+from aar.campaign.team import REASON_CHARACTERS, WAITS, ResearcherSupervisor
 from aar.config import CampaignConfig, ResearcherConfig, load_config
 from aar.errors import AarError, CampaignError, ComputeError, StorageError
 from aar.researchers import actor
@@ -45,7 +45,7 @@ class Honest:
         """Does nothing: its work is short."""
 
     @ray.method(concurrency_group=WATCHING)  # type: ignore[untyped-decorator]
-    def activity(self) -> str:
+    def status(self) -> str:
         return "works"
 
 
@@ -118,7 +118,7 @@ class Silent:
 class Stage:
     """A session with two researchers, of which the first is of a kind that a test chooses."""
 
-    session: Session
+    session: CampaignRun
     config: CampaignConfig
 
     def research(self, kind: type[Honest]) -> None:
@@ -127,7 +127,7 @@ class Stage:
             made = as_actor(kind if one.name == BAD else Honest).options(**options)  # type: ignore[arg-type]
             return made.remote(self.session.folder)
 
-        self.session.watch([], Team(self.config, self.session.steering, self.session.note_of, start))
+        self.session.watch([], ResearcherSupervisor(self.config, self.session.steering, self.session.note_of, start))
 
     def events(self, name: str) -> list[str]:
         return [event.text for event in self.session.record.events() if event.source == name]
@@ -144,9 +144,9 @@ def stage(ray_session: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     config = load_config(write_toml(tmp_path, tmp_path / "campaign"))
     config = config.model_copy(update={"researchers": config.researchers[:2]})
     with CampaignFolder(config) as folder:
-        record = Record(folder.path)
+        record = EventLog(folder.path)
         record.begin_run()
-        yield Stage(Session(config, folder, record, Silent()), config)
+        yield Stage(CampaignRun(config, folder, record, Silent()), config)
 
 
 FAULTS: dict[type[Honest], str] = {
@@ -196,7 +196,7 @@ def test_what_everybody_needs_and_is_gone_ends_the_run_with_its_words(
 
 
 def test_an_event_of_foreign_words_is_bounded_and_printable(tmp_path: Path) -> None:
-    record = Record(tmp_path)
+    record = EventLog(tmp_path)
     record.event(BAD, "uses \ud800\x1b[2J" + "x" * 3_000_000)
     (event,) = record.events()
     assert event.text.startswith("uses <U+D800><U+001B>[2Jxxx") and len(event.text) <= 4096

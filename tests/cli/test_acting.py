@@ -48,9 +48,7 @@ def test_a_wait_by_itself_ends_as_the_experiment_did(made: Made, aar: Aar, exper
 
 
 @pytest.mark.parametrize(("experiment", "code"), [("e6", 1), ("e5", 0)])
-def test_waiting_for_an_experiment_ends_as_the_experiment_did(
-    made: Made, aar: Aar, experiment: str, code: int
-) -> None:
+def test_waiting_for_an_experiment_ends_as_the_experiment_did(made: Made, aar: Aar, experiment: str, code: int) -> None:
     Path("mine.py").write_text("def supervise(lab): ...\n")
     ended = aar("as", "ada", "experiment", "run", "mine.py", "--note", experiment, "--wait")
     assert ended.code == code

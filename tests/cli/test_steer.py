@@ -8,7 +8,7 @@ import pytest
 from aar.campaign.state import read_state
 from aar.cli.external import instructions
 from aar.researchers.brains.external.credentials import researcher_of
-from aar.researchers.commands import Steering
+from aar.researchers.commands import CommandQueue
 from tests.cli.conftest import Aar
 
 
@@ -16,19 +16,19 @@ def test_a_message_is_kept_until_the_campaign_goes_on(campaign: Path, aar: Aar) 
     aar("steer", "add", "eve", "--brain", "external")
     out = aar("steer", "message", "eve", "Look at calibration.", "--by", "dana").out
     assert "dana asks: message eve: Look at calibration." in out and "when the campaign goes on" in out
-    wish = Steering(campaign).wishes()[-1]
-    assert (wish.researcher, wish.action, wish.text) == ("eve", "message", "Look at calibration.")
+    command = CommandQueue(campaign).commands()[-1]
+    assert (command.researcher, command.action, command.text) == ("eve", "message", "Look at calibration.")
 
 
 def test_who_reads_no_messages_is_sent_none(campaign: Path, aar: Aar) -> None:
     assert 'brain = "search", which reads no messages' in aar("steer", "message", "researcher-1", "Hello.").err
-    assert Steering(campaign).wishes() == []
+    assert CommandQueue(campaign).commands() == []
 
 
 def test_pausing_resuming_and_stopping_show_in_the_state(campaign: Path, aar: Aar) -> None:
-    for action, standing in (("pause", "paused"), ("resume", "working"), ("stop", "stopped")):
+    for action, desired_state in (("pause", "paused"), ("resume", "working"), ("stop", "stopped")):
         assert aar("steer", action, "researcher-2").code == 0
-        assert read_state(campaign).researchers[1].standing == standing
+        assert read_state(campaign).researchers[1].desired_state == desired_state
     assert "stopped:" in aar("status").out
 
 

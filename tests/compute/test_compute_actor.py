@@ -16,7 +16,7 @@ import psutil
 import pytest
 import ray
 
-from aar.budget import Spend
+from aar.budget import UsageStore
 from aar.compute.actor import start_compute
 from aar.compute.client import ask_and_wait, train_and_wait
 from aar.compute.requests import LogLikelihoods, Predict
@@ -94,13 +94,13 @@ def test_equal_requests_are_computed_once(compute: Any, model: str) -> None:
 
 
 def test_device_time_is_charged_once_to_whoever_asked(compute: Any, folder: Path, model: str) -> None:
-    before = Spend(folder).spent(ADA).amounts.cpu_seconds
+    before = UsageStore(folder).spent(ADA).amounts.cpu_seconds
     wanted = request(model, seed=77)
     train_and_wait(compute, wanted, ADA)
-    charged = Spend(folder).spent(ADA).amounts
+    charged = UsageStore(folder).spent(ADA).amounts
     assert charged.cpu_seconds > before and charged.gpu_seconds == 0
     train_and_wait(compute, wanted, "ben")
-    assert Spend(folder).spent("ben").amounts.cpu_seconds == 0
+    assert UsageStore(folder).spent("ben").amounts.cpu_seconds == 0
 
 
 def test_students_trained_side_by_side_are_each_their_own(compute: Any, model: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aar.budget import Amounts, Spend, Storage
+from aar.budget import Resources, StorageQuota, UsageStore
 from aar.budget.quota import Held
 from aar.compute import actor as compute_module
 from aar.compute.actor import MOST_WAITING, Compute
@@ -260,7 +260,7 @@ def test_what_would_take_more_device_time_than_is_left_is_refused_before_it_is_q
     async def scene(queue: Queue) -> None:
         [asked] = await waiting(queue, question(0), account="ada")
         [key] = await queue.take(await queue.join()) or []
-        queue._begun[key] = compute_module.Begun(queue._begun[key].since - 2.0, 1)  # it took two seconds
+        queue._begun[key] = compute_module.InFlight(queue._begun[key].since - 2.0, 1)  # it took two seconds
         await queue.answered({key: b"result"})
         await asked
         await waiting(queue, question(1), account="ada")
@@ -268,7 +268,7 @@ def test_what_would_take_more_device_time_than_is_left_is_refused_before_it_is_q
             await queue.run(question(2), account="ada")
         await waiting(queue, question(3), account="ben")
 
-    Spend(tmp_path).add("ada", "before", amounts=Amounts(cpu_seconds=10))
+    UsageStore(tmp_path).add("ada", "before", amounts=Resources(cpu_seconds=10))
     budget = BudgetConfig(researcher=ResearcherBudget(cpu_seconds=20))
     asyncio.run(scene(Queue(configured(budget=budget), str(tmp_path))))
 
@@ -282,7 +282,7 @@ def test_small_fits_of_one_account_do_not_make_others_requests_look_dear(tmp_pat
         async def takes(one: Request, seconds: float, account: str) -> None:
             [asked] = await waiting(queue, one, account=account)
             [key] = await queue.take(group) or []
-            queue._begun[key] = compute_module.Begun(queue._begun[key].since - seconds, 1)
+            queue._begun[key] = compute_module.InFlight(queue._begun[key].since - seconds, 1)
             await queue.answered({key: b"result"})
             await asked
 
@@ -302,7 +302,7 @@ def test_a_budget_that_all_share_is_not_promised_to_each(tmp_path: Path) -> None
     async def scene(queue: Queue) -> None:
         [asked] = await waiting(queue, question(0), account="ada")
         [key] = await queue.take(await queue.join()) or []
-        queue._begun[key] = compute_module.Begun(queue._begun[key].since - 2.0, 1)
+        queue._begun[key] = compute_module.InFlight(queue._begun[key].since - 2.0, 1)
         await queue.answered({key: b"result"})
         await asked
         await waiting(queue, question(1), account="ada")
@@ -314,7 +314,7 @@ def test_a_budget_that_all_share_is_not_promised_to_each(tmp_path: Path) -> None
 
 def test_whose_account_is_full_is_refused_at_once_and_nobody_else(play: Callable[..., None], tmp_path: Path) -> None:
     async def scene(queue: Queue) -> None:
-        Storage(tmp_path).allow("eve", 1000)
+        StorageQuota(tmp_path).allow("eve", 1000)
         asked = asyncio.create_task(queue.run(question(1), "eve"))
         await asyncio.sleep(0.01)
         await queue.answered({question(1).key(): bytes(2000)})
@@ -326,7 +326,7 @@ def test_whose_account_is_full_is_refused_at_once_and_nobody_else(play: Callable
         [other] = await waiting(queue, question(2))
         await queue.answered({question(2).key(): b"for the platform"})
         assert await other == question(2).key()
-        assert Storage(tmp_path).held("eve")["results"] == Held(2000, 1)
+        assert StorageQuota(tmp_path).held("eve")["results"] == Held(2000, 1)
 
     play(scene)
 

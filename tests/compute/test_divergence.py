@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from aar.compute.engine import Fit, Group, fine_tune
+from aar.compute.engine import FitSpec, Group, fine_tune
 from aar.errors import TrainingError
-from aar.models.batching import Visits
-from aar.models.hidden_states import Prefix
+from aar.models.batching import SampleSchedule
+from aar.models.hidden_states import HiddenStateCache
 from aar.models.inference import flatten
 from aar.models.language_model import LanguageModel
 from aar.models.student import Student
@@ -33,9 +33,9 @@ def group(request: pytest.FixtureRequest, process_group: None) -> Group:
     return Group(request.param)
 
 
-def trained(model: LanguageModel, fits: Sequence[Fit], group: Group) -> list[Student | TrainingError]:
+def trained(model: LanguageModel, fits: Sequence[FitSpec], group: Group) -> list[Student | TrainingError]:
     flat, k = flatten(TEXTS)
-    prefix = Prefix(model.cut(HOW.last_layers), model.encode(flat, HOW.max_tokens), CPU)
+    prefix = HiddenStateCache(model.cut(HOW.last_layers), model.encode(flat, HOW.max_tokens), CPU)
     return fine_tune(model, prefix, k, HOW, LABELS, fits, group)
 
 
@@ -49,7 +49,7 @@ def infinite_loss(student: Student) -> Student:
     return Student(student.shape, {**nothing, "head/bias": torch.full((1,), 3e38)})
 
 
-def diverging(start: Student) -> dict[str, Fit]:
+def diverging(start: Student) -> dict[str, FitSpec]:
     """Fits on the same rows in the same order as a good one's, each of which breaks in another way."""
     usual = fit(HOW, 1 - TARGETS)
     uneven = replace(usual.visits, weights=np.where(np.arange(N) % 2, 1.9, 0.1).astype(np.float32))
@@ -84,7 +84,7 @@ def test_a_student_that_diverges_fails_alone_and_leaves_the_others_bit_for_bit_a
 
 
 def test_a_student_is_bit_for_bit_the_same_alone_and_beside_others(model: LanguageModel, group: Group) -> None:
-    some = Visits(np.arange(20), np.linspace(0.5, 2, N).astype(np.float32), False)
+    some = SampleSchedule(np.arange(20), np.linspace(0.5, 2, N).astype(np.float32), False)
     fits = [fit(HOW), fit(HOW, 1 - TARGETS, seed=2, lr=0.005, epochs=2), fit(HOW, seed=3, visits=some, loss="logconf")]
     for own, together in zip(fits, trained(model, fits, group), strict=True):
         [alone] = trained(model, [own], group)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from aar.compute.engine import Group
-from aar.models.batching import Visits
+from aar.models.batching import SampleSchedule
 from aar.models.language_model import LanguageModel
 from aar.models.student import Student, new_weights
 from tests.compute.toy import CLASSES, TARGETS, N, accuracy, fit, odds, recipe, train
@@ -51,7 +51,7 @@ def test_a_student_learns_what_it_is_told_and_not_the_truth(llama: LanguageModel
 
 
 def test_students_trained_together_equal_those_trained_alone(llama: LanguageModel, alone: Group) -> None:
-    some = Visits(np.arange(20), np.linspace(0.5, 2, N).astype(np.float32), False)
+    some = SampleSchedule(np.arange(20), np.linspace(0.5, 2, N).astype(np.float32), False)
     fits = [
         fit(recipe(), seed=1),
         fit(recipe(), 1 - TARGETS, seed=2, lr=0.005, epochs=2),
@@ -82,11 +82,11 @@ def test_training_leaves_the_base_as_it_was(llama: LanguageModel, alone: Group) 
 def test_rows_that_are_not_visited_or_weigh_nothing_do_not_matter(llama: LanguageModel, alone: Group) -> None:
     kept = np.arange(N) < 24
     nonsense = np.where(kept, TARGETS, 1 - TARGETS)
-    order = Visits(np.arange(N), kept.astype(np.float32), False)
+    order = SampleSchedule(np.arange(N), kept.astype(np.float32), False)
     fits = [fit(recipe(), targets, visits=order) for targets in (TARGETS, nonsense)]
     one, other = train(llama, recipe(), fits, alone)
     assert_same_student(one, other)
-    unvisited = Visits(np.arange(24), np.ones(N, np.float32), True)
+    unvisited = SampleSchedule(np.arange(24), np.ones(N, np.float32), True)
     fits = [fit(recipe(), targets, visits=unvisited) for targets in (TARGETS, nonsense)]
     one, other = train(llama, recipe(), fits, alone)
     assert_same_student(one, other)
@@ -94,7 +94,7 @@ def test_rows_that_are_not_visited_or_weigh_nothing_do_not_matter(llama: Languag
 
 def test_scaling_all_weights_changes_nothing(llama: LanguageModel, alone: Group) -> None:
     weights = np.random.default_rng(0).uniform(0.5, 2, N).astype(np.float32)
-    fits = [fit(recipe(), visits=Visits(np.arange(N), factor * weights, True)) for factor in (1, 100)]
+    fits = [fit(recipe(), visits=SampleSchedule(np.arange(N), factor * weights, True)) for factor in (1, 100)]
     one, other = train(llama, recipe(), fits, alone)
     assert_same_student(one, other, tolerance=1e-3)
 

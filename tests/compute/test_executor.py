@@ -9,8 +9,17 @@ import torch
 
 from aar.compute import executor as desk_module
 from aar.compute.engine import Group
-from aar.compute.executor import Desk
-from aar.compute.requests import Adopt, Embed, LabelOdds, LogLikelihoods, Predict, Request, TextLosses, array_from_bytes
+from aar.compute.executor import RequestExecutor
+from aar.compute.requests import (
+    Embed,
+    ImportAdapter,
+    LabelOdds,
+    LogLikelihoods,
+    Predict,
+    Request,
+    TextLosses,
+    array_from_bytes,
+)
 from aar.errors import ModelError, TrainingError
 from aar.models.inference import embed, flatten, label_odds, log_likelihoods
 from aar.models.language_model import LanguageModel
@@ -28,19 +37,19 @@ def students() -> dict[str, bytes]:
 
 
 @pytest.fixture
-def desk(alone: Group, students: dict[str, bytes]) -> Desk:
-    return Desk(CPU, "float32", alone, students.__getitem__)
+def desk(alone: Group, students: dict[str, bytes]) -> RequestExecutor:
+    return RequestExecutor(CPU, "float32", alone, students.__getitem__)
 
 
-def array(desk: Desk, question: Request) -> np.ndarray:
-    [answer] = desk.answer([question])
+def array(desk: RequestExecutor, question: Request) -> np.ndarray:
+    [answer] = desk.execute([question])
     return array_from_bytes(answer)
 
 
 def test_fine_tuning_gives_the_engines_student(
-    desk: Desk, llama: LanguageModel, llama_folder: Path, alone: Group
+    desk: RequestExecutor, llama: LanguageModel, llama_folder: Path, alone: Group
 ) -> None:
-    [data] = desk.answer([request(str(llama_folder))])
+    [data] = desk.execute([request(str(llama_folder))])
     [expected] = train(llama, recipe(), [fit(recipe())], alone)
     student = Student.from_bytes(data)
     assert student.shape == expected.shape
@@ -49,10 +58,10 @@ def test_fine_tuning_gives_the_engines_student(
 
 
 def test_requests_of_one_company_are_answered_in_their_order(
-    desk: Desk, llama_folder: Path, students: dict[str, bytes]
+    desk: RequestExecutor, llama_folder: Path, students: dict[str, bytes]
 ) -> None:
     requests = [request(str(llama_folder)), request(str(llama_folder), targets=1 - TARGETS)]
-    students.update(zip("ab", desk.answer(requests), strict=True))
+    students.update(zip("ab", desk.execute(requests), strict=True))
     odds = {key: array(desk, Predict(str(llama_folder), TEXTS, key)) for key in students}
     assert odds["a"].shape == (N,)
     assert accuracy(odds["a"]) > 0.9
@@ -60,29 +69,29 @@ def test_requests_of_one_company_are_answered_in_their_order(
 
 
 def test_a_student_goes_on_from_the_one_that_is_named(
-    desk: Desk, llama_folder: Path, students: dict[str, bytes]
+    desk: RequestExecutor, llama_folder: Path, students: dict[str, bytes]
 ) -> None:
-    [students["first"]] = desk.answer([request(str(llama_folder))])
+    [students["first"]] = desk.execute([request(str(llama_folder))])
     gentle = recipe(lr=1e-8, epochs=1)
-    [students["second"]] = desk.answer([request(str(llama_folder), recipe=gentle, start="first")])
+    [students["second"]] = desk.execute([request(str(llama_folder), recipe=gentle, start="first")])
     one, other = (array(desk, Predict(str(llama_folder), TEXTS, key)) for key in ("first", "second"))
     np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
 
 
 def test_weights_that_were_trained_elsewhere_become_a_student(
-    desk: Desk, llama: LanguageModel, llama_folder: Path, students: dict[str, bytes], alone: Group
+    desk: RequestExecutor, llama: LanguageModel, llama_folder: Path, students: dict[str, bytes], alone: Group
 ) -> None:
     [trained] = train(llama, recipe(), [fit(recipe())], alone)
     weights = safetensors.torch.save(trained.weights)
-    [students["adopted"]] = desk.answer([Adopt(str(llama_folder), LABELS, recipe(), weights)])
+    [students["adopted"]] = desk.execute([ImportAdapter(str(llama_folder), LABELS, recipe(), weights)])
     assert Student.from_bytes(students["adopted"]).shape == trained.shape
     assert accuracy(array(desk, Predict(str(llama_folder), TEXTS, "adopted"))) > 0.9
     with pytest.raises(ModelError, match="the adapter has a tensor '2/"):
-        desk.answer([Adopt(str(llama_folder), LABELS, recipe(last_layers=1), weights)])
+        desk.execute([ImportAdapter(str(llama_folder), LABELS, recipe(last_layers=1), weights)])
 
 
 def test_likelihoods_label_odds_and_embeddings_come_per_example_and_text(
-    desk: Desk, llama: LanguageModel, llama_folder: Path
+    desk: RequestExecutor, llama: LanguageModel, llama_folder: Path
 ) -> None:
     name = str(llama_folder)
     likelihoods = array(desk, LogLikelihoods(name, PAIRS, 32))
@@ -96,23 +105,23 @@ def test_likelihoods_label_odds_and_embeddings_come_per_example_and_text(
 
 
 def test_losses_on_text_come_for_the_base_and_for_a_student(
-    desk: Desk, llama_folder: Path, students: dict[str, bytes]
+    desk: RequestExecutor, llama_folder: Path, students: dict[str, bytes]
 ) -> None:
     texts, name = (("word1 word2",), ("word3 word4 word5",)), str(llama_folder)
-    [students["own"]] = desk.answer([request(name)])
+    [students["own"]] = desk.execute([request(name)])
     base, own = (array(desk, TextLosses(name, texts, student)) for student in (None, "own"))
     assert base.shape == own.shape == (2,)
     assert np.isfinite(base).all() and not np.allclose(base, own)
 
 
-def test_without_a_layer_a_sentence_encoder_embeds(desk: Desk, bert_folder: Path) -> None:
+def test_without_a_layer_a_sentence_encoder_embeds(desk: RequestExecutor, bert_folder: Path) -> None:
     vectors = array(desk, Embed(str(bert_folder), PAIRS, None, 32))
     assert vectors.shape == (6, 2, HIDDEN)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=2), 1, rtol=1e-5)
 
 
 def test_a_model_is_loaded_once_and_the_one_used_longest_ago_makes_room(
-    desk: Desk, llama_folder: Path, bert_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    desk: RequestExecutor, llama_folder: Path, bert_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded: list[str] = []
 
@@ -137,8 +146,8 @@ def test_a_model_is_loaded_once_and_the_one_used_longest_ago_makes_room(
     assert loaded == ["llama", "bert", "other", "bert", "other", "llama"]
 
 
-def test_many_text_lists_do_not_pile_up(desk: Desk, llama_folder: Path, students: dict[str, bytes]) -> None:
-    [students["s"]] = desk.answer([request(str(llama_folder))])
+def test_many_text_lists_do_not_pile_up(desk: RequestExecutor, llama_folder: Path, students: dict[str, bytes]) -> None:
+    [students["s"]] = desk.execute([request(str(llama_folder))])
     expected = array(desk, Predict(str(llama_folder), TEXTS, "s"))
     for row in range(2 * desk_module.PREFIXES_KEPT):
         odds = array(desk, Predict(str(llama_folder), TEXTS[row : row + 1], "s"))
@@ -146,22 +155,26 @@ def test_many_text_lists_do_not_pile_up(desk: Desk, llama_folder: Path, students
     assert len(desk._prefixes) == desk_module.PREFIXES_KEPT
 
 
-def test_a_bad_request_is_an_error_and_the_desk_goes_on(desk: Desk, llama_folder: Path, tmp_path: Path) -> None:
+def test_a_bad_request_is_an_error_and_the_desk_goes_on(
+    desk: RequestExecutor, llama_folder: Path, tmp_path: Path
+) -> None:
     with pytest.raises(ModelError, match="no model here"):
-        desk.answer([request(str(tmp_path))])
+        desk.execute([request(str(tmp_path))])
     with pytest.raises(ModelError, match="the model has 4 layers"):
-        desk.answer([request(str(llama_folder), recipe=recipe(last_layers=9))])
+        desk.execute([request(str(llama_folder), recipe=recipe(last_layers=9))])
     with pytest.raises(ModelError, match="no tokens"):
-        desk.answer([LogLikelihoods(str(llama_folder), (("",),), 32)])
+        desk.execute([LogLikelihoods(str(llama_folder), (("",),), 32)])
     with pytest.raises(TrainingError, match="do not know the request Request"):
-        desk.answer([Request(str(llama_folder))])
-    assert len(desk.answer([request(str(llama_folder))])) == 1
+        desk.execute([Request(str(llama_folder))])
+    assert len(desk.execute([request(str(llama_folder))])) == 1
 
 
-def test_a_model_cannot_be_both_encoder_and_student(desk: Desk, bert_folder: Path, llama_folder: Path) -> None:
+def test_a_model_cannot_be_both_encoder_and_student(
+    desk: RequestExecutor, bert_folder: Path, llama_folder: Path
+) -> None:
     array(desk, Embed(str(bert_folder), PAIRS, None, 32))
     with pytest.raises(TrainingError, match="in use as a sentence encoder"):
-        desk.answer([LogLikelihoods(str(bert_folder), PAIRS, 32)])
+        desk.execute([LogLikelihoods(str(bert_folder), PAIRS, 32)])
     array(desk, LogLikelihoods(str(llama_folder), PAIRS, 32))
     with pytest.raises(TrainingError, match="in use as a language model"):
-        desk.answer([Embed(str(llama_folder), PAIRS, None, 32)])
+        desk.execute([Embed(str(llama_folder), PAIRS, None, 32)])

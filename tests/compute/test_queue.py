@@ -10,7 +10,7 @@ import pytest
 from aar.compute import queue as queue_module
 from aar.compute.actor import MOST_WAITING
 from aar.compute.queue import MOST_DEATHS, QUICK_AHEAD, QUICK_COST, TOGETHER, Item, Queue
-from aar.compute.requests import Adopt, FineTune, Predict, Request
+from aar.compute.requests import FineTune, ImportAdapter, Predict, Request
 from tests.compute.toy import recipe, request
 
 
@@ -184,7 +184,7 @@ def test_what_dead_workers_had_is_tried_once_more_with_nothing_beside_it_and_the
 
 def test_weights_from_elsewhere_that_killed_a_worker_are_not_tried_again() -> None:
     queue = Queue(workers=1)
-    [key] = put(queue, Adopt("m", (" A", " B"), recipe(), b"weights"))
+    [key] = put(queue, ImportAdapter("m", (" A", " B"), recipe(), b"weights"))
     queue.take()
     assert [item.key for item in queue.workers_died()] == [key] and queue.take() == []
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from aar.compute.requests import (
-    Adopt,
     Embed,
     FineTune,
+    ImportAdapter,
     LabelOdds,
     LogLikelihoods,
     Predict,
@@ -34,7 +34,7 @@ OTHER: dict[str, Any] = {
     "targets": np.array([0.0, 0.9], np.float32), "weights": np.array([1, 2], np.float32), "rows": np.array([1, 0]),
     "shuffle": False, "loss": "logconf", "seed": 2, "start": "abc", "student": "t", "max_tokens": 9, "layer": None,
 }  # fmt: skip
-KINDS: tuple[type[Request], ...] = (FineTune, Adopt, Predict, LogLikelihoods, LabelOdds, Embed, TextLosses)
+KINDS: tuple[type[Request], ...] = (FineTune, ImportAdapter, Predict, LogLikelihoods, LabelOdds, Embed, TextLosses)
 
 
 def make(kind: type[Request], **changes: Any) -> Any:
@@ -50,8 +50,8 @@ def test_every_field_changes_the_key(kind: type[Request]) -> None:
 
 
 def test_weights_from_elsewhere_count_by_content() -> None:
-    assert make(Adopt, weights=b"one").key() == make(Adopt, weights=bytes([111, 110, 101])).key()
-    assert make(Adopt, weights=b"one").key() != make(Adopt, weights=b"two").key()
+    assert make(ImportAdapter, weights=b"one").key() == make(ImportAdapter, weights=bytes([111, 110, 101])).key()
+    assert make(ImportAdapter, weights=b"one").key() != make(ImportAdapter, weights=b"two").key()
 
 
 def test_kinds_with_the_same_fields_have_other_keys() -> None:

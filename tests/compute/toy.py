@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from aar.compute.engine import Fit, Group, fine_tune
+from aar.compute.engine import FitSpec, Group, fine_tune
 from aar.compute.requests import FineTune
-from aar.models.batching import Visits
+from aar.models.batching import SampleSchedule
 from aar.models.data import Texts
-from aar.models.hidden_states import Prefix
+from aar.models.hidden_states import HiddenStateCache
 from aar.models.inference import flatten, predict
 from aar.models.language_model import LanguageModel
 from aar.models.recipe import Recipe
@@ -30,22 +30,22 @@ def recipe(**changes: Any) -> Recipe:
     return Recipe(**{**settings, **changes})
 
 
-def fit(recipe: Recipe, targets: np.ndarray = TARGETS, **changes: Any) -> Fit:
+def fit(recipe: Recipe, targets: np.ndarray = TARGETS, **changes: Any) -> FitSpec:
     """One student of `recipe` on all rows."""
     n = len(targets)
-    everything = Visits(np.arange(n), np.ones(n, np.float32), True)
+    everything = SampleSchedule(np.arange(n), np.ones(n, np.float32), True)
     settings: dict[str, Any] = {
         "visits": everything, "targets": targets, "loss": "xent", "epochs": recipe.epochs, "lr": recipe.lr, "seed": 1,
     }  # fmt: skip
-    return Fit(**{**settings, **changes})
+    return FitSpec(**{**settings, **changes})
 
 
 def train(
-    model: LanguageModel, recipe: Recipe, fits: Sequence[Fit], group: Group, texts: Texts = TEXTS
+    model: LanguageModel, recipe: Recipe, fits: Sequence[FitSpec], group: Group, texts: Texts = TEXTS
 ) -> list[Student]:
     """The students of `fits`, trained side by side, none of which fails."""
     flat, k = flatten(texts)
-    prefix = Prefix(model.cut(recipe.last_layers), model.encode(flat, recipe.max_tokens), CPU)
+    prefix = HiddenStateCache(model.cut(recipe.last_layers), model.encode(flat, recipe.max_tokens), CPU)
     students = [one for one in fine_tune(model, prefix, k, recipe, LABELS, fits, group) if isinstance(one, Student)]
     assert len(students) == len(fits)
     return students
@@ -54,7 +54,7 @@ def train(
 def odds(model: LanguageModel, student: Student, texts: Texts = TEXTS) -> np.ndarray:
     """(n,) log-odds by the student."""
     flat, k = flatten(texts)
-    prefix = Prefix(model.cut(student.shape.last_layers), model.encode(flat, student.shape.max_tokens), CPU)
+    prefix = HiddenStateCache(model.cut(student.shape.last_layers), model.encode(flat, student.shape.max_tokens), CPU)
     return predict(model, student, prefix, k)
 
 

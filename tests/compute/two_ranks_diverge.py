@@ -12,9 +12,9 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from aar.compute.engine import Fit, Group, fine_tune
+from aar.compute.engine import FitSpec, Group, fine_tune
 from aar.errors import TrainingError
-from aar.models.hidden_states import Prefix
+from aar.models.hidden_states import HiddenStateCache
 from aar.models.inference import flatten
 from aar.models.language_model import LanguageModel
 from tests.compute.toy import TARGETS, TEXTS, fit, recipe
@@ -37,16 +37,16 @@ def main(folder: Path, model: LanguageModel, rank: int) -> None:
     dist.destroy_process_group()
 
 
-def in_order(targets: np.ndarray) -> Fit:
+def in_order(targets: np.ndarray) -> FitSpec:
     """A fit that visits rows in their order, every second of which each rank has."""
     usual = fit(HOW, targets)
     return replace(usual, visits=replace(usual.visits, shuffle=False))
 
 
-def write(place: Path, model: LanguageModel, fits: list[Fit], group: Group) -> None:
+def write(place: Path, model: LanguageModel, fits: list[FitSpec], group: Group) -> None:
     """The students, or why there is none, as files that begin with `place`."""
     flat, k = flatten(TEXTS)
-    prefix = Prefix(model.cut(HOW.last_layers), model.encode(flat, HOW.max_tokens), CPU)
+    prefix = HiddenStateCache(model.cut(HOW.last_layers), model.encode(flat, HOW.max_tokens), CPU)
     for number, one in enumerate(fine_tune(model, prefix, k, HOW, LABELS, fits, group)):
         content = str(one).encode() if isinstance(one, TrainingError) else one.to_bytes()
         Path(f"{place}-{number}").write_bytes(content)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aar.errors import LabError, TrainingError
-from aar.experiments.broker import Description, FineTuneCall, TrainCall
+from aar.experiments.broker import FineTuneCall, RunInfo, TrainCall
 
 N = 20
 
@@ -26,10 +26,10 @@ class NumpyBackend:
     entered: threading.Event = field(default_factory=threading.Event)
     test_examples: list[dict[str, str]] = field(default_factory=list)
 
-    def describe(self) -> Description:
+    def describe(self) -> RunInfo:
         examples = [{"prompt": f"question {row}", "first": "yes", "second": "nö"} for row in range(N)]
         weak = np.stack([np.linspace(0, 1, N), 1 - np.linspace(0, 1, N)], axis=1).astype(np.float32)
-        return Description("preference", examples, weak, seed=7, test_examples=self.test_examples)
+        return RunInfo("preference", examples, weak, seed=7, test_examples=self.test_examples)
 
     def zero_shot(self, template: str | None) -> np.ndarray:
         self.templates.append(template)

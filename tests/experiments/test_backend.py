@@ -5,17 +5,17 @@ import pytest
 
 from aar.compute.requests import FineTune, Request
 from aar.errors import LabError
-from aar.experiments.backend import EXTRA_CHARACTERS, MOST_PASSES, MOST_VISITS, SMALL_FIT, Asker, ModelBackend
+from aar.experiments.backend import EXTRA_CHARACTERS, MOST_PASSES, MOST_VISITS, SMALL_FIT, ComputeClient, ModelBackend
 from aar.experiments.validation import FineTuneCall
 from aar.guest.lab import Lab
 from aar.problems.dataset import Preference
-from aar.scoring.records import Task
+from aar.scoring.records import TrainingData
 from tests.compute.toy import recipe
 
 N = 400
 
 
-class Answering(Asker):
+class Answering(ComputeClient):
     """Answers everything at once, and keeps what was asked."""
 
     asked: list[Request]
@@ -32,7 +32,7 @@ class Answering(Asker):
 @pytest.fixture
 def backend() -> ModelBackend:
     examples = tuple(Preference("", f"a sentence {row}", f"a sentence is {row}") for row in range(N))
-    task = Task("preference", examples, np.full((N, 2), 0.5, np.float32), recipe(epochs=2))
+    task = TrainingData("preference", examples, np.full((N, 2), 0.5, np.float32), recipe(epochs=2))
     asker = Answering(None, "ada")
     object.__setattr__(asker, "asked", [])
     return ModelBackend(task, 1, "m", asker, programs=None)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ import pytest
 
 from aar.errors import LabError, TrainingError, WireError
 from aar.experiments import broker as broker_module
-from aar.experiments.broker import Allowance, Broker, printable
+from aar.experiments.broker import Broker, RunBudget, printable
 from aar.guest import wire
 from aar.guest.lab import Lab, Student
 from tests.experiments.doubles import N, NumpyBackend
@@ -26,7 +26,7 @@ class Served:
         self.backend = backend
         self.ended = threading.Event()
         self.connection, self.other_end = socket.socketpair()
-        self.broker = Broker(b"source", backend, self.other_end, Allowance(3, programs=1, ranks=2), self.ended.set)
+        self.broker = Broker(b"source", backend, self.other_end, RunBudget(3, programs=1, ranks=2), self.ended.set)
         self.broker.start()
         self.connection.settimeout(10)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from aar.errors import LabError, MethodError, TrainingError
-from aar.experiments.broker import Allowance
+from aar.experiments.broker import RunBudget
 from aar.experiments.method_sandbox import method_pool, run_method
 from aar.sandbox import Limits, provider
 from aar.sandbox.decoys import METHODS, decoys, touched
@@ -42,7 +42,7 @@ def run(source: str, backend: NumpyBackend | None = None, limits: Limits = LIMIT
 
 def run_bytes(source: bytes, backend: NumpyBackend, limits: Limits = LIMITS, fits: int = 1) -> Any:
     with closing(method_pool(provider("bubblewrap"), limits, size=0)) as pool:
-        return run_method(source, backend, pool, Allowance(fits))
+        return run_method(source, backend, pool, RunBudget(fits))
 
 
 def failure(source: str, limits: Limits = LIMITS) -> str:
@@ -278,5 +278,5 @@ def test_decoys_lie_beside_the_method() -> None:
     source = b"def supervise(lab):\n  raise RuntimeError(open('/work/test_labels.jsonl').read())"
     pool = method_pool(provider("bubblewrap"), LIMITS, size=0, decoys=decoys(KEY, METHODS))
     with closing(pool), pytest.raises(MethodError) as caught:
-        run_method(source, NumpyBackend(), pool, Allowance(1))
+        run_method(source, NumpyBackend(), pool, RunBudget(1))
     assert touched(str(caught.value), KEY, METHODS) == ["labels"]

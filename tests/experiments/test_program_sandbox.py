@@ -16,7 +16,7 @@ from aar.models.adoption import adopted
 from aar.models.language_model import LanguageModel
 from aar.models.student import StudentShape
 from aar.sandbox import provider
-from aar.sandbox.linux.identity import FOLDERS, folder_prefix
+from aar.sandbox.linux.identity import FOLDERS, sandbox_folder_prefix
 from tests.compute.toy import CLASSES, TEXTS, accuracy, odds, recipe
 from tests.tiny_model import LABELS
 
@@ -192,7 +192,7 @@ os.mkdir("locked"); open("locked/file", "w"); os.chmod("locked", 0)
 
 def test_whatever_a_program_leaves_behind_is_removed(llama_folder: Path) -> None:
     failure(LEAVES_A_MESS, llama_folder)
-    assert not list(FOLDERS.glob(f"{folder_prefix()}*"))
+    assert not list(FOLDERS.glob(f"{sandbox_folder_prefix()}*"))
 
 
 CHANGES = {

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import ray
 
-from aar.budget import Spend
+from aar.budget import UsageStore
 from aar.compute.actor import start_compute
 from aar.config import CampaignConfig, load_config
 from aar.errors import LabError
-from aar.experiments.backend import Asker, ModelBackend
-from aar.experiments.program_scheduler import Programs
+from aar.experiments.backend import ComputeClient, ModelBackend
+from aar.experiments.program_scheduler import ProgramScheduler
 from aar.experiments.validation import TrainCall
 from aar.models.student import Student
 from aar.problems.dataset import Judgement
 from aar.sandbox.decoys import decoys
-from aar.scoring.records import Task
+from aar.scoring.records import TrainingData
 from tests.campaign.tiny_campaign import write_campaign
 from tests.compute.toy import TEXTS, recipe
 from tests.experiments.test_program_sandbox import program
@@ -73,10 +73,10 @@ def test_a_program_runs_once_whoever_asks_again(
     config: CampaignConfig, compute: Any, scorer: Any, llama_folder: Path
 ) -> None:
     model, first = str(llama_folder), program(MADE)
-    made = Programs(config, compute, scorer).student(first, model, "ada")
+    made = ProgramScheduler(config, compute, scorer).student(first, model, "ada")
     assert Student.from_bytes(ray.get(compute.fetch.remote(made))).weights["head/bias"].item() > 0
-    assert Programs(config, compute, scorer).student(replace(first), model, "bob") == made
-    assert Programs(config, compute, scorer).student(replace(first, seed=4), model, "eve") != made
+    assert ProgramScheduler(config, compute, scorer).student(replace(first), model, "bob") == made
+    assert ProgramScheduler(config, compute, scorer).student(replace(first, seed=4), model, "eve") != made
 
 
 def test_a_program_that_fails_is_told_and_runs_again(
@@ -84,7 +84,9 @@ def test_a_program_that_fails_is_told_and_runs_again(
 ) -> None:
     for _ in range(2):
         with pytest.raises(LabError, match="ended with exit code 1\nit printed:") as caught:
-            Programs(config, compute, scorer).student(program("raise ValueError('mine')"), str(llama_folder), "ada")
+            ProgramScheduler(config, compute, scorer).student(
+                program("raise ValueError('mine')"), str(llama_folder), "ada"
+            )
         assert type(caught.value) is LabError
         assert "ValueError: mine" in str(caught.value)
 
@@ -92,11 +94,13 @@ def test_a_program_that_fails_is_told_and_runs_again(
 def test_whoever_lets_one_run_is_charged_for_it_also_when_it_fails(
     config: CampaignConfig, compute: Any, scorer: Any, folder: Path, llama_folder: Path
 ) -> None:
-    sleeps, spend = "import time; time.sleep(2)\n", Spend(folder)
-    Programs(config, compute, scorer).student(program(sleeps + MADE), str(llama_folder), "rich")
-    Programs(config, compute, scorer).student(program(sleeps + MADE), str(llama_folder), "late")
+    sleeps, spend = "import time; time.sleep(2)\n", UsageStore(folder)
+    ProgramScheduler(config, compute, scorer).student(program(sleeps + MADE), str(llama_folder), "rich")
+    ProgramScheduler(config, compute, scorer).student(program(sleeps + MADE), str(llama_folder), "late")
     with pytest.raises(LabError):
-        Programs(config, compute, scorer).student(program(sleeps + "raise SystemExit(3)"), str(llama_folder), "unlucky")
+        ProgramScheduler(config, compute, scorer).student(
+            program(sleeps + "raise SystemExit(3)"), str(llama_folder), "unlucky"
+        )
     assert spend.spent("rich").amounts.cpu_seconds >= 2 * config.programs.cpus
     assert spend.spent("unlucky").amounts.cpu_seconds >= 2 * config.programs.cpus
     assert spend.spent("late").amounts.cpu_seconds == 0
@@ -106,15 +110,17 @@ def test_a_limit_above_what_any_machine_has_does_not_wait_for_ever(
     config: CampaignConfig, compute: Any, scorer: Any, llama_folder: Path
 ) -> None:
     generous = config.model_copy(update={"programs": config.programs.model_copy(update={"memory_gib": 10_000})})
-    assert Programs(generous, compute, scorer).student(program(MADE + " # generous"), str(llama_folder), "ada")
+    assert ProgramScheduler(generous, compute, scorer).student(program(MADE + " # generous"), str(llama_folder), "ada")
 
 
 def test_a_gibibyte_that_quick_checks_hand_back_is_not_kept(
     config: CampaignConfig, compute: Any, scorer: Any, folder: Path, llama_folder: Path
 ) -> None:
     examples = tuple(Judgement("", text) for (text,) in TEXTS)
-    task = Task("binary", examples, np.full((len(TEXTS), 2), 0.5, np.float32), recipe())
-    backend = ModelBackend(task, 3, str(llama_folder), Asker(compute, "eve"), Programs(config, compute, scorer))
+    task = TrainingData("binary", examples, np.full((len(TEXTS), 2), 0.5, np.float32), recipe())
+    backend = ModelBackend(
+        task, 3, str(llama_folder), ComputeClient(compute, "eve"), ProgramScheduler(config, compute, scorer)
+    )
     before = kept_bytes(folder)
     for number in range(2):
         size = 512 * 2**20 - number

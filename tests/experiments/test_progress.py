@@ -1,13 +1,13 @@
 """The recipe of a run, noted fit by fit."""
 
 from aar.experiments.progress import FitLog
-from aar.scoring.records import Fit
+from aar.scoring.records import FitRecipe
 
 
 def test_a_single_fit_is_its_epochs_and_its_rate() -> None:
     log = FitLog()
     log.fitted("student-1", 2.0, 1e-3, None)
-    assert log.fits == (Fit(2.0, 1e-3),) and log.number("student-1") == 0
+    assert log.fits == (FitRecipe(2.0, 1e-3),) and log.number("student-1") == 0
 
 
 def test_starts_and_students_that_were_asked_before_a_fit_are_numbers_of_fits() -> None:
@@ -19,8 +19,11 @@ def test_starts_and_students_that_were_asked_before_a_fit_are_numbers_of_fits() 
     log.fitted("student-3", 2.0, 1e-3, None)
     log.fitted("student-4", 2.0, 1e-3, "student-3")
     assert log.fits == (
-        Fit(2.0, 1e-3), Fit(1.0, 1e-3, start=0), Fit(2.0, 1e-3, taught_by=(0, 1)), Fit(2.0, 1e-3, start=2),
-    )  # fmt: skip
+        FitRecipe(2.0, 1e-3),
+        FitRecipe(1.0, 1e-3, start=0),
+        FitRecipe(2.0, 1e-3, distilled_from=(0, 1)),
+        FitRecipe(2.0, 1e-3, start=2),
+    )
 
 
 def test_an_ensemble_of_many_is_seen_as_one_student_taught_by_many() -> None:
@@ -30,7 +33,7 @@ def test_an_ensemble_of_many_is_seen_as_one_student_taught_by_many() -> None:
     for number in range(16):
         log.asked(f"student-{number}")
     log.fitted("distilled", 1.0, 1e-3, None)
-    assert log.fits[log.number("distilled")].taught_by == tuple(range(16))
+    assert log.fits[log.number("distilled")].distilled_from == tuple(range(16))
 
 
 def test_a_program_of_its_own_cannot_be_replayed() -> None:

@@ -7,30 +7,30 @@ import numpy as np
 import pytest
 
 from aar.errors import MethodError
-from aar.experiments.broker import Allowance
+from aar.experiments.broker import RunBudget
 from aar.experiments.method_sandbox import method_pool, run_method
 from aar.experiments.progress import Progress
 from aar.experiments.quick_check import SLICE_EXAMPLES, check_method, slice_of
 from aar.models.recipe import Recipe
 from aar.problems.dataset import Judgement
 from aar.sandbox import provider
-from aar.scoring.records import Run, Task
+from aar.scoring.records import ExperimentRun, TrainingData
 from tests.experiments.doubles import NumpyBackend
 from tests.experiments.test_method_sandbox import LIMITS
 
 GOOD = "def supervise(lab):\n    print('hello')\n    lab.zero_shot()\n    return lab.fine_tune(lab.weak_labels)\n"
 
 
-def task(examples: int) -> Task:
+def task(examples: int) -> TrainingData:
     texts = tuple(Judgement(f"question {row}", "answer") for row in range(examples))
-    return Task("binary", texts, np.full((examples, 2), 0.5, np.float32), Recipe(epochs=3))
+    return TrainingData("binary", texts, np.full((examples, 2), 0.5, np.float32), Recipe(epochs=3))
 
 
 def check(source: str) -> str:
     backend = NumpyBackend()
     part = task(len(backend.describe().examples))
     with closing(method_pool(provider("bubblewrap"), LIMITS, size=0)) as pool:
-        return check_method(source.encode(), part, backend, pool, Allowance(4))
+        return check_method(source.encode(), part, backend, pool, RunBudget(4))
 
 
 def test_a_slice_is_small_and_trained_on_once() -> None:
@@ -56,12 +56,12 @@ def test_a_run_is_followed_and_can_be_cancelled() -> None:
     with closing(method_pool(provider("bubblewrap"), LIMITS, size=0)) as pool:
         threading.Timer(0.5, progress.cancel).start()
         with pytest.raises(MethodError, match="stopped"):
-            run_method(source, NumpyBackend(), pool, Allowance(1), observer=progress.of(Run("data", 7)))
+            run_method(source, NumpyBackend(), pool, RunBudget(1), observer=progress.of(ExperimentRun("data", 7)))
     assert progress.log() == "data, seed 7:\nbegun\n"
 
 
 def test_a_run_that_starts_after_the_cancellation_ends_at_once() -> None:
     progress, stopped = Progress(), threading.Event()
     progress.cancel()
-    progress.of(Run("data", 1)).started(stopped.set)
+    progress.of(ExperimentRun("data", 1)).started(stopped.set)
     assert stopped.is_set()

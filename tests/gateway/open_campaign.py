@@ -17,7 +17,7 @@ import ray
 
 from aar.campaign.folder import ADDRESS_FILE, LOCK_FILE, VERSION_FILE
 from aar.config import ResearcherConfig
-from aar.researchers.actor import CALLS_AT_ONCE, Gate, Researcher, actor_name, as_actor
+from aar.researchers.actor import CALLS_AT_ONCE, ConcurrencyLimiter, Researcher, actor_name, as_actor
 from aar.researchers.brains.external.brain import ExternalBrain
 from aar.researchers.tools.executor import Answer
 
@@ -41,8 +41,8 @@ class OpenResearcher(Researcher):
 
     def __init__(self, driver: int) -> None:
         self._researcher = ResearcherConfig(name="eve", brain="external")
-        life: Any = SimpleNamespace(activity="waits for whoever thinks for it")
-        self._life, self._brain, self._gate = life, Brain(driver), Gate(CALLS_AT_ONCE)
+        runtime: Any = SimpleNamespace(status="waits for whoever thinks for it")
+        self._runtime, self._brain, self._gate = runtime, Brain(driver), ConcurrencyLimiter(CALLS_AT_ONCE)
 
 
 def main(folder: Path) -> None:
@@ -53,10 +53,10 @@ def main(folder: Path) -> None:
     ray.init(address="local", namespace="aar-little", num_cpus=1, include_dashboard=False, log_to_driver=False)
     options = {"name": actor_name("eve"), "namespace": "aar-little"}
     actor = as_actor(OpenResearcher).options(**options).remote(os.getpid())
-    ray.get(actor.activity.remote())
+    ray.get(actor.status.remote())
     (folder / ADDRESS_FILE).write_text(ray.get_runtime_context().gcs_address)
     while True:
-        ray.get(actor.activity.remote(), timeout=5)  # whatever waits, a driver is answered
+        ray.get(actor.status.remote(), timeout=5)  # whatever waits, a driver is answered
         time.sleep(1)
 
 

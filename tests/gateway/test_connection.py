@@ -19,7 +19,7 @@ from mcp.client.stdio import stdio_client
 from aar.campaign.folder import ADDRESS_FILE
 from aar.config import ResearcherConfig, load_config
 from aar.errors import CampaignError, ToolError
-from aar.gateway.connection import Link
+from aar.gateway.connection import CampaignConnection
 from aar.gateway.mcp_server import KEY
 from aar.researchers.actor import CALLS_AT_ONCE
 from aar.researchers.brains.external.credentials import issue
@@ -81,7 +81,7 @@ async def called_while_others_wait(client: ClientSession) -> "tuple[str, asyncio
 
 def test_without_a_campaign_that_runs_a_call_is_refused_with_words(folder: Path) -> None:
     with pytest.raises(CampaignError, match="little does not run; start it first"):
-        asyncio.run(Link(folder).call("eve", "budget", {}))
+        asyncio.run(CampaignConnection(folder).call("eve", "budget", {}))
 
 
 @pytest.mark.slow
@@ -108,5 +108,5 @@ def test_a_call_that_is_too_large_is_not_even_sent(folder: Path) -> None:
     large = [("t" * 3 * 2**20, {}, None), ("bash", {"command": "x" * 8 * 2**20}, None), ("bash", {}, "k" * 2**20)]
     for tool, arguments, key in large:
         with pytest.raises(ToolError, match="at most") as refusal:
-            asyncio.run(Link(folder).call("eve", tool, arguments, key))
+            asyncio.run(CampaignConnection(folder).call("eve", tool, arguments, key))
         assert len(str(refusal.value)) < 300

@@ -26,7 +26,7 @@ class CallsDouble:
 
     made: list[tuple[str, str, object, str | None]] = field(default_factory=list)
 
-    def who(self, token: str) -> str | None:
+    def authenticate(self, token: str) -> str | None:
         return HOLDERS.get(token)
 
     async def call(self, researcher: str, tool: str, arguments: object, key: str | None = None) -> tuple[str, bool]:

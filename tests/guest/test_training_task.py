@@ -9,11 +9,11 @@ import pytest
 
 from aar.compute.engine import Group
 from aar.errors import MethodError
-from aar.experiments.backend import Asker, ModelBackend
-from aar.experiments.broker import Allowance
+from aar.experiments.backend import ComputeClient, ModelBackend
+from aar.experiments.broker import RunBudget
 from aar.experiments.method_sandbox import method_pool, run_method
 from aar.experiments.program_sandbox import ProgramRun, run_program
-from aar.experiments.program_scheduler import Programs
+from aar.experiments.program_scheduler import ProgramScheduler
 from aar.problems.dataset import Judgement
 from aar.sandbox import Limits, provider
 from aar.sandbox.pool import Pool
@@ -43,7 +43,7 @@ HOSTILE = (
 )
 
 
-class HerePrograms(Programs):
+class HerePrograms(ProgramScheduler):
     """Runs training programs at once, in real sandboxes, with no cluster between."""
 
     def _run(self, program: ProgramRun, model: str, account: str) -> bytes:
@@ -67,7 +67,7 @@ def backend(compute: DeskCompute, llama_folder: Path) -> ModelBackend:
     task = Task("binary", examples, labels, recipe())
     here = compute.for_threads()
     programs = HerePrograms(None, here, None)  # type: ignore[arg-type]
-    return ModelBackend(task, 3, str(llama_folder), Asker(here, "ada"), programs)
+    return ModelBackend(task, 3, str(llama_folder), ComputeClient(here, "ada"), programs)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def supervise(lab):
     assert lab.budget["programs"] == 0
     return student
 """
-    returned = run_method(method.encode(), backend, pool, Allowance(0, programs=1))
+    returned = run_method(method.encode(), backend, pool, RunBudget(0, programs=1))
     assert isinstance(returned, str)
     assert accuracy(backend.predict(returned, None)[:, 1] - 0.5) > 0.9
 
@@ -97,7 +97,7 @@ def test_what_is_no_student_is_an_error_that_a_method_can_read(
 ) -> None:
     method = f"def supervise(lab):\n  return lab.train({START + program!r})"
     with pytest.raises(MethodError) as caught:
-        run_method(method.encode(), backend, pool, Allowance(0, programs=1))
+        run_method(method.encode(), backend, pool, RunBudget(0, programs=1))
     assert f"method raised LabError: {reason}" in str(caught.value)
     assert compute.results == {}
 
@@ -116,5 +116,5 @@ def supervise(lab):
     return lab.train("")
 """
     with pytest.raises(MethodError, match="the adapter is no safetensors file"):
-        run_method(method.encode(), backend, pool, Allowance(0, programs=2))
+        run_method(method.encode(), backend, pool, RunBudget(0, programs=2))
     assert sum(map(len, compute.results.values())) == 0

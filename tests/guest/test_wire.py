@@ -127,6 +127,7 @@ def test_a_header_larger_than_allowed_is_refused() -> None:
 def test_frames_follow_one_another_on_a_socket() -> None:
     left, right = socket.socketpair()
     with left, right:
+
         def send_three() -> None:
             for n in range(3):
                 wire.send(left, Frame({"n": n}, {"a": np.full((200_000,), n)}))

@@ -6,7 +6,7 @@ import pytest
 
 from aar.mock_api.conversation import BadRequest, seen_in, signature
 from aar.mock_api.scenarios import PARTS, cast
-from aar.mock_api.script import DONE, Part, Seen, next_reply, say, use
+from aar.mock_api.script import DONE, Scenario, Seen, next_reply, say, use
 
 ASKED = {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "bash", "input": {}}]}
 TOLD = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "fine"}]}
@@ -46,7 +46,7 @@ def test_a_thought_has_to_come_back_unchanged() -> None:
 
 
 def test_a_part_is_played_again_from_the_conversation_alone() -> None:
-    def part() -> Part:
+    def part() -> Scenario:
         (first,) = yield say("", use("bash"))
         yield say(f"it was {first}")
 

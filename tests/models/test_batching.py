@@ -4,18 +4,18 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aar.models.batching import WINDOW, Batch, Visits, learning_rate, plan_batches
+from aar.models.batching import WINDOW, Batch, SampleSchedule, learning_rate, plan_batches
 
 sizes = st.integers(1, 60)
 batch_sizes = st.integers(1, 9)
 seeds = st.integers(0, 2**32)
 
 
-def visits(n: int, seed: int, shuffle: bool) -> Visits:
+def visits(n: int, seed: int, shuffle: bool) -> SampleSchedule:
     """Some rows of n, repeated or left out when in a given order, with positive weights."""
     rng = np.random.default_rng(seed)
     rows = rng.permutation(n)[: rng.integers(1, n + 1)] if shuffle else rng.integers(0, n, rng.integers(1, n + 1))
-    return Visits(rows, rng.uniform(0.1, 5, n).astype(np.float32), shuffle)
+    return SampleSchedule(rows, rng.uniform(0.1, 5, n).astype(np.float32), shuffle)
 
 
 def lengths(n: int, seed: int) -> np.ndarray:
@@ -71,7 +71,7 @@ def test_the_seed_decides_everything(n: int, batch_size: int, seed: int) -> None
 
 
 def test_other_seeds_and_epochs_have_other_orders() -> None:
-    wanted = Visits(np.arange(64), np.ones(64, np.float32), True)
+    wanted = SampleSchedule(np.arange(64), np.ones(64, np.float32), True)
     one, other = (seen(plan_batches(wanted, lengths(64, 0), 2, 8, seed)) for seed in (1, 2))
     assert one != other
     assert one[:64] != one[64:]
@@ -80,7 +80,7 @@ def test_other_seeds_and_epochs_have_other_orders() -> None:
 def test_similar_lengths_share_a_batch() -> None:
     n, batch_size = 16 * WINDOW, 16
     size = np.random.default_rng(0).integers(1, 1000, n)
-    plan = plan_batches(Visits(np.arange(n), np.ones(n, np.float32), True), size, 1, batch_size, 0)
+    plan = plan_batches(SampleSchedule(np.arange(n), np.ones(n, np.float32), True), size, 1, batch_size, 0)
     spread = np.mean([np.ptp(size[batch.rows]) for batch in plan])
     assert spread < 0.25 * np.ptp(size)
 

@@ -95,9 +95,7 @@ def test_offline_an_unknown_hub_name_is_answered_with_what_to_do(
 
 @pytest.mark.slow  # the hub's package tries again for 23 seconds
 @pytest.mark.timeout(60)
-def test_a_hub_that_cannot_be_reached_is_answered_the_same(
-    empty_cache: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hub_that_cannot_be_reached_is_answered_the_same(empty_cache: None, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{closed.getsockname()[1]}"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aar.models import hidden_states as prefix_module
-from aar.models.hidden_states import Prefix, by_length
+from aar.models.hidden_states import HiddenStateCache, by_length
 from aar.models.language_model import LanguageModel
 from tests.tiny_model import CPU, HIDDEN, sentences
 
@@ -21,9 +21,9 @@ def tokens(llama: LanguageModel) -> list[list[int]]:
 def test_kept_states_equal_those_computed_when_asked_for(
     llama: LanguageModel, tokens: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = Prefix(llama.cut(2), tokens, CPU)
+    kept = HiddenStateCache(llama.cut(2), tokens, CPU)
     monkeypatch.setattr(prefix_module, "MAX_KEPT_BYTES", 0)
-    recomputed = Prefix(llama.cut(2), tokens, CPU)
+    recomputed = HiddenStateCache(llama.cut(2), tokens, CPU)
     assert kept.kept_bytes == sum(map(len, tokens)) * HIDDEN * 4
     assert recomputed.kept_bytes == 0
     (one, last), (two, same_last) = kept.rows(ROWS), recomputed.rows(ROWS)
@@ -34,7 +34,7 @@ def test_kept_states_equal_those_computed_when_asked_for(
 
 def test_states_are_those_of_each_text_alone(llama: LanguageModel, tokens: list[list[int]]) -> None:
     cut = llama.cut(1)
-    states, last = Prefix(cut, tokens, CPU).rows(ROWS)
+    states, last = HiddenStateCache(cut, tokens, CPU).rows(ROWS)
     for row, number in enumerate(ROWS.tolist()):
         with torch.no_grad():
             alone = cut.bottom(input_ids=torch.tensor([tokens[number]]), use_cache=False).last_hidden_state[0]
@@ -43,7 +43,7 @@ def test_states_are_those_of_each_text_alone(llama: LanguageModel, tokens: list[
 
 
 def test_embeddings_alone_are_not_worth_keeping(llama: LanguageModel, tokens: list[list[int]]) -> None:
-    assert Prefix(llama.cut(None), tokens, CPU).kept_bytes == 0
+    assert HiddenStateCache(llama.cut(None), tokens, CPU).kept_bytes == 0
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=60), st.integers(1, 120))

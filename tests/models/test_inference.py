@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM
 
 from aar.errors import ModelError
 from aar.models import inference
-from aar.models.hidden_states import Prefix
+from aar.models.hidden_states import HiddenStateCache
 from aar.models.inference import embed, flatten, label_odds, log_likelihoods, predict, text_losses
 from aar.models.language_model import LanguageModel
 from aar.models.student import Student, StudentGroup, StudentShape, new_weights
@@ -70,9 +70,7 @@ def test_a_student_that_was_not_trained_has_the_losses_of_its_base_and_a_trained
 
 def test_likelihoods_do_not_depend_on_how_many_logits_are_made_at_once(llama: LanguageModel) -> None:
     hidden, ids = torch.randn(3, 5, 32), torch.randint(0, len(WORDS), (3, 5))
-    few, all_at_once = (
-        inference._token_log_probabilities(hidden, ids, llama.label_rows, chunk) for chunk in (2, 1000)
-    )
+    few, all_at_once = (inference._token_log_probabilities(hidden, ids, llama.label_rows, chunk) for chunk in (2, 1000))
     torch.testing.assert_close(few, all_at_once)
 
 
@@ -121,7 +119,7 @@ def test_predictions_are_a_students_odds_in_the_order_of_the_texts(
 ) -> None:
     weights = {name: value + 0.1 for name, value in new_weights(llama.cut(2), "scalar_head", 2, 0).items()}
     student = Student(StudentShape("scalar_head", 2, 64, LABELS), weights)
-    prefix = Prefix(llama.cut(2), llama.encode(TEXTS, 64), CPU)
+    prefix = HiddenStateCache(llama.cut(2), llama.encode(TEXTS, 64), CPU)
     group = StudentGroup(llama, student.shape, [weights])
     alone = np.array([float(group(*prefix.rows(torch.tensor([row])), [0])) for row in range(len(TEXTS))])
     expected = alone if texts_per_example == 1 else alone[1::2] - alone[::2]
@@ -131,7 +129,7 @@ def test_predictions_are_a_students_odds_in_the_order_of_the_texts(
 def test_a_bfloat16_model_takes_float32_students(llama_folder: Path) -> None:
     model = LanguageModel(llama_folder, CPU, torch.bfloat16)
     student = Student(StudentShape("label_token", 2, 64, LABELS), new_weights(model.cut(2), "label_token", 2, 0))
-    odds = predict(model, student, Prefix(model.cut(2), model.encode(TEXTS, 64), CPU), 1)
+    odds = predict(model, student, HiddenStateCache(model.cut(2), model.encode(TEXTS, 64), CPU), 1)
     np.testing.assert_allclose(odds, label_odds(model, TEXTS, LABELS, 64), atol=0.1)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from aar.models.lora import LoraLinear, attached, new_adapter, wrap_linears
+from aar.models.lora import LoraLinear, adapters_attached, new_adapter, wrap_linears
 
 
 def network() -> nn.Module:
@@ -30,7 +30,7 @@ def test_each_group_of_rows_receives_its_own_students_update() -> None:
     linear = LoraLinear(nn.Linear(6, 4))
     stacks = random_stacks({"l": linear}, students=2)
     x = torch.randn(4, 5, 6)
-    with attached({"l": linear}, stacks):
+    with adapters_attached({"l": linear}, stacks):
         y = linear(x)
     for student, rows in enumerate((slice(0, 2), slice(2, 4))):
         expected = linear.frozen(x[rows]) + x[rows] @ stacks["l/down"][student] @ stacks["l/up"][student]
@@ -41,7 +41,7 @@ def test_a_fresh_adapter_changes_nothing() -> None:
     linears = {"l": LoraLinear(nn.Linear(6, 4))}
     x = torch.randn(2, 5, 6)
     fresh = new_adapter(linears, 2, torch.Generator().manual_seed(0))
-    with attached(linears, {name: value[None] for name, value in fresh.items()}):
+    with adapters_attached(linears, {name: value[None] for name, value in fresh.items()}):
         torch.testing.assert_close(linears["l"](x), linears["l"].frozen(x))
 
 
@@ -56,7 +56,7 @@ def test_a_fresh_adapter_is_decided_by_its_generator() -> None:
 
 def test_adapters_are_detached_even_after_an_error() -> None:
     linears = {"l": LoraLinear(nn.Linear(6, 4))}
-    with pytest.raises(RuntimeError), attached(linears, random_stacks(linears, students=1)):
+    with pytest.raises(RuntimeError), adapters_attached(linears, random_stacks(linears, students=1)):
         linears["l"](torch.randn(2, 5, 7))
     x = torch.randn(2, 5, 6)
     assert torch.equal(linears["l"](x), linears["l"].frozen(x))

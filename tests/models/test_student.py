@@ -6,7 +6,7 @@ import torch
 
 from aar.errors import ModelError
 from aar.models.data import Form
-from aar.models.hidden_states import Prefix
+from aar.models.hidden_states import HiddenStateCache
 from aar.models.inference import label_odds
 from aar.models.language_model import LanguageModel
 from aar.models.student import Student, StudentGroup, StudentShape, log_odds, new_weights
@@ -28,7 +28,7 @@ def trained(model: LanguageModel, form: Form, seed: int, last_layers: int | None
 
 @torch.no_grad()
 def scores(model: LanguageModel, group: StudentGroup, texts: list[str], members: list[int]) -> torch.Tensor:
-    prefix = Prefix(model.cut(group.shape.last_layers), model.encode(texts, 64), CPU)
+    prefix = HiddenStateCache(model.cut(group.shape.last_layers), model.encode(texts, 64), CPU)
     states, last = prefix.rows(torch.arange(len(texts)).repeat(len(members)))
     result: torch.Tensor = group(states, last, members)
     return result
@@ -66,7 +66,7 @@ def test_padding_does_not_change_a_score(llama: LanguageModel) -> None:
 
 def test_gradients_reach_the_students_and_not_the_base(llama: LanguageModel) -> None:
     group = StudentGroup(llama, shape("scalar_head"), [trained(llama, "scalar_head", seed) for seed in (1, 2)])
-    prefix = Prefix(llama.cut(2), llama.encode(TEXTS, 64), CPU)
+    prefix = HiddenStateCache(llama.cut(2), llama.encode(TEXTS, 64), CPU)
     states, last = prefix.rows(torch.arange(6).repeat(2))
     group(states, last, [0, 1])[0].sum().backward()
     for parts in (group.adapters, group.heads):

@@ -70,6 +70,7 @@ def duplicates(dataset: Dataset, part: Split) -> np.ndarray:
 
 def byte_counts(dataset: Dataset, part: Split) -> np.ndarray:
     """Of a pair, how the texts' bytes differ; of one text only what are no letters, since letters make words."""
+
     def count(text: str) -> np.ndarray:
         return np.bincount(np.frombuffer(text.encode(), np.uint8), minlength=256)
 

@@ -103,7 +103,7 @@ def test_looks_at_sealed_are_corrected_for_together() -> None:
 def test_a_report_tells_datasets_controls_and_verdicts() -> None:
     nothing = ControlResult("shuffled", "uses no weak supervision", Estimate(0.0, 0.0, 0.0), "PGR lost when shuffled")
     fair, optimism = Estimate(0.5, 0.4, 0.6), Estimate(0.3, 0.2, 0.4)
-    one = verification("e2", 0.1, controls=(nothing,), fair_pgr=fair, optimism=optimism)
+    one = verification("e2", 0.1, controls=(nothing,), recipe_matched_pgr=fair, optimism=optimism)
     shown = printed(verification_report(replace(MEASURED, verifications=(one,)), one))
     words = " ".join(shown.split())
     assert "e2: better than vanilla; overfitted to dev; uses no weak supervision." in words

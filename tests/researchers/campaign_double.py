@@ -97,5 +97,5 @@ class ToolsDouble:
         own = [key for key in self.campaign.started if key.startswith(f"{self.name}/")]
         return self.campaign.experiments_each - len(own)
 
-    def say(self, activity: str) -> None:
-        self.said.append(activity)
+    def set_status(self, status: str) -> None:
+        self.said.append(status)

@@ -17,7 +17,7 @@ from aar.errors import ScoringError
 from aar.models.recipe import Recipe
 from aar.problems.dataset import Preference
 from aar.sandbox.decoys import decoys
-from aar.scoring.records import Experiment, Score, Task
+from aar.scoring.records import Experiment, Score, TrainingData
 from tests.keys import KEY
 
 SCORE = Score(0.85, 0.6, 0.4, 0.8)
@@ -131,6 +131,6 @@ class PlatformDouble:
     def decoys(self) -> dict[str, bytes]:
         return decoys(KEY, self.name)
 
-    def task(self) -> Task:
+    def task(self) -> TrainingData:
         examples = tuple(Preference("", f"first {row}", f"second {row}") for row in range(4))
-        return Task("preference", examples, np.full((4, 2), 0.5, np.float32), Recipe())
+        return TrainingData("preference", examples, np.full((4, 2), 0.5, np.float32), Recipe())

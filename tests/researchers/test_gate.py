@@ -2,12 +2,12 @@
 
 from contextlib import ExitStack
 
-from aar.researchers.actor import Gate
+from aar.researchers.actor import ConcurrencyLimiter
 
 
 def test_those_who_are_too_many_are_turned_away_at_once_and_a_place_is_free_again_afterwards() -> None:
-    gate = Gate(2)
+    gate = ConcurrencyLimiter(2)
     with ExitStack() as stack:
-        assert [stack.enter_context(gate.entered()) for _ in range(4)] == [True, True, False, False]
-    with gate.entered() as entered:
-        assert entered
+        assert [stack.enter_context(gate.acquired()) for _ in range(4)] == [True, True, False, False]
+    with gate.acquired() as acquired:
+        assert acquired

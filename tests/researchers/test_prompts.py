@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 
 from aar.config import ClaudeConfig, ResearcherConfig, load_config
-from aar.errors import ConfigError, MindError
-from aar.researchers.brains.claude.access import check_minds
+from aar.errors import ConfigError, ModelAccessError
+from aar.researchers.brains.claude.access import check_model_access
 from aar.researchers.brains.claude.prompts import first_words, system_words
-from aar.researchers.commands import direction_words
+from aar.researchers.commands import render_direction
 from aar.researchers.directions import builtin_directions
 from tests.campaign_fixture import write_toml
 
 
 def test_there_are_many_directions_all_short() -> None:
-    texts = [direction_words(name) for name in builtin_directions()]
+    texts = [render_direction(name) for name in builtin_directions()]
     assert len(texts) >= 9 and len(set(texts)) == len(texts)
     assert all(len(text) < 400 for text in texts)
 
@@ -38,15 +38,13 @@ def test_a_prompt_of_ones_own_is_used(tmp_path: Path) -> None:
     assert "begins with [people-1]" in words
 
 
-def test_what_a_mind_lacks_is_told_before_anything_is_paid_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_mind_lacks_is_told_before_anything_is_paid_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = load_config(write_toml(tmp_path))
 
     def check(**settings: object) -> None:
         mind = ClaudeConfig.model_validate(settings)
         one = ResearcherConfig(name="ada", brain="claude", claude=mind)
-        check_minds(config.model_copy(update={"researchers": [one]}))
+        check_model_access(config.model_copy(update={"researchers": [one]}))
 
     with pytest.raises(ConfigError, match=r'ada: .*no price for the model "gpt-2"'):
         check(model="gpt-2")
@@ -55,8 +53,8 @@ def test_what_a_mind_lacks_is_told_before_anything_is_paid_for(
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(MindError, match="ANTHROPIC_API_KEY"):
+    with pytest.raises(ModelAccessError, match="ANTHROPIC_API_KEY"):
         check()
     monkeypatch.setenv("ANTHROPIC_API_KEY", "rehearsal")
     check()
-    check_minds(config)
+    check_model_access(config)

@@ -3,7 +3,7 @@ from itertools import count
 import pytest
 
 from aar.errors import MethodError
-from aar.researchers.brains.search.brain import SearchBrain
+from aar.researchers.brains.search.brain import SearchPolicy
 from aar.researchers.brains.search.space import MethodSpec
 from tests.researchers.campaign_double import Campaign, ToolsDouble, evaluate_by_digest, evaluate_on_lab
 
@@ -39,7 +39,7 @@ def run(campaign: Campaign, team: dict[str, str]) -> None:
     """Every researcher in turn, one step at a time, with a fresh brain each time."""
     working = dict(team)
     while working:
-        working = {name: way for name, way in working.items() if SearchBrain().step(campaign.tools(name, way))}
+        working = {name: way for name, way in working.items() if SearchPolicy().step(campaign.tools(name, way))}
 
 
 def story(campaign: Campaign) -> list[tuple]:
@@ -138,7 +138,7 @@ def test_a_failed_experiment_becomes_an_error_post_and_is_not_repeated(tmp_path)
 
 def test_a_researcher_says_what_it_is_doing(tmp_path):
     tools = Campaign(tmp_path).tools("ada", "strong-prior")
-    SearchBrain().step(tools)
+    SearchPolicy().step(tools)
     said = [activity.split(":")[0] for activity in tools.said]
     assert said == ["reading the forum", "writing a method", "experiment 1"]
 
@@ -165,7 +165,7 @@ def test_a_researcher_killed_at_any_call_leaves_the_same_story_when_a_fresh_one_
     run(undisturbed, {"ada": "agreement"})
     tools = mortal(killed.tools("ada", "agreement"), call, after)
     with pytest.raises(Killed):
-        while SearchBrain().step(tools):
+        while SearchPolicy().step(tools):
             pass
     run(killed, {"ada": "agreement"})
     assert story(killed) == story(undisturbed)
@@ -174,10 +174,10 @@ def test_a_researcher_killed_at_any_call_leaves_the_same_story_when_a_fresh_one_
 
 def test_a_researcher_killed_after_publishing_may_choose_anew_from_what_others_posted_meanwhile(tmp_path):
     campaign = Campaign(tmp_path)
-    SearchBrain().step(campaign.tools("ada", "agreement"))
+    SearchPolicy().step(campaign.tools("ada", "agreement"))
     tools = mortal(campaign.tools("ada", "agreement"), calls=3, after=True)
     with pytest.raises(Killed):
-        SearchBrain().step(tools)
+        SearchPolicy().step(tools)
     assert len(campaign.snapshots) == 2 and len(campaign.posts("hypothesis")) == 1
     run(campaign, {"bob": "strong-prior"})
     run(campaign, {"ada": "agreement"})

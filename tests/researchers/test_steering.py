@@ -6,42 +6,42 @@ import pytest
 
 from aar.config import load_config
 from aar.errors import CampaignError
-from aar.researchers.commands import Steering, new_researcher, roster, standing
+from aar.researchers.commands import CommandQueue, active_researchers, desired_state, new_researcher
 from tests.campaign_fixture import write_toml
 
 
 def test_wishes_are_durable_and_in_order(tmp_path: Path) -> None:
-    first = Steering(tmp_path)
+    first = CommandQueue(tmp_path)
     first.ask("dana", "ada", "message", "one")
-    Steering(tmp_path).ask("dana", "ben", "pause")
-    assert [(wish.number, wish.researcher) for wish in first.wishes()] == [(1, "ada"), (2, "ben")]
-    assert [wish.number for wish in first.wishes(after=1)] == [2]
-    assert [wish.text for wish in first.wishes(researcher="ada")] == ["one"]
+    CommandQueue(tmp_path).ask("dana", "ben", "pause")
+    assert [(command.number, command.researcher) for command in first.commands()] == [(1, "ada"), (2, "ben")]
+    assert [command.number for command in first.commands(after=1)] == [2]
+    assert [command.text for command in first.commands(researcher="ada")] == ["one"]
 
 
 def test_the_last_word_counts(tmp_path: Path) -> None:
-    steering = Steering(tmp_path)
-    assert standing([]) == "working"
+    steering = CommandQueue(tmp_path)
+    assert desired_state([]) == "working"
     for action, expected in (("pause", "paused"), ("message", "paused"), ("resume", "working"), ("stop", "stopped")):
         steering.ask("dana", "ada", action)  # type: ignore[arg-type]
-        assert standing(steering.wishes()) == expected
+        assert desired_state(steering.commands()) == expected
 
 
 def test_the_roster_has_those_added_with_their_latest_direction(tmp_path: Path) -> None:
-    config, steering = load_config(write_toml(tmp_path)), Steering(tmp_path)
+    config, steering = load_config(write_toml(tmp_path)), CommandQueue(tmp_path)
     eve = new_researcher(name="eve", brain="external")
     for _ in range(2):
         steering.ask("dana", "eve", "add", eve.model_dump_json())
     steering.ask("dana", "eve", "direction", "curriculum")
     steering.ask("dana", "researcher-1", "direction", "")
-    people = {one.name: one for one in roster(config, steering.wishes())}
+    people = {one.name: one for one in active_researchers(config, steering.commands())}
     assert list(people) == ["researcher-1", "researcher-2", "researcher-3", "eve"]
     assert people["eve"].direction == "curriculum" and people["researcher-1"].direction is None
 
 
 def test_what_no_record_can_carry_is_refused(tmp_path: Path) -> None:
-    steering = Steering(tmp_path)
+    steering = CommandQueue(tmp_path)
     for text in ("\x1b[31m", "x" * 40_000):
         with pytest.raises(CampaignError, match="the text"):
             steering.ask("dana", "ada", "message", text)
-    assert steering.wishes() == []
+    assert steering.commands() == []

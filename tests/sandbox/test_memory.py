@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from aar.errors import CrowdedError, MethodError, SandboxError
-from aar.experiments.broker import Allowance
+from aar.experiments.broker import RunBudget
 from aar.experiments.method_sandbox import method_pool, run_method
 from aar.sandbox import PYTHON, Shell, Spec, memory, provider
 from aar.sandbox.memory import Claim, Reservation
@@ -95,8 +95,8 @@ def test_methods_wait_for_room_and_one_that_waits_too_long_fails_with_words(monk
         with Reservation("others") as others:
             others.take(800 * MIB)
             with pytest.raises(MethodError, match=r"no 300 MiB of memory came free for a sandbox within 0 s"):
-                run_method(source, NumpyBackend(), pool, Allowance(1), owner="ada")
-        run_method(source, NumpyBackend(), pool, Allowance(1), owner="ada")
+                run_method(source, NumpyBackend(), pool, RunBudget(1), owner="ada")
+        run_method(source, NumpyBackend(), pool, RunBudget(1), owner="ada")
     assert held() == 0
 
 

@@ -23,5 +23,5 @@ def test_a_command_finds_what_it_asked_for_and_everything_else(tmp_path: Path) -
 
 
 def test_it_does_not_claim_to_protect() -> None:
-    assert provider("bubblewrap").protects
-    assert not provider("none").protects
+    assert provider("bubblewrap").is_isolating
+    assert not provider("none").is_isolating

@@ -141,9 +141,7 @@ def preferences(count: int, first: int) -> list[dict[str, Any]]:
     ]
 
 
-def write_dataset(
-    folder: Path, rows: Callable[[int, int], list[dict[str, Any]]] = judgements, test: int = 240
-) -> Path:
+def write_dataset(folder: Path, rows: Callable[[int, int], list[dict[str, Any]]] = judgements, test: int = 240) -> Path:
     """A dataset of 40 labelled, 60 unlabelled and `test` test rows."""
     folder.mkdir(parents=True, exist_ok=True)
     first = 0

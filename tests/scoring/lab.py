@@ -12,15 +12,15 @@ from aar.problems.dataset import Split
 from aar.problems.loading import load_dataset
 from aar.problems.prompts import model_texts
 from aar.scoring.actor import Scorer
-from aar.scoring.ledger import Entry
-from aar.scoring.records import PLATFORM, VANILLA, Experiment, Fit, Run, Trained, Verification
+from aar.scoring.ledger import LedgerEntry
+from aar.scoring.records import PLATFORM, VANILLA, Experiment, ExperimentRun, FitRecipe, RunOutput, Verification
 from aar.scoring.seeds import DRAWN_ONCE, KEPT_FRESH
 from aar.scoring.split import cut
 from tests.keys import KEY, fix_key
 from tests.scoring.doubles import ComputeDouble
 
 T = TypeVar("T")
-PLAIN = (Fit(2.0, 1e-4),)
+PLAIN = (FitRecipe(2.0, 1e-4),)
 """The fits of a method that trains as the baselines do."""
 
 
@@ -47,13 +47,15 @@ class Lab:
     def admit(self, key: str = "k", researcher: str = "ada", snapshot: str = "s1", note: str = "a note") -> Experiment:
         return self.do(self.scorer.admit(researcher, snapshot, note, key))
 
-    def trained(self, experiment: Experiment, error: float, fits: tuple[Fit, ...] | None = PLAIN) -> dict[Run, Trained]:
+    def trained(
+        self, experiment: Experiment, error: float, fits: tuple[FitRecipe, ...] | None = PLAIN
+    ) -> dict[ExperimentRun, RunOutput]:
         """What runs ended with: new students that err at this rate, one for each run."""
         returned = len(fits or PLAIN) - 1
         names = {run: f"{experiment.id}-{run.dataset}-{run.seed}" for run in experiment.runs}
-        return {run: Trained(self.compute.student(name, error), fits, returned) for run, name in names.items()}
+        return {run: RunOutput(self.compute.student(name, error), fits, returned) for run, name in names.items()}
 
-    def scored(self, error: float, fits: tuple[Fit, ...] | None = PLAIN, **who: str) -> Experiment:
+    def scored(self, error: float, fits: tuple[FitRecipe, ...] | None = PLAIN, **who: str) -> Experiment:
         experiment = self.admit(**who)
         return self.do(self.scorer.score(experiment.id, self.trained(experiment, error, fits)))
 
@@ -61,7 +63,7 @@ class Lab:
         """The reference, scored."""
         return self.scored(error, key=VANILLA, researcher=PLATFORM, note=VANILLA)
 
-    def accuracy(self, trained: dict[Run, Trained], split: Split) -> float:
+    def accuracy(self, trained: dict[ExperimentRun, RunOutput], split: Split) -> float:
         texts = list(model_texts(split.examples, "scalar_head"))
         return float(np.mean([self.compute.accuracy(one.student or "", texts) for one in trained.values()]))
 
@@ -69,16 +71,16 @@ class Lab:
         """Put a draw of verification seeds into the ledger, so that what comes out does not depend on luck."""
         self.scorer._book.note("seeds", PLATFORM, DRAWN_ONCE, {"seeds": list(range(2_000_000, 2_000_000 + KEPT_FRESH))})
 
-    def ledger(self) -> list[Entry]:
+    def ledger(self) -> list[LedgerEntry]:
         return self.scorer._book.ledger()
 
     def verify(
-        self, subject: Experiment, errors: dict[str, float], fits: tuple[Fit, ...] | None = PLAIN, **settings: Any
+        self, subject: Experiment, errors: dict[str, float], fits: tuple[FitRecipe, ...] | None = PLAIN, **settings: Any
     ) -> Verification:
         """Verify an experiment whose students err at these rates: "vanilla", and by whose labels they learned from."""
         wanted = VerificationConfig(**{"seeds": 3, **settings})
         for arm in self.do(self.scorer.plan_verification(subject.id, wanted)):
-            is_subject = arm.verifies == subject.id
+            is_subject = arm.verification_of == subject.id
             error = errors[arm.labels if is_subject else "vanilla"]
             self.do(self.scorer.score(arm.id, self.trained(arm, error, fits if is_subject else PLAIN)))
         return self.do(self.scorer.conclude_verification(subject.id, wanted))

@@ -11,8 +11,8 @@ from aar.config import CampaignConfig, TeacherConfig
 from aar.models.recipe import Recipe
 from aar.problems.loading import load_dataset
 from aar.problems.prompts import LABEL_TOKENS, model_texts
-from aar.scoring.evaluator import Measure, correct
-from aar.scoring.records import Fit
+from aar.scoring.evaluator import Evaluator, correct
+from aar.scoring.records import FitRecipe
 from tests.keys import KEY
 from tests.scoring.doubles import ComputeDouble, campaign, judgements, preferences, write_dataset
 
@@ -25,7 +25,7 @@ class Bench:
         self.data = load_dataset(self.config, KEY)
         self.compute = ComputeDouble()
         self.compute.know(self.data)
-        self.measure = Measure(config.problem, self.config, self.data, self.compute)
+        self.measure = Evaluator(config.problem, self.config, self.data, self.compute)
 
 
 @pytest.fixture(params=[judgements, preferences])
@@ -110,7 +110,7 @@ def test_a_better_teacher_learns_from_more_rows_its_usual_ones_among_them(bench:
 
 def test_a_fit_is_repeated_with_its_own_epochs_and_rate_and_from_its_start(bench: Bench) -> None:
     targets = np.linspace(0, 1, 60)
-    asyncio.run(bench.measure.fine_tune(targets, Fit(3.0, 0.5), "start", seed=9))
+    asyncio.run(bench.measure.fine_tune(targets, FitRecipe(3.0, 0.5), "start", seed=9))
     [request] = bench.compute.of_kind(FineTune)
     assert (request.recipe, request.seed, request.start) == (
         Recipe(form="scalar_head", epochs=3.0, lr=0.5), 9, "start",

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aar.scoring.stats.ladder import Graded, Ladder, paired_gain
+from aar.scoring.stats.ladder import ItemScores, Ladder, paired_gain
 
 LADDER = Ladder(step=0.02, level=0.05)
 
 
-def answers(right: int, items: int = 400) -> list[Graded]:
-    return [Graded((np.arange(items) < right).astype(float))]
+def answers(right: int, items: int = 400) -> list[ItemScores]:
+    return [ItemScores((np.arange(items) < right).astype(float))]
 
 
 def test_a_clear_improvement_is_released_and_a_slight_one_is_not() -> None:
@@ -32,7 +32,7 @@ def test_it_gets_stricter_with_every_submission_of_the_campaign() -> None:
 
 @given(st.integers(0, 10_000), st.integers(1, 1000))
 def test_nothing_improves_on_itself(seed: int, submission: int) -> None:
-    same = [Graded(np.random.default_rng(seed).uniform(size=50))]
+    same = [ItemScores(np.random.default_rng(seed).uniform(size=50))]
     assert not LADDER.improves(same, same, submission)
 
 
@@ -44,8 +44,8 @@ def test_what_is_released_is_a_multiple_of_the_step(value: float) -> None:
 
 
 def test_datasets_are_weighed_by_what_accuracy_is_worth_there() -> None:
-    new = [Graded(np.ones(100), worth=2.0), Graded(np.ones(50), worth=0.5)]
-    best = [Graded(np.zeros(100), worth=2.0), Graded(np.ones(50), worth=0.5)]
+    new = [ItemScores(np.ones(100), worth=2.0), ItemScores(np.ones(50), worth=0.5)]
+    best = [ItemScores(np.zeros(100), worth=2.0), ItemScores(np.ones(50), worth=0.5)]
     assert paired_gain(new, best) == (2.0, 0.0)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aar.errors import LedgerError
-from aar.scoring.ledger import ORIGIN, SCHEMA, Entry, append, entries, head, verify_chain
+from aar.scoring.ledger import ORIGIN, SCHEMA, LedgerEntry, append, entries, head, verify_chain
 from aar.storage import open_database, transaction
 
 
@@ -19,7 +19,7 @@ def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     connection.close()
 
 
-def add(db: sqlite3.Connection, key: str, **body: object) -> Entry:
+def add(db: sqlite3.Connection, key: str, **body: object) -> LedgerEntry:
     with transaction(db):
         return append(db, "answered", "ada", key, body)
 

@@ -19,7 +19,7 @@ from aar.scoring.stats.pgr import (
     performance_gap_recovered,
     pgr_estimate,
 )
-from aar.scoring.stats.uncertainty import Estimate, Moments, moments
+from aar.scoring.stats.uncertainty import Estimate, MeanEstimate, moments
 
 accuracies = st.floats(0, 1)
 
@@ -104,7 +104,7 @@ def test_fiellers_interval_is_where_the_student_is_not_shown_to_be_off_the_ratio
         assert abs(lead.mean) == pytest.approx(lead.half_width(), rel=1e-4)
 
 
-def by_terms(terms: list[tuple[Correctness, float]]) -> Moments:
+def by_terms(terms: list[tuple[Correctness, float]]) -> MeanEstimate:
     return moments(*(weight * model.by_seed for model, weight in terms))
 
 

@@ -14,7 +14,7 @@ from aar.config import BudgetConfig, DatasetConfig, ScoringConfig
 from aar.errors import ConfigError, ScoringError
 from aar.problems.prompts import model_texts
 from aar.scoring.ledger import verify_chain
-from aar.scoring.records import PLATFORM, Run, Trained
+from aar.scoring.records import PLATFORM, ExperimentRun, RunOutput
 from aar.scoring.stats.pgr import performance_gap_recovered
 from aar.scoring.store import NOTED_REFUSALS
 from tests.scoring.doubles import campaign, preferences, texts_of, write_dataset
@@ -35,7 +35,7 @@ def test_baselines_are_means_over_the_baseline_seeds_on_dev(lab: Lab) -> None:
     assert (baselines.dataset, baselines.test_items, len(set(baselines.seeds))) == ("data", 120, 4)
     fits = lab.compute.of_kind(FineTune)
     assert sorted(request.seed for request in fits) == sorted(baselines.seeds)
-    ceilings = {Run("data", request.seed): Trained(request.key()) for request in fits}
+    ceilings = {ExperimentRun("data", request.seed): RunOutput(request.key()) for request in fits}
     assert baselines.ceiling.value == pytest.approx(lab.accuracy(ceilings, lab.dev))
     texts = model_texts(lab.dev.examples, "scalar_head")
     weak = 1 - np.mean([lab.compute.errs("teacher", one, lab.compute.weak_error) for one in texts])
@@ -199,7 +199,7 @@ def test_runs_that_are_not_the_experiments_are_refused(lab: Lab) -> None:
     trained = lab.trained(experiment, 0.1)
     one_short = dict(list(trained.items())[1:])
     other_labels = {dataclasses.replace(run, labels="worse"): one for run, one in trained.items()}
-    for wrong in (one_short, {**trained, Run("data", 12345): Trained("extra")}, other_labels, {}):
+    for wrong in (one_short, {**trained, ExperimentRun("data", 12345): RunOutput("extra")}, other_labels, {}):
         with pytest.raises(ScoringError, match=f"{experiment.id} consists of other runs"):
             lab.do(lab.scorer.score(experiment.id, wrong))
     assert lab.do(lab.scorer.experiment(experiment.id)).status == "running"
@@ -233,7 +233,7 @@ def test_another_test_set_under_the_same_campaign_is_refused(lab: Lab, tmp_path:
     write_dataset(tmp_path / "data", test=220)
     lab.restart()
     with pytest.raises(ScoringError, match="its test set is not the one that this campaign began with"):
-        lab.do(lab.scorer.task("e1", Run("data", 1)))
+        lab.do(lab.scorer.task("e1", ExperimentRun("data", 1)))
 
 
 def test_an_unknown_experiment_cannot_be_scored(lab: Lab) -> None:
@@ -283,7 +283,8 @@ def test_with_several_datasets_the_headline_is_the_mean_pgr_and_each_has_its_own
     experiment = lab.admit()
     assert {run.dataset for run in experiment.runs} == {"data", "pairs"} and len(experiment.runs) == 4
     trained = {
-        run: Trained(lab.compute.student(f"s-{run}", 0.02 if run.dataset == "data" else 0.2)) for run in experiment.runs
+        run: RunOutput(lab.compute.student(f"s-{run}", 0.02 if run.dataset == "data" else 0.2))
+        for run in experiment.runs
     }
     score = lab.do(lab.scorer.score(experiment.id, trained)).score
     assert score is not None and [one.dataset for one in score.by_dataset] == ["data", "pairs"]
@@ -309,7 +310,7 @@ class TestPredictions:
 
     def hand_in(self, lab: Lab, key: str, values: np.ndarray) -> Any:
         experiment = lab.admit(key)
-        trained = {run: Trained(None, predictions=values) for run in experiment.runs}
+        trained = {run: RunOutput(None, predictions=values) for run in experiment.runs}
         return lab.do(lab.scorer.score(experiment.id, trained))
 
     def test_dev_inputs_are_shown_and_sealed_ones_are_not(self, lab: Lab) -> None:

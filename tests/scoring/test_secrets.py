@@ -8,8 +8,8 @@ import pytest
 
 from aar.config import CampaignConfig
 from aar.scoring.actor import Scorer
-from aar.scoring.records import DEV, SEALED, Run
-from aar.scoring.store import Scorebook
+from aar.scoring.records import DEV, SEALED, ExperimentRun
+from aar.scoring.store import ScoreStore
 from tests.scoring.doubles import ComputeDouble, campaign, preferences, texts_of, write_dataset
 
 SIZES = {"train_label": 40, "train_unlabel": 60, "test": 240}
@@ -58,7 +58,8 @@ def test_nobody_who_knows_the_run_can_undo_the_shuffling_of_its_labels(tmp_path:
     for name in ("one", "other"):
         hidden = scorer(config, tmp_path / name)._hidden("data")
         plain, mixed = (
-            asyncio.run(hidden.task(Run("data", 7, labels), DEV)).weak_labels for labels in ("teacher", "shuffled")
+            asyncio.run(hidden.task(ExperimentRun("data", 7, labels), DEV)).weak_labels
+            for labels in ("teacher", "shuffled")
         )
         np.testing.assert_array_equal(np.sort(plain, axis=0), np.sort(mixed, axis=0))
         guesses = [np.random.default_rng(seed).permutation(len(mixed)) for seed in (7, [7, 4], [7, 1])]
@@ -67,8 +68,8 @@ def test_nobody_who_knows_the_run_can_undo_the_shuffling_of_its_labels(tmp_path:
 
 
 def test_the_key_is_in_the_scorers_database_alone(tmp_path: Path) -> None:
-    secret = Scorebook(tmp_path).key().secret
-    assert len(secret) == 32 and Scorebook(tmp_path, read_only=True).key().secret == secret
-    Scorebook(tmp_path).note("refused", "ada", "refused/1", {"reason": "none left"})
-    told = repr(Scorebook(tmp_path).ledger()) + repr(Scorebook(tmp_path).key())
+    secret = ScoreStore(tmp_path).key().secret
+    assert len(secret) == 32 and ScoreStore(tmp_path, read_only=True).key().secret == secret
+    ScoreStore(tmp_path).note("refused", "ada", "refused/1", {"reason": "none left"})
+    told = repr(ScoreStore(tmp_path).ledger()) + repr(ScoreStore(tmp_path).key())
     assert secret.hex() not in told and repr(secret) not in told

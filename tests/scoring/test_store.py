@@ -11,9 +11,18 @@ import ray
 from aar.commons.foreign import Foreign
 from aar.errors import LedgerError, ScoringError, StorageError
 from aar.scoring.ledger import verify_chain
-from aar.scoring.records import Baselines, ControlResult, DatasetScore, Fit, Run, Score, Trained, Verification
+from aar.scoring.records import (
+    Baselines,
+    ControlResult,
+    DatasetScore,
+    ExperimentRun,
+    FitRecipe,
+    RunOutput,
+    Score,
+    Verification,
+)
 from aar.scoring.stats.uncertainty import Estimate
-from aar.scoring.store import Admission, Scorebook
+from aar.scoring.store import Admission, ScoreStore
 
 HALF = Estimate(0.5, 0.4, 0.6)
 SCORE = Score(0.8, 0.4, 0.3, 0.5, (DatasetScore("data", 0.8, 0.4),))
@@ -25,25 +34,25 @@ ADMISSION = Admission("k", "ada", "s1", ("data",), "a note", (7, 8))
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Scorebook:
-    return Scorebook(tmp_path)
+def book(tmp_path: Path) -> ScoreStore:
+    return ScoreStore(tmp_path)
 
 
-def admit(book: Scorebook, key: str = "k", **changes: Any) -> str:
+def admit(book: ScoreStore, key: str = "k", **changes: Any) -> str:
     return book.admit(replace(ADMISSION, key=key, **changes)).id
 
 
-def test_an_admitted_experiment_is_running(book: Scorebook) -> None:
+def test_an_admitted_experiment_is_running(book: ScoreStore) -> None:
     experiment = book.admit(ADMISSION)
     assert (experiment.researcher, experiment.snapshot, experiment.datasets, experiment.note.words) == (
         "ada", "s1", ("data",), "a note",
     )  # fmt: skip
     assert (experiment.status, experiment.seeds, experiment.score, experiment.ended) == ("running", (7, 8), None, None)
     assert book.experiment(experiment.id) == experiment
-    assert experiment.runs == (Run("data", 7), Run("data", 8))
+    assert experiment.runs == (ExperimentRun("data", 7), ExperimentRun("data", 8))
 
 
-def test_the_same_key_again_is_the_same_experiment(book: Scorebook) -> None:
+def test_the_same_key_again_is_the_same_experiment(book: ScoreStore) -> None:
     first = book.admit(ADMISSION)
     assert not book.has("l")
     assert book.admit(replace(ADMISSION, note="another note", seeds=(1,))) == first
@@ -54,14 +63,14 @@ def test_the_same_key_again_is_the_same_experiment(book: Scorebook) -> None:
 @pytest.mark.parametrize(
     "changes", [{"researcher": "eve"}, {"snapshot": "s2"}, {"labels": "shuffled"}, {"verifies": "e1"}]
 )
-def test_the_same_key_for_something_else_is_refused(book: Scorebook, changes: dict[str, Any]) -> None:
+def test_the_same_key_for_something_else_is_refused(book: ScoreStore, changes: dict[str, Any]) -> None:
     admit(book)
     with pytest.raises(ScoringError, match="e1 was started with this key, for something else; use a new key"):
         admit(book, **changes)
     assert len(book.experiments()) == 1
 
 
-def test_an_experiment_has_one_outcome(book: Scorebook) -> None:
+def test_an_experiment_has_one_outcome(book: ScoreStore) -> None:
     scored, failed = admit(book, "k"), admit(book, "l")
     done = book.finish(scored, SCORE, {})
     assert (done.status, done.score, done.failure) == ("scored", SCORE, None)
@@ -71,8 +80,8 @@ def test_an_experiment_has_one_outcome(book: Scorebook) -> None:
     assert book.finish(failed, SCORE, {}).status == "failed"
 
 
-def test_every_step_of_an_experiment_stands_in_the_ledger(book: Scorebook) -> None:
-    scored, failed, arm = admit(book, "k"), admit(book, "l"), admit(book, "m", verifies="e1", labels="worse")
+def test_every_step_of_an_experiment_stands_in_the_ledger(book: ScoreStore) -> None:
+    scored, failed, arm = admit(book, "k"), admit(book, "l"), admit(book, "m", verification_of="e1", labels="worse")
     book.finish(scored, SCORE, {"released": True, "predictions": {"data/7": "abc"}})
     book.finish(scored, SCORE, {"released": True, "predictions": {"data/7": "abc"}})
     book.fail(failed, "it raised")
@@ -88,14 +97,14 @@ def test_every_step_of_an_experiment_stands_in_the_ledger(book: Scorebook) -> No
     verify_chain(book.ledger())
 
 
-def test_an_entry_of_its_own_is_written_once(book: Scorebook) -> None:
+def test_an_entry_of_its_own_is_written_once(book: ScoreStore) -> None:
     first = book.note("refused", "ada", "refused/k", {"reason": "no more"})
     assert book.note("refused", "ada", "refused/k", {"reason": "no more"}) == first
     with pytest.raises(LedgerError, match="another content"):
         book.note("refused", "ada", "refused/k", {"reason": "something else"})
 
 
-def test_the_same_look_again_replaces_and_another_one_is_kept_beside_it(book: Scorebook) -> None:
+def test_the_same_look_again_replaces_and_another_one_is_kept_beside_it(book: ScoreStore) -> None:
     again = replace(VERIFICATION, time=6.0, pgr=Estimate(0.5, -np.inf, np.inf))
     other_seeds = replace(VERIFICATION, seeds=(1, 2, 3), time=7.0)
     for one in (VERIFICATION, again, other_seeds):
@@ -104,30 +113,30 @@ def test_the_same_look_again_replaces_and_another_one_is_kept_beside_it(book: Sc
     assert [entry.kind for entry in book.ledger()] == ["verified"] * 3
 
 
-def test_everything_is_there_after_reopening(book: Scorebook, tmp_path: Path) -> None:
+def test_everything_is_there_after_reopening(book: ScoreStore, tmp_path: Path) -> None:
     experiment = admit(book)
     book.finish(experiment, SCORE, {})
     book.keep_baselines(BASELINES)
     book.keep_verification(VERIFICATION, {"experiment": "e1"})
     trained = {
-        Run("data", 8): Trained("student-8", (Fit(1.0, 0.002), Fit(2.0, 0.002, 0, (0,))), 1),
-        Run("data", 7): Trained("student-7", None),
+        ExperimentRun("data", 8): RunOutput("student-8", (FitRecipe(1.0, 0.002), FitRecipe(2.0, 0.002, 0, (0,))), 1),
+        ExperimentRun("data", 7): RunOutput("student-7", None),
     }
     book.keep_trained(experiment, trained)
-    again = Scorebook(tmp_path)
+    again = ScoreStore(tmp_path)
     assert again.experiment(experiment).score == SCORE
     assert again.baselines("data") == BASELINES
     assert again.baselines("other") is None
     assert again.verifications() == [VERIFICATION]
     found = again.trained(experiment, "data")
     assert [(seed, one.student, one.fits, one.returned) for seed, one in found.items()] == [
-        (7, "student-7", None, 0), (8, "student-8", (Fit(1.0, 0.002), Fit(2.0, 0.002, 0, (0,))), 1),
+        (7, "student-7", None, 0), (8, "student-8", (FitRecipe(1.0, 0.002), FitRecipe(2.0, 0.002, 0, (0,))), 1),
     ]  # fmt: skip
     assert again.ledger() == book.ledger()
 
 
 @pytest.mark.parametrize("items", [1, 8, 13])
-def test_correctness_survives_item_by_item(book: Scorebook, items: int) -> None:
+def test_correctness_survives_item_by_item(book: ScoreStore, items: int) -> None:
     rng = np.random.default_rng(0)
     answers = {seed: rng.uniform(size=items) < 0.5 for seed in (9, 2, 5)}
     book.keep_correctness("data", "dev", "e1", answers)
@@ -137,21 +146,21 @@ def test_correctness_survives_item_by_item(book: Scorebook, items: int) -> None:
     assert found.by_seed.dtype == bool and found.seeds == (2, 5, 9)
 
 
-def test_what_was_not_measured_is_not_there(book: Scorebook) -> None:
+def test_what_was_not_measured_is_not_there(book: ScoreStore) -> None:
     book.keep_correctness("data", "dev", "teacher", {1: np.ones(3, bool)})
     assert book.correctness("data", "sealed", "teacher") is None
     assert book.correctness("other", "dev", "teacher") is None
 
 
-def test_measuring_again_replaces(book: Scorebook) -> None:
+def test_measuring_again_replaces(book: ScoreStore) -> None:
     for value in (False, True):
         book.keep_correctness("data", "dev", "e1", {1: np.full(4, value)})
     found = book.correctness("data", "dev", "e1")
     assert found is not None and found.accuracy == 1
 
 
-def test_a_reader_sees_what_the_writer_wrote_and_cannot_write(book: Scorebook, tmp_path: Path) -> None:
-    reader = Scorebook(tmp_path, read_only=True)
+def test_a_reader_sees_what_the_writer_wrote_and_cannot_write(book: ScoreStore, tmp_path: Path) -> None:
+    reader = ScoreStore(tmp_path, read_only=True)
     admit(book)
     assert [one.id for one in reader.experiments()] == ["e1"]
     with pytest.raises(StorageError, match="may not be written"):
@@ -160,17 +169,17 @@ def test_a_reader_sees_what_the_writer_wrote_and_cannot_write(book: Scorebook, t
 
 def test_a_reader_of_nothing_is_told_so(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no such file"):
-        Scorebook(tmp_path, read_only=True)
+        ScoreStore(tmp_path, read_only=True)
 
 
 @pytest.mark.parametrize("name", ["e9", "e0", "x", "", "e-1", "e²", "e" + "9" * 40])
-def test_an_unknown_experiment_is_refused(book: Scorebook, name: str) -> None:
+def test_an_unknown_experiment_is_refused(book: ScoreStore, name: str) -> None:
     with pytest.raises(ScoringError, match="no experiment"):
         book.experiment(name)
 
 
 def test_a_question_that_no_text_can_hold_leaves_the_scorers_process_alive(ray_session: None, tmp_path: Path) -> None:
-    scorer: Any = ray.remote(max_restarts=0, num_cpus=0)(Scorebook).remote(tmp_path)
+    scorer: Any = ray.remote(max_restarts=0, num_cpus=0)(ScoreStore).remote(tmp_path)
     for asked in ("\ud800", "e1\udfff"):
         with pytest.raises(ScoringError, match="is no experiment"):
             ray.get(scorer.experiment.remote(asked))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aar.scoring.stats.uncertainty import Moments, Part, added, moments
+from aar.scoring.stats.uncertainty import MeanEstimate, VarianceComponent, added, moments
 
 seeds_and_items = st.tuples(st.integers(1, 6), st.integers(2, 40), st.integers(0, 1000))
 
@@ -43,7 +43,7 @@ def test_terms_that_cancel_leave_nothing(shape: tuple[int, int, int]) -> None:
 def test_p_is_below_5_percent_exactly_when_the_interval_leaves_out_0(
     mean: float, items: float, seeds: float, dof: int
 ) -> None:
-    one = Moments(mean, (Part(items, 500),), (Part(seeds, dof),))
+    one = MeanEstimate(mean, (VarianceComponent(items, 500),), (VarianceComponent(seeds, dof),))
     interval, p_value = one.estimate(), one.p_value()
     assert 0 <= p_value <= 1
     if abs(p_value - 0.05) > 1e-6:

@@ -8,7 +8,7 @@ from aar.compute.requests import FineTune, Predict
 from aar.config import BudgetConfig, DatasetConfig, ScoringConfig, TeacherConfig, VerificationConfig
 from aar.errors import ScoringError
 from aar.problems.prompts import model_texts
-from aar.scoring.records import PLATFORM, VANILLA, Fit, Trained
+from aar.scoring.records import PLATFORM, VANILLA, FitRecipe, RunOutput
 from aar.scoring.seeds import research_seeds
 from aar.scoring.verification import verdicts
 from aar.scoring.verification.verdicts import corrected
@@ -18,7 +18,7 @@ from tests.scoring.lab import PLAIN, Lab
 
 SCORING = ScoringConfig(baseline_seeds=3, seeds=2)
 GOOD = {"vanilla": 0.22, "teacher": 0.08, "shuffled": 0.4, "better": 0.06, "worse": 0.25}
-ENSEMBLE = (*PLAIN * 3, Fit(2.0, 1e-4, taught_by=(0, 1, 2)))
+ENSEMBLE = (*PLAIN * 3, FitRecipe(2.0, 1e-4, distilled_from=(0, 1, 2)))
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_good_method_passes_everything(lab: Lab) -> None:
         "recipe": "plain recipe",
         "capability": "capability kept",
     }
-    assert found.fair_pgr is None
+    assert found.recipe_matched_pgr is None
     assert verdicts.verdicts(found, found.p_value) == ["better than vanilla"]
 
 
@@ -81,7 +81,7 @@ def test_seeds_are_drawn_once_and_vanilla_runs_once_for_all(lab: Lab) -> None:
     one, other = lab.scored(0.08, key="1"), lab.scored(0.1, key="2", snapshot="s2")
     first, second = lab.verify(one, GOOD), lab.verify(other, GOOD)
     assert first.seeds == second.seeds
-    vanillas = [each for each in lab.scorer._book.experiments() if each.verifies == "e1"]
+    vanillas = [each for each in lab.scorer._book.experiments() if each.verification_of == "e1"]
     assert len(vanillas) == 1
 
 
@@ -102,16 +102,16 @@ def test_researchers_learn_nothing_from_a_verification(lab: Lab) -> None:
     lab.verify(subject, GOOD)
     lab.restart()
     assert [one.id for one in lab.do(lab.scorer.experiments())] == ["e1", subject.id]
-    arms = [one for one in lab.scorer._book.experiments() if one.verifies]
+    arms = [one for one in lab.scorer._book.experiments() if one.verification_of]
     assert arms and all((one.researcher, one.score) == (PLATFORM, None) for one in arms)
 
 
 def test_a_method_that_ignores_its_teacher_is_told_so(lab: Lab) -> None:
     subject, settings = lab.scored(0.08), VerificationConfig(seeds=3)
     for arm in lab.do(lab.scorer.plan_verification(subject.id, settings)):
-        name = "vanilla" if arm.verifies == "e1" else "the same student"
+        name = "vanilla" if arm.verification_of == "e1" else "the same student"
         keys = {run: lab.compute.student(f"{name} {run.seed}", 0.22 if name == "vanilla" else 0.08) for run in arm.runs}
-        lab.do(lab.scorer.score(arm.id, {run: Trained(key, PLAIN) for run, key in keys.items()}))
+        lab.do(lab.scorer.score(arm.id, {run: RunOutput(key, PLAIN) for run, key in keys.items()}))
     found = lab.do(lab.scorer.conclude_verification(subject.id, settings))
     assert control(found, "shuffled").verdict == "uses no weak supervision"  # type: ignore[attr-defined]
     assert control(found, "teachers").verdict == "indifferent to its teacher"  # type: ignore[attr-defined]
@@ -129,11 +129,11 @@ def test_a_gain_that_vanilla_gets_from_the_same_ensembling_is_told_apart(lab: La
     subject = lab.scored(0.22, fits=ENSEMBLE)
     found = lab.verify(subject, {**GOOD, "vanilla": 0.42, "teacher": 0.24}, fits=ENSEMBLE, controls=["recipe"])
     assert [one.verdict for one in found.controls] == ["gain is from ensembling"]
-    assert found.fair_pgr is not None
+    assert found.recipe_matched_pgr is not None
 
 
 def test_a_longer_training_is_told_apart_too_and_supervision_is_recognised(lab: Lab) -> None:
-    longer, errors = (Fit(9.0, 1e-4),), {**GOOD, "vanilla": 0.42}
+    longer, errors = (FitRecipe(9.0, 1e-4),), {**GOOD, "vanilla": 0.42}
     recipe = lab.verify(lab.scored(0.22, fits=longer), {**errors, "teacher": 0.24}, fits=longer, controls=["recipe"])
     assert [one.verdict for one in recipe.controls] == ["gain is from the recipe"]
     other = lab.scored(0.05, fits=longer, key="2", snapshot="s2")
@@ -142,7 +142,7 @@ def test_a_longer_training_is_told_apart_too_and_supervision_is_recognised(lab: 
 
 
 def test_a_recipe_is_replayed_on_vanillas_labels_fit_by_fit(lab: Lab) -> None:
-    steps = (Fit(3.0, 1e-3), Fit(1.0, 1e-4, start=0), Fit(2.0, 1e-4, taught_by=(0, 1)))
+    steps = (FitRecipe(3.0, 1e-3), FitRecipe(1.0, 1e-4, start=0), FitRecipe(2.0, 1e-4, distilled_from=(0, 1)))
     subject = lab.scored(0.1, fits=steps)
     before = len(lab.compute.requests)
     lab.verify(subject, GOOD, fits=steps, controls=["recipe"])
@@ -158,7 +158,7 @@ def test_a_recipe_is_replayed_on_vanillas_labels_fit_by_fit(lab: Lab) -> None:
 def test_a_program_of_the_methods_own_cannot_be_replayed_and_is_said_to_be_unchecked(lab: Lab) -> None:
     found = lab.verify(lab.scored(0.1, fits=None), GOOD, fits=None, controls=["recipe"])
     assert [one.verdict for one in found.controls] == ["not checked"]
-    assert found.fair_pgr is None
+    assert found.recipe_matched_pgr is None
 
 
 def test_a_student_that_forgot_its_language_is_found(lab: Lab) -> None:

@@ -13,11 +13,11 @@ from aar.compute.executor import Desk
 from aar.compute.requests import Request
 from aar.config import CampaignConfig, VerificationConfig, load_config
 from aar.errors import TrainingError
-from aar.experiments.backend import Asker, ModelBackend
-from aar.experiments.program_scheduler import Programs
+from aar.experiments.backend import ComputeClient, ModelBackend
+from aar.experiments.program_scheduler import ProgramScheduler
 from aar.experiments.validation import FineTuneCall
 from aar.scoring.actor import Scorer
-from aar.scoring.records import PLATFORM, VANILLA, Experiment, Trained, Verification
+from aar.scoring.records import PLATFORM, VANILLA, Experiment, RunOutput, Verification
 from tests.campaign.tiny_campaign import write_campaign
 from tests.keys import fix_key
 from tests.tiny_model import CPU
@@ -106,7 +106,7 @@ class TinyPlatform:
     def verify(self, subject: Experiment, source: str, vanilla: str, settings: VerificationConfig) -> Verification:
         """Verify a method whose source this is."""
         for arm in asyncio.run(self.scorer.plan_verification(subject.id, settings)):
-            self._run(arm, source if arm.verifies == subject.id else vanilla)
+            self._run(arm, source if arm.verification_of == subject.id else vanilla)
         return asyncio.run(self.scorer.conclude_verification(subject.id, settings))
 
     def reference(self, vanilla: str) -> Experiment:
@@ -118,11 +118,13 @@ class TinyPlatform:
         trained = {run: self._supervise(experiment, run, source) for run in experiment.runs}
         return asyncio.run(self.scorer.score(experiment.id, trained))
 
-    def _supervise(self, experiment: Experiment, run: Any, source: str) -> Trained:
+    def _supervise(self, experiment: Experiment, run: Any, source: str) -> RunOutput:
         task = asyncio.run(self.scorer.task(experiment.id, run))
         compute = self.compute.for_threads()
-        programs = Programs(self.config, compute, scorer=None)  # type: ignore[arg-type]
-        backend = ModelBackend(task, run.seed, self.config.problem.student.model, Asker(compute, "ada"), programs)
+        programs = ProgramScheduler(self.config, compute, scorer=None)  # type: ignore[arg-type]
+        backend = ModelBackend(
+            task, run.seed, self.config.problem.student.model, ComputeClient(compute, "ada"), programs
+        )
         namespace: dict[str, Any] = {}
         exec(compile(source, "method.py", "exec"), namespace)
         return backend.trained(namespace["supervise"](DirectLab(backend)).id)

@@ -20,25 +20,25 @@ Shingles = frozenset[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Twin:
+class NearDuplicate:
     """An experiment whose method is nearly the same, and the share of shingles that both have in common."""
 
     experiment: Experiment
     similarity: float
 
 
-class Similar:
+class DuplicateDetector:
     """Remembers the methods of a campaign's experiments."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._known: dict[str, Shingles] = {}
 
-    def twin(self, source: bytes) -> Twin | None:
+    def twin(self, source: bytes) -> NearDuplicate | None:
         """The experiment whose method is most like `source`, if it is nearly the same."""
         own = shingles(source)
         tried = [one for one in self._platform.experiments() if one.researcher != PLATFORM]
-        twins = [Twin(one, similarity(own, self._shingles(one.snapshot))) for one in tried]
+        twins = [NearDuplicate(one, similarity(own, self._shingles(one.snapshot))) for one in tried]
         best = max(twins, key=lambda twin: twin.similarity, default=None)
         return best if best and best.similarity >= NEAR else None
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from aar.commons.quoting import without_marks
 from aar.errors import AarError, BudgetError, CampaignError, QuotaError, ToolError
-from aar.researchers.context import Desk
+from aar.researchers.context import ToolContext
 from aar.researchers.tools.registry import find
 from aar.researchers.tools.tool import Call, check_call
 from aar.researchers.transcript import Transcript
@@ -42,11 +42,11 @@ class Answer:
     is_error: bool
 
 
-class Caller:
+class ToolExecutor:
     """Answers the calls of one researcher, from any thread, and writes its transcript."""
 
-    def __init__(self, desk: Desk, transcript: Transcript) -> None:
-        self._desk, self._transcript = desk, transcript
+    def __init__(self, context: ToolContext, transcript: Transcript) -> None:
+        self._desk, self._transcript = context, transcript
         self._before: Conversation = conversation(transcript.entries)
         self._answers: dict[str, Future[Answer]] = {}
         self._turn = threading.Lock()

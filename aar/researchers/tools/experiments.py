@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from aar.budget import Amounts
+from aar.budget import Resources
 from aar.commons.quoting import quoted_line, quoted_name
 from aar.commons.source import names, parse
 from aar.errors import BudgetError, SourceError, ToolError
-from aar.researchers.tools.duplicates import METHOD_FILE, Twin
+from aar.researchers.tools.duplicates import METHOD_FILE, NearDuplicate
 from aar.researchers.tools.formatting import experiment_words, outcome_words
 from aar.researchers.tools.publishing import read_method
 from aar.researchers.tools.tool import Arguments, Call, Tool
@@ -18,7 +18,7 @@ from aar.scoring.records import NOTE_CHARACTERS, Experiment
 from aar.text import checked_line
 
 if TYPE_CHECKING:
-    from aar.researchers.context import Desk
+    from aar.researchers.context import ToolContext
 
 POLL_SECONDS = 1.0
 MOST_WAIT_SECONDS = 1800
@@ -50,36 +50,36 @@ class CheckArguments(Arguments):
     method: Method
 
 
-def _run(desk: "Desk", call: Call) -> str:
+def _run(context: "ToolContext", call: Call) -> str:
     arguments: RunArguments = call.arguments
     note = _line(arguments.note)
-    source = _source(desk, arguments.method)
-    twin = None if arguments.although_tried or call.again else desk.similar.twin(source)
+    source = _source(context, arguments.method)
+    twin = None if arguments.although_tried or call.again else context.similar.twin(source)
     if twin:
-        raise ToolError(_twin_words(desk, twin))
+        raise ToolError(_twin_words(context, twin))
     if not call.again:
-        _check_left(desk)
+        _check_left(context)
     digest = hashlib.sha256(source).hexdigest()[:16]
-    parent = desk.resolved(arguments.parent) if arguments.parent else None
-    snapshot = desk.platform.publish({METHOD_FILE: source}, note, parent, key=f"{call.key}/publish/{digest}")
-    experiment = desk.platform.start_experiment(snapshot.id, note, key=f"{call.key}/run")
-    desk.spend.add(desk.name, f"experiment/{experiment.id}", amounts=Amounts(experiments=1))
-    left = next((limit.left for limit in desk.limits() if limit.what == "experiments"), 0)
+    parent = context.resolved(arguments.parent) if arguments.parent else None
+    snapshot = context.platform.publish({METHOD_FILE: source}, note, parent, key=f"{call.key}/publish/{digest}")
+    experiment = context.platform.start_experiment(snapshot.id, note, key=f"{call.key}/run")
+    context.spend.add(context.name, f"experiment/{experiment.id}", amounts=Resources(experiments=1))
+    left = next((limit.left for limit in context.limits() if limit.what == "experiments"), 0)
     return (
         f"{experiment.id} runs snapshot {snapshot.id[:10]} on {len(experiment.seeds)} seeds. {left:.0f} experiments "
         f'are left to you. Go on with something else, or wait: experiment(action="wait", experiment="{experiment.id}").'
     )
 
 
-def _check_left(desk: "Desk") -> None:
-    for limit in desk.limits():
+def _check_left(context: "ToolContext") -> None:
+    for limit in context.limits():
         if limit.what == "experiments" and limit.left < 1:
             raise BudgetError(limit.describe())
 
 
-def _twin_words(desk: "Desk", twin: Twin) -> str:
+def _twin_words(context: "ToolContext", twin: NearDuplicate) -> str:
     one = twin.experiment
-    posts = [post for post in desk.platform.search_posts(one.id, 20) if post.experiment == one.id]
+    posts = [post for post in context.platform.search_posts(one.id, 20) if post.experiment == one.id]
     where = "".join(
         f"; post {post.id} by {quoted_name(post.author)} is about it: {quoted_line(post.title)}" for post in posts[:1]
     )
@@ -89,55 +89,55 @@ def _twin_words(desk: "Desk", twin: Twin) -> str:
     )
 
 
-def _experiment(desk: "Desk", call: Call) -> str:
+def _experiment(context: "ToolContext", call: Call) -> str:
     arguments: ExperimentArguments = call.arguments
     if arguments.action == "list":
-        own = [one for one in desk.platform.experiments() if one.researcher == desk.name]
+        own = [one for one in context.platform.experiments() if one.researcher == context.name]
         return "\n".join(experiment_words(one) for one in own[-LISTED:]) or "You have started no experiment yet."
     if arguments.experiment is None:
         raise ToolError(f'{arguments.action} needs an experiment, such as "e7"; action="list" lists yours')
-    one = desk.platform.experiment(arguments.experiment)
+    one = context.platform.experiment(arguments.experiment)
     if arguments.action == "log":
-        return _log(desk, one)
+        return _log(context, one)
     if arguments.action == "cancel":
-        return _cancel(desk, one)
-    return experiment_words(_waited(desk, one, arguments.seconds) if arguments.action == "wait" else one)
+        return _cancel(context, one)
+    return experiment_words(_waited(context, one, arguments.seconds) if arguments.action == "wait" else one)
 
 
-def _waited(desk: "Desk", one: Experiment, seconds: float) -> Experiment:
+def _waited(context: "ToolContext", one: Experiment, seconds: float) -> Experiment:
     until = time.monotonic() + seconds
-    while one.status == "running" and time.monotonic() < until and not desk.wanted():
+    while one.status == "running" and time.monotonic() < until and not context.wanted():
         time.sleep(POLL_SECONDS)
-        one = desk.platform.experiment(one.id)
+        one = context.platform.experiment(one.id)
     return one
 
 
-def _log(desk: "Desk", one: Experiment) -> str:
-    printed = desk.platform.experiment_log(one.id) if one.researcher == desk.name else ""
+def _log(context: "ToolContext", one: Experiment) -> str:
+    printed = context.platform.experiment_log(one.id) if one.researcher == context.name else ""
     tail = printed[-LOG_CHARACTERS:]
     cut = f"(the last {LOG_CHARACTERS} of {len(printed)} characters)\n" if len(printed) > len(tail) else ""
     return f"{outcome_words(one)}\n{cut}{tail or '(it has printed nothing that you may see)'}"
 
 
-def _cancel(desk: "Desk", one: Experiment) -> str:
-    if one.researcher != desk.name:
+def _cancel(context: "ToolContext", one: Experiment) -> str:
+    if one.researcher != context.name:
         raise ToolError(f"{one.id} is {quoted_name(one.researcher)}'s; you may cancel your own")
-    return experiment_words(desk.platform.cancel_experiment(one.id))
+    return experiment_words(context.platform.cancel_experiment(one.id))
 
 
-def _check(desk: "Desk", call: Call) -> str:
+def _check(context: "ToolContext", call: Call) -> str:
     arguments: CheckArguments = call.arguments
-    source = _source(desk, arguments.method)
-    used_up = next((limit for limit in desk.limits() if limit.what == "checks" and limit.left < 1), None)
-    if used_up and not call.again:
-        raise ToolError(f"no quick check is left: {used_up.describe()}. Nothing was started.")
-    desk.spend.add(desk.name, f"check/{call.key}", amounts=Amounts(checks=1))
-    return desk.platform.check(source)
+    source = _source(context, arguments.method)
+    exceeded_limit = next((limit for limit in context.limits() if limit.what == "checks" and limit.left < 1), None)
+    if exceeded_limit and not call.again:
+        raise ToolError(f"no quick check is left: {exceeded_limit.describe()}. Nothing was started.")
+    context.spend.add(context.name, f"check/{call.key}", amounts=Resources(checks=1))
+    return context.platform.check(source)
 
 
-def _source(desk: "Desk", name: str) -> bytes:
+def _source(context: "ToolContext", name: str) -> bytes:
     """A method that can be run, as far as its text shows."""
-    source = read_method(desk.places.workspace, name)
+    source = read_method(context.places.workspace, name)
     try:
         defined = names(parse(source))
     except SourceError as error:

@@ -14,7 +14,7 @@ from aar.researchers.tools.formatting import badge_words
 from aar.researchers.tools.tool import Arguments, Call, Tool
 
 if TYPE_CHECKING:
-    from aar.researchers.context import Desk
+    from aar.researchers.context import ToolContext
 
 SYNCED = "forum/last-post"
 
@@ -64,61 +64,61 @@ class VoteArguments(Arguments):
     value: int = Field(ge=-1, le=1, description="1, -1, or 0 to take a vote back.")
 
 
-def _post(desk: "Desk", call: Call) -> str:
+def _post(context: "ToolContext", call: Call) -> str:
     arguments: PostArguments = call.arguments
     family = family_of(arguments.family)
     if arguments.kind == "result" and family is None:
-        known = diversity_words(desk.platform.named_families())
+        known = diversity_words(context.platform.named_families())
         raise ToolError(f"a result needs a family of methods. {known}")
     links: dict[str, Any] = {"experiment": arguments.experiment, "snapshot": arguments.snapshot}
     links["data"] = {"family": family} if family else {}
-    post = desk.platform.post(arguments.kind, arguments.title, arguments.body, key=call.key, links=links)
-    after = diversity_words(desk.platform.named_families()) if family else ""
+    post = context.platform.post(arguments.kind, arguments.title, arguments.body, key=call.key, links=links)
+    after = diversity_words(context.platform.named_families()) if family else ""
     return f"post {post.id} is on the forum. {after}".strip()
 
 
-def _read(desk: "Desk", call: Call) -> str:
+def _read(context: "ToolContext", call: Call) -> str:
     arguments: ReadArguments = call.arguments
-    sync_forum(desk)
+    sync_forum(context)
     if arguments.post is not None:
-        post, replies = desk.platform.get_post(arguments.post), desk.platform.replies(arguments.post)
+        post, replies = context.platform.get_post(arguments.post), context.platform.replies(arguments.post)
         answers = f"\n\nReplies:\n{quoted_list(replies)}" if replies else ""
-        return quoted(post, arguments.start) + answers + _badges(desk, [post, *replies])
+        return quoted(post, arguments.start) + answers + _badges(context, [post, *replies])
     if arguments.query:
-        posts = desk.platform.search_posts(arguments.query, arguments.limit)
+        posts = context.platform.search_posts(arguments.query, arguments.limit)
     else:
         newest = arguments.after == 0
         chosen = (arguments.kind, arguments.author, arguments.after)
-        posts = desk.platform.posts(*chosen, newest_first=newest, limit=arguments.limit)
-    return f"{quoted_list(posts)}{_badges(desk, posts)}\n\nAll posts are files, too: grep -r WORD /shared/forum"
+        posts = context.platform.posts(*chosen, newest_first=newest, limit=arguments.limit)
+    return f"{quoted_list(posts)}{_badges(context, posts)}\n\nAll posts are files, too: grep -r WORD /shared/forum"
 
 
-def _badges(desk: "Desk", posts: Sequence[Post]) -> str:
-    return badge_words(posts, desk.platform.experiments())
+def _badges(context: "ToolContext", posts: Sequence[Post]) -> str:
+    return badge_words(posts, context.platform.experiments())
 
 
-def _reply(desk: "Desk", call: Call) -> str:
+def _reply(context: "ToolContext", call: Call) -> str:
     arguments: ReplyArguments = call.arguments
     links = {"reply_to": arguments.post}
-    post = desk.platform.post("insight", arguments.title, arguments.body, key=call.key, links=links)
+    post = context.platform.post("insight", arguments.title, arguments.body, key=call.key, links=links)
     return f"post {post.id} answers post {arguments.post}"
 
 
-def _vote(desk: "Desk", call: Call) -> str:
+def _vote(context: "ToolContext", call: Call) -> str:
     arguments: VoteArguments = call.arguments
-    votes = desk.platform.vote(arguments.post, arguments.value, key=call.key)
+    votes = context.platform.vote(arguments.post, arguments.value, key=call.key)
     return f"post {arguments.post} has {votes} votes"
 
 
-def sync_forum(desk: "Desk") -> int:
+def sync_forum(context: "ToolContext") -> int:
     """Write posts that are new as files into the researcher's /shared/forum; returns how many they were."""
-    mark = desk.shared.folder / SYNCED
+    mark = context.shared.folder / SYNCED
     last, new = (int(mark.read_text()) if mark.exists() else 0), 0
-    while posts := desk.platform.posts(after=last, limit=100):
+    while posts := context.platform.posts(after=last, limit=100):
         for post in posts:
-            desk.shared.write(f"forum/{post.id:05}-{post.kind}-{Path(post.author).name}.md", quoted(post).encode())
+            context.shared.write(f"forum/{post.id:05}-{post.kind}-{Path(post.author).name}.md", quoted(post).encode())
         last, new = posts[-1].id, new + len(posts)
-        desk.shared.write(SYNCED, str(last).encode())
+        context.shared.write(SYNCED, str(last).encode())
     return new
 
 

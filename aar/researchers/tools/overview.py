@@ -10,7 +10,7 @@ from aar.researchers.tools.formatting import ranking
 from aar.researchers.tools.tool import Arguments, Call, Tool
 
 if TYPE_CHECKING:
-    from aar.researchers.context import Desk
+    from aar.researchers.context import ToolContext
 
 
 class LeaderboardArguments(Arguments):
@@ -34,27 +34,27 @@ class NotesArguments(Arguments):
     new_path: str | None = Field(default=None, description="rename: to.")
 
 
-def _leaderboard(desk: "Desk", call: Call) -> str:
+def _leaderboard(context: "ToolContext", call: Call) -> str:
     arguments: LeaderboardArguments = call.arguments
-    experiments = desk.platform.experiments()
+    experiments = context.platform.experiments()
     lines = ranking(experiments, arguments.limit) or ["Nothing was scored yet."]
     running = sum(one.status == "running" for one in experiments)
     failed = sum(one.status == "failed" for one in experiments)
     untold = sum(one.status == "scored" and one.score is None for one in experiments)
-    families = diversity_words(desk.platform.named_families())
+    families = diversity_words(context.platform.named_families())
     others = f"Besides: {running} running, {failed} failed, {untold} without a significant improvement."
     return "\n".join([*lines, others, families])
 
 
-def _notes(desk: "Desk", call: Call) -> str:
+def _notes(context: "ToolContext", call: Call) -> str:
     arguments: NotesArguments = call.arguments
-    return desk.notes.run(arguments.model_dump(exclude_none=True))
+    return context.notes.run(arguments.model_dump(exclude_none=True))
 
 
-def _budget(desk: "Desk", call: Call) -> str:
-    lines = [f"{limit.describe()}, {readable(limit.what, limit.left)} left" for limit in desk.limits()]
+def _budget(context: "ToolContext", call: Call) -> str:
+    lines = [f"{limit.describe()}, {readable(limit.what, limit.left)} left" for limit in context.limits()]
     end = "Whoever has used up a limit other than experiments is ended there; post in time."
-    return "\n".join([*lines, desk.account.describe(), end])
+    return "\n".join([*lines, context.account.describe(), end])
 
 
 LEADERBOARD = Tool(

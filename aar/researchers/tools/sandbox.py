@@ -9,10 +9,10 @@ from pydantic import Field, model_validator
 from aar.errors import ToolError
 from aar.guest import file_editor
 from aar.researchers.tools.tool import Arguments, Call, Tool
-from aar.sandbox import PYTHON, Reply
+from aar.sandbox import PYTHON, ShellReply
 
 if TYPE_CHECKING:
-    from aar.researchers.context import Desk
+    from aar.researchers.context import ToolContext
 
 MOST_SECONDS = 600
 EDIT_SECONDS = 20.0
@@ -48,16 +48,16 @@ class FilesArguments(Arguments):
         return self
 
 
-def _bash(desk: "Desk", call: Call) -> str:
+def _bash(context: "ToolContext", call: Call) -> str:
     arguments: BashArguments = call.arguments
     try:
-        reply = desk.run(arguments.command, arguments.seconds)
+        reply = context.run(arguments.command, arguments.seconds)
     except ValueError as error:
         raise ToolError(str(error)) from None
     return "\n".join([*([reply.output.rstrip("\n")] if reply.output.strip() else []), *_fate(reply)])
 
 
-def _fate(reply: Reply) -> list[str]:
+def _fate(reply: ShellReply) -> list[str]:
     if reply.killed:
         return [f"(ended, with all that ran: {reply.killed}; files are kept, variables and the current folder are not)"]
     if reply.exit_code:
@@ -65,13 +65,13 @@ def _fate(reply: Reply) -> list[str]:
     return [] if reply.output.strip() else ["(no output)"]
 
 
-def _files(desk: "Desk", call: Call) -> str:
+def _files(context: "ToolContext", call: Call) -> str:
     arguments: FilesArguments = call.arguments
     path = arguments.path if arguments.path.startswith("/") else f"/work/{arguments.path}"
     text = json.dumps({**arguments.model_dump(exclude_none=True), "path": path})
     mark = f"END-{secrets.token_hex(8)}"
     try:
-        reply = desk.run(f"{' '.join(PYTHON)} -m {file_editor.__name__} <<'{mark}'\n{text}\n{mark}", EDIT_SECONDS)
+        reply = context.run(f"{' '.join(PYTHON)} -m {file_editor.__name__} <<'{mark}'\n{text}\n{mark}", EDIT_SECONDS)
     except ValueError as error:
         raise ToolError(f"{error}; write it in parts") from None
     if reply.exit_code != 0:

@@ -25,7 +25,7 @@ from aar.untrusted_files import check_files
 SHOWN_AS = "/shared"
 
 
-class Shared:
+class SharedFolder:
     """One researcher's shared folder, for any thread. Raises StorageError when it cannot be written."""
 
     def __init__(self, folder: Path) -> None:
@@ -70,7 +70,7 @@ class Shared:
             folder = folder.parent
 
 
-def stock(shared: Shared, platform: Platform) -> None:
+def populate_shared_folder(shared: SharedFolder, platform: Platform) -> None:
     """Put it there. Raises AarError when the scorer cannot say what the task is."""
     shared.write("lab/README.md", read_prompt("lab").encode())
     for module in (lab, training_task):
@@ -81,7 +81,7 @@ def stock(shared: Shared, platform: Platform) -> None:
         _stock_data(shared, platform)
 
 
-def _stock_data(shared: Shared, platform: Platform) -> None:
+def _stock_data(shared: SharedFolder, platform: Platform) -> None:
     task = platform.task()
     lines = (json.dumps(asdict(example), ensure_ascii=False) for example in task.examples)
     shared.write("data/examples.jsonl", "".join(f"{line}\n" for line in lines).encode())

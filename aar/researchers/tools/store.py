@@ -13,7 +13,7 @@ from aar.researchers.tools.publishing import read_files
 from aar.researchers.tools.tool import Arguments, Call, Tool
 
 if TYPE_CHECKING:
-    from aar.researchers.context import Desk
+    from aar.researchers.context import ToolContext
 
 Snapshot = str
 DIFF_CHARACTERS = 200_000
@@ -41,22 +41,22 @@ class DiffArguments(Arguments):
     other: Snapshot | None = Field(default=None, description="The later one; without it, from the parent to snapshot.")
 
 
-def _publish(desk: "Desk", call: Call) -> str:
+def _publish(context: "ToolContext", call: Call) -> str:
     arguments: PublishArguments = call.arguments
-    files = read_files(desk.places.workspace, arguments.paths)
+    files = read_files(context.places.workspace, arguments.paths)
     digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
-    parent = desk.resolved(arguments.parent) if arguments.parent else None
-    snapshot = desk.platform.publish(files, arguments.message, parent, key=f"{call.key}/{digest}")
+    parent = context.resolved(arguments.parent) if arguments.parent else None
+    snapshot = context.platform.publish(files, arguments.message, parent, key=f"{call.key}/{digest}")
     return f"{len(files)} files are snapshot {snapshot.id[:10]}"
 
 
-def _checkout(desk: "Desk", call: Call) -> str:
+def _checkout(context: "ToolContext", call: Call) -> str:
     arguments: CheckoutArguments = call.arguments
-    snapshot = desk.platform.snapshot(desk.resolved(arguments.snapshot))
-    files = desk.platform.checkout(snapshot.id)
+    snapshot = context.platform.snapshot(context.resolved(arguments.snapshot))
+    files = context.platform.checkout(snapshot.id)
     place = f"snapshots/{snapshot.id[:10]}"
-    desk.account.hold("shared", place, sum(map(len, files.values())), len(files))
-    folder = desk.shared.write_all(place, files)
+    context.account.hold("shared", place, sum(map(len, files.values())), len(files))
+    folder = context.shared.write_all(place, files)
     listed = [f"{folder}/{name} ({len(content)} bytes)" for name, content in sorted(files.items())]
     names = quoted_block(Foreign("\n".join(listed)))
     built_on = f"built on {snapshot.parent[:10]}" if snapshot.parent else "built on nothing"
@@ -66,16 +66,16 @@ def _checkout(desk: "Desk", call: Call) -> str:
     )
 
 
-def _diff(desk: "Desk", call: Call) -> str:
+def _diff(context: "ToolContext", call: Call) -> str:
     arguments: DiffArguments = call.arguments
-    first = desk.resolved(arguments.snapshot)
-    second = desk.resolved(arguments.other) if arguments.other else first
+    first = context.resolved(arguments.snapshot)
+    second = context.resolved(arguments.other) if arguments.other else first
     if arguments.other is None:
-        parent = desk.platform.snapshot(first).parent
+        parent = context.platform.snapshot(first).parent
         if parent is None:
             raise ToolError(f"{arguments.snapshot} was built on nothing; name another snapshot, or check it out")
         first = parent
-    difference = desk.platform.diff(first, second)
+    difference = context.platform.diff(first, second)
     return quoted_block(difference, DIFF_CHARACTERS) if difference else "No difference."
 
 

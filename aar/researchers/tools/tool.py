@@ -39,7 +39,7 @@ def check_call(tool: str, arguments: object, key: str | None = None) -> None:
 
 
 if TYPE_CHECKING:
-    from aar.researchers.context import Desk
+    from aar.researchers.context import ToolContext
 
 
 PROBLEMS_TOLD = 5
@@ -75,7 +75,7 @@ class Tool:
     name: str
     description: str
     arguments: type[Arguments]
-    run: "Callable[[Desk, Call], str]"
+    run: "Callable[[ToolContext, Call], str]"
     repeatable: bool = True
 
     def schema(self) -> dict[str, Any]:

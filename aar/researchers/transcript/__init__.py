@@ -4,7 +4,7 @@
 `inspect_log` turns it into a log of Inspect.
 """
 
-from aar.researchers.transcript.entries import Entry
+from aar.researchers.transcript.entries import TranscriptEntry
 from aar.researchers.transcript.journal import Transcript, read, transcript_folder, transcript_folders
 
-__all__ = ["Entry", "Transcript", "read", "transcript_folder", "transcript_folders"]
+__all__ = ["Transcript", "TranscriptEntry", "read", "transcript_folder", "transcript_folders"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aar.researchers.transcript.entries import Entry
+from aar.researchers.transcript.entries import TranscriptEntry
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Conversation:
     results: dict[str, tuple[str, bool]]
 
 
-def conversation(entries: Sequence[Entry]) -> Conversation:
+def conversation(entries: Sequence[TranscriptEntry]) -> Conversation:
     """The conversation as it stands at the end of `entries`."""
     since = max((place for place, entry in enumerate(entries) if entry.kind == "anew"), default=-1)
     current = entries[since + 1 :]
@@ -64,5 +64,5 @@ def calls_of(message: int, content: Any) -> tuple[ToolCall, ...]:
     )
 
 
-def _is_reply(entry: Entry) -> bool:
+def _is_reply(entry: TranscriptEntry) -> bool:
     return bool(entry.data["role"] == "assistant")

@@ -24,7 +24,7 @@ _HEAD = re.compile(rb'\{"number": \d+, "time": [0-9.e+-]+, "kind": "(\w+)"')
 
 
 @dataclass(frozen=True)
-class Entry:
+class TranscriptEntry:
     """Something that happened. `number` counts from 1 without gaps, `time` is in seconds since 1970."""
 
     number: int
@@ -33,7 +33,7 @@ class Entry:
     data: dict[str, Any]
 
 
-def to_line(entry: Entry, keep: Callable[[str], str]) -> bytes:
+def to_line(entry: TranscriptEntry, keep: Callable[[str], str]) -> bytes:
     """The line for an entry; `keep` stores a long text and returns its digest.
 
     Raises:
@@ -56,13 +56,13 @@ def kind_of(line: bytes) -> str | None:
     return found[1].decode() if found else None
 
 
-def from_line(line: bytes, fetch: Callable[[str], str]) -> Entry:
+def from_line(line: bytes, fetch: Callable[[str], str]) -> TranscriptEntry:
     """The entry of a line; `fetch` returns the text with a digest. Raises ValueError: it is no line of a transcript."""
     try:
         record = json.loads(line)
         for place in record.get("kept", []):
             _replace(record["data"], place, fetch)
-        return Entry(record["number"], record["time"], record["kind"], record["data"])
+        return TranscriptEntry(record["number"], record["time"], record["kind"], record["data"])
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"no entry of a transcript: {error}") from None
 

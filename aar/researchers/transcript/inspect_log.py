@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from aar.researchers.transcript.entries import Entry
+from aar.researchers.transcript.entries import TranscriptEntry
 
 Json = dict[str, Any]
 
 
-def inspect_log(campaign: str, transcripts: Mapping[str, Sequence[Entry]]) -> Json:
+def inspect_log(campaign: str, transcripts: Mapping[str, Sequence[TranscriptEntry]]) -> Json:
     """The log of a campaign, from the entries of each researcher's transcript by name."""
     samples = [_sample(name, entries) for name, entries in transcripts.items()]
     times = [entry.time for entries in transcripts.values() for entry in entries]
@@ -40,7 +40,7 @@ def log_name(log: Json) -> str:
     return f"{created.replace(':', '-')}_{task.replace('/', '-')}_{id}.json"
 
 
-def _sample(name: str, entries: Sequence[Entry]) -> Json:
+def _sample(name: str, entries: Sequence[TranscriptEntry]) -> Json:
     messages = list(_messages(name, entries))
     first = next((message["content"] for message in messages if message["role"] == "user"), "")
     begin, end = (entries[0].time, entries[-1].time) if entries else (0.0, 0.0)
@@ -52,7 +52,7 @@ def _sample(name: str, entries: Sequence[Entry]) -> Json:
     }  # fmt: skip
 
 
-def _messages(name: str, entries: Sequence[Entry]) -> Iterator[Json]:
+def _messages(name: str, entries: Sequence[TranscriptEntry]) -> Iterator[Json]:
     functions: dict[str, str] = {}
     for entry in entries:
         head = {"id": f"{name}-{entry.number}"}
@@ -127,7 +127,7 @@ def _object(arguments: Any) -> Json:
     return arguments if isinstance(arguments, dict) else {"arguments": arguments}
 
 
-def _usage(entries: Sequence[Entry]) -> dict[str, Json]:
+def _usage(entries: Sequence[TranscriptEntry]) -> dict[str, Json]:
     usage: dict[str, Json] = {}
     for entry in entries:
         if entry.kind == "usage":
@@ -155,7 +155,7 @@ def _sum(samples: Sequence[Json]) -> dict[str, Json]:
     return total
 
 
-def _ended(entries: Sequence[Entry]) -> str | None:
+def _ended(entries: Sequence[TranscriptEntry]) -> str | None:
     last = entries[-1] if entries else None
     return last.data["why"] if last and last.kind == "end" else None
 

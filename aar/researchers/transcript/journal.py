@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aar.errors import StorageError
-from aar.researchers.transcript.entries import Entry, Kind, from_line, kind_of, to_line
+from aar.researchers.transcript.entries import Kind, TranscriptEntry, from_line, kind_of, to_line
 from aar.storage import storage_errors
 
 FILE = "transcript.jsonl"
@@ -50,10 +50,10 @@ class Transcript:
             self._file = open(folder / FILE, "ab")  # noqa: SIM115 (it stays open)
             self._take_lock()
             self._remove_torn_line()
-        self.entries: list[Entry] = list(read(folder))
+        self.entries: list[TranscriptEntry] = list(read(folder))
         self.size = sum(file.stat().st_size for file in (folder / FILE, *(folder / TEXTS).iterdir()))
 
-    def append(self, kind: Kind, **data: Any) -> Entry:
+    def append(self, kind: Kind, **data: Any) -> TranscriptEntry:
         """Add an entry; when this returns it is on the disk.
 
         Raises:
@@ -61,7 +61,7 @@ class Transcript:
             ValueError: the data is not JSON.
         """
         with self._turn, storage_errors(self._folder / FILE):
-            entry = Entry(len(self.entries) + 1, time.time(), kind, data)
+            entry = TranscriptEntry(len(self.entries) + 1, time.time(), kind, data)
             line = to_line(entry, self._keep)
             end = self._file.tell()
             try:
@@ -115,7 +115,7 @@ class Transcript:
         self._file.seek(0, os.SEEK_END)
 
 
-def read(folder: Path, only: Kind | None = None) -> Iterator[Entry]:
+def read(folder: Path, only: Kind | None = None) -> Iterator[TranscriptEntry]:
     """The entries of a transcript, oldest first, while it is being written too; none when there is no transcript yet.
 
     Args:

@@ -1,7 +1,7 @@
 """What a sandbox provider has to pass, tried for real: `aar doctor --full` and the tests run it.
 
 `BEHAVIOUR` says how commands, shells and limits work, wall or not; `WALL` what nothing inside may reach. A provider
-that `protects` has to pass both.
+that `is_isolating` has to pass both.
 """
 
 import tempfile
@@ -10,13 +10,13 @@ from pathlib import Path
 
 from aar.errors import SandboxError
 from aar.sandbox.conformance import commands, limits, shells, walls
-from aar.sandbox.conformance.trial import Nonconforming, Trial
+from aar.sandbox.conformance.trial import ConformanceTrial, Nonconforming
 from aar.sandbox.probe import REMEDY, Check
 from aar.sandbox.provider import Provider
 
 __all__ = ["BEHAVIOUR", "WALL", "Rule", "conformance", "conforms", "rules_for"]
 
-Rule = Callable[[Trial], None]
+Rule = Callable[[ConformanceTrial], None]
 
 BEHAVIOUR: tuple[Rule, ...] = (*commands.RULES, *limits.RULES, *shells.RULES)
 WALL: tuple[Rule, ...] = walls.RULES
@@ -24,7 +24,7 @@ WALL: tuple[Rule, ...] = walls.RULES
 
 def rules_for(provider: Provider) -> tuple[Rule, ...]:
     """What a provider has to pass."""
-    return BEHAVIOUR + WALL if provider.protects else BEHAVIOUR
+    return BEHAVIOUR + WALL if provider.is_isolating else BEHAVIOUR
 
 
 def conformance(provider: Provider) -> Iterator[Check]:
@@ -38,7 +38,7 @@ def conforms(provider: Provider, rule: Rule) -> Check:
     name = rule.__name__.replace("_", " ")
     with tempfile.TemporaryDirectory(prefix="aar-conformance-") as folder:
         try:
-            rule(Trial(provider, Path(folder)))
+            rule(ConformanceTrial(provider, Path(folder)))
         except (Nonconforming, SandboxError) as error:
             return Check(name, False, str(error), REMEDY)
     return Check(name, True, (rule.__doc__ or "").strip())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aar.errors import SandboxError
 from aar.sandbox.api import BROKER_SOCKET, PYTHON, Spec
-from aar.sandbox.conformance.trial import Nonconforming, Trial, expect, expect_killed
+from aar.sandbox.conformance.trial import ConformanceTrial, Nonconforming, expect, expect_killed
 from aar.sandbox.pool import WarmSandbox
 from aar.sandbox.processes import is_alive
 
@@ -38,39 +38,39 @@ with provider(sys.argv[1]).open(Spec((*PYTHON, "-c", program))) as sandbox:
 """
 
 
-def tells_the_exit_code(trial: Trial) -> None:
+def tells_the_exit_code(trial: ConformanceTrial) -> None:
     """A command's own exit code comes back."""
     expect(trial.run("raise SystemExit(3)").exit_code, 3)
 
 
-def tells_a_signal_as_shells_do(trial: Trial) -> None:
+def tells_a_signal_as_shells_do(trial: ConformanceTrial) -> None:
     """A command that died of signal n has exit code 128 + n."""
     expect(trial.run("import os; os.kill(os.getpid(), 11)").exit_code, 139)
 
 
-def keeps_output_and_errors_apart(trial: Trial) -> None:
+def keeps_output_and_errors_apart(trial: ConformanceTrial) -> None:
     """stdout and stderr come back whole, also what is no text."""
     program = r"import sys; sys.stdout.buffer.write(b'a\xff'); print('b', file=sys.stderr)"
     outcome = trial.run(program)
     expect((outcome.stdout, outcome.stderr), ("a\ufffd", "b\n"))
 
 
-def gives_nothing_to_read(trial: Trial) -> None:
+def gives_nothing_to_read(trial: ConformanceTrial) -> None:
     """Standard input is empty."""
     expect(trial.run("import sys; print(repr(sys.stdin.read()))").stdout, "''\n")
 
 
-def shows_files_read_only(trial: Trial) -> None:
+def shows_files_read_only(trial: ConformanceTrial) -> None:
     """Small files are in /work, and stay as they are."""
     program = "import sys; print(open(sys.argv[1]).read()); open(sys.argv[1], 'a')"
     with trial.provider.open(Spec((*PYTHON, "-c", program, "/work/a"), files={"a": b"given"})) as sandbox:
         outcome = sandbox.run()
     expect(outcome.stdout, "given\n")
-    if trial.provider.protects:
+    if trial.provider.is_isolating:
         expect((outcome.exit_code, "Read-only" in outcome.stderr or "denied" in outcome.stderr), (1, True))
 
 
-def shows_folders_of_the_host(trial: Trial) -> None:
+def shows_folders_of_the_host(trial: ConformanceTrial) -> None:
     """A folder appears at the path that was asked for, with what is in it."""
     data = trial.workspace("data")
     data.chmod(0o755)
@@ -82,7 +82,7 @@ def shows_folders_of_the_host(trial: Trial) -> None:
         expect(sandbox.run().stdout, "shared\n")
 
 
-def keeps_a_workspace(trial: Trial) -> None:
+def keeps_a_workspace(trial: ConformanceTrial) -> None:
     """What a command writes into its workspace is there afterwards, for the host and for the next."""
     workspace = trial.workspace()
     trial.run("open('made', 'w').write('x')", workspace=workspace)
@@ -90,35 +90,35 @@ def keeps_a_workspace(trial: Trial) -> None:
     expect(trial.run("print(open('made').read())", workspace=workspace).stdout, "x\n")
 
 
-def gives_a_workspace_to_one_at_a_time(trial: Trial) -> None:
+def gives_a_workspace_to_one_at_a_time(trial: ConformanceTrial) -> None:
     """A second sandbox in the same workspace is refused."""
     workspace = trial.workspace()
     with trial.open("", workspace=workspace), suppress(SandboxError), trial.open("", workspace=workspace):
         raise Nonconforming("two sandboxes share a workspace")
 
 
-def refuses_what_is_not_there(trial: Trial) -> None:
+def refuses_what_is_not_there(trial: ConformanceTrial) -> None:
     """A missing workspace is an error of the sandbox, not an outcome."""
     with suppress(SandboxError):
         trial.run("", workspace=trial.folder / "nowhere")
         raise Nonconforming("a missing workspace was accepted")
 
 
-def builds_the_environment_from_nothing(trial: Trial) -> None:
+def builds_the_environment_from_nothing(trial: ConformanceTrial) -> None:
     """Variables are those that were asked for and a known few."""
     os.environ["AAR_CONFORMANCE_CANARY"] = "sings"
     program = "import os; print(os.environ.get('AAR_CONFORMANCE_CANARY'), os.environ['GIVEN'])"
     expect(trial.run(program, environment={"GIVEN": "x"}).stdout, "None x\n")
 
 
-def ends_when_it_is_told_to(trial: Trial) -> None:
+def ends_when_it_is_told_to(trial: ConformanceTrial) -> None:
     """A sandbox can be stopped from another thread."""
     with trial.open("import time; time.sleep(60)") as sandbox:
         threading.Timer(0.2, sandbox.stop).start()
         expect_killed(sandbox.run().killed, "stopped")
 
 
-def ends_with_its_command(trial: Trial) -> None:
+def ends_with_its_command(trial: ConformanceTrial) -> None:
     """What a command left in the background does not outlive it."""
     began = time.monotonic()
     with trial.open(DAEMON) as sandbox:
@@ -127,7 +127,7 @@ def ends_with_its_command(trial: Trial) -> None:
     expect(time.monotonic() - began < 10, True)
 
 
-def ends_with_aar(trial: Trial) -> None:
+def ends_with_aar(trial: ConformanceTrial) -> None:
     """When the process that started it is killed, a sandbox is gone too."""
     command = [sys.executable, "-c", ORPHAN, trial.provider.name]
     path = os.pathsep.join(filter(None, sys.path))
@@ -141,7 +141,7 @@ def ends_with_aar(trial: Trial) -> None:
     Path(folder).rmdir()
 
 
-def leaves_nothing_behind(trial: Trial) -> None:
+def leaves_nothing_behind(trial: ConformanceTrial) -> None:
     """No folder, process or descriptor remains of a sandbox that was closed."""
     trial.run("")
     before = len(os.listdir("/proc/self/fd"))
@@ -150,18 +150,16 @@ def leaves_nothing_behind(trial: Trial) -> None:
     expect((sandbox.folder.exists(), len(os.listdir("/proc/self/fd"))), (False, before))
 
 
-def serves_a_socket(trial: Trial) -> None:
+def serves_a_socket(trial: ConformanceTrial) -> None:
     """A program finds the broker's socket, and what it says arrives."""
     with WarmSandbox(trial.provider, Spec((*PYTHON, "-c", HELLO, BROKER_SOCKET))) as sandbox:
         expect(sandbox.connection.recv(5, socket.MSG_WAITALL), b"hello")
 
 
-def runs_several_at_once(trial: Trial) -> None:
+def runs_several_at_once(trial: ConformanceTrial) -> None:
     """Sandboxes do not disturb one another."""
     outputs: list[str] = []
-    threads = [
-        threading.Thread(target=lambda n=n: outputs.append(trial.run(f"print({n})").stdout)) for n in range(4)
-    ]
+    threads = [threading.Thread(target=lambda n=n: outputs.append(trial.run(f"print({n})").stdout)) for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

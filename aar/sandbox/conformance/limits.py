@@ -2,7 +2,7 @@
 
 import time
 
-from aar.sandbox.conformance.trial import Nonconforming, Trial, expect, expect_killed
+from aar.sandbox.conformance.trial import ConformanceTrial, Nonconforming, expect, expect_killed
 
 SEVERAL = "import os, time\nfor _ in range(3):\n    if os.fork() == 0: break\n"
 DETACHED = """
@@ -27,19 +27,19 @@ except RuntimeError:
 """
 
 
-def limits_wall_time(trial: Trial) -> None:
+def limits_wall_time(trial: ConformanceTrial) -> None:
     """Sleeping counts."""
     outcome = trial.run("import time; time.sleep(60)", {"wall_seconds": 0.3})
     expect_killed(outcome.killed, "wall time limit 0.3 s")
 
 
-def limits_wall_time_of_a_stopped_process(trial: Trial) -> None:
+def limits_wall_time_of_a_stopped_process(trial: ConformanceTrial) -> None:
     """So does being stopped by a signal."""
     outcome = trial.run("import os; os.kill(os.getpid(), 19)", {"wall_seconds": 0.3})
     expect_killed(outcome.killed, "wall time limit 0.3 s")
 
 
-def ends_the_whole_tree(trial: Trial) -> None:
+def ends_the_whole_tree(trial: ConformanceTrial) -> None:
     """A limit ends processes in sessions of their own too."""
     workspace = trial.workspace()
     trial.run(DETACHED, {"wall_seconds": 0.5}, workspace=workspace)
@@ -48,55 +48,55 @@ def ends_the_whole_tree(trial: Trial) -> None:
     expect((workspace / "beat").read_text(), beats)
 
 
-def limits_cpu_time_of_all_processes(trial: Trial) -> None:
+def limits_cpu_time_of_all_processes(trial: ConformanceTrial) -> None:
     """CPU time is summed over the tree."""
     outcome = trial.run(SEVERAL + "while True: pass", {"cpu_seconds": 0.5})
     expect_killed(outcome.killed, "CPU time limit 0.5 s")
 
 
-def limits_memory_of_all_processes(trial: Trial) -> None:
+def limits_memory_of_all_processes(trial: ConformanceTrial) -> None:
     """Memory is summed over the tree."""
     outcome = trial.run(SEVERAL + "held = bytearray(100 * 2**20); time.sleep(9)")
     expect_killed(outcome.killed, "memory limit 256 MiB")
 
 
-def counts_shared_memory_once(trial: Trial) -> None:
+def counts_shared_memory_once(trial: ConformanceTrial) -> None:
     """Pages that several processes share are no reason to end them."""
     program = "held = bytearray(100 * 2**20)\n" + SEVERAL + "time.sleep(0.3)"
     expect(trial.run(program).killed, None)
 
 
-def limits_the_address_space(trial: Trial) -> None:
+def limits_the_address_space(trial: ConformanceTrial) -> None:
     """One allocation far beyond the limit is refused at once."""
     expect("MemoryError" in trial.run("bytearray(8 * 2**30)").stderr, True)
 
 
-def limits_the_output(trial: Trial) -> None:
+def limits_the_output(trial: ConformanceTrial) -> None:
     """A flood ends, and its beginning is told."""
     outcome = trial.run("while True: print('x' * 10_000)", {"output_bytes": 2**16})
     expect_killed(outcome.killed, "output limit 64 KiB")
     expect(len(outcome.stdout), 2**16)
 
 
-def limits_the_size_of_a_file(trial: Trial) -> None:
+def limits_the_size_of_a_file(trial: ConformanceTrial) -> None:
     """No file grows beyond its limit."""
     outcome = trial.run("import os; os.posix_fallocate(os.open('x', os.O_CREAT | os.O_RDWR), 0, 5 * 2**20)")
     expect(outcome.exit_code != 0, True)
 
 
-def limits_a_workspaces_bytes(trial: Trial) -> None:
+def limits_a_workspaces_bytes(trial: ConformanceTrial) -> None:
     """Disk is counted over all files of the workspace."""
     outcome = trial.run(FILL.replace("{where}", "."), workspace=trial.workspace())
     expect_killed(outcome.killed, "disk limit 8 MiB")
 
 
-def limits_a_workspaces_files(trial: Trial) -> None:
+def limits_a_workspaces_files(trial: ConformanceTrial) -> None:
     """And so are the files themselves, empty ones too."""
     outcome = trial.run(LITTER.replace("{where}", "."), workspace=trial.workspace())
     expect_killed(outcome.killed, "limit of 500 files")
 
 
-def allows_what_is_within_the_limits(trial: Trial) -> None:
+def allows_what_is_within_the_limits(trial: ConformanceTrial) -> None:
     """Modest use of everything is no reason to end a command."""
     program = SEVERAL + "held = bytearray(30 * 2**20); open(str(os.getpid()), 'wb').write(held[:2**19]); print('x')"
     outcome = trial.run(program, workspace=trial.workspace())

@@ -34,7 +34,7 @@ def expect_killed(killed: str | None, reason: str) -> None:
 
 
 @dataclass(frozen=True)
-class Trial:
+class ConformanceTrial:
     """A provider to try, and an empty folder of the host's that the trial may use."""
 
     provider: Provider

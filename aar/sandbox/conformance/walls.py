@@ -3,7 +3,7 @@
 import os
 
 from aar.sandbox.api import PYTHON, Spec, View
-from aar.sandbox.conformance.trial import Nonconforming, Trial, expect
+from aar.sandbox.conformance.trial import ConformanceTrial, Nonconforming, expect
 from aar.sandbox.probe import what_gets_through
 
 LOOK_AROUND = """
@@ -15,22 +15,22 @@ import time; time.sleep(0.5)
 """
 
 
-def lets_nothing_through_from_a_method(trial: Trial) -> None:
+def lets_nothing_through_from_a_method(trial: ConformanceTrial) -> None:
     """Network, files, environment, processes, namespaces and limits, tried from where methods run."""
     _expect_nothing_through(trial, "method")
 
 
-def lets_nothing_through_from_a_shell(trial: Trial) -> None:
+def lets_nothing_through_from_a_shell(trial: ConformanceTrial) -> None:
     """The same, tried from where a researcher's commands run."""
     _expect_nothing_through(trial, "shell")
 
 
-def lets_nothing_through_from_a_training_program(trial: Trial) -> None:
+def lets_nothing_through_from_a_training_program(trial: ConformanceTrial) -> None:
     """The same, tried from where a training program runs."""
     _expect_nothing_through(trial, "training")
 
 
-def keeps_sandboxes_apart(trial: Trial) -> None:
+def keeps_sandboxes_apart(trial: ConformanceTrial) -> None:
     """Two at once see neither each other's processes nor each other's files."""
     with trial.open(LOOK_AROUND) as first, trial.open(LOOK_AROUND) as second:
         running = first.start(), second.start()
@@ -39,27 +39,27 @@ def keeps_sandboxes_apart(trial: Trial) -> None:
     expect([outcome.stdout for outcome in outcomes], [alone, alone])
 
 
-def is_never_root(trial: Trial) -> None:
+def is_never_root(trial: ConformanceTrial) -> None:
     """The kernel knows each sandbox by a user id that is not 0, and as root by one of its own."""
     with trial.open("") as first, trial.open("") as second:
         if 0 in (first.uid, second.uid) or (os.geteuid() == 0 and first.uid == second.uid):
             raise Nonconforming(f"the sandboxes' user ids are {first.uid} and {second.uid}")
 
 
-def shows_no_shell_to_a_method(trial: Trial) -> None:
+def shows_no_shell_to_a_method(trial: ConformanceTrial) -> None:
     """A method finds Python and nothing else of the machine."""
     program = "import os; print(sorted(os.listdir('/')), os.path.exists('/usr'), os.path.exists('/bin/sh'))"
     expect(trial.run(program).stdout.split("]")[1].strip(), "False False")
 
 
-def shows_nothing_installed_by_hand(trial: Trial) -> None:
+def shows_nothing_installed_by_hand(trial: ConformanceTrial) -> None:
     """A shell sees the distribution's programs, and no home, no settings, no /usr/local."""
     program = "import os; print([os.path.exists(f'/{n}') for n in ('home', 'root', 'var', 'etc/shadow', 'etc/ssh')])"
     with trial.provider.open(Spec((*PYTHON, "-c", program + "; print(os.listdir('/usr/local'))"), view="shell")) as one:
         expect(one.run().stdout, "[False, False, False, False, False]\n[]\n")
 
 
-def _expect_nothing_through(trial: Trial, view: View) -> None:
+def _expect_nothing_through(trial: ConformanceTrial, view: View) -> None:
     through = what_gets_through(trial.provider, trial.limits, view)
     leaks = {name: success for name, success in through.items() if success}
     expect(leaks, {})

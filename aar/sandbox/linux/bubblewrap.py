@@ -56,7 +56,7 @@ class Bubblewrap:
     """The provider that protects; the only one that aar uses unless a campaign's file says otherwise."""
 
     name = "bubblewrap"
-    protects = True
+    is_isolating = True
 
     def open(self, spec: Spec) -> Sandbox:
         """A sandbox, to be entered. Raises SandboxError on entering or starting, when it cannot be built."""

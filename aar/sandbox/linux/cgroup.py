@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aar.sandbox.api import Limits
-from aar.sandbox.linux.identity import group_prefix, remove_left_groups
+from aar.sandbox.linux.identity import group_prefix, remove_stale_groups
 
 ROOT = Path("/sys/fs/cgroup")
 _NUMBERS = itertools.count()
@@ -116,7 +116,7 @@ def _controllers(folder: Path) -> list[str]:
 
 
 def _new_folder(parent: Path, name: str) -> Path | None:
-    remove_left_groups(parent)
+    remove_stale_groups(parent)
     try:
         (parent / name).mkdir()
     except OSError:

@@ -155,7 +155,7 @@ FOLDERS = Path("/tmp")  # whatever TMPDIR says: sandboxes' users must reach it, 
 _MADE_BY = re.compile(r"^aar-(?:sandbox-)?(\d+)-")
 
 
-def folder_prefix() -> str:
+def sandbox_folder_prefix() -> str:
     """How the name of this process's sandboxes' folders begins."""
     return f"aar-sandbox-{os.getpid()}-"
 
@@ -166,14 +166,14 @@ def group_prefix() -> str:
 
 
 @functools.cache
-def remove_left_folders(parent: Path = FOLDERS) -> None:
+def remove_stale_folders(parent: Path = FOLDERS) -> None:
     """Remove folders of processes that are gone; once in the life of this one."""
     for folder in _left(parent.glob("aar-sandbox-*")):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @functools.cache
-def remove_left_groups(parent: Path) -> None:
+def remove_stale_groups(parent: Path) -> None:
     """The same for control groups below `parent`."""
     for folder in _left(parent.glob("aar-*")):
         with suppress(OSError):  # the kernel keeps a group that has processes

@@ -21,7 +21,7 @@ from aar.scoring.records import Baselines, DatasetScore, DatasetVerification, Ex
 from aar.scoring.stats.uncertainty import Estimate
 
 Badge = Literal["verified", "measured", "claimed"]
-Measure = Literal["pgr", "accuracy"]
+Evaluator = Literal["pgr", "accuracy"]
 NUMBER = re.compile(
     r"\b(?P<what>PGR|gap recovered|accuracy|acc)\b[^\d\n+−-]{0,24}"
     r"(?P<number>[+−-]?(?:\d+\.\d+|\.\d+|\d+(?=\s?%)))(?P<percent>\s?%)?",
@@ -59,8 +59,8 @@ class Badged:
 class Known:
     """Every PGR and every accuracy that the platform has told."""
 
-    verified: Mapping[Measure, tuple[float, ...]]
-    measured: Mapping[Measure, tuple[float, ...]]
+    verified: Mapping[Evaluator, tuple[float, ...]]
+    measured: Mapping[Evaluator, tuple[float, ...]]
 
     @classmethod
     def of(
@@ -83,7 +83,7 @@ class Known:
             },
         )
 
-    def badge(self, measure: Measure, value: float, decimals: int) -> Badge:
+    def badge(self, measure: Evaluator, value: float, decimals: int) -> Badge:
         """The badge of a number that was given with so many decimals."""
         tolerance = 0.5 * 10.0**-decimals + 1e-9
         if any(abs(value - known) <= tolerance for known in self.verified[measure]):
@@ -103,14 +103,14 @@ def badges(text: str, known: Known) -> list[Badged]:
         value = float(number)
         if match["percent"]:
             value, decimals = value / 100, decimals + 2
-        measure: Measure = "accuracy" if match["what"].lower().startswith("acc") else "pgr"
+        measure: Evaluator = "accuracy" if match["what"].lower().startswith("acc") else "pgr"
         badge = known.badge(measure, value, decimals)
         shown = number + (match["percent"] or "").strip()
         found.append(Badged(match["what"], shown, badge, _ties(text, match, measure)))
     return found
 
 
-def _ties(text: str, match: re.Match[str], measure: Measure) -> bool:
+def _ties(text: str, match: re.Match[str], measure: Evaluator) -> bool:
     """Is the number said to be the score? For an accuracy, also on what: methods have many accuracies of their own."""
     before = re.split(r"[.;!?\n]\s", text[max(0, match.start() - AROUND) : match.start()])[-1]
     between = text[match.end("what") : match.start("number")]
@@ -146,8 +146,8 @@ def _pgrs(verifications: Iterable[Verification]) -> Iterator[Estimate]:
     for one in verifications:
         yield one.pgr
         yield from (part.pgr for part in one.datasets)
-        if one.fair_pgr is not None:
-            yield one.fair_pgr
+        if one.recipe_matched_pgr is not None:
+            yield one.recipe_matched_pgr
 
 
 def _accuracies(part: DatasetVerification) -> tuple[Estimate, ...]:

@@ -41,9 +41,7 @@ def decoys_touched(
     ]
 
 
-def transcript_findings(
-    researcher: str, entries: Iterable[tuple[str, Mapping[str, Any]]], key: Key
-) -> list[Finding]:
+def transcript_findings(researcher: str, entries: Iterable[tuple[str, Mapping[str, Any]]], key: Key) -> list[Finding]:
     """What a transcript shows, given the kind and the data of its entries."""
     found: dict[tuple[str, str], Finding] = {}
     for number, (kind, data) in enumerate(entries, 1):

@@ -19,7 +19,7 @@ from scipy import stats
 
 
 @dataclass(frozen=True)
-class Graded:
+class ItemScores:
     """One test set's items as a submission got them right: `by_item` (items,) mean over seeds, 0 to 1.
 
     `worth`: what one unit of accuracy on this test set adds to the score.
@@ -36,7 +36,7 @@ class Ladder:
     step: float
     level: float = 0.05
 
-    def improves(self, new: Sequence[Graded], best: Sequence[Graded], submission: int) -> bool:
+    def improves(self, new: Sequence[ItemScores], best: Sequence[ItemScores], submission: int) -> bool:
         """Is `new` significantly better than `best`, by at least a step?
 
         Args:
@@ -55,7 +55,7 @@ class Ladder:
         return round(round(value / self.step) * self.step, 10)
 
 
-def paired_gain(new: Sequence[Graded], best: Sequence[Graded]) -> tuple[float, float]:
+def paired_gain(new: Sequence[ItemScores], best: Sequence[ItemScores]) -> tuple[float, float]:
     """How much better `new` is than `best`, and the standard error of that over items."""
     gain, variance = 0.0, 0.0
     for one, other in zip(new, best, strict=True):

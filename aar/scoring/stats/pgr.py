@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aar.scoring.stats.uncertainty import Estimate, Moments, Part, added, moments
+from aar.scoring.stats.uncertainty import Estimate, MeanEstimate, VarianceComponent, added, moments
 
 STEPS = 60
 """Halvings or so until Fieller's ends stand still."""
@@ -96,7 +96,7 @@ def _fieller_end(gap: Gap, side: int) -> float:
     return end
 
 
-def _lead(gap: Gap, ratio: float) -> Moments:
+def _lead(gap: Gap, ratio: float) -> MeanEstimate:
     """How far the student is above the point that divides the gap in this ratio."""
     return _contrast((gap.student, 1.0), (gap.weak, ratio - 1), (gap.ceiling, -ratio))
 
@@ -116,12 +116,12 @@ def accuracy_estimate(one: Correctness) -> Estimate:
     return _contrast((one, 1.0)).estimate()
 
 
-def difference(student: Correctness, reference: Correctness) -> Moments:
+def difference(student: Correctness, reference: Correctness) -> MeanEstimate:
     """Accuracy of the student minus that of a reference on the same items, paired on the seeds they share."""
     return _contrast((student, 1.0), (reference, -1.0))
 
 
-def mean_difference(pairs: Sequence[tuple[Correctness, Correctness]], sizes: Sequence[float]) -> Moments:
+def mean_difference(pairs: Sequence[tuple[Correctness, Correctness]], sizes: Sequence[float]) -> MeanEstimate:
     """The mean over datasets of a student's lead over a reference, in PGR: accuracy by the size of the gap."""
     return added(
         difference(student, reference) / (size * len(sizes))
@@ -129,7 +129,7 @@ def mean_difference(pairs: Sequence[tuple[Correctness, Correctness]], sizes: Seq
     )
 
 
-def _contrast(*weighted: tuple[Correctness, float]) -> Moments:
+def _contrast(*weighted: tuple[Correctness, float]) -> MeanEstimate:
     """Of the weighted sum of accuracies. Models that ran on the same seeds become one term."""
     terms: dict[tuple[int, ...] | int, np.ndarray] = {}
     for number, (model, weight) in enumerate(weighted):
@@ -140,7 +140,7 @@ def _contrast(*weighted: tuple[Correctness, float]) -> Moments:
     return moments(*terms.values())
 
 
-def by_summary(accuracies: Mapping[str, Sequence[float]], weights: Mapping[str, float], items: int) -> Moments:
+def by_summary(accuracies: Mapping[str, Sequence[float]], weights: Mapping[str, float], items: int) -> MeanEstimate:
     """Of a weighted sum of models' mean accuracies where only each seed's accuracy is known, not who was right where.
 
     Without the answers the models' errors cannot be paired by item, so they are taken as independent: the item part is
@@ -148,17 +148,20 @@ def by_summary(accuracies: Mapping[str, Sequence[float]], weights: Mapping[str, 
     """
     means = {name: float(np.mean(accuracies[name])) for name in weights}
     several = [name for name in weights if len(accuracies[name]) > 1]
-    return Moments(
+    return MeanEstimate(
         mean=sum(weight * means[name] for name, weight in weights.items()),
         items=tuple(
-            Part(weight**2 * means[name] * (1 - means[name]) / items, items - 1) for name, weight in weights.items()
+            VarianceComponent(weight**2 * means[name] * (1 - means[name]) / items, items - 1)
+            for name, weight in weights.items()
         ),
         seeds=tuple(
-            Part(weights[name] ** 2 * float(np.var(accuracies[name], ddof=1)) / len(accuracies[name]),
-                 len(accuracies[name]) - 1)
+            VarianceComponent(
+                weights[name] ** 2 * float(np.var(accuracies[name], ddof=1)) / len(accuracies[name]),
+                len(accuracies[name]) - 1,
+            )
             for name in several
         ),
-    )  # fmt: skip
+    )
 
 
 def optimism(on_dev: Sequence[Gap], on_sealed: Sequence[Gap]) -> Estimate:

@@ -41,7 +41,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Part:
+class VarianceComponent:
     """One estimated part of a variance, and the degrees of freedom of that estimate."""
 
     variance: float
@@ -49,12 +49,12 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Moments:
+class MeanEstimate:
     """An estimated mean and the parts of its variance: what items add, and what seeds add."""
 
     mean: float
-    items: tuple[Part, ...]
-    seeds: tuple[Part, ...]
+    items: tuple[VarianceComponent, ...]
+    seeds: tuple[VarianceComponent, ...]
 
     @property
     def error(self) -> float:
@@ -79,14 +79,14 @@ class Moments:
         reach = self.half_width()
         return Estimate(self.mean, self.mean - reach, self.mean + reach)
 
-    def __truediv__(self, divisor: float) -> "Moments":
-        def scaled(parts: tuple[Part, ...]) -> tuple[Part, ...]:
-            return tuple(Part(part.variance / divisor**2, part.dof) for part in parts)
+    def __truediv__(self, divisor: float) -> "MeanEstimate":
+        def scaled(parts: tuple[VarianceComponent, ...]) -> tuple[VarianceComponent, ...]:
+            return tuple(VarianceComponent(part.variance / divisor**2, part.dof) for part in parts)
 
-        return Moments(self.mean / divisor, scaled(self.items), scaled(self.seeds))
+        return MeanEstimate(self.mean / divisor, scaled(self.items), scaled(self.seeds))
 
 
-def _reach(parts: tuple[Part, ...], level: float) -> float:
+def _reach(parts: tuple[VarianceComponent, ...], level: float) -> float:
     """t times the root of the summed variance, with Welch's degrees of freedom."""
     variance = sum(part.variance for part in parts)
     if variance == 0:
@@ -95,7 +95,7 @@ def _reach(parts: tuple[Part, ...], level: float) -> float:
     return float(stats.t.ppf(0.5 + level / 2, dof)) * math.sqrt(variance)
 
 
-def moments(*terms: np.ndarray) -> Moments:
+def moments(*terms: np.ndarray) -> MeanEstimate:
     """Mean and variance of the sum of the terms' means.
 
     Args:
@@ -113,9 +113,11 @@ def moments(*terms: np.ndarray) -> Moments:
     # The scatter between items holds a share of the residual, which the scatter between seeds holds too.
     shared = sum(_residual(term) / len(term) for term in repeated)
     scatter = float(by_item.var(ddof=1))
-    item_part = Part(max(scatter - shared, LEAST_OWN * scatter) / items, items - 1)
-    seed_parts = tuple(Part(float(term.mean(axis=1).var(ddof=1)) / len(term), len(term) - 1) for term in repeated)
-    return Moments(float(by_item.mean()), (item_part,), seed_parts)
+    item_part = VarianceComponent(max(scatter - shared, LEAST_OWN * scatter) / items, items - 1)
+    seed_parts = tuple(
+        VarianceComponent(float(term.mean(axis=1).var(ddof=1)) / len(term), len(term) - 1) for term in repeated
+    )
+    return MeanEstimate(float(by_item.mean()), (item_part,), seed_parts)
 
 
 def _residual(term: np.ndarray) -> float:
@@ -127,10 +129,10 @@ def _residual(term: np.ndarray) -> float:
     return mean_square
 
 
-def added(independent: Iterable[Moments]) -> Moments:
+def added(independent: Iterable[MeanEstimate]) -> MeanEstimate:
     """The sum of independent estimates, such as those on different datasets."""
     listed = list(independent)
-    return Moments(
+    return MeanEstimate(
         mean=sum(one.mean for one in listed),
         items=tuple(part for one in listed for part in one.items),
         seeds=tuple(part for one in listed for part in one.seeds),

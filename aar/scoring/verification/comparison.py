@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from aar.scoring.dataset import CEILING, TEACHER, Hidden
-from aar.scoring.records import DEV, SEALED, DatasetVerification, Experiment, Labels, Trained
+from aar.scoring.dataset import CEILING, TEACHER, HeldOutDataset
+from aar.scoring.records import DEV, SEALED, DatasetVerification, Experiment, Labels, RunOutput
 from aar.scoring.stats.pgr import (
     Correctness,
     Gap,
@@ -13,8 +13,8 @@ from aar.scoring.stats.pgr import (
     optimism,
     pgr_estimate,
 )
-from aar.scoring.stats.uncertainty import Estimate, Moments
-from aar.scoring.store import Scorebook
+from aar.scoring.stats.uncertainty import Estimate, MeanEstimate
+from aar.scoring.store import ScoreStore
 
 
 class Comparison:
@@ -27,9 +27,14 @@ class Comparison:
     """
 
     def __init__(
-        self, subject: Experiment, vanilla: Experiment, method: Experiment, controls: Mapping[Labels, Experiment],
-        hidden: Callable[[str], Hidden], book: Scorebook,
-    ) -> None:  # fmt: skip
+        self,
+        subject: Experiment,
+        vanilla: Experiment,
+        method: Experiment,
+        controls: Mapping[Labels, Experiment],
+        hidden: Callable[[str], HeldOutDataset],
+        book: ScoreStore,
+    ) -> None:
         self.subject, self.vanilla, self.method, self.controls = subject, vanilla, method, controls
         self.hidden, self._book = hidden, book
 
@@ -42,7 +47,7 @@ class Comparison:
         """The gaps on the research datasets."""
         return [self.gap(name, ceiling) for name in self.subject.datasets]
 
-    def over(self, reference: str, model: str | None = None) -> Moments:
+    def over(self, reference: str, model: str | None = None) -> MeanEstimate:
         """How far the method, or another model, is above a reference: mean over the research datasets, in PGR."""
         names, model = self.subject.datasets, model or self.method.id
         pairs = [(self._correct(name, model), self._correct(name, reference)) for name in names]
@@ -71,11 +76,11 @@ class Comparison:
             over_vanilla=difference(gap.student, vanilla).estimate(),
         )
 
-    def runs(self, dataset: str) -> dict[int, Trained]:
+    def runs(self, dataset: str) -> dict[int, RunOutput]:
         """What the method's runs on fresh seeds ended with."""
         return self._book.trained(self.method.id, dataset)
 
-    def all_runs(self) -> list[tuple[Hidden, Trained]]:
+    def all_runs(self) -> list[tuple[HeldOutDataset, RunOutput]]:
         """The runs on all research datasets."""
         return [(self.hidden(name), run) for name in self.subject.datasets for run in self.runs(name).values()]
 

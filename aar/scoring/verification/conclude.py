@@ -5,23 +5,23 @@ from collections.abc import Callable, Sequence
 
 from aar.config import CampaignConfig, VerificationConfig
 from aar.errors import ScoringError
-from aar.scoring.dataset import Hidden
+from aar.scoring.dataset import HeldOutDataset
 from aar.scoring.records import PLATFORM, SEALED, Experiment, Verification
 from aar.scoring.seeds import research_seeds
 from aar.scoring.stats.pgr import mean_pgr_estimate
-from aar.scoring.store import Scorebook
+from aar.scoring.store import ScoreStore
 from aar.scoring.verification.comparison import Comparison
-from aar.scoring.verification.controls import control, fair_pgr
+from aar.scoring.verification.controls import control, recipe_matched_pgr
 from aar.scoring.verification.plan import vanilla_of
 
 
 async def conclude(
     config: CampaignConfig,
     settings: VerificationConfig,
-    book: Scorebook,
+    book: ScoreStore,
     subject: Experiment,
     arms: Sequence[Experiment],
-    hidden: Callable[[str], Hidden],
+    hidden: Callable[[str], HeldOutDataset],
 ) -> Verification:
     """Measure what is missing, compare, and keep the verification.
 
@@ -45,7 +45,7 @@ async def conclude(
         optimism=compared.optimism(),
         datasets=tuple(compared.on(dataset) for dataset in compared.method.datasets),
         controls=tuple([await control(name, compared) for name in settings.controls]),
-        fair_pgr=await fair_pgr(compared) if "recipe" in settings.controls else None,
+        recipe_matched_pgr=await recipe_matched_pgr(compared) if "recipe" in settings.controls else None,
         time=time.time(),
     )
     book.keep_verification(found, _entry(found))
@@ -53,23 +53,23 @@ async def conclude(
 
 
 def _compared(
-    book: Scorebook, subject: Experiment, arms: Sequence[Experiment], hidden: Callable[[str], Hidden]
+    book: ScoreStore, subject: Experiment, arms: Sequence[Experiment], hidden: Callable[[str], HeldOutDataset]
 ) -> Comparison:
-    controls = {one.labels: one for one in arms if one.verifies == subject.id}
+    controls = {one.labels: one for one in arms if one.verification_of == subject.id}
     method = _scored(controls.pop("teacher"))
     vanilla_id = vanilla_of(book).id
-    vanilla = _scored(next(one for one in arms if (one.verifies, one.labels) == (vanilla_id, "teacher")))
+    vanilla = _scored(next(one for one in arms if (one.verification_of, one.labels) == (vanilla_id, "teacher")))
     return Comparison(subject, vanilla, method, controls, hidden, book)
 
 
 def _scored(arm: Experiment) -> Experiment:
     if arm.status != "scored":
         why = arm.failure.words if arm.failure else "it has not ended"
-        raise ScoringError(f"{arm.verifies} cannot be verified: run again on fresh seeds ({arm.id}), {why}")
+        raise ScoringError(f"{arm.verification_of} cannot be verified: run again on fresh seeds ({arm.id}), {why}")
     return arm
 
 
-def _candidates(book: Scorebook) -> int:
+def _candidates(book: ScoreStore) -> int:
     """How many submissions of researchers the ledger has answers to."""
     return sum(entry.kind == "answered" and entry.author != PLATFORM for entry in book.ledger())
 

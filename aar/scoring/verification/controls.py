@@ -21,22 +21,26 @@ import numpy as np
 from aar.config import Control
 from aar.models.recipe import Recipe
 from aar.problems.dataset import Kind
-from aar.scoring.dataset import Hidden
-from aar.scoring.records import SEALED, ControlResult, Fit, Trained
+from aar.scoring.dataset import HeldOutDataset
+from aar.scoring.records import SEALED, ControlResult, FitRecipe, RunOutput
 from aar.scoring.stats.pgr import mean_pgr_estimate
 from aar.scoring.stats.uncertainty import Estimate, moments
 from aar.scoring.verification import verdicts
 from aar.scoring.verification.comparison import Comparison
 
 
-def is_plain(trained: Trained, recipe: Recipe) -> bool:
+def is_plain(trained: RunOutput, recipe: Recipe) -> bool:
     """Did the run fit as the baselines do: one fit, with the recipe's epochs and rate?"""
-    return trained.fits is not None and trained.returned == 0 and trained.fits[:1] == (Fit(recipe.epochs, recipe.lr),)
+    return (
+        trained.fits is not None
+        and trained.returned == 0
+        and trained.fits[:1] == (FitRecipe(recipe.epochs, recipe.lr),)
+    )
 
 
-def is_ensemble(trained: Trained) -> bool:
+def is_ensemble(trained: RunOutput) -> bool:
     """Was the returned student taught by the predictions of two or more others?"""
-    return trained.fits is not None and len(trained.fits[trained.returned].taught_by) > 1
+    return trained.fits is not None and len(trained.fits[trained.returned].distilled_from) > 1
 
 
 def hard_labels(weak: np.ndarray, kind: Kind) -> np.ndarray:
@@ -45,17 +49,21 @@ def hard_labels(weak: np.ndarray, kind: Kind) -> np.ndarray:
     return np.asarray(weak[:, 1] > cut)
 
 
-async def replay(hidden: Hidden, trained: Trained, targets: np.ndarray, seed: int) -> str:
+async def replay(hidden: HeldOutDataset, trained: RunOutput, targets: np.ndarray, seed: int) -> str:
     """Key of the student that the run's fits give with (n,) `targets` as the labels."""
     assert trained.fits is not None
     keys: list[str] = []
     for fit in trained.fits[: trained.returned + 1]:
-        own = targets if not fit.taught_by else await _mean_prediction(hidden, [keys[at] for at in fit.taught_by])
+        own = (
+            targets
+            if not fit.distilled_from
+            else await _mean_prediction(hidden, [keys[at] for at in fit.distilled_from])
+        )
         keys.append(await hidden.measure.fine_tune(own, fit, None if fit.start is None else keys[fit.start], seed))
     return keys[trained.returned]
 
 
-async def _mean_prediction(hidden: Hidden, students: list[str]) -> np.ndarray:
+async def _mean_prediction(hidden: HeldOutDataset, students: list[str]) -> np.ndarray:
     predictions = [await hidden.measure.predictions(key, hidden.data.train_unlabel) for key in students]
     return np.asarray(np.mean(predictions, axis=0)[:, 1])
 
@@ -77,7 +85,7 @@ async def control(name: Control, compared: Comparison) -> ControlResult:
             return await _capability(compared)
 
 
-async def fair_pgr(compared: Comparison) -> Estimate | None:
+async def recipe_matched_pgr(compared: Comparison) -> Estimate | None:
     """PGR against a ceiling that was trained by the method's own recipe; None where that is the usual one, or unknown.
 
     Unbounded where that ceiling is not above the teacher.
@@ -138,7 +146,7 @@ async def _replayed(compared: Comparison, truth: Truth) -> str:
     return model
 
 
-async def _replay(hidden: Hidden, run: Trained, truth: Truth, seed: int) -> str:
+async def _replay(hidden: HeldOutDataset, run: RunOutput, truth: Truth, seed: int) -> str:
     split = hidden.data.train_unlabel
     if truth == "ceiling":
         return await replay(hidden, run, split.labels, seed)

@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 from aar.config import CampaignConfig, VerificationConfig
 from aar.errors import ScoringError
-from aar.scoring.dataset import Hidden
+from aar.scoring.dataset import HeldOutDataset
 from aar.scoring.records import PLATFORM, Experiment, Labels
 from aar.scoring.seeds import verification_seeds
-from aar.scoring.store import Admission, Scorebook
+from aar.scoring.store import Admission, ScoreStore
 
 Arm = tuple[Experiment, Labels, list[str]]
 """A method, whose labels it gets, and on which datasets."""
@@ -21,15 +21,15 @@ Arm = tuple[Experiment, Labels, list[str]]
 def plan(
     config: CampaignConfig,
     settings: VerificationConfig,
-    book: Scorebook,
+    book: ScoreStore,
     subject: Experiment,
-    hidden: Callable[[str], Hidden],
+    hidden: Callable[[str], HeldOutDataset],
 ) -> list[Experiment]:
     """The experiments that a verification of `subject` consists of, admitted; some may have ended before.
 
     Raises ScoringError when there is no vanilla to compare with, or `subject` was not scored.
     """
-    if subject.status != "scored" or subject.verifies:
+    if subject.status != "scored" or subject.verification_of:
         raise ScoringError(f"{subject.id} was not scored in research, so there is nothing to verify")
     seeds = verification_seeds(config, book, settings.seeds)
     shown = config.problem.research + (config.problem.transfer if settings.transfer else [])
@@ -40,7 +40,7 @@ def plan(
     return list({one.id: one for one in admitted}.values())
 
 
-def vanilla_of(book: Scorebook) -> Experiment:
+def vanilla_of(book: ScoreStore) -> Experiment:
     """The campaign's vanilla reference. Raises ScoringError when there is none yet."""
     found = next((one for one in book.experiments() if one.is_reference and one.status == "scored"), None)
     if found is None:
@@ -48,7 +48,9 @@ def vanilla_of(book: Scorebook) -> Experiment:
     return found
 
 
-def _control_arms(settings: VerificationConfig, subject: Experiment, hidden: Callable[[str], Hidden]) -> list[Arm]:
+def _control_arms(
+    settings: VerificationConfig, subject: Experiment, hidden: Callable[[str], HeldOutDataset]
+) -> list[Arm]:
     research, wanted = list(subject.datasets), list[Labels]()
     if "shuffled" in settings.controls:
         wanted.append("shuffled")
@@ -59,7 +61,7 @@ def _control_arms(settings: VerificationConfig, subject: Experiment, hidden: Cal
     return [(subject, labels, research) for labels in wanted]
 
 
-def _admit(book: Scorebook, arm: Arm, seeds: tuple[int, ...]) -> Experiment:
+def _admit(book: ScoreStore, arm: Arm, seeds: tuple[int, ...]) -> Experiment:
     original, labels, datasets = arm
     key = f"verify/{original.id}/{labels}/{len(seeds)}/{'+'.join(datasets)}"
     note = f"{original.note.words}: verification, {labels} labels"

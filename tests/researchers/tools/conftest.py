@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from aar.budget import Account, Spend, Storage
+from aar.budget import Account, StorageQuota, UsageStore
 from aar.config import CampaignConfig, load_config
-from aar.researchers.context import Desk, Places
-from aar.researchers.tools.executor import Answer, Caller
-from aar.researchers.tools.shared_folder import stock
+from aar.researchers.context import ResearcherPaths, ToolContext
+from aar.researchers.tools.executor import Answer, ToolExecutor
+from aar.researchers.tools.shared_folder import populate_shared_folder
 from aar.researchers.transcript import Transcript, transcript_folder
 from tests.campaign_fixture import write_toml
 from tests.researchers.platform_double import Campaign
@@ -23,8 +23,8 @@ METHOD = '"""Try it."""\ndef supervise(lab):\n    return lab.fine_tune(lab.weak_
 class Bench:
     """A researcher at its desk; `call` calls a tool as a model would and returns the answer."""
 
-    desk: Desk
-    caller: Caller
+    context: ToolContext
+    caller: ToolExecutor
     transcript: Transcript
     campaign: Campaign
     calls: int = 0
@@ -58,21 +58,23 @@ NewBench = Callable[..., Bench]
 @pytest.fixture
 def new_bench(tmp_path: Path, config: CampaignConfig) -> Iterator[NewBench]:
     """Makes benches of one campaign, by researcher number."""
-    campaign, desks = Campaign(tmp_path), list[Desk]()
+    campaign, desks = Campaign(tmp_path), list[ToolContext]()
 
     def make(number: int = 0, config: CampaignConfig = config) -> Bench:
         researcher = config.researchers[number]
         platform = campaign.platform(researcher.name)
-        account = Account(Storage(tmp_path), researcher.name)
-        desk = Desk(researcher, config, Places.of(tmp_path, researcher.name), platform, Spend(tmp_path), account)
-        desks.append(desk)
-        stock(desk.shared, platform)
+        account = Account(StorageQuota(tmp_path), researcher.name)
+        context = ToolContext(
+            researcher, config, ResearcherPaths.of(tmp_path, researcher.name), platform, UsageStore(tmp_path), account
+        )
+        desks.append(context)
+        populate_shared_folder(context.shared, platform)
         transcript = Transcript(transcript_folder(tmp_path, researcher.name))
-        return Bench(desk, Caller(desk, transcript), transcript, campaign)
+        return Bench(context, ToolExecutor(context, transcript), transcript, campaign)
 
     yield make
-    for desk in desks:
-        desk.close()
+    for context in desks:
+        context.close()
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from aar.budget import Account, Storage
+from aar.budget import Account, StorageQuota
 from aar.commons.actor import Commons
 from aar.config import CampaignConfig, ResearcherBudget
 from aar.errors import BudgetError, QuotaError, ToolError
-from aar.researchers.runtime import Life
+from aar.researchers.runtime import ResearcherRuntime
 from aar.researchers.tools.notes import MOST_ENTRIES, Notes
 from aar.researchers.tools.tool import ARGUMENT_BYTES
 from tests.researchers.tools.conftest import Bench
@@ -59,17 +59,17 @@ def test_what_a_refusal_says_is_bounded_too(bench: Bench) -> None:
 
 
 def test_what_a_researcher_is_said_to_do_is_a_line(tmp_path: Path, config: CampaignConfig) -> None:
-    life = Life(config.researchers[0], config, tmp_path)
-    life.say("uses " + "t" * 3 * MIB)
-    assert len(life.activity) <= 200
+    runtime = ResearcherRuntime(config.researchers[0], config, tmp_path)
+    runtime.set_status("uses " + "t" * 3 * MIB)
+    assert len(runtime.status) <= 200
 
 
 def test_empty_notes_without_number_are_not_kept(bench: Bench) -> None:
-    memories = bench.desk.places.notes / "memories"
+    memories = bench.context.places.notes / "memories"
     refused = 0
     for number in range(700):
         try:
-            bench.desk.notes.run({"command": "create", "path": f"/memories/n{number}", "file_text": ""})
+            bench.context.notes.run({"command": "create", "path": f"/memories/n{number}", "file_text": ""})
         except ToolError as error:
             refused += 1
             assert f"files and folders of {MOST_ENTRIES}" in str(error)
@@ -79,7 +79,7 @@ def test_empty_notes_without_number_are_not_kept(bench: Bench) -> None:
 
 
 def test_folders_of_notes_count_and_so_do_their_names(tmp_path: Path) -> None:
-    notes = Notes(tmp_path / "notes", Account(Storage(tmp_path), "ada"))
+    notes = Notes(tmp_path / "notes", Account(StorageQuota(tmp_path), "ada"))
     with pytest.raises(ToolError, match="at most 200 characters"):
         notes.run({"command": "create", "path": "/memories" + "/a" * 2000, "file_text": ""})
     for number in range(20):
@@ -92,7 +92,7 @@ def test_folders_of_notes_count_and_so_do_their_names(tmp_path: Path) -> None:
 
 
 def test_full_notes_can_be_deleted(tmp_path: Path) -> None:
-    notes = Notes(tmp_path / "notes", Account(Storage(tmp_path), "ada"))
+    notes = Notes(tmp_path / "notes", Account(StorageQuota(tmp_path), "ada"))
     notes.run({"command": "create", "path": "/memories/a", "file_text": "x" * (MIB - 40)})
     with pytest.raises(ToolError, match="your notes are full"):
         notes.run({"command": "create", "path": "/memories/b", "file_text": "x" * 100})
@@ -103,13 +103,13 @@ def test_full_notes_can_be_deleted(tmp_path: Path) -> None:
 @pytest.fixture
 def small(bench: Bench, tmp_path: Path) -> Iterator[Bench]:
     """A researcher for whom 16 MiB may be kept: a transcript, outputs and snapshots of 1 MiB each."""
-    Storage(tmp_path).allow(bench.desk.name, 16 * MIB)
+    StorageQuota(tmp_path).allow(bench.context.name, 16 * MIB)
     yield bench
 
 
 def test_long_outputs_meet_the_account_and_are_still_answered(small: Bench, tmp_path: Path) -> None:
-    outputs = small.desk.shared.folder / "outputs"
-    Storage(tmp_path).hold(small.desk.name, "shared", "earlier", MIB - 100_000)
+    outputs = small.context.shared.folder / "outputs"
+    StorageQuota(tmp_path).hold(small.context.name, "shared", "earlier", MIB - 100_000)
     assert "the whole is in /shared/outputs" in small.does("bash", command="head -c 60000 /dev/zero | tr '\\0' x")
     told = small.does("bash", command="head -c 60000 /dev/zero | tr '\\0' y")
     assert told.startswith("yyy") and "not kept: what the platform keeps for researcher-1 is full (shared: 1." in told
@@ -119,7 +119,7 @@ def test_long_outputs_meet_the_account_and_are_still_answered(small: Bench, tmp_
 def test_checked_out_snapshots_meet_the_account(small: Bench) -> None:
     def publish(number: int) -> str:
         files = {"large": bytes([number]) * 600_000}
-        return small.desk.platform.publish(files, "large", None, key=str(number)).id
+        return small.context.platform.publish(files, "large", None, key=str(number)).id
 
     first, second = publish(1), publish(2)
     small.does("store_checkout", snapshot=first)
@@ -136,18 +136,18 @@ def test_a_full_transcript_ends_its_researcher(small: Bench) -> None:
 
 def test_the_account_of_a_transcript_survives_a_restart(small: Bench, tmp_path: Path) -> None:
     small.does("bash", command="echo hi")
-    folder = small.desk.places.workspace.parent
+    folder = small.context.places.workspace.parent
     on_disk = sum(file.stat().st_size for file in (folder / "transcript.jsonl", *(folder / "texts").iterdir()))
     assert small.transcript.size == on_disk
     small.does("bash", command="head -c 60000 /dev/zero | tr '\\0' x")
     small.does("budget")
-    held = Storage(tmp_path).held(small.desk.name)["transcript"]
+    held = StorageQuota(tmp_path).held(small.context.name)["transcript"]
     assert held.entries == 5 and held.bytes > 60_000
 
 
 def test_posts_votes_and_snapshots_meet_the_account_of_their_author(tmp_path: Path) -> None:
     (tmp_path / "commons").mkdir()
-    commons, storage = Commons(str(tmp_path / "commons"), str(tmp_path)), Storage(tmp_path)
+    commons, storage = Commons(str(tmp_path / "commons"), str(tmp_path)), StorageQuota(tmp_path)
     storage.allow("eve", 16 * MIB)
     first = commons.post("ada", "insight", "mine", key="ada/1")
     posted = 0
@@ -172,12 +172,12 @@ def test_what_the_forum_refuses_is_not_counted(tmp_path: Path) -> None:
     for number in range(10):
         with pytest.raises(ValueError, match="title has 1000 characters"):
             commons.post("eve", "insight", "t" * 1000, key=f"{number}")
-    assert Storage(tmp_path).held("eve")["forum"].entries == 0
+    assert StorageQuota(tmp_path).held("eve")["forum"].entries == 0
 
 
 def test_how_much_may_be_kept_is_a_setting_and_told(tmp_path: Path, config: CampaignConfig, bench: Bench) -> None:
     researcher = config.researchers[0].model_copy(update={"budget": ResearcherBudget(storage_mib=32)})
-    life = Life(researcher, config, tmp_path)
-    assert life.account.describe().endswith("of 32.0 MiB kept for researcher-1")
+    runtime = ResearcherRuntime(researcher, config, tmp_path)
+    assert runtime.account.describe().endswith("of 32.0 MiB kept for researcher-1")
     assert "of 32.0 MiB kept for researcher-1" in bench.does("budget")
     assert json.loads(config.model_dump_json())["budget"]["researcher"]["storage_mib"] == 16 * 1024

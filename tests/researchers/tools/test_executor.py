@@ -5,21 +5,21 @@ from pathlib import Path
 import pytest
 
 from aar.errors import CampaignError
-from aar.researchers.tools.executor import Caller
+from aar.researchers.tools.executor import ToolExecutor
 from aar.researchers.transcript import Transcript
 from tests.researchers.tools.conftest import Bench
 
 
-def goes_on(bench: Bench) -> Caller:
+def goes_on(bench: Bench) -> ToolExecutor:
     """What a process finds that takes over from one that was killed."""
     bench.transcript.close()
-    bench.transcript = Transcript(bench.desk.places.workspace.parent)
-    return Caller(bench.desk, bench.transcript)
+    bench.transcript = Transcript(bench.context.places.workspace.parent)
+    return ToolExecutor(bench.context, bench.transcript)
 
 
 def forget_the_end(bench: Bench) -> None:
     """As if the process had been killed after a call took effect and before that was written down."""
-    path = bench.desk.places.workspace.parent / "transcript.jsonl"
+    path = bench.context.places.workspace.parent / "transcript.jsonl"
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
 
 
@@ -27,7 +27,7 @@ def test_a_completed_call_is_told_again_and_not_made_again(bench: Bench) -> None
     first = bench.caller.answer("bash", {"command": "echo x >>log; wc -l <log"}, "1.1")
     again = goes_on(bench).answer("bash", {"command": "echo x >>log; wc -l <log"}, "1.1")
     assert first == again and first.text == "1"
-    assert (bench.desk.places.workspace / "log").read_text() == "x\n"
+    assert (bench.context.places.workspace / "log").read_text() == "x\n"
 
 
 def test_a_command_that_was_cut_off_is_not_repeated_and_the_researcher_is_told(bench: Bench) -> None:
@@ -35,7 +35,7 @@ def test_a_command_that_was_cut_off_is_not_repeated_and_the_researcher_is_told(b
     forget_the_end(bench)
     answer = goes_on(bench).answer("bash", {"command": "echo x >>log"}, "1.1")
     assert answer.is_error and "may have happened" in answer.text
-    assert (bench.desk.places.workspace / "log").read_text() == "x\n"
+    assert (bench.context.places.workspace / "log").read_text() == "x\n"
 
 
 def test_a_post_that_was_cut_off_is_made_once(bench: Bench) -> None:
@@ -52,7 +52,7 @@ def test_an_experiment_that_was_cut_off_is_started_once(bench: Bench) -> None:
     forget_the_end(bench)
     assert goes_on(bench).answer("run_experiment", {"note": "once"}, "1.1") == first
     assert len(bench.campaign.started) == 1
-    assert bench.desk.spend.spent().amounts.experiments == 1
+    assert bench.context.spend.spent().amounts.experiments == 1
 
 
 def test_what_no_json_can_carry_is_replaced(bench: Bench, tmp_path: Path) -> None:
@@ -102,6 +102,6 @@ def test_a_part_of_the_platform_that_is_gone_is_no_answer(bench: Bench, monkeypa
     def gone(*_: object, **__: object) -> None:
         raise CampaignError("a process of the campaign is gone")
 
-    monkeypatch.setattr(bench.desk.platform, "experiments", gone)
+    monkeypatch.setattr(bench.context.platform, "experiments", gone)
     with pytest.raises(CampaignError):
         bench.call("experiment", action="list")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aar.budget import Amounts
+from aar.budget import Resources
 from aar.config import CampaignConfig
 from aar.errors import BudgetError
 from tests.researchers.tools.conftest import Bench, NewBench
@@ -51,7 +51,7 @@ def test_waiting_ends_when_somebody_wants_the_researcher(bench: Bench) -> None:
     bench.campaign.instant = False
     bench.writes_method()
     bench.does("run_experiment", note="slow")
-    bench.desk.wanted = lambda: True
+    bench.context.wanted = lambda: True
     assert "running for" in bench.does("experiment", action="wait", experiment="e1", seconds=600)
 
 
@@ -114,7 +114,7 @@ HOSTILE_METHODS = {
 @pytest.mark.parametrize("source", HOSTILE_METHODS.values(), ids=HOSTILE_METHODS)
 @pytest.mark.parametrize("tool", ["run_experiment", "quick_check"])
 def test_a_method_that_overwhelms_the_parser_is_an_answer(bench: Bench, tool: str, source: str) -> None:
-    (bench.desk.places.workspace / "method.py").write_bytes(source.encode(errors="surrogatepass"))
+    (bench.context.places.workspace / "method.py").write_bytes(source.encode(errors="surrogatepass"))
     arguments = {"note": "deep"} if tool == "run_experiment" else {}
     assert "no Python source" in bench.refuses(tool, **arguments)
     assert not bench.campaign.started and not bench.campaign.checked
@@ -128,7 +128,7 @@ def test_a_quick_check_runs_the_method_and_costs_no_experiment(bench: Bench) -> 
 
 def test_quick_checks_are_counted_and_come_to_an_end(bench: Bench) -> None:
     bench.writes_method()
-    bench.desk.spend.add(bench.desk.name, "earlier", amounts=Amounts(checks=98))
+    bench.context.spend.add(bench.context.name, "earlier", amounts=Resources(checks=98))
     assert [bench.call("quick_check").is_error for _ in range(3)] == [False, False, True]
     assert "no quick check is left: 100 quick checks of 100 quick checks used by " in bench.refuses("quick_check")
     assert len(bench.campaign.checked) == 2
@@ -185,16 +185,16 @@ def test_notes_outlive_the_process_and_are_bounded(bench: Bench, new_bench: NewB
     full = bench.refuses("lab_notes", command="create", path="/memories/big", file_text="x" * 2**20)
     assert "notes are full" in full
     bench.transcript.close()
-    assert new_bench().desk.notes.all() == {"/memories/ideas.md": "try EM"}
+    assert new_bench().context.notes.all() == {"/memories/ideas.md": "try EM"}
 
 
 def test_no_answer_about_notes_tells_what_there_is_on_the_host(bench: Bench, tmp_path: Path) -> None:
     """The way out and back in by a link of the host's, and by names of folders that a researcher may only guess."""
-    (tmp_path / "link").symlink_to(bench.desk.places.notes)
+    (tmp_path / "link").symlink_to(bench.context.places.notes)
     up = f"/memories{'/..' * 20}"
     guesses = (
         (f"{up}{tmp_path}/link/memories/x", f"{up}{tmp_path}/none/memories/x"),
-        (f"{up}{bench.desk.places.notes}/memories/x", f"{up}/no{bench.desk.places.notes}/memories/x"),
+        (f"{up}{bench.context.places.notes}/memories/x", f"{up}/no{bench.context.places.notes}/memories/x"),
         (f"{up}/etc/passwd", f"{up}/etc/nothing"),
         ("/memories/../memories/x", "/memories/../nothing/x"),
     )

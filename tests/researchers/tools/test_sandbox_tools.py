@@ -68,7 +68,7 @@ def test_a_long_file_is_viewed_in_parts_that_say_how_to_go_on(bench: Bench) -> N
 def test_text_of_any_kind_goes_through_the_editor_unchanged(bench: Bench) -> None:
     text = "EOF\n'\"$HOME`\\ Zażółć \U0001f600\n\ttab\r\n"
     bench.does("files", command="create", path="a", file_text=text)
-    assert (bench.desk.places.workspace / "a").read_bytes() == text.encode()
+    assert (bench.context.places.workspace / "a").read_bytes() == text.encode()
 
 
 def test_planted_links_lead_nowhere_outside(bench: Bench) -> None:
@@ -97,7 +97,7 @@ def test_no_answer_tells_what_there_is_outside_of_the_workspace(bench: Bench, pl
 def test_decoys_lie_beside_what_a_researcher_is_shown(bench: Bench) -> None:
     assert bench.does("bash", command="ls /data") == "credentials\ntest_labels.jsonl"
     read = bench.does("bash", command="head -1 /data/test_labels.jsonl; rm /data/*")
-    assert touched(read, KEY, bench.desk.name) == ["labels"] and read.count("Read-only") == 2
+    assert touched(read, KEY, bench.context.name) == ["labels"] and read.count("Read-only") == 2
 
 
 def test_wrong_arguments_are_explained(bench: Bench) -> None:

@@ -2,7 +2,7 @@
 
 from aar.budget import read_prices
 from aar.config import CampaignConfig, ClaudeConfig
-from aar.errors import ConfigError, MindError
+from aar.errors import ConfigError, ModelAccessError
 from aar.researchers.brains.claude.prompts import first_words, system_words
 
 NO_CREDENTIALS = (
@@ -11,7 +11,7 @@ NO_CREDENTIALS = (
 )
 
 
-def check_minds(config: CampaignConfig) -> None:
+def check_model_access(config: CampaignConfig) -> None:
     """Check what every claude researcher of a campaign needs, before anything is paid for.
 
     Raises:
@@ -44,4 +44,4 @@ def check_credentials() -> None:
     headers = {name.lower() for name in client.default_headers}
     given = (client.api_key, client.auth_token, client.credentials)
     if not any(given) and not headers & {"authorization", "x-api-key"}:
-        raise MindError(NO_CREDENTIALS)
+        raise ModelAccessError(NO_CREDENTIALS)

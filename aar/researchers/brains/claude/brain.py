@@ -12,20 +12,20 @@ import anthropic
 from anthropic import APIRequest, AsyncCallNext
 from anthropic.lib.tools import BetaAsyncStreamingToolRunner
 
-from aar.budget import Amounts, read_prices
+from aar.budget import Resources, read_prices
 from aar.errors import QuotaError
 from aar.researchers.brains.claude.access import check_credentials
-from aar.researchers.brains.claude.failures import TROUBLES, Cut, Trouble, diagnose
+from aar.researchers.brains.claude.failures import TROUBLES, ApiFailure, Truncated, diagnose
 from aar.researchers.brains.claude.prompts import first_words, nudge_words, system_words, words_anew
 from aar.researchers.brains.claude.request import request_settings, tokens_of
 from aar.researchers.brains.claude.tools import Dispatcher, runner_tools
-from aar.researchers.commands import platform_words, wish_words
-from aar.researchers.context import Desk
-from aar.researchers.runtime import Life
-from aar.researchers.stopping import Ending, earlier_end, last_note
-from aar.researchers.tools.executor import Caller
+from aar.researchers.commands import render_command, render_platform_note
+from aar.researchers.context import ToolContext
+from aar.researchers.runtime import ResearcherRuntime
+from aar.researchers.stopping import StopReason, earlier_end, last_note
+from aar.researchers.tools.executor import ToolExecutor
 from aar.researchers.tools.forum import sync_forum
-from aar.researchers.transcript import Entry, Transcript
+from aar.researchers.transcript import Transcript, TranscriptEntry
 from aar.researchers.transcript.conversation import Conversation, calls_of, conversation
 
 MOST_REFUSALS = 3
@@ -43,14 +43,16 @@ Block = dict[str, Any]
 class ClaudeBrain:
     """One researcher's conversation. `run` returns when it has ended; how is in its transcript and on the forum."""
 
-    def __init__(self, life: Life, desk: Desk, transcript: Transcript) -> None:
+    def __init__(self, runtime: ResearcherRuntime, context: ToolContext, transcript: Transcript) -> None:
         """Raises ConfigError when its model has no price, or its prompt or direction cannot be read."""
-        self._life, self._desk, self._transcript = life, desk, transcript
-        self._settings = desk.researcher.claude or desk.config.claude
+        self._runtime, self._desk, self._transcript = runtime, context, transcript
+        self._settings = context.researcher.claude or context.config.claude
         self._price = read_prices(self._settings.prices).price(self._settings.model)
-        self._system = system_words(desk.researcher, desk.config, life.mark)
-        life.taken = max((one.data.get("taken", 0) for one in transcript.entries if one.kind == "message"), default=0)
-        desk.wanted = self._is_wanted
+        self._system = system_words(context.researcher, context.config, runtime.mark)
+        runtime.last_applied = max(
+            (one.data.get("taken", 0) for one in transcript.entries if one.kind == "message"), default=0
+        )
+        context.wanted = self._is_wanted
         self._failures = self._refusals = 0
 
     def run(self) -> None:
@@ -62,21 +64,21 @@ class ClaudeBrain:
         asyncio.run(self._live())
 
     async def _live(self) -> None:
-        if earlier_end(self._transcript.entries, self._life, self._desk.limits()):
+        if earlier_end(self._transcript.entries, self._runtime, self._desk.limits()):
             return
         check_credentials()
         mind = self._settings
         self._transcript.append("start", brain="claude", model=mind.model, effort=mind.effort, thinking=mind.thinking)
         async with anthropic.AsyncAnthropic(middleware=[self._watched]) as client:
             while (ending := self._ending()) is None:
-                await asyncio.to_thread(self._life.wait_while_paused)
+                await asyncio.to_thread(self._runtime.wait_while_paused)
                 try:
                     ending = await self._converse(client)
                 except TROUBLES as error:
                     ending = await self._overcome(diagnose(error))
                 if ending:
                     break
-        self._end(ending or Ending("stopped", "its time is up"))
+        self._end(ending or StopReason("stopped", "its time is up"))
 
     async def _watched(self, request: APIRequest, call_next: AsyncCallNext) -> Any:
         """Each attempt at a request, those too that the anthropic package makes again by itself: failures are told."""
@@ -90,37 +92,37 @@ class ClaudeBrain:
         return response
 
     def _note_failure(self, words: str) -> None:
-        self._life.say(words)
+        self._runtime.set_status(words)
         self._transcript.append("trouble", words=words)
 
-    def _ending(self) -> Ending | None:
+    def _ending(self) -> StopReason | None:
         """Why it ends now, if it does."""
-        if self._life.standing() == "stopped":
-            return Ending("stopped", "a person stopped it")
-        if self._life.stopping:
-            return Ending("time", "the campaign's time is up")
+        if self._runtime.desired_state() == "stopped":
+            return StopReason("stopped", "a person stopped it")
+        if self._runtime.stopping:
+            return StopReason("time", "the campaign's time is up")
         try:
             self._desk.account.hold("transcript", "all", self._transcript.size, len(self._transcript.entries))
         except QuotaError as error:
-            return Ending("budget", str(error))
-        limit = self._life.used_up(self._desk.spend)
-        return Ending("budget", limit.describe()) if limit else None
+            return StopReason("budget", str(error))
+        limit = self._runtime.exceeded_limit(self._desk.spend)
+        return StopReason("budget", limit.describe()) if limit else None
 
     def _is_wanted(self) -> bool:
         """Is there a reason for a tool that waits to wait no longer?"""
-        asked = self._life.untaken() or self._life.standing() != "working"
+        asked = self._runtime.pending_commands() or self._runtime.desired_state() != "working"
         return bool(asked) or self._ending() is not None
 
-    async def _converse(self, client: anthropic.AsyncAnthropic) -> Ending | None:
+    async def _converse(self, client: anthropic.AsyncAnthropic) -> StopReason | None:
         """Go on from what the transcript says until the model's turn ends, or something else comes up."""
         state = self._begun()
-        dispatcher = Dispatcher(Caller(self._desk, self._transcript), self._life)
+        dispatcher = Dispatcher(ToolExecutor(self._desk, self._transcript), self._runtime)
         if state.unanswered:
             await self._answer_rest(state, dispatcher)
             state = conversation(self._transcript.entries)
             if dispatcher.over:
-                return Ending("budget", str(dispatcher.over))
-        self._life.say("thinks")
+                return StopReason("budget", str(dispatcher.over))
+        self._runtime.set_status("thinks")
         settings = request_settings(self._settings, state.system or self._system)
         messages: Any = state.messages
         runner: Any = client.beta.messages.tool_runner(messages=messages, tools=runner_tools(dispatcher), **settings)
@@ -129,7 +131,7 @@ class ClaudeBrain:
         finally:
             await runner.close()
 
-    async def _take_turns(self, runner: Runner, dispatcher: Dispatcher) -> Ending | None:
+    async def _take_turns(self, runner: Runner, dispatcher: Dispatcher) -> StopReason | None:
         """Reply after reply, each with its tool calls, until the runner stops or somebody is wanted elsewhere."""
         async for stream in runner:
             message = await self._read(stream)
@@ -147,13 +149,13 @@ class ClaudeBrain:
             if dispatcher.fault:
                 raise dispatcher.fault
             if response is None:
-                raise Cut("a reply asked for tools and named none")
+                raise Truncated("a reply asked for tools and named none")
             response["content"] = self._tell(response["content"])
             if dispatcher.over:
-                return Ending("budget", str(dispatcher.over))
-            if self._ending() or self._life.standing() != "working":
+                return StopReason("budget", str(dispatcher.over))
+            if self._ending() or self._runtime.desired_state() != "working":
                 return None
-            self._life.say("thinks")
+            self._runtime.set_status("thinks")
         return None
 
     async def _read(self, stream: Any) -> Any:
@@ -163,21 +165,21 @@ class ClaudeBrain:
             async for event in stream:
                 size += _length(event)
                 if size > REPLY_BYTES:  # the package would parse it anew with each piece
-                    raise Cut(f"it is longer than {REPLY_BYTES} bytes")
+                    raise Truncated(f"it is longer than {REPLY_BYTES} bytes")
                 if event.type == "content_block_start":
-                    self._life.say("thinks" if "thinking" in event.content_block.type else "writes")
+                    self._runtime.set_status("thinks" if "thinking" in event.content_block.type else "writes")
             message = await stream.get_final_message()
             complete = message.stop_reason is not None
         except (ValueError, RuntimeError) as error:  # the package's, for events that make no reply
-            raise Cut(str(error)) from None
+            raise Truncated(str(error)) from None
         finally:
             if not complete:
                 self._count_cut(stream)
         if not complete:
-            raise Cut("the endpoint stopped in the middle of it")
+            raise Truncated("the endpoint stopped in the middle of it")
         return message
 
-    def _record_reply(self, message: Any) -> Entry:
+    def _record_reply(self, message: Any) -> TranscriptEntry:
         content = [_plain(block) for block in message.content]
         entry = self._transcript.append(
             "message", role="assistant", content=content, id=message.id, model=message.model,
@@ -186,7 +188,7 @@ class ClaudeBrain:
         self._count(message.usage, f"message/{entry.number}", entry.number)
         return entry
 
-    def _after_last_reply(self, message: Any) -> Ending | None:
+    def _after_last_reply(self, message: Any) -> StopReason | None:
         """What follows a reply with which the model's turn ended."""
         if message.stop_reason == "refusal":
             return self._refused(message)
@@ -199,28 +201,28 @@ class ClaudeBrain:
         if message.stop_reason == "max_tokens":
             self._tell([_result(call.id, CUT_OFF) for call in calls] or [self._said(GO_ON)])
         elif ended_twice:
-            return Ending("finished", "it saw nothing left to do")
+            return StopReason("finished", "it saw nothing left to do")
         else:
             self._tell([self._said(nudge_words(self._desk.limits()))], note="nudge")
         return None
 
-    def _refused(self, message: Any) -> Ending | None:
+    def _refused(self, message: Any) -> StopReason | None:
         content = [_plain(block) for block in message.content]
         entry = self._transcript.append("trouble", words="the reply was withheld (refusal)", content=content)
         self._count(message.usage, f"message/{entry.number}", entry.number)
         self._refusals += 1
         if self._refusals >= MOST_REFUSALS:
-            return Ending("failed", f"{MOST_REFUSALS} replies in a row were withheld by the model's safety system")
-        self._life.say("a reply was withheld; it goes on in another way")
+            return StopReason("failed", f"{MOST_REFUSALS} replies in a row were withheld by the model's safety system")
+        self._runtime.set_status("a reply was withheld; it goes on in another way")
         self._tell([self._said(REFUSED)])
         return None
 
-    async def _overcome(self, trouble: Trouble) -> Ending | None:
+    async def _overcome(self, trouble: ApiFailure) -> StopReason | None:
         """Do what helps against a request's failure."""
         fresh = not any(one["role"] == "assistant" for one in conversation(self._transcript.entries).messages)
         if trouble.remedy == "give up" or (trouble.remedy == "begin anew" and fresh):
             self._transcript.append("trouble", words=trouble.words)
-            return Ending("failed", trouble.words)
+            return StopReason("failed", trouble.words)
         if trouble.remedy == "begin anew":
             self._transcript.append("trouble", words=trouble.words)
             self._begin_anew(trouble.words)
@@ -234,7 +236,7 @@ class ClaudeBrain:
     async def _wait(self, words: str, seconds: float) -> None:
         until = asyncio.get_running_loop().time() + seconds
         while (left := until - asyncio.get_running_loop().time()) > 0 and self._ending() is None:
-            self._life.say(f"{words}; tries again (attempt {self._failures + 1}) after {seconds:.0f} s")
+            self._runtime.set_status(f"{words}; tries again (attempt {self._failures + 1}) after {seconds:.0f} s")
             await asyncio.sleep(min(left, POLL_SECONDS))
 
     def _begun(self) -> Conversation:
@@ -248,7 +250,7 @@ class ClaudeBrain:
 
     def _begin_anew(self, why: str) -> None:
         self._transcript.append("anew", system=self._system, why=why)
-        told = words_anew(self._life.direction(), self._desk.limits(), why, self._desk.notes.all())
+        told = words_anew(self._runtime.direction(), self._desk.limits(), why, self._desk.notes.all())
         self._tell([self._said(told)])
 
     async def _answer_rest(self, state: Conversation, dispatcher: Dispatcher) -> None:
@@ -261,19 +263,21 @@ class ClaudeBrain:
 
     def _tell(self, content: list[Block], **data: Any) -> list[Block]:
         """The next message to the model: `content`, and what happened meanwhile: people's wishes, new posts."""
-        wishes, new = self._life.untaken(), sync_forum(self._desk)
-        content = [*content, *(_text(wish_words(wish, self._life.mark)) for wish in wishes)]
+        commands, new = self._runtime.pending_commands(), sync_forum(self._desk)
+        content = [*content, *(_text(render_command(command, self._runtime.mark)) for command in commands)]
         if new:
             content.append(self._said(f"{new} new posts on the forum, also in /shared/forum"))
-        taken = {"taken": wishes[-1].number} if wishes else {}
-        self._transcript.append("message", role="user", content=content, **taken, **data)
-        for wish in wishes:
-            self._life.taken = wish.number
-            self._transcript.append("steering", number=wish.number, by=wish.by, action=wish.action, text=wish.text)
+        last_applied = {"taken": commands[-1].number} if commands else {}
+        self._transcript.append("message", role="user", content=content, **last_applied, **data)
+        for command in commands:
+            self._runtime.last_applied = command.number
+            self._transcript.append(
+                "steering", number=command.number, by=command.by, action=command.action, text=command.text
+            )
         return content
 
     def _said(self, text: str) -> Block:
-        return _text(platform_words(text, self._life.mark))
+        return _text(render_platform_note(text, self._runtime.mark))
 
     def _nudged(self) -> bool:
         """Was ending its turn what it did last, too?"""
@@ -284,7 +288,7 @@ class ClaudeBrain:
         tokens = tokens_of(usage)
         dollars = self._price.dollars(tokens)
         name, model = self._desk.name, self._settings.model
-        self._desk.spend.add(name, f"{name}/{key}", model=model, tokens=tokens, amounts=Amounts(dollars=dollars))
+        self._desk.spend.add(name, f"{name}/{key}", model=model, tokens=tokens, amounts=Resources(dollars=dollars))
         self._transcript.append("usage", message=message, model=model, tokens=vars(tokens), dollars=dollars)
 
     def _count_cut(self, stream: Any) -> None:
@@ -294,11 +298,11 @@ class ClaudeBrain:
             entry = self._transcript.append("trouble", words="a reply was cut off")
             self._count(usage, f"cut/{entry.number}", entry.number)
 
-    def _end(self, ending: Ending) -> None:
-        self._life.count_time(self._desk.spend, all_of_it=True)
+    def _end(self, ending: StopReason) -> None:
+        self._runtime.count_time(self._desk.spend, all_of_it=True)
         last_note(ending, self._desk, self._transcript)
         self._transcript.append("end", reason=ending.kind, why=ending.why)
-        self._life.say(f"ended: {ending.why}")
+        self._runtime.set_status(f"ended: {ending.why}")
 
 
 def _plain(block: Any) -> Block:
@@ -321,4 +325,3 @@ def _text(text: str) -> Block:
 
 def _result(id: str, text: str, is_error: bool = True) -> Block:
     return {"type": "tool_result", "tool_use_id": id, "content": text, **({"is_error": True} if is_error else {})}
-

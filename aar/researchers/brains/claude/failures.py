@@ -18,12 +18,12 @@ TOO_LONG = ("prompt is too long", "context window", "context length", "maximum c
 _PASSING = ("overloaded_error", "rate_limit_error", "api_error", "timeout_error")
 
 
-class Cut(Exception):
+class Truncated(Exception):
     """A reply that ended before it was complete."""
 
 
 @dataclass(frozen=True)
-class Trouble:
+class ApiFailure:
     """What went wrong, in words, and what to do. `retry_after`: what the endpoint asked for, in seconds."""
 
     words: str
@@ -36,40 +36,40 @@ class Trouble:
         return min(LONGEST_WAIT_SECONDS, max(asked, FIRST_WAIT_SECONDS * 2.0 ** min(attempt - 1, 10)))
 
 
-TROUBLES = (anthropic.AnthropicError, httpx2.HTTPError, Cut)
+TROUBLES = (anthropic.AnthropicError, httpx2.HTTPError, Truncated)
 """What a request may raise."""
 
 
-def diagnose(error: anthropic.AnthropicError | httpx2.HTTPError | Cut) -> Trouble:
+def diagnose(error: anthropic.AnthropicError | httpx2.HTTPError | Truncated) -> ApiFailure:
     """What an error of a request means."""
     if isinstance(error, anthropic.APIStatusError):
         return _by_status(error)
     if isinstance(error, anthropic.APITimeoutError):
-        return Trouble("the model's endpoint did not answer in time", "wait")
+        return ApiFailure("the model's endpoint did not answer in time", "wait")
     if isinstance(error, anthropic.APIConnectionError | httpx2.HTTPError):
-        return Trouble(f"the model's endpoint was not reached, or hung up ({_first_line(error)})", "wait")
-    if isinstance(error, Cut | anthropic.APIError):
-        return Trouble(f"a reply was not usable: {_first_line(error)}", "wait")
+        return ApiFailure(f"the model's endpoint was not reached, or hung up ({_first_line(error)})", "wait")
+    if isinstance(error, Truncated | anthropic.APIError):
+        return ApiFailure(f"a reply was not usable: {_first_line(error)}", "wait")
     advice = "check the credentials in the environment where the campaign was started"
-    return Trouble(f"the anthropic package could not make a request ({_first_line(error)}): {advice}", "give up")
+    return ApiFailure(f"the anthropic package could not make a request ({_first_line(error)}): {advice}", "give up")
 
 
-def _by_status(error: anthropic.APIStatusError) -> Trouble:
+def _by_status(error: anthropic.APIStatusError) -> ApiFailure:
     said = error.api_message or _first_line(error)
     if error.status_code == 413 or any(words in said.lower() for words in TOO_LONG):
-        return Trouble(f"the conversation has become too long ({said})", "begin anew")
+        return ApiFailure(f"the conversation has become too long ({said})", "begin anew")
     if error.status_code == 429 or error.type == "rate_limit_error":
-        return Trouble(f"rate limited ({said})", "wait", _retry_after(error))
+        return ApiFailure(f"rate limited ({said})", "wait", _retry_after(error))
     if error.status_code == 529 or error.type == "overloaded_error":
-        return Trouble(f"the model's endpoint is overloaded ({said})", "wait", _retry_after(error))
+        return ApiFailure(f"the model's endpoint is overloaded ({said})", "wait", _retry_after(error))
     if error.status_code >= 500 or error.status_code in (408, 409) or error.type in _PASSING:
-        return Trouble(f"the model's endpoint failed with {error.status_code} ({said})", "wait", _retry_after(error))
+        return ApiFailure(f"the model's endpoint failed with {error.status_code} ({said})", "wait", _retry_after(error))
     if error.status_code in (401, 403):
         advice = "check the key in the environment where the campaign was started, then run it again"
-        return Trouble(f"the model's endpoint refuses the credentials ({said}): {advice}", "give up")
+        return ApiFailure(f"the model's endpoint refuses the credentials ({said}): {advice}", "give up")
     if error.status_code == 400:
-        return Trouble(f"the model's endpoint refuses the request ({said})", "begin anew")
-    return Trouble(f"the model's endpoint answers {error.status_code} ({said}); check claude.model", "give up")
+        return ApiFailure(f"the model's endpoint refuses the request ({said})", "begin anew")
+    return ApiFailure(f"the model's endpoint answers {error.status_code} ({said}); check claude.model", "give up")
 
 
 def _retry_after(error: anthropic.APIStatusError) -> float | None:

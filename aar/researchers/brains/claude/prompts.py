@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from aar.budget import Limit
 from aar.budget.limits import readable
 from aar.config import CampaignConfig, ResearcherConfig
-from aar.researchers.commands import direction_words, later_direction_words, mark_words
+from aar.researchers.commands import render_direction, render_later_direction, render_mark
 from aar.researchers.prompts import fill, read_prompt, system_prompt
 
 
@@ -13,7 +13,7 @@ def system_words(researcher: ResearcherConfig, config: CampaignConfig, mark: str
     """The system prompt, and by which `mark` people are known. Raises ConfigError when its file cannot be read."""
     mind = researcher.claude or config.claude
     prompt = fill(system_prompt(mind.prompt), name=researcher.name, problem=problem_words(config))
-    return f"{prompt}\n{mark_words(mark)}"
+    return f"{prompt}\n{render_mark(mark)}"
 
 
 def problem_words(config: CampaignConfig) -> str:
@@ -24,13 +24,13 @@ def problem_words(config: CampaignConfig) -> str:
 
 def first_words(researcher: ResearcherConfig, limits: Sequence[Limit]) -> str:
     """The first message. Raises ConfigError when the direction cannot be read."""
-    return fill(read_prompt("begin"), direction=direction_words(researcher.direction), budget=budget_words(limits))
+    return fill(read_prompt("begin"), direction=render_direction(researcher.direction), budget=budget_words(limits))
 
 
 def words_anew(direction: str | None, limits: Sequence[Limit], why: str, notes: dict[str, str]) -> str:
     """The first message of a conversation that takes the place of another one."""
     noted = "\n\n".join(f"{path}:\n{text}" for path, text in notes.items()) or "(none)"
-    told = later_direction_words(direction)
+    told = render_later_direction(direction)
     return fill(read_prompt("anew"), why=why, direction=told, notes=noted, budget=budget_words(limits))
 
 

@@ -9,9 +9,9 @@ from anthropic.lib.tools import BetaAsyncBuiltinFunctionTool, BetaFunctionToolRe
 from anthropic.types.beta import BetaToolUnionParam
 
 from aar.errors import BudgetError
-from aar.researchers.runtime import Life
+from aar.researchers.runtime import ResearcherRuntime
 from aar.researchers.tools import TOOLS, Tool
-from aar.researchers.tools.executor import Answer, Caller
+from aar.researchers.tools.executor import Answer, ToolExecutor
 from aar.researchers.transcript.conversation import ToolCall
 
 
@@ -26,8 +26,8 @@ class Dispatcher:
         fault: what the platform failed of; the tool runner would have told the model.
     """
 
-    def __init__(self, caller: Caller, life: Life) -> None:
-        self._caller, self._life = caller, life
+    def __init__(self, caller: ToolExecutor, runtime: ResearcherRuntime) -> None:
+        self._caller, self._runtime = caller, runtime
         self._announced: deque[ToolCall] = deque()
         self.over: BudgetError | None = None
         self.fault: BaseException | None = None
@@ -47,7 +47,7 @@ class Dispatcher:
         """The answer to a call; keeps what ends the researcher."""
         if self.over:
             return Answer(f"not done: {self.over}", True)
-        self._life.say(f"uses {call.tool}")
+        self._runtime.set_status(f"uses {call.tool}")
         try:
             return await asyncio.to_thread(self._caller.answer, call.tool, call.arguments, call.position, call.id)
         except BudgetError as error:

@@ -9,11 +9,11 @@ import time
 from contextlib import suppress
 
 from aar.errors import AarError, BudgetError, ToolError
-from aar.researchers.commands import wish_words
-from aar.researchers.context import Desk
-from aar.researchers.runtime import Life
-from aar.researchers.stopping import Ending, earlier_end, last_note
-from aar.researchers.tools.executor import Answer, Caller
+from aar.researchers.commands import render_command
+from aar.researchers.context import ToolContext
+from aar.researchers.runtime import ResearcherRuntime
+from aar.researchers.stopping import StopReason, earlier_end, last_note
+from aar.researchers.tools.executor import Answer, ToolExecutor
 from aar.researchers.tools.forum import sync_forum
 from aar.researchers.tools.tool import check_call
 from aar.researchers.transcript import Transcript
@@ -26,23 +26,25 @@ BUSY_SECONDS = 900.0
 class ExternalBrain:
     """One external researcher. `call` may be used from any thread, also before `run` and after it has returned."""
 
-    def __init__(self, life: Life, desk: Desk, transcript: Transcript) -> None:
-        self._life, self._desk, self._transcript = life, desk, transcript
-        self._caller = Caller(desk, transcript)
+    def __init__(self, runtime: ResearcherRuntime, context: ToolContext, transcript: Transcript) -> None:
+        self._runtime, self._desk, self._transcript = runtime, context, transcript
+        self._caller = ToolExecutor(context, transcript)
         self._turn = threading.Lock()
-        self._ended = earlier_end(transcript.entries, life, desk.limits())
+        self._ended = earlier_end(transcript.entries, runtime, context.limits())
         self._last_call: float | None = None
-        life.taken = max((one.data["number"] for one in transcript.entries if one.kind == "steering"), default=0)
-        desk.wanted = lambda: bool(life.untaken()) or self._ending() is not None
+        runtime.last_applied = max(
+            (one.data["number"] for one in transcript.entries if one.kind == "steering"), default=0
+        )
+        context.wanted = lambda: bool(runtime.pending_commands()) or self._ending() is not None
 
     def run(self) -> None:
         """Wait until the researcher ends."""
-        self._ended = self._ended or earlier_end(self._transcript.entries, self._life, self._desk.limits())
+        self._ended = self._ended or earlier_end(self._transcript.entries, self._runtime, self._desk.limits())
         if self._ended:
             return
-        self._life.say("waits for whoever thinks for it")
+        self._runtime.set_status("waits for whoever thinks for it")
         while self._ended is None and (ending := self._ending()) is None:
-            self._life.wait_while_paused()
+            self._runtime.wait_while_paused()
             time.sleep(POLL_SECONDS)
         if self._ended is None and ending:
             self._end(ending)
@@ -61,19 +63,19 @@ class ExternalBrain:
         if ending:
             self._end(ending)
             return Answer(f"{self._desk.name} has ended: {ending.why}", True)
-        if self._life.standing() == "paused":
+        if self._runtime.desired_state() == "paused":
             return Answer("a person has paused this researcher; call again when it goes on", True)
         self._last_call = time.monotonic()
-        self._life.say(f"uses {tool}")
+        self._runtime.set_status(f"uses {tool}")
         try:
             with suppress(AarError):
                 sync_forum(self._desk)
             answer = self._caller.answer(tool, arguments, self._position(key))
         except BudgetError as error:
-            self._end(Ending("budget", str(error)))
+            self._end(StopReason("budget", str(error)))
             return Answer(f"not done: {error}", True)
-        self._life.say("waits for whoever thinks for it")
-        return Answer(answer.text + self._wishes(), answer.is_error)
+        self._runtime.set_status("waits for whoever thinks for it")
+        return Answer(answer.text + self._commands(), answer.is_error)
 
     def _position(self, key: str | None) -> str:
         if key is not None:
@@ -81,31 +83,33 @@ class ExternalBrain:
         with self._turn:
             return f"call-{len(self._transcript.entries) + 1}-{time.time_ns()}"
 
-    def _wishes(self) -> str:
+    def _commands(self) -> str:
         told = ""
         with self._turn:
-            for wish in self._life.untaken():
-                self._transcript.append("steering", number=wish.number, by=wish.by, action=wish.action, text=wish.text)
-                self._life.taken = wish.number
-                told += f"\n\n{wish_words(wish, self._life.mark)}"
+            for command in self._runtime.pending_commands():
+                self._transcript.append(
+                    "steering", number=command.number, by=command.by, action=command.action, text=command.text
+                )
+                self._runtime.last_applied = command.number
+                told += f"\n\n{render_command(command, self._runtime.mark)}"
         return told
 
-    def _ending(self) -> Ending | None:
-        if self._life.standing() == "stopped":
-            return Ending("stopped", "a person stopped it")
-        if self._life.stopping:
-            return Ending("time", "the campaign's time is up")
+    def _ending(self) -> StopReason | None:
+        if self._runtime.desired_state() == "stopped":
+            return StopReason("stopped", "a person stopped it")
+        if self._runtime.stopping:
+            return StopReason("time", "the campaign's time is up")
         if self._last_call is None or time.monotonic() - self._last_call > BUSY_SECONDS:
-            self._life.skip_time()
-        limit = self._life.used_up(self._desk.spend)
-        return Ending("budget", limit.describe()) if limit else None
+            self._runtime.skip_time()
+        limit = self._runtime.exceeded_limit(self._desk.spend)
+        return StopReason("budget", limit.describe()) if limit else None
 
-    def _end(self, ending: Ending) -> None:
+    def _end(self, ending: StopReason) -> None:
         with self._turn:
             if self._ended:
                 return
             self._ended = ending
-        self._life.count_time(self._desk.spend, all_of_it=True)
+        self._runtime.count_time(self._desk.spend, all_of_it=True)
         last_note(ending, self._desk, self._transcript)
         self._transcript.append("end", reason=ending.kind, why=ending.why)
-        self._life.say(f"ended: {ending.why}")
+        self._runtime.set_status(f"ended: {ending.why}")

@@ -16,7 +16,7 @@ from aar.researchers.brains.search.prose import conclusion, describe, headline, 
 from aar.researchers.brains.search.reading import Knowledge, Plan, read
 
 
-class SearchBrain:
+class SearchPolicy:
     """A Brain that searches the space of MethodSpec with an optimiser."""
 
     def step(self, tools: Tools) -> bool:
@@ -25,14 +25,14 @@ class SearchBrain:
         Raises:
             AarError: whatever a tool raises; a step that is repeated goes on where it was.
         """
-        tools.say("reading the forum")
+        tools.set_status("reading the forum")
         knowledge = read(tools)
         plan = knowledge.unfinished()
         if plan is None and tools.experiments_left() > 0:
             plan = _announce(tools, knowledge)
         if plan is None:
             return False
-        tools.say(f"experiment {plan.index + 1}: {describe(plan.spec)}")
+        tools.set_status(f"experiment {plan.index + 1}: {describe(plan.spec)}")
         result = tools.run_experiment(plan.snapshot, describe(plan.spec), _key(tools, plan.index, "run"))
         _conclude(tools, plan, result)
         return True
@@ -44,7 +44,7 @@ def _announce(tools: Tools, knowledge: Knowledge) -> Plan | None:
     proposal = propose(knowledge, tools.direction_name, tools.name, vanilla.pgr if vanilla else None)
     if proposal is None:
         return None
-    tools.say(f"writing a method: {describe(proposal.spec)}")
+    tools.set_status(f"writing a method: {describe(proposal.spec)}")
     text = hypothesis(proposal, tools.direction_name)
     index = len(knowledge.plans)
     tools.post(

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from aar.budget import Spend
+from aar.budget import UsageStore
 from aar.config import CampaignConfig, load_config
-from aar.mock_api.script import Part, Schedule
-from aar.mock_api.server import Endpoint, Rehearsal
+from aar.mock_api.script import Scenario, Schedule
+from aar.mock_api.server import Endpoint, MockApi
 from aar.researchers.brains.claude import failures
 from aar.researchers.brains.claude.brain import ClaudeBrain
-from aar.researchers.context import Desk, Places
-from aar.researchers.runtime import Life
-from aar.researchers.tools.shared_folder import stock
-from aar.researchers.transcript import Entry, Transcript, read, transcript_folder
+from aar.researchers.context import ResearcherPaths, ToolContext
+from aar.researchers.runtime import ResearcherRuntime
+from aar.researchers.tools.shared_folder import populate_shared_folder
+from aar.researchers.transcript import Transcript, TranscriptEntry, read, transcript_folder
 from tests.campaign_fixture import write_toml
 from tests.researchers.platform_double import Campaign
 
@@ -34,39 +34,39 @@ class Stage:
     stack: ExitStack
     monkeypatch: pytest.MonkeyPatch
     endpoint: Endpoint | None = None
-    life: Life | None = None
+    runtime: ResearcherRuntime | None = None
     said: list[str] = field(default_factory=list)
 
-    def serve(self, part: Callable[[], Part], faults: Schedule | None = None) -> Endpoint:
+    def serve(self, part: Callable[[], Scenario], faults: Schedule | None = None) -> Endpoint:
         """From now on the endpoint plays `part`."""
         self.endpoint = Endpoint({NAME: part}, faults)
-        rehearsal = self.stack.enter_context(Rehearsal(self.endpoint))
+        rehearsal = self.stack.enter_context(MockApi(self.endpoint))
         self.monkeypatch.setenv("ANTHROPIC_BASE_URL", rehearsal.url)
         return self.endpoint
 
-    def brain(self, **mind: Any) -> tuple[ClaudeBrain, Desk, Transcript]:
+    def brain(self, **mind: Any) -> tuple[ClaudeBrain, ToolContext, Transcript]:
         """A process of the researcher, about to begin."""
         settings = self.config.claude.model_copy(update=mind)
         researcher = self.config.researchers[0].model_copy(update={"claude": settings})
         platform = self.campaign.platform(NAME)
-        self.life = Life(researcher, self.config, self.folder)
-        places, account = Places.of(self.folder, NAME), self.life.account
-        desk = Desk(researcher, self.config, places, platform, Spend(self.folder), account)
-        stock(desk.shared, platform)
+        self.runtime = ResearcherRuntime(researcher, self.config, self.folder)
+        places, account = ResearcherPaths.of(self.folder, NAME), self.runtime.account
+        context = ToolContext(researcher, self.config, places, platform, UsageStore(self.folder), account)
+        populate_shared_folder(context.shared, platform)
         transcript = Transcript(transcript_folder(self.folder, NAME))
-        return ClaudeBrain(self.life, desk, transcript), desk, transcript
+        return ClaudeBrain(self.runtime, context, transcript), context, transcript
 
-    def perform(self, **mind: Any) -> list[Entry]:
+    def perform(self, **mind: Any) -> list[TranscriptEntry]:
         """Run the researcher until it has ended; its transcript."""
-        brain, desk, transcript = self.brain(**mind)
+        brain, context, transcript = self.brain(**mind)
         try:
             brain.run()
         finally:
             transcript.close()
-            desk.close()
+            context.close()
         return self.entries()
 
-    def entries(self, *kinds: str) -> list[Entry]:
+    def entries(self, *kinds: str) -> list[TranscriptEntry]:
         entries = read(transcript_folder(self.folder, NAME))
         return [entry for entry in entries if not kinds or entry.kind in kinds]
 
@@ -78,7 +78,7 @@ class Stage:
     def results(self) -> list[str]:
         return [entry.data["text"] for entry in self.entries("result")]
 
-    def troubles(self) -> str:
+    def failures(self) -> str:
         return "\n".join(entry.data["words"] for entry in self.entries("trouble"))
 
 

@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from aar.config import ResearcherBudget
-from aar.errors import MindError
-from aar.mock_api.script import Part, say, use
-from aar.researchers.commands import Steering, mark_of
+from aar.errors import ModelAccessError
+from aar.mock_api.script import Scenario, say, use
+from aar.researchers.commands import CommandQueue, mark_of
 from aar.researchers.transcript.conversation import conversation
 from tests.researchers.brains.claude.conftest import NAME, Stage
 
 METHOD = "def supervise(lab):\n    return lab.fine_tune(lab.weak_labels)\n"
 
 
-def researcher() -> Part:
+def researcher() -> Scenario:
     yield say("First I look.", use("bash", command="ls /shared/lab"), use("budget"), thinking="What is there?")
     yield say("", use("files", command="create", path="method.py", file_text=METHOD))
     yield say("", use("run_experiment", note="soft labels"))
@@ -24,7 +24,7 @@ def researcher() -> Part:
     yield say("That is all.")
 
 
-def looks_twice() -> Part:
+def looks_twice() -> Scenario:
     yield say("", use("bash", command="echo once >>log"))
     yield say("", use("bash", command="cat log"))
 
@@ -73,8 +73,8 @@ def test_every_token_is_counted_once_with_its_price(stage: Stage) -> None:
     stage.serve(researcher)
     entries = stage.perform()
     usage = [entry.data for entry in entries if entry.kind == "usage"]
-    _, desk, transcript = stage.brain()
-    spent = desk.spend.spent(NAME)
+    _, context, transcript = stage.brain()
+    spent = context.spend.spent(NAME)
     transcript.close()
     assert len(usage) == 7 and spent.amounts.dollars > 0
     assert spent.amounts.dollars == sum(one["dollars"] for one in usage)
@@ -83,7 +83,7 @@ def test_every_token_is_counted_once_with_its_price(stage: Stage) -> None:
 
 
 def test_ending_its_turn_once_is_answered_with_what_is_left(stage: Stage) -> None:
-    def hesitates() -> Part:
+    def hesitates() -> Scenario:
         (told,) = yield say("I am done, I think.")
         assert "3 experiments left" in told
         yield say("No, I go on.", use("budget"))
@@ -96,7 +96,7 @@ def test_ending_its_turn_once_is_answered_with_what_is_left(stage: Stage) -> Non
 
 def test_a_message_of_a_person_is_read_at_the_next_turn_and_once(stage: Stage) -> None:
     endpoint = stage.serve(looks_twice)
-    steering = Steering(stage.folder)
+    steering = CommandQueue(stage.folder)
     steering.ask("dana", NAME, "message", "Look at calibration.")
     steering.ask("dana", "researcher-2", "message", "Not for you.")
     stage.perform()
@@ -111,7 +111,7 @@ def test_a_message_of_a_person_is_read_at_the_next_turn_and_once(stage: Stage) -
 
 def test_a_new_direction_is_told(stage: Stage) -> None:
     endpoint = stage.serve(looks_twice)
-    Steering(stage.folder).ask("dana", NAME, "direction", "curriculum")
+    CommandQueue(stage.folder).ask("dana", NAME, "direction", "curriculum")
     stage.perform()
     assert "In which order should it meet the labels?" in str(endpoint.requests[0][2]["messages"])
 
@@ -119,14 +119,14 @@ def test_a_new_direction_is_told(stage: Stage) -> None:
 @pytest.mark.parametrize(("direction", "told"), [("", "no particular direction"), ("/gone.md", "cannot be read")])
 def test_a_direction_that_is_none_or_gone_ends_nobody(stage: Stage, direction: str, told: str) -> None:
     endpoint = stage.serve(looks_twice)
-    Steering(stage.folder).ask("dana", NAME, "direction", direction)
+    CommandQueue(stage.folder).ask("dana", NAME, "direction", direction)
     stage.perform()
     assert told in str(endpoint.requests[0][2]["messages"]) and stage.end()["reason"] == "finished"
 
 
 def test_a_conversation_that_begins_anew_has_the_latest_direction(stage: Stage) -> None:
     endpoint = stage.serve(looks_twice, {(NAME, 1): ("too_long",)})
-    Steering(stage.folder).ask("dana", NAME, "direction", "curriculum")
+    CommandQueue(stage.folder).ask("dana", NAME, "direction", "curriculum")
     stage.perform()
     first = endpoint.requests[2][2]["messages"][0]["content"][0]["text"]
     assert "begins anew" in first and "In which order should it meet the labels?" in first
@@ -134,7 +134,7 @@ def test_a_conversation_that_begins_anew_has_the_latest_direction(stage: Stage) 
 
 def test_one_who_was_stopped_stays_so_without_a_second_note(stage: Stage) -> None:
     stage.serve(looks_twice)
-    Steering(stage.folder).ask("dana", NAME, "stop")
+    CommandQueue(stage.folder).ask("dana", NAME, "stop")
     stage.perform()
     before = len(stage.entries())
     stage.perform()
@@ -143,14 +143,14 @@ def test_one_who_was_stopped_stays_so_without_a_second_note(stage: Stage) -> Non
 
 def test_a_stopped_researcher_ends_with_a_note_and_without_another_request(stage: Stage) -> None:
     endpoint = stage.serve(looks_twice)
-    Steering(stage.folder).ask("dana", NAME, "stop")
+    CommandQueue(stage.folder).ask("dana", NAME, "stop")
     stage.perform()
     assert endpoint.requests == [] and stage.end()["why"] == "a person stopped it"
     assert "a person stopped it" in stage.campaign.forum.posts()[-1].title.words
 
 
 def test_others_posts_are_announced_and_lie_as_files(stage: Stage) -> None:
-    def reads() -> Part:
+    def reads() -> Scenario:
         results = yield say("", use("bash", command="cat /shared/forum/*"))
         assert "> I found it." in results[0]
 
@@ -175,7 +175,7 @@ def test_without_credentials_it_says_what_to_set(stage: Stage) -> None:
     stage.monkeypatch.setenv("HOME", str(stage.folder))
     try:
         stage.perform()
-    except MindError as error:
+    except ModelAccessError as error:
         assert "ANTHROPIC_API_KEY" in str(error)
     else:
         raise AssertionError("it went on without credentials")
@@ -194,7 +194,7 @@ def budgeted(stage: Stage, **limits: Any) -> None:
     stage.config = stage.config.model_copy(update={"researchers": researchers})
 
 
-def works_forever() -> Part:
+def works_forever() -> Scenario:
     number = 0
     while True:
         number += 1
@@ -211,9 +211,9 @@ def test_dollars_and_tokens_end_a_researcher_within_one_reply_with_nothing_lost(
         endpoint = stage.serve(works_forever)
         stage.perform()
         assert stage.end()["reason"] == "budget" and words in stage.end()["why"]
-        _, desk, transcript = stage.brain()
+        _, context, transcript = stage.brain()
         transcript.close()
-        used = next(limit for limit in desk.limits() if limit.what in limits)
+        used = next(limit for limit in context.limits() if limit.what in limits)
         last = [entry.data for entry in stage.entries("usage")][-1]
         step = last["dollars"] if "dollars" in limits else sum(last["tokens"].values())
         assert used.most <= used.used < used.most + step
@@ -226,7 +226,7 @@ def test_dollars_and_tokens_end_a_researcher_within_one_reply_with_nothing_lost(
 
 
 def test_time_ends_a_researcher_even_while_a_tool_waits(stage: Stage) -> None:
-    def waits() -> Part:
+    def waits() -> Scenario:
         yield say("", use("files", command="create", path="method.py", file_text=METHOD))
         yield say("", use("run_experiment", note="slow"))
         yield say("", use("experiment", action="wait", experiment="e1", seconds=1000))

@@ -1,7 +1,7 @@
 """What a researcher leaves when it ends, whatever its experiments and its model have written."""
 
 from aar.commons.forum import BODY_BYTES
-from aar.mock_api.script import Part, say, use
+from aar.mock_api.script import Scenario, say, use
 from tests.researchers.brains.claude.conftest import NAME, Stage
 
 METHOD = "def supervise(lab):\n    return {number}\n"
@@ -11,7 +11,7 @@ FAILURE = "\x1b[2J method raised ValueError: " + "\N{GRINNING FACE}" * 8_000
 def three_long_failures(stage: Stage) -> None:
     stage.campaign.instant = False
 
-    def fails() -> Part:
+    def fails() -> Scenario:
         for number in range(3):
             write = use("files", command="create", path="method.py", file_text=METHOD.format(number=number))
             yield say("", write, use("run_experiment", note=f"try {number}", although_tried=True))
@@ -35,7 +35,7 @@ def test_a_note_that_the_forum_refuses_ends_the_researcher_as_well(stage: Stage)
     for lived in range(9):  # the key of its last note is used for something else
         stage.campaign.forum.post("somebody", "insight", "first", key=f"{NAME}/end/finished/{lived}")
 
-    def nothing() -> Part:
+    def nothing() -> Scenario:
         yield say("Nothing to do.")
 
     stage.serve(nothing)

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from aar.config import ResearcherBudget
-from aar.mock_api.script import Fault, Part, ToolUse, say, use
+from aar.mock_api.script import Fault, Scenario, ToolUse, say, use
 from aar.researchers.transcript.conversation import conversation
 from tests.researchers.brains.claude.conftest import NAME, Stage
 
@@ -14,7 +14,7 @@ STEPS = 3
 MIB = 2**20
 
 
-def counts() -> Part:
+def counts() -> Scenario:
     for number in range(STEPS):
         yield say(f"step {number}", use("bash", command=f"echo {number} >>log"), thinking="on it")
     yield say("Done counting.")
@@ -30,7 +30,7 @@ def test_a_passing_trouble_costs_a_reply_at_most_and_is_told(stage: Stage, fault
     stage.perform()
     assert stage.end()["reason"] == "finished"
     assert log(stage) == ["0", "1", "2"]
-    assert (fault == "slow") or stage.troubles()
+    assert (fault == "slow") or stage.failures()
 
 
 def test_a_trouble_that_outlasts_the_packages_own_retries_is_waited_out(stage: Stage) -> None:
@@ -38,13 +38,13 @@ def test_a_trouble_that_outlasts_the_packages_own_retries_is_waited_out(stage: S
     stage.perform()
     waits = [entry.data["waits"] for entry in stage.entries("trouble") if "waits" in entry.data]
     assert len(waits) == 2 and waits[1] == 2 * waits[0]
-    assert "overloaded" in stage.troubles() and "answered 529" in stage.troubles()
+    assert "overloaded" in stage.failures() and "answered 529" in stage.failures()
     assert log(stage) == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize("fault", ["413", "too_long", "400"])
 def test_a_conversation_that_has_become_too_long_begins_anew_with_the_notes(stage: Stage, fault: Fault) -> None:
-    def remembers() -> Part:
+    def remembers() -> Scenario:
         yield say("", use("lab_notes", command="create", path="/memories/plan.md", file_text="try EM next"))
         yield say("never heard")
 
@@ -62,20 +62,20 @@ def test_a_conversation_that_has_become_too_long_begins_anew_with_the_notes(stag
 def test_a_reply_that_is_too_large_is_paid_for_and_not_kept(stage: Stage, flood: ToolUse) -> None:
     floods = [flood]
 
-    def floods_once() -> Part:
+    def floods_once() -> Scenario:
         yield say("", floods.pop() if floods else use("bash", command="echo small"))
 
     stage.serve(floods_once)
     stage.perform()
     assert stage.end()["reason"] == "finished" and stage.results() == ["small"]
-    assert "it is longer than 1048576 bytes" in stage.troubles()
+    assert "it is longer than 1048576 bytes" in stage.failures()
     assert [entry.data["words"] for entry in stage.entries("trouble")].count("a reply was cut off") == 1
     home = stage.folder / "researchers" / NAME
     assert sum(file.stat().st_size for file in home.rglob("*") if file.is_file()) < MIB
 
 
 def test_a_full_transcript_ends_a_researcher_that_goes_on(stage: Stage) -> None:
-    def talks() -> Part:
+    def talks() -> Scenario:
         for number in range(100):
             yield say(f"{number}" * 100_000, use("budget"))
 
@@ -105,11 +105,11 @@ def test_refused_credentials_are_final_and_say_what_to_do(stage: Stage) -> None:
 
 def test_an_endpoint_that_is_not_there_is_waited_for(stage: Stage) -> None:
     stage.monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
-    brain, desk, transcript = stage.brain()
-    assert stage.life
-    stage.life._stopping.set()
+    brain, context, transcript = stage.brain()
+    assert stage.runtime
+    stage.runtime._stopping.set()
     brain.run()
-    desk.close()
+    context.close()
     transcript.close()
     assert stage.end()["reason"] == "time"
 
@@ -130,7 +130,7 @@ def test_a_reply_that_is_cut_off_at_its_longest_runs_no_tool_and_goes_on(stage: 
 
 @pytest.mark.filterwarnings("ignore:Tool 'web_search' not found")
 def test_tools_that_there_are_not_and_arguments_that_are_wrong_are_answered(stage: Stage) -> None:
-    def confused() -> Part:
+    def confused() -> Scenario:
         wrong = use("web_search", query="x"), use("bash", comand="ls")
         results = yield say("", *wrong, use("bash", command="echo fine"))
         assert "not found" in results[0] and "It takes: command" in results[1] and results[2] == "fine"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from aar.budget import Spend
+from aar.budget import UsageStore
 from aar.commons.code_store import CodeStore
 from aar.commons.forum import Forum
-from aar.mock_api.script import Part, say, use
-from aar.mock_api.server import Endpoint, Rehearsal
-from aar.researchers.transcript import Entry, read, transcript_folder
-from aar.scoring.store import Scorebook
+from aar.mock_api.script import Scenario, say, use
+from aar.mock_api.server import Endpoint, MockApi
+from aar.researchers.transcript import TranscriptEntry, read, transcript_folder
+from aar.scoring.store import ScoreStore
 from tests.researchers.brains.claude.victim import NAME
 
 KILLS = 20
@@ -23,7 +23,7 @@ STEPS = 60
 METHOD = "def supervise(lab):\n    return lab.fine_tune(lab.weak_labels, epochs={number})\n"
 
 
-def works() -> Part:
+def works() -> Scenario:
     for number in range(STEPS):
         text = METHOD.format(number=number + 1)
         yield say("", use("bash", command=f"echo {number} >>log; sleep 0.1"),
@@ -50,21 +50,19 @@ def kill_somewhere(folder: Path, rng: random.Random) -> bool:
     return alive
 
 
-def transcript(folder: Path) -> list[Entry]:
+def transcript(folder: Path) -> list[TranscriptEntry]:
     return list(read(transcript_folder(folder, NAME)))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_researcher_killed_twenty_times_does_nothing_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_researcher_killed_twenty_times_does_nothing_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seed = int(time.time())
     print("seed", seed)
     rng = random.Random(seed)
     endpoint = Endpoint({NAME: works})
     monkeypatch.setenv("ANTHROPIC_API_KEY", "rehearsal")
-    with Rehearsal(endpoint) as rehearsal:
+    with MockApi(endpoint) as rehearsal:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", rehearsal.url)
         kills = sum(kill_somewhere(tmp_path, rng) for _ in range(KILLS))
         last = victim(tmp_path)
@@ -78,10 +76,10 @@ def test_a_researcher_killed_twenty_times_does_nothing_twice(
     replies = [entry for entry in entries if entry.kind == "message" and entry.data["role"] == "assistant"]
     lost = len(endpoint.requests) - len(replies)
     assert lost <= kills, "more than the reply in flight was lost"
-    assert Spend(tmp_path).spent().amounts.experiments == len(accepted(entries, "run_experiment", "note"))
+    assert UsageStore(tmp_path).spent().amounts.experiments == len(accepted(entries, "run_experiment", "note"))
 
 
-def check_each_was_done_once(folder: Path, entries: list[Entry]) -> None:
+def check_each_was_done_once(folder: Path, entries: list[TranscriptEntry]) -> None:
     """Commands at most once, and those that are missing were told to be uncertain; the rest once, if not refused."""
     lines = (folder / "researchers" / NAME / "workspace" / "log").read_text().split()
     assert max(Counter(lines).values()) == 1
@@ -92,12 +90,12 @@ def check_each_was_done_once(folder: Path, entries: list[Entry]) -> None:
     assert titles == [f"insight {number}" for number in range(STEPS)]
     done = accepted(entries, "run_experiment", "note")
     assert len(done) >= STEPS - 2, "only what was cut off while writing the first method can be refused"
-    assert [one.note.words for one in Scorebook(folder, read_only=True).experiments()] == done
+    assert [one.note.words for one in ScoreStore(folder, read_only=True).experiments()] == done
     messages = [snapshot.message.words for snapshot in CodeStore(folder / "code.git", read_only=True).log(1000)]
     assert sorted(messages) == sorted(done)
 
 
-def accepted(entries: list[Entry], tool: str, argument: str) -> list[str]:
+def accepted(entries: list[TranscriptEntry], tool: str, argument: str) -> list[str]:
     """An argument of every call of a tool that was not refused, in their order."""
     refused = {one.data["position"] for one in entries if one.kind == "result" and one.data["is_error"]}
     calls = [one.data for one in entries if one.kind == "call" and one.data["tool"] == tool]

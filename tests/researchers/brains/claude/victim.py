@@ -1,21 +1,21 @@
 """A claude researcher in a process of its own, to be killed: real forum, code store, scorebook and sandbox.
 
-    python -m tests.researchers.brains.claude.victim FOLDER
+python -m tests.researchers.brains.claude.victim FOLDER
 """
 
 import sys
 from pathlib import Path
 
-from aar.budget import Spend
+from aar.budget import UsageStore
 from aar.config import load_config
 from aar.researchers.brains.claude import failures
 from aar.researchers.brains.claude.brain import ClaudeBrain
-from aar.researchers.context import Desk, Places
-from aar.researchers.runtime import Life
-from aar.researchers.tools.shared_folder import stock
+from aar.researchers.context import ResearcherPaths, ToolContext
+from aar.researchers.runtime import ResearcherRuntime
+from aar.researchers.tools.shared_folder import populate_shared_folder
 from aar.researchers.transcript import Transcript, transcript_folder
 from aar.scoring.records import Experiment
-from aar.scoring.store import Admission, Scorebook
+from aar.scoring.store import Admission, ScoreStore
 from aar.storage import storage_errors
 from tests.campaign_fixture import write_toml
 from tests.researchers.platform_double import SCORE, Campaign, PlatformDouble
@@ -26,8 +26,8 @@ NAME = "researcher-1"
 class DurablePlatform(PlatformDouble):
     """Experiments that a killed process leaves behind, in the scorer's own database; each is scored at once."""
 
-    def _book(self) -> Scorebook:
-        return Scorebook(self.campaign.folder)
+    def _book(self) -> ScoreStore:
+        return ScoreStore(self.campaign.folder)
 
     def start_experiment(self, snapshot: str, note: str, *, key: str) -> Experiment:
         experiment = self._book().admit(Admission(key, self.name, snapshot, ("data",), note, (1, 2)))
@@ -46,11 +46,13 @@ def main(folder: Path) -> None:
     with storage_errors(folder):
         config = load_config(write_toml(folder), ["budget.experiments_per_researcher=99"])
     platform = DurablePlatform(Campaign(folder), NAME)
-    life = Life(config.researchers[0], config, folder)
-    desk = Desk(config.researchers[0], config, Places.of(folder, NAME), platform, Spend(folder), life.account)
-    stock(desk.shared, platform)
+    runtime = ResearcherRuntime(config.researchers[0], config, folder)
+    context = ToolContext(
+        config.researchers[0], config, ResearcherPaths.of(folder, NAME), platform, UsageStore(folder), runtime.account
+    )
+    populate_shared_folder(context.shared, platform)
     transcript = Transcript(transcript_folder(folder, NAME))
-    brain = ClaudeBrain(life, desk, transcript)
+    brain = ClaudeBrain(runtime, context, transcript)
     print("begins", flush=True)
     brain.run()
 

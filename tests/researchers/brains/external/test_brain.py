@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from aar.config import ResearcherBudget
-from aar.researchers.commands import Steering, mark_of
+from aar.researchers.commands import CommandQueue, mark_of
 from aar.researchers.transcript import read, transcript_folder
 from tests.researchers.brains.external.conftest import NewBrain
 from tests.researchers.platform_double import Campaign
@@ -58,7 +58,7 @@ def test_one_that_has_ended_stays_so_in_its_next_process(
     new_brain: NewBrain, tmp_path: Path, campaign: Campaign
 ) -> None:
     brain = new_brain()
-    Steering(tmp_path).ask("dana", NAME, "stop")
+    CommandQueue(tmp_path).ask("dana", NAME, "stop")
     assert "a person stopped it" in brain.call("budget", {}).text
     again = new_brain()
     again.run()
@@ -68,7 +68,7 @@ def test_one_that_has_ended_stays_so_in_its_next_process(
 
 def test_what_people_ask_comes_with_the_next_answer_once(new_brain: NewBrain, tmp_path: Path) -> None:
     brain = new_brain()
-    Steering(tmp_path).ask("dana", NAME, "message", "Try EM.")
+    CommandQueue(tmp_path).ask("dana", NAME, "message", "Try EM.")
     assert brain.call("budget", {}).text.endswith(
         f"[{mark_of(tmp_path, NAME)}] message from dana, a person who runs this campaign:\nTry EM."
     )
@@ -77,7 +77,7 @@ def test_what_people_ask_comes_with_the_next_answer_once(new_brain: NewBrain, tm
 
 def test_a_paused_researcher_takes_no_calls(new_brain: NewBrain, tmp_path: Path) -> None:
     brain = new_brain()
-    Steering(tmp_path).ask("dana", NAME, "pause")
+    CommandQueue(tmp_path).ask("dana", NAME, "pause")
     assert "paused" in brain.call("budget", {}).text
 
 
@@ -96,7 +96,7 @@ def test_it_lives_until_its_time_is_up(new_brain: NewBrain, tmp_path: Path) -> N
     brain = new_brain()
     living = threading.Thread(target=brain.run)
     living.start()
-    Steering(tmp_path).ask("dana", NAME, "stop")
+    CommandQueue(tmp_path).ask("dana", NAME, "stop")
     living.join(10)
     assert not living.is_alive()
     assert "a person stopped it" in brain.call("budget", {}).text
