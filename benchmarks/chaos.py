@@ -20,7 +20,7 @@ from pathlib import Path
 
 from aar.campaign.folder import is_running
 from aar.errors import AarError
-from aar.gateway.connection import Link
+from aar.gateway.connection import CampaignConnection
 from aar.problems.key import Key
 from aar.scoring.records import PLATFORM
 from aar.scoring.store import ScoreStore
@@ -51,11 +51,11 @@ def supervise(lab):
     return lab.train(PROGRAM)
 """
 HUGE_VALUES = """import torch
-trainee = Task.read().trainee()
+student = Task.read().trainable_student()
 with torch.no_grad():
-    for tensor in trainee.parameters():
+    for tensor in student.parameters():
         tensor.fill_(1e30)
-trainee.save()"""
+student.save()"""
 IMPOSSIBLE_SHAPE = """header = json.dumps({"a": {"dtype": "F32", "shape": [2**63, 0], "data_offsets": [0, 0]}}).encode()
 open("adapter.safetensors", "wb").write(struct.pack("<Q", len(header)) + header)"""
 BIG_FILE = """open("adapter.safetensors", "wb").write(b"x" * 400 * 2**20)"""
@@ -139,7 +139,7 @@ def prepare(folder: Path, key: Key) -> None:
 
 
 async def attended(folder: Path, rounds: int, *, hostile: bool) -> dict[str, tuple[float, list[object]]]:
-    link = Link(folder)
+    link = CampaignConnection(folder)
     tools = {name: tool_of(link, name) for name in (*HONEST, HOSTILE)}
     for tool in tools.values():
         await until_there(tool)
@@ -159,7 +159,7 @@ async def attended(folder: Path, rounds: int, *, hostile: bool) -> dict[str, tup
     return {name: (used, scores[name]) for name, used in zip(HONEST, seconds, strict=True)}
 
 
-def tool_of(link: Link, name: str) -> Tool:
+def tool_of(link: CampaignConnection, name: str) -> Tool:
     async def tool(what: str, /, **arguments: object) -> str:
         try:
             answer, _ = await link.call(name, what, arguments)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from aar.campaign.events import FILE as RECORD_FILE
-from aar.campaign.events import Record
+from aar.campaign.events import EventLog
 from aar.campaign.state import CAMPAIGN
 from aar.commons.code_store import CodeStore
 from aar.commons.forum import Forum
@@ -163,7 +163,7 @@ def _write_commons(folder: Path) -> tuple[str, str]:
 
 
 def _write_record(folder: Path, config: CampaignConfig, outcome: str | None) -> None:
-    record = Record(folder)
+    record = EventLog(folder)
     record.begin_run()
     record.event(CAMPAIGN, "research")
     for number, one in enumerate(config.researchers):

@@ -50,7 +50,7 @@ class RequestExecutor:
         self._models: OrderedDict[str, LanguageModel | SentenceEncoder] = OrderedDict()
         self._prefixes: OrderedDict[tuple[str, int | None, int, Texts], HiddenStateCache] = OrderedDict()
 
-    def answer(
+    def execute(
         self, requests: Sequence[Request], wanted: Callable[[], bool] = lambda: True
     ) -> list[bytes | TrainingError]:
         """The results of one request, or of several `FineTune`s with one batch key, in their order.

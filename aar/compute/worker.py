@@ -158,7 +158,7 @@ def _answer(
     """Only aar's own errors are answers; anything else ends the worker, and Ray Train starts a new one."""
     results: list[bytes | AarError]
     try:
-        results = [*desk.answer(requests, wanted)]
+        results = [*desk.execute(requests, wanted)]
     except AarError as error:
         results = [error] * len(requests)
     if not leads:

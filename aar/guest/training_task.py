@@ -7,15 +7,15 @@ A program is a researcher's own Python file that runs in a sandbox with torch an
     from aar.guest.training_task import Task
 
     task = Task.read()
-    trainee = task.trainee()
-    optimizer = torch.optim.AdamW(trainee.parameters(), lr=1e-3)
-    targets = torch.tensor(task.weak_labels[:, 1], device=trainee.device)
+    student = task.trainable_student()
+    optimizer = torch.optim.AdamW(student.parameters(), lr=1e-3)
+    targets = torch.tensor(task.weak_labels[:, 1], device=student.device)
     for rows in torch.randperm(len(targets)).split(16):
-        loss = binary_cross_entropy_with_logits(trainee.log_odds(rows), targets[rows])
+        loss = binary_cross_entropy_with_logits(student.log_odds(rows), targets[rows])
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-    trainee.save()
+    student.save()
 
 A program that wants none of this reads the files itself (`Task.read` shows where they are) and writes
 `adapter.safetensors` into its working folder, with the tensors that `aar.models.adoption.adopted` names, such as

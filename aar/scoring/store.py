@@ -35,7 +35,7 @@ from aar.scoring.stats.pgr import Correctness
 from aar.storage import open_database, select, transaction
 
 FILE = "scores.sqlite"
-VERSION = 3
+VERSION = 4
 NOTED_REFUSALS = 20
 """So many refused admissions of one author get a ledger entry each; of those that follow only the number is kept."""
 SCHEMA = f"""
@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS key (one INTEGER PRIMARY KEY CHECK (one = 1), secret 
 CREATE TABLE IF NOT EXISTS experiments (
     number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, researcher TEXT NOT NULL, snapshot TEXT NOT NULL,
     datasets TEXT NOT NULL, note TEXT NOT NULL, seeds TEXT NOT NULL, status TEXT NOT NULL, score TEXT, failure TEXT,
-    started REAL NOT NULL, ended REAL, labels TEXT NOT NULL, verifies TEXT
+    started REAL NOT NULL, ended REAL, labels TEXT NOT NULL, verification_of TEXT
 );
 CREATE TABLE IF NOT EXISTS trained (
     experiment TEXT NOT NULL, dataset TEXT NOT NULL, seed INTEGER NOT NULL, student TEXT, fits TEXT,
@@ -106,7 +106,7 @@ class ScoreStore:
                 body = {**asdict(asked), "experiment": self._by_key(asked.key).id}
                 ledger.append(db, "admitted", asked.researcher, f"admitted/{asked.key}", body)
             found = self._by_key(asked.key)
-        same = ("researcher", "snapshot", "labels", "verifies")
+        same = ("researcher", "snapshot", "labels", "verification_of")
         if any(getattr(found, name) != getattr(asked, name) for name in same):
             raise ScoringError(f"{found.id} was started with this key, for something else; use a new key")
         return found
@@ -272,7 +272,7 @@ def _experiment(row: Any) -> Experiment:
         started=row["started"],
         ended=row["ended"],
         labels=row["labels"],
-        verification_of=row["verifies"],
+        verification_of=row["verification_of"],
     )
 
 
@@ -282,4 +282,4 @@ def _trained(row: Any) -> RunOutput:
 
 
 def _fit(fields: dict[str, Any]) -> FitRecipe:
-    return FitRecipe(**{**fields, "taught_by": tuple(fields["taught_by"])})
+    return FitRecipe(**{**fields, "distilled_from": tuple(fields["distilled_from"])})

@@ -8,7 +8,7 @@ import pytest
 from aar.campaign.state import CampaignState, read_state
 from aar.commons.code_store import CodeStore
 from aar.commons.forum import Forum
-from aar.researchers.transcript import Entry, read, transcript_folder
+from aar.researchers.transcript import TranscriptEntry, read, transcript_folder
 from tests.campaign.tiny_campaign import finish, start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.campaign]
@@ -23,7 +23,7 @@ def thinking(tiny: Path) -> Path:
     return tiny.parent / "campaign-rehearsal"
 
 
-def transcript(folder: Path, name: str) -> list[Entry]:
+def transcript(folder: Path, name: str) -> list[TranscriptEntry]:
     return list(read(transcript_folder(folder, name)))
 
 

@@ -30,17 +30,17 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from aar.guest.training_task import Task
 
 task = Task.read()
-trainee = task.trainee()
-optimizer = torch.optim.AdamW(trainee.parameters(), lr=0.02)
+student = task.trainable_student()
+optimizer = torch.optim.AdamW(student.parameters(), lr=0.02)
 targets = torch.tensor(task.arrays["targets"])
 torch.manual_seed(task.seed)
 for _ in range(4):
     for rows in torch.randperm(len(targets)).split(8):
-        loss = binary_cross_entropy_with_logits(trainee.log_odds(rows), targets[rows])
+        loss = binary_cross_entropy_with_logits(student.log_odds(rows), targets[rows])
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-trainee.save()
+student.save()
 """
 TOGETHER = """
 import torch
@@ -50,13 +50,13 @@ from aar.guest.training_task import Task
 
 task = Task.read()
 dist.init_process_group("gloo")
-trainee = task.trainee()
-parameters = list(trainee.parameters())
+student = task.trainable_student()
+parameters = list(student.parameters())
 optimizer = torch.optim.AdamW(parameters, lr=0.02)
 targets = torch.tensor(task.arrays["targets"])
 for _ in range(12):
     rows = torch.arange(len(targets))[dist.get_rank() :: dist.get_world_size()]
-    loss = binary_cross_entropy_with_logits(trainee.log_odds(rows), targets[rows])
+    loss = binary_cross_entropy_with_logits(student.log_odds(rows), targets[rows])
     optimizer.zero_grad()
     loss.backward()
     for parameter in parameters:
@@ -68,7 +68,7 @@ everyones = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
 dist.all_gather(everyones, mine)
 assert len(everyones) == 2
 assert torch.equal(*everyones), "the ranks have different students"
-trainee.save()
+student.save()
 """
 PLAIN = """
 import json, os, torch

@@ -31,7 +31,7 @@ MADE = """
 import time
 from aar.guest.training_task import Task
 from safetensors.torch import load_file, save_file
-Task.read().trainee().save()
+Task.read().trainable_student().save()
 weights = load_file("adapter.safetensors")
 weights["head/bias"].fill_(time.time() % 1000)
 save_file(weights, "adapter.safetensors")

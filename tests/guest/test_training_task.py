@@ -17,7 +17,7 @@ from aar.experiments.program_scheduler import ProgramScheduler
 from aar.problems.dataset import Judgement
 from aar.sandbox import Limits, provider
 from aar.sandbox.pool import Pool
-from aar.scoring.records import Task
+from aar.scoring.records import TrainingData
 from tests.compute.conftest import alone, process_group
 from tests.compute.toy import CLASSES, TEXTS, accuracy, recipe
 from tests.experiments.test_program_sandbox import CONFIG, GOOD
@@ -31,8 +31,8 @@ START = """
 import pickle, torch
 from aar.guest.training_task import Task
 from safetensors.torch import load_file, save_file
-trainee = Task.read().trainee()
-trainee.save()
+student = Task.read().trainable_student()
+student.save()
 weights = load_file("adapter.safetensors")
 """
 HOSTILE = (
@@ -64,7 +64,7 @@ def compute(alone: Group, monkeypatch: pytest.MonkeyPatch) -> DeskCompute:
 def backend(compute: DeskCompute, llama_folder: Path) -> ModelBackend:
     examples = tuple(Judgement("", text) for (text,) in TEXTS)
     labels = np.stack([1 - CLASSES, CLASSES], axis=1).astype(np.float32)
-    task = Task("binary", examples, labels, recipe())
+    task = TrainingData("binary", examples, labels, recipe())
     here = compute.for_threads()
     programs = HerePrograms(None, here, None)  # type: ignore[arg-type]
     return ModelBackend(task, 3, str(llama_folder), ComputeClient(here, "ada"), programs)

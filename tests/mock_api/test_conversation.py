@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from aar.mock_api.conversation import BadRequest, seen_in, signature
-from aar.mock_api.scenarios import PARTS, cast
+from aar.mock_api.scenarios import PARTS, assign
 from aar.mock_api.script import DONE, Scenario, Seen, next_reply, say, use
 
 ASKED = {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "bash", "input": {}}]}
@@ -56,7 +56,7 @@ def test_a_part_is_played_again_from_the_conversation_alone() -> None:
 
 
 def test_everybody_gets_a_part() -> None:
-    script = cast(f"r{number}" for number in range(5))
+    script = assign(f"r{number}" for number in range(5))
     assert len(script) == 5 > len(PARTS)
     assert all(next_reply(part(), Seen(name)).calls for name, part in script.items())
 

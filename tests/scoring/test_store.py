@@ -61,7 +61,7 @@ def test_the_same_key_again_is_the_same_experiment(book: ScoreStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"researcher": "eve"}, {"snapshot": "s2"}, {"labels": "shuffled"}, {"verifies": "e1"}]
+    "changes", [{"researcher": "eve"}, {"snapshot": "s2"}, {"labels": "shuffled"}, {"verification_of": "e1"}]
 )
 def test_the_same_key_for_something_else_is_refused(book: ScoreStore, changes: dict[str, Any]) -> None:
     admit(book)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from aar.compute.engine import Group
-from aar.compute.executor import Desk
+from aar.compute.executor import RequestExecutor
 from aar.compute.requests import Request
 from aar.config import CampaignConfig, VerificationConfig, load_config
 from aar.errors import TrainingError
@@ -35,7 +35,7 @@ class DeskCompute:
 
     def __init__(self, group: Group) -> None:
         self.results: dict[str, bytes] = {}
-        self._desk = Desk(CPU, "float32", group, self.results.__getitem__)
+        self._desk = RequestExecutor(CPU, "float32", group, self.results.__getitem__)
         self.run, self.fetch = Remote(self._run_soon), Remote(self._fetch_soon)
 
     def for_threads(self) -> Any:
@@ -47,7 +47,7 @@ class DeskCompute:
 
     def _run(self, request: Request, account: str = "", ticket: str = "") -> str:
         if request.key() not in self.results:
-            [answer] = self._desk.answer([request])
+            [answer] = self._desk.execute([request])
             if isinstance(answer, TrainingError):
                 raise answer
             self.results[request.key()] = answer
