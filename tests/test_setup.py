@@ -320,7 +320,7 @@ def test_make_test_checks_first_and_ends_with_pytest() -> None:
     lines = make("-n", "test").splitlines()
     assert lines[0] == "./setup.sh"
     assert [line.split()[0] for line in lines[1:4]] == [".venv/bin/ruff", ".venv/bin/ruff", ".venv/bin/mypy"]
-    assert lines[3:] == [".venv/bin/pytest -q -n 2 -m 'not campaign'", ".venv/bin/pytest -q -m campaign"]
+    assert lines[4:] == [".venv/bin/pytest -q -n 2 -m 'not campaign'", ".venv/bin/pytest -q -m campaign"]
 
 
 def test_make_check_leaves_slow_tests_out() -> None:
