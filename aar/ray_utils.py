@@ -5,6 +5,7 @@ code and users are shown error texts, so the original error is raised instead.
 """
 
 import logging
+import os
 from collections.abc import Awaitable
 from typing import Any
 
@@ -14,6 +15,9 @@ from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from aar.errors import AarError
+from aar.logs import log_to
+
+log = logging.getLogger(__name__)
 
 COMMONS, SCORER, COMPUTE, EXPERIMENTS = "commons", "scorer", "compute", "experiments"
 """The names of a campaign's actors, in its Ray namespace."""
@@ -36,12 +40,12 @@ async def get_async(reference: Awaitable[Any]) -> Any:
 
 
 def log_to_ray() -> None:
-    """Write what this actor's process logs, from INFO on, to where Ray keeps its output and the dashboard shows it.
-
-    Lines hold ids, names from the settings, counts and seconds; what an agent wrote stands in none unescaped.
-    """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    """Write what this actor's process logs, from INFO on, to where Ray keeps its output and the dashboard shows it."""
+    if not ray.is_initialized() or (context := ray.get_runtime_context()).get_actor_id() is None:
+        return  # not in a process of its own
+    log_to(logging.StreamHandler())
+    begun = "restarted" if context.was_current_actor_reconstructed else "started"
+    log.info("%s: %s in process %d", context.get_actor_name() or "actor", begun, os.getpid())
 
 
 def get_actor(name: str) -> ActorHandle[Any]:

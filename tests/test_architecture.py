@@ -15,13 +15,14 @@ ROOT = Path(aar.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = (
     ("guest",), ("", "errors"), ("text",), ("assets",), ("models",), ("config",), ("storage",), ("untrusted_files",),
-    ("ray_utils",), ("problems",), ("methods",), ("budget",), ("compute",), ("commons",), ("sandbox",), ("scoring",),
-    ("experiments",), ("researchers",), ("campaign",), ("gateway",), ("reporting",), ("mock_api",), ("cli", "__main__"),
+    ("logs",), ("metrics",), ("ray_utils",), ("problems",), ("methods",), ("budget",), ("compute",), ("commons",),
+    ("sandbox",), ("scoring",), ("experiments",), ("researchers",), ("campaign",), ("gateway",), ("reporting",),
+    ("mock_api",), ("cli", "__main__"),
 )  # fmt: skip
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 KNOW_NO_RAY = (
-    "guest", "errors.py", "text.py", "config.py", "assets.py", "storage.py", "untrusted_files.py", "budget", "problems",
-    "models", "sandbox", "methods", "reporting",
+    "guest", "errors.py", "text.py", "logs.py", "config.py", "assets.py", "storage.py", "untrusted_files.py", "budget",
+    "problems", "models", "sandbox", "methods", "reporting",
 )  # fmt: skip
 RAY_ONLY_IN = {
     "scoring": {"actor.py"}, "commons": {"actor.py"}, "experiments": {"actor.py", "program_scheduler.py"},

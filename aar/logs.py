@@ -1,0 +1,83 @@
+"""What aar's processes write into their logs: one line per event, for the operator, in Ray's log files and dashboard.
+
+A line holds ids, names from the settings, counts and seconds. Texts that an agent wrote appear in few of them, such as
+the reason of a failure.
+
+Covers: a text that would start a line of its own, act on a terminal or hide itself (line breaks, escape sequences,
+invisible characters), or fill the disk: every record becomes one printable line of at most LINE_CHARACTERS, a
+traceback one such line per frame, at most TRACEBACK_LINES of them. The values of environment variables that hold keys,
+and whatever has the form of a key, are left out, whichever library logs them.
+Does not cover: what a text says; a key in a form that is not known; what a program prints without `logging`.
+"""
+
+import logging
+import os
+import re
+import traceback
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+
+from aar.text import fitted_line
+
+LINE_CHARACTERS = 1000
+READ_CHARACTERS = 64 * LINE_CHARACTERS
+"""Of a record's text; the rest is not looked at."""
+TRACEBACK_LINES = 20
+"""The innermost frames of an error: where it was raised."""
+HIDDEN = "[hidden]"
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+_SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)$")
+_SECRET_FORM = re.compile(
+    r"\b(?:sk-[\w-]{16,}|(?:hf|ghp|gho|ghs|github_pat)_\w{16,}|AKIA[0-9A-Z]{16}|[0-9a-f]{64}|eyJ[\w-]{16,}\.[\w.-]+)"
+)
+"""Keys of model endpoints, hubs and clouds, JSON web tokens, and the 64 hex digits of Ray's and aar's own tokens."""
+_SHORTEST_SECRET = 8
+ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+class SafeFormatter(logging.Formatter):
+    """Formats records as printable lines of bounded length, without keys."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        """`environment`: where keys are named; by default this process's."""
+        super().__init__(FORMAT)
+        held = (os.environ if environment is None else environment).items()
+        self._secrets = [
+            value for name, value in held if _SECRET_NAME.search(name.upper()) and len(value) >= _SHORTEST_SECRET
+        ]
+
+    def format(self, record: logging.LogRecord) -> str:
+        head = self._line(f"{self.formatTime(record)} {record.levelname} {record.name}: {_message(record)}")
+        if not record.exc_info:
+            return head
+        return "\n".join([head, *(f"    {self._line(line)}" for line in _frames(record.exc_info))])
+
+    def _line(self, text: str) -> str:
+        text = text[:READ_CHARACTERS]  # far more than is shown: a key that is cut in two here is not in the line
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        return fitted_line(_SECRET_FORM.sub(HIDDEN, text), LINE_CHARACTERS)
+
+
+def log_to(handler: logging.Handler) -> None:
+    """Write what this process logs, from INFO on, to `handler`, and to no other one."""
+    handler.setFormatter(SafeFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError):  # arguments that do not fit the format: `logging` would print both, unbounded
+        return f"{record.msg} (its arguments do not fit)"
+
+
+def _frames(error: ErrorInfo) -> Iterator[str]:
+    """The frames of an error's traceback, and what it says."""
+    kind, value, trace = error
+    for frame in traceback.extract_tb(trace)[-TRACEBACK_LINES:]:
+        yield f"{frame.filename}:{frame.lineno} in {frame.name}"
+    if kind is not None:
+        yield f"{kind.__name__}: {value}"

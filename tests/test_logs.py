@@ -1,0 +1,78 @@
+"""Log lines: printable, bounded, without keys, whatever an agent wrote and whichever library logs it."""
+
+import logging
+import sys
+from typing import Any
+
+import pytest
+
+from aar.logs import HIDDEN, LINE_CHARACTERS, READ_CHARACTERS, TRACEBACK_LINES, SafeFormatter
+
+KEY = "sk-ant-api03-AbCdEfGhIjKlMnOpQrStUvWx"
+RAY_TOKEN = "0123456789abcdef" * 4
+PASSWORD = "correct horse battery"
+HOSTILE = f"first\nsecond\r\x1b[2J\x1b]0;title\x07\u202e\x00 {KEY} {RAY_TOKEN} {PASSWORD} " + "x" * 2**20
+
+
+def formatted(message: str, *arguments: Any, error: BaseException | None = None) -> str:
+    formatter = SafeFormatter({"MY_PASSWORD": PASSWORD, "PATH": "/usr/bin"})
+    info = None if error is None else (type(error), error, error.__traceback__)
+    return formatter.format(logging.LogRecord("aar.test", logging.INFO, "file", 1, message, arguments, info))
+
+
+@pytest.mark.parametrize(("message", "arguments"), [("%s", (HOSTILE,)), (HOSTILE, ()), ("%r", (HOSTILE,))])
+def test_a_hostile_text_becomes_one_printable_bounded_line_without_keys(message: str, arguments: tuple[Any]) -> None:
+    line = formatted(message, *arguments)
+    assert line.isprintable() and "\n" not in line and len(line) <= LINE_CHARACTERS
+    assert KEY not in line and RAY_TOKEN not in line and PASSWORD not in line
+    assert "aar.test: " in line and "first" in line and HIDDEN in line
+
+
+def test_a_key_that_the_end_of_a_line_would_cut_in_two_is_not_shown_in_part() -> None:
+    for before in range(LINE_CHARACTERS - 200, LINE_CHARACTERS + 100, 7):
+        assert KEY[:12] not in formatted("%s", "y" * before + " " + KEY)
+
+
+def test_a_key_beyond_what_is_looked_at_is_not_shown_either() -> None:
+    for end in (4 * LINE_CHARACTERS, READ_CHARACTERS):
+        for before in range(end - 80, end, 5):
+            assert KEY[:12] not in formatted("%s", " " * before + KEY)
+
+
+def test_an_ordinary_line_is_written_as_it_is() -> None:
+    line = formatted("%s by %s: admitted, snapshot %.10s", "e7", "ada", "0123456789abcdef")
+    assert line.endswith(" INFO aar.test: e7 by ada: admitted, snapshot 0123456789")
+
+
+def test_arguments_that_do_not_fit_are_no_error_and_not_printed() -> None:
+    assert "do not fit" in formatted("%d requests", HOSTILE)
+
+
+def test_an_errors_traceback_is_bounded_and_what_it_says_escaped() -> None:
+    def dig(depth: int) -> None:
+        if depth == 0:
+            raise ValueError(HOSTILE)
+        dig(depth - 1)
+
+    with pytest.raises(ValueError) as caught:
+        dig(100)
+    lines = formatted("the tool %r failed", "bash", error=caught.value).split("\n")
+    assert len(lines) == TRACEBACK_LINES + 2
+    assert all(line.isprintable() and len(line) <= LINE_CHARACTERS + 4 for line in lines)
+    assert "ValueError: first second" in lines[-1] and KEY not in lines[-1]
+    assert "in dig" in lines[-2]
+
+
+def test_what_another_library_logs_is_written_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
+    from aar.logs import log_to
+
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    try:
+        log_to(logging.StreamHandler(sys.stderr))
+        logging.getLogger("some.library").warning("answered: %s", HOSTILE)
+        logging.getLogger("some.library").debug("not shown")
+    finally:
+        root.handlers[:], root.level = before
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.isprintable() and len(line) <= LINE_CHARACTERS and KEY not in line

@@ -1,0 +1,87 @@
+"""Metrics, through a real Ray to its Prometheus endpoint; and what is counted where Ray does not run."""
+
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import ray
+
+from aar import metrics
+from aar.metrics import ALL, Counter, Gauge, Metric
+
+
+class Recorder:
+    """Records metrics in a process of its own, in a campaign's namespace."""
+
+    def record(self) -> None:
+        metrics.REQUESTS.add(2, kind="FineTune", status="answered")
+        metrics.REQUESTS.add(kind="FineTune", status="answered")
+        metrics.REQUESTS.add(0, kind="Predict", status="answered")
+        metrics.REQUEST_SECONDS.add(1.5, kind="FineTune")
+        metrics.DOLLARS.set(0.75, researcher="ada")
+        for by in (+1, +1, -1):
+            metrics.SANDBOXES.change(by, kind="method")
+
+
+@pytest.fixture
+def exported(ray_session: None) -> Iterator[str]:
+    """What Ray's Prometheus endpoint on this node says after something was recorded."""
+    actor = ray.remote(Recorder).options(namespace="aar-little", name="recorder").remote()
+    ray.get(actor.record.remote())
+    until, text = time.monotonic() + 60, ""
+    while "ray_aar_sandboxes{" not in text and time.monotonic() < until:
+        time.sleep(1)
+        [node] = ray.nodes()
+        with urllib.request.urlopen(f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics") as page:
+            text = page.read().decode()
+    yield text
+    ray.kill(actor)
+
+
+def value(text: str, name: str, **labels: str) -> float | None:
+    """The value of the series that has these labels among its own."""
+    for line in text.splitlines():
+        if line.startswith(f"{name}{{") and all(f'{key}="{label}"' in line for key, label in labels.items()):
+            return float(line.rpartition(" ")[2])
+    return None
+
+
+def test_what_was_recorded_comes_out_of_rays_prometheus_endpoint(exported: str) -> None:
+    assert value(exported, "ray_aar_requests_total", kind="FineTune", status="answered") == 3
+    assert value(exported, "ray_aar_requests_total", kind="Predict") is None
+    assert value(exported, "ray_aar_request_seconds_total", kind="FineTune") == 1.5
+    assert value(exported, "ray_aar_dollars", researcher="ada") == 0.75
+    assert value(exported, "ray_aar_sandboxes", kind="method") == 1
+
+
+def test_without_ray_nothing_is_counted_and_ray_is_not_imported() -> None:
+    code = (
+        "import sys; from aar import metrics; metrics.POSTS.add(kind='result'); "
+        "metrics.SANDBOXES.change(1, kind='shell'); assert 'ray' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_metric_has_a_name_of_its_own_that_prometheus_takes() -> None:
+    assert len({one.name for one in ALL}) == len(ALL) > 5
+    for one in ALL:
+        assert re.fullmatch(r"aar_[a-z_]+", one.name)
+        assert not one.name.endswith("_total")  # Ray adds it
+        assert all(re.fullmatch(r"[a-z]+", label) for label in one.labels)
+
+
+@pytest.mark.parametrize("metric", ALL, ids=lambda one: one.name)
+def test_labels_are_names_from_closed_sets(metric: Metric) -> None:
+    assert set(metric.labels) <= {"kind", "status", "researcher", "tool"}
+    assert isinstance(metric, Counter | Gauge)
+
+
+def test_a_recording_without_one_of_its_labels_is_an_error(ray_session: None) -> None:
+    labels: dict[str, Any] = {"kind": "FineTune"}
+    with pytest.raises(ValueError, match="status"):
+        metrics.REQUESTS.add(**labels)
