@@ -20,7 +20,7 @@ ORDINARY_USER = 12345
 def ray_session() -> Iterator[None]:
     """A real Ray of this test run's own, with two CPUs. Use a namespace per test."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # workers start twice as fast when imports are byte-compiled
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=2, include_dashboard=True, log_to_driver=False)
     yield
     ray.shutdown()
 

@@ -337,6 +337,19 @@ def _resources(config: ComputeConfig) -> dict[str, float]:
     return {"CPU": config.cpus_per_worker, **gpus}
 
 
+def _environment() -> dict[str, str]:
+    """What Ray Train has to find in the variables of its own actors.
+
+    When a compute actor is killed, a detached actor of Ray Train frees the CPUs and GPUs that its workers had reserved.
+    It asks the cluster that RAY_ADDRESS names. Without that it gives up where a machine runs several clusters: the CPUs
+    stay reserved, and the workers that replace the killed ones wait for them forever.
+    """
+    return {
+        "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+        "RAY_ADDRESS": ray.get_runtime_context().gcs_address,
+    }
+
+
 def start_compute(config: CampaignConfig, folder: Path, namespace: str) -> ActorHandle[Any]:
     """The campaign's compute actor, ready to be asked; it lives as long as the campaign's driver."""
     actor = ray.remote(Compute).options(
@@ -348,7 +361,7 @@ def start_compute(config: CampaignConfig, folder: Path, namespace: str) -> Actor
         max_task_retries=-1,
         max_concurrency=CALLS_AT_ONCE,
         get_if_exists=True,
-        runtime_env={"env_vars": {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2"}},
+        runtime_env={"env_vars": _environment()},
     )
     compute: ActorHandle[Any] = actor.remote(config, str(folder))
     get(compute.status.remote())  # others look it up by name

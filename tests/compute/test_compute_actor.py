@@ -22,6 +22,7 @@ from aar.compute.client import ask_and_wait, train_and_wait
 from aar.compute.requests import LogLikelihoods, Predict
 from aar.config import CampaignConfig, ComputeConfig
 from aar.errors import ModelError, TrainingError
+from tests.campaign.ray_cluster import ray_cluster
 from tests.compute.toy import TARGETS, TEXTS, accuracy, recipe, request
 from tests.scoring.doubles import campaign
 
@@ -43,6 +44,12 @@ def compute(ray_session: None, folder: Path) -> Iterator[Any]:
     actor = start_compute(CONFIG, folder, namespace=str(folder))
     yield actor
     ray.kill(actor)
+
+
+@pytest.fixture
+def another_ray() -> Iterator[None]:
+    with ray_cluster("disabled"):
+        yield
 
 
 @pytest.fixture
@@ -166,3 +173,14 @@ def test_a_killed_actor_returns_with_its_results_and_its_callers_get_theirs(comp
     assert train_and_wait(compute, request(model), ADA) == done
     odds = ask_and_wait(compute, Predict(model, TEXTS, done), ADA)
     assert np.isfinite(odds).all() and accuracy(odds) > 0.9
+
+
+def test_what_the_workers_of_a_killed_actor_had_reserved_is_free_again(
+    compute: Any, model: str, another_ray: None
+) -> None:
+    """More often than the machine has CPUs, and beside another Ray, which Ray Train may mistake for its own."""
+    for seed in range(40, 42):
+        train_and_wait(compute, request(model, seed=seed), ADA)
+        [actor] = processes("ray::compute")
+        os.kill(actor.pid, signal.SIGKILL)
+    train_and_wait(compute, request(model, seed=42), ADA)
