@@ -4,7 +4,8 @@
 #     ./setup.sh        `make run`, `make test` and `make check` call it; it ends at once when nothing is to do
 #
 # System packages are installed where that needs no password; otherwise the command to run is printed and nothing is
-# changed. uv is taken from the PATH or installed into .uv. Python is never downloaded.
+# changed. uv is taken from the PATH or installed into .uv. Python is never downloaded. What apt-get and uv print goes
+# into .uv/setup.log, which is named when they fail; meanwhile a line now and then says how much is installed.
 set -eu
 
 OLDEST_BUBBLEWRAP=0.8
@@ -21,6 +22,8 @@ SUPPORTED="(3, 11) <= sys.version_info < (3, 15)"
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 stamp=$root/.venv/.synced
+log=$root/.uv/setup.log
+PROGRESS_SECONDS=20
 PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin
 
 main() {
@@ -36,6 +39,17 @@ wait_for_other_setup() { # until this process ends, a second one waits here
     has flock || return 0
     exec 9<setup.sh
     flock 9
+}
+
+logged() { # COMMAND ARGUMENT...: its output goes into the log
+    mkdir -p "${log%/*}"
+    echo "\$ $*" >>"$log"
+    "$@" </dev/null >>"$log" 2>&1
+}
+
+fail_logged() { # MESSAGE: with the log's end
+    tail -n 10 "$log" >&2
+    fail "$1; the whole output is in $log"
 }
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -82,8 +96,8 @@ install_system_packages() { # "NAME NAME ..." on one or several lines
     fi
     say "installing: $packages"
     export DEBIAN_FRONTEND=noninteractive
-    $as_root $update </dev/null >&2 || say "going on with the package lists that are here"
-    $as_root $install </dev/null >&2 || fail "apt-get could not install: $packages"
+    logged $as_root $update || say "continuing with the package lists that are here"
+    logged $as_root $install || fail_logged "apt-get could not install: $packages"
 }
 
 # What the environment was made for. A venv knows its own path, so a checkout that was moved needs another one.
@@ -104,10 +118,21 @@ sync_packages() {
     rm -f "$stamp"
     wanted=$(wanted_stamp)
     say "installing the packages of uv.lock into .venv (the first time 3 GB to download, 7 GB on disk)"
-    "$uv" sync --frozen --group dev --python "$python" --compile-bytecode </dev/null >&2 ||
-        fail "the packages could not be installed; see uv's message above, then start again: it goes on from here"
+    report_size 9>&- &
+    reporter=$!
+    trap 'kill "$reporter" 2>/dev/null || true' EXIT
+    logged "$uv" sync --frozen --group dev --python "$python" --compile-bytecode ||
+        fail_logged "the packages could not be installed; start again to continue with what was downloaded"
+    say "the packages are installed"
     echo "$wanted" >"$stamp.part"
     mv "$stamp.part" "$stamp"
+}
+
+report_size() { # in the background, so that an interruption reaches uv
+    # It ends with this script, however that ends; `sleep` may outlive both, and must not keep the caller's pipes open.
+    while sleep "$PROGRESS_SECONDS" >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
+        [ ! -d .venv ] || say "installing: $(du -sh .venv | cut -f 1) of about 7G"
+    done
 }
 
 find_python() {

@@ -19,8 +19,8 @@ from aar.sandbox.probe import APPARMOR_RULE
 
 ROOT = Path(__file__).parents[1]
 PLAIN_TOOLS = (
-    "bash", "cat", "chmod", "cut", "dirname", "env", "flock", "git", "grep", "head", "make", "mkdir", "mv", "rm", "sed",
-    "sh", "sha256sum", "sort", "touch", "uname",
+    "bash", "cat", "chmod", "cut", "dirname", "du", "env", "flock", "git", "grep", "head", "make", "mkdir", "mv", "rm",
+    "sed", "sh", "sha256sum", "sleep", "sort", "tail", "touch", "uname",
 )  # fmt: skip
 SANDBOX_PROGRAMS = {
     "bwrap": "echo bubblewrap 0.8.0",
@@ -32,6 +32,8 @@ UV = """
     [ "$1" = --version ] && echo "uv 0.13.9 (build)" && exit
     echo "uv $*" >>"$LOG"
     env | sort >"$LOG.uv-environment"
+    for number in $(cat "$LOG.uv-prints" 2>/dev/null); do echo " + package==$number" >&2; done
+    sleep "$(cat "$LOG.uv-takes" 2>/dev/null || echo 0)"
     [ ! -e "$LOG.uv-fails" ] || exit 2
     mkdir -p .venv/bin && touch .venv/bin/python && chmod +x .venv/bin/python
 """
@@ -130,6 +132,38 @@ def test_an_installation_that_failed_is_tried_again(machine: Machine) -> None:
     Path(f"{machine.log}.uv-fails").unlink()
     assert machine.setup().returncode == 0
     assert len(machine.called()) == 2
+
+
+def test_the_names_of_170_packages_are_in_a_log_and_not_on_the_screen(machine: Machine) -> None:
+    Path(f"{machine.log}.uv-prints").write_text(" ".join(map(str, range(170))))
+    done = machine.setup()
+    assert done.returncode == 0
+    assert "package==" not in done.stdout + done.stderr and len(done.stderr.splitlines()) <= 3
+    assert (machine.checkout / ".uv/setup.log").read_text().count(" + package==") == 170
+
+
+def test_an_installation_that_failed_names_the_log_and_shows_its_end(machine: Machine) -> None:
+    Path(f"{machine.log}.uv-prints").write_text("1 2 3")
+    Path(f"{machine.log}.uv-fails").touch()
+    done = machine.setup()
+    log = machine.checkout / ".uv/setup.log"
+    assert str(log) in done.stderr and " + package==3" in done.stderr
+    assert "uv sync --frozen" in log.read_text()
+
+
+def test_a_long_installation_says_now_and_then_how_much_is_there(machine: Machine) -> None:
+    script = machine.checkout / "setup.sh"
+    script.write_text(script.read_text().replace("PROGRESS_SECONDS=20", "PROGRESS_SECONDS=0.2"))
+    Path(f"{machine.log}.uv-takes").write_text("1")
+    (machine.checkout / ".venv").mkdir()
+    done = machine.setup()
+    assert done.returncode == 0 and done.stderr.count("of about 7G") >= 2
+
+
+def test_what_reports_progress_ends_with_the_installation(machine: Machine) -> None:
+    started = time.monotonic()
+    assert machine.setup().returncode == 0  # returns when nobody holds its pipes any longer
+    assert time.monotonic() - started < 10
 
 
 def test_a_moved_checkout_gets_a_new_environment_because_a_venv_knows_its_path(machine: Machine) -> None:
