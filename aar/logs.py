@@ -15,6 +15,8 @@ import os
 import re
 import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 
 from aar.text import fitted_line
@@ -65,6 +67,23 @@ def log_to(handler: logging.Handler) -> None:
     handler.setFormatter(SafeFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
+
+
+@contextmanager
+def logged_to(file: Path) -> Iterator[None]:
+    """Until the block ends, append what aar itself logs in this process, from INFO on, to `file`.
+
+    Raises OSError when the file cannot be written.
+    """
+    handler, own = logging.FileHandler(file), logging.getLogger("aar")
+    handler.setFormatter(SafeFormatter())
+    own.addHandler(handler)
+    own.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        own.removeHandler(handler)
+        handler.close()
 
 
 def _message(record: logging.LogRecord) -> str:

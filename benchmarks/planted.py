@@ -46,6 +46,10 @@ class Quiet:
     def __init__(self) -> None:
         self._phase = ""
 
+    def say(self, line: str) -> None:
+        """Print a line."""
+        print(line, flush=True)
+
     def show(self, state: CampaignState) -> None:
         """Print a new phase."""
         if state.phase != self._phase:

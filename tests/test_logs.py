@@ -2,11 +2,15 @@
 
 import logging
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 
-from aar.logs import HIDDEN, LINE_CHARACTERS, READ_CHARACTERS, TRACEBACK_LINES, SafeFormatter
+from aar.logs import HIDDEN, LINE_CHARACTERS, READ_CHARACTERS, TRACEBACK_LINES, SafeFormatter, logged_to
+from aar.ray_utils import log_to_ray
 
 KEY = "sk-ant-api03-AbCdEfGhIjKlMnOpQrStUvWx"
 RAY_TOKEN = "0123456789abcdef" * 4
@@ -76,3 +80,54 @@ def test_what_another_library_logs_is_written_the_same_way(capsys: pytest.Captur
         root.handlers[:], root.level = before
     [line] = capsys.readouterr().err.splitlines()
     assert line.isprintable() and len(line) <= LINE_CHARACTERS and KEY not in line
+
+
+def test_a_drivers_lines_are_in_a_file_while_it_runs(tmp_path: Path) -> None:
+    log = logging.getLogger("aar.campaign.run")
+    with logged_to(tmp_path / "driver.log"):
+        log.info("ada: failed: %s", HOSTILE)
+    log.info("after the end")
+    [line] = (tmp_path / "driver.log").read_text().splitlines()
+    assert " INFO aar.campaign.run: ada: failed: first second" in line and line.isprintable() and KEY not in line
+
+
+class Chatty:
+    """An actor that logs what an agent wrote, and fails with it."""
+
+    def __init__(self) -> None:
+        log_to_ray()
+
+    def speak(self) -> int:
+        logging.getLogger("aar.chatty").info("marker-4711 %s", HOSTILE)
+        try:
+            raise ValueError(HOSTILE)
+        except ValueError:
+            logging.getLogger("aar.chatty").exception("marker-4712")
+        return len(logging.getLogger().handlers)
+
+    def fail(self) -> None:
+        raise ValueError(f"marker-4713 {HOSTILE}")
+
+
+def test_an_actors_lines_are_in_rays_log_files_and_nothing_of_an_agents_is_there_unescaped(ray_session: None) -> None:
+    actor = ray.remote(Chatty).options(name="chatty").remote()
+    assert ray.get(actor.speak.remote()) == 1
+    with pytest.raises(ray.exceptions.RayTaskError):
+        ray.get(actor.fail.remote())
+    logs = Path(ray.init(ignore_reinit_error=True).address_info["session_dir"]) / "logs"
+    until = time.monotonic() + 30
+    while not (written := _holding(logs, "marker-4712")) and time.monotonic() < until:
+        time.sleep(0.2)
+    [file] = written
+    lines = [line for line in file.read_text().split("\n") if line and not line.startswith(":")]  # Ray's own marks
+    assert any("chatty: started in process" in line for line in lines)
+    assert any("INFO aar.chatty: marker-4711 first second" in line for line in lines)
+    assert all(line.isprintable() and len(line) <= LINE_CHARACTERS + 4 for line in lines)
+    for held in _holding(logs, "marker-47"):
+        text = held.read_text(errors="replace")
+        assert KEY not in text and RAY_TOKEN not in text and "\x1b" not in text
+
+
+def _holding(folder: Path, text: str) -> list[Path]:
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    return [file for file in files if text in file.read_text(errors="replace")]

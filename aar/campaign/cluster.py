@@ -21,11 +21,14 @@ import ipaddress
 import logging
 import os
 import secrets
+import shlex
 import socket
 import stat
 import tempfile
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 import ray
@@ -145,11 +148,40 @@ def _speaks_tls_alone(error: grpc.RpcError) -> bool:
     return error.code() == grpc.StatusCode.UNAVAILABLE and os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true")
 
 
-def connect(config: CampaignConfig, namespace: str) -> str | None:
-    """Connect to Ray.
+@dataclass(frozen=True)
+class RayConnection:
+    """The Ray that a campaign runs on.
 
-    Returns:
-        What the user has to be warned of, if there is something.
+    Attributes:
+        logs: the folder on this machine where Ray keeps what actors write; the dashboard shows it.
+        dashboard: its URL, or None where none runs.
+        is_open: it asks nobody for a token.
+        warning: what the operator has to be warned of, if there is something.
+    """
+
+    logs: Path
+    dashboard: str | None
+    is_open: bool
+    warning: str | None
+
+    def places(self) -> list[str]:
+        """Where an operator can look, line by line. The token itself is in none of them."""
+        lines = [f"Logs:      {self.logs} (also in the dashboard)" if self.dashboard else f"Logs:      {self.logs}"]
+        if self.dashboard:
+            ask = (
+                "" if self.is_open else f' (at "Authentication Token Required", paste what `{token_command()}` prints)'
+            )
+            lines.append(f"Dashboard: {self.dashboard}{ask}")
+        return lines
+
+
+def token_command() -> str:
+    """The command that prints the token for the dashboard of the Ray that this process uses."""
+    return "printenv RAY_AUTH_TOKEN" if os.environ.get("RAY_AUTH_TOKEN") else f"cat {shlex.quote(str(token_file()))}"
+
+
+def connect(config: CampaignConfig, namespace: str) -> RayConnection:
+    """Connect to Ray.
 
     Raises:
         CampaignError: there is no cluster at the address, a local one cannot start, or the cluster lets everybody in
@@ -165,15 +197,17 @@ def connect(config: CampaignConfig, namespace: str) -> str | None:
         )
     try:
         if address:
-            ray.init(address=address, namespace=namespace, log_to_driver=False)
+            context = ray.init(address=address, namespace=namespace, log_to_driver=False)
         else:
-            _start_local(config.cluster.dashboard_port, namespace)
+            context = _start_local(config.cluster.dashboard_port, namespace)
     except (ConnectionError, RuntimeError, ValueError) as error:
         where = f"the Ray cluster at {address}" if address else "a local Ray"
         raise CampaignError(f"{where} cannot be used: {error}") from error
     warning = _check_closed(address, allow_open=config.cluster.allow_open)
     _check_size(config)
-    return warning
+    logs = Path(context.address_info["session_dir"]) / "logs"
+    dashboard = f"http://{context.dashboard_url}" if context.dashboard_url else None
+    return RayConnection(logs, dashboard, warning is not None, warning)
 
 
 def _check_closed(address: str | None, *, allow_open: bool) -> str | None:
@@ -190,14 +224,15 @@ def _check_closed(address: str | None, *, allow_open: bool) -> str | None:
     return f"{trouble}. {remedy}."
 
 
-def _start_local(dashboard_port: int, namespace: str) -> None:
+def _start_local(dashboard_port: int, namespace: str) -> Any:
+    """Ray's context of a new local cluster."""
     _check_port(dashboard_port)
     ensure_token(token_file())
     # Unset, a local Ray turns token authentication on by itself; set to anything else, it would obey.
     os.environ.pop("RAY_AUTH_MODE", None)
     # The folder's path must stay short: it is the beginning of socket paths, which may have 107 characters.
     private = _private_folder(Path(f"/tmp/aar-{os.getuid()}"))
-    ray.init(
+    return ray.init(
         address="local",
         namespace=namespace,
         dashboard_port=dashboard_port,

@@ -10,7 +10,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +21,8 @@ from aar.campaign.audit import audit_campaign
 from aar.campaign.cluster import connect
 from aar.campaign.events import EventLog
 from aar.campaign.folder import ADDRESS_FILE, COMMONS, CampaignFolder
+from aar.campaign.gauges import export_metrics
+from aar.campaign.progress import BaselineProgress
 from aar.campaign.state import CAMPAIGN, CampaignState, read_state
 from aar.campaign.team import ResearcherSupervisor
 from aar.commons.actor import start_commons
@@ -28,6 +30,7 @@ from aar.compute.actor import start_compute
 from aar.config import CampaignConfig, VerificationConfig
 from aar.errors import CampaignError, ScoringError, StorageError
 from aar.experiments.actor import METHOD_FILE, start_experiments
+from aar.logs import logged_to
 from aar.methods import builtin_source
 from aar.ray_utils import get
 from aar.researchers.actor import start_researcher
@@ -50,6 +53,9 @@ class View(Protocol):
 
     def show(self, state: CampaignState) -> None:
         """Called about twice a second."""
+
+    def say(self, line: str) -> None:
+        """Write a line that stays."""
 
 
 def run_session(
@@ -136,6 +142,7 @@ class CampaignRun:
         self.folder, self.record = folder.path, record
         self._folder, self._view = folder, view
         self._activities: dict[str, str] = {}
+        self._closing = ExitStack()
         self.steering, self._noted = CommandQueue(self.folder), 0
 
     def start(self) -> None:
@@ -147,11 +154,15 @@ class CampaignRun:
         else:
             self.note(UNPROTECTED)
         self.phase("starting Ray")
-        warning = connect(self.config, self.namespace)
-        if warning is not None:
-            self.note(f"warning: {warning}")
-            log.warning("aar: warning: %s", warning)
+        connection = connect(self.config, self.namespace)
+        if connection.warning is not None:
+            self.note(f"warning: {connection.warning}")
+            log.warning("aar: warning: %s", connection.warning)
         folder = self.folder
+        for line in (f"Folder:    {folder}", *connection.places()):
+            self._view.say(line)
+        with suppress(OSError):  # Ray's folder may be another user's; what is noted is in the campaign's record anyway
+            self._closing.enter_context(logged_to(connection.logs / f"aar-driver-{self.config.name}.log"))
         with storage_errors(folder):
             (folder / ADDRESS_FILE).write_text(ray.get_runtime_context().gcs_address)
         self.commons = start_commons(folder / COMMONS, self.namespace, accounts=folder)
@@ -161,6 +172,8 @@ class CampaignRun:
 
     def end(self) -> None:
         """Stop the actors; all but the detached commons end with this process's connection anyway."""
+        log.info("stops its actors")
+        self._closing.close()
         self.steering.close()
         if ray.is_initialized() and hasattr(self, "commons"):
             ray.kill(self.commons)
@@ -173,16 +186,20 @@ class CampaignRun:
         snapshot = get(self.commons.publish.remote(PLATFORM, files, VANILLA, None, key=VANILLA))
         reference: Experiment = get(self.scorer.admit.remote(PLATFORM, snapshot.id, VANILLA, VANILLA))
         baselines = [self.scorer.baselines.remote(one.name) for one in self.config.problem.research]
-        reference = self.run_experiment(reference, *baselines)
+        progress = BaselineProgress(self.config, self.compute, self.phase)
+        reference = self.run_experiment(reference, *baselines, progress=progress)
         if reference.failure:
             raise CampaignError(f"the vanilla reference failed: {reference.failure.words}")
 
-    def run_experiment(self, experiment: Experiment, *beside: Any) -> Experiment:
+    def run_experiment(
+        self, experiment: Experiment, *beside: Any, progress: BaselineProgress | None = None
+    ) -> Experiment:
         """Run an admitted experiment to its end, unless it has ended, and wait for the calls `beside` it."""
         if experiment.status != "running":
-            self.watch(list(beside))
+            self.watch(list(beside), progress=progress)
             return experiment
-        ended: Experiment = self.watch([self.experiments.run.remote(experiment), *beside])[0]
+        calls = [self.experiments.run.remote(experiment), *beside]
+        ended: Experiment = self.watch(calls, progress=progress)[0]
         return ended
 
     def verify(self, experiment: Experiment, settings: VerificationConfig) -> Verification:
@@ -203,11 +220,17 @@ class CampaignRun:
         self.phase("audit")
         audit_campaign(self.folder)
 
-    def watch(self, calls: list[Any], team: ResearcherSupervisor | None = None) -> list[Any]:
+    def watch(
+        self,
+        calls: list[Any],
+        team: ResearcherSupervisor | None = None,
+        progress: BaselineProgress | None = None,
+    ) -> list[Any]:
         """Show the campaign until the calls have returned; end it early when that is asked for or the time is up.
 
         Args:
             team: researchers, whose activity is shown, who are told when the time is up, and who may become more.
+            progress: tells how far the baselines are.
 
         Returns:
             What the calls returned. Raises what the first that failed has raised; of researchers, as `Member.attend`.
@@ -218,6 +241,8 @@ class CampaignRun:
             if self._folder.stop_requested():
                 raise KeyboardInterrupt
             self._note_wishes()
+            if progress:
+                progress.follow()
             self._note_activities(team.actors if team else {})
             self._show()
         return [get(call) for call in calls]
@@ -250,15 +275,18 @@ class CampaignRun:
 
     def note(self, text: str) -> None:
         """Record an event of the campaign."""
+        log.info("%s: %s", CAMPAIGN, text)
         self.record.event(CAMPAIGN, text)
 
     def note_of(self, researcher: str, text: str) -> None:
         """Record an event of a researcher; what it is doing then stands last, so it is noted anew."""
+        log.info("%s: %s", researcher, text)
         self.record.event(researcher, text)
         self._activities.pop(researcher, None)
 
     def _note_wishes(self) -> None:
         for command in self.steering.commands(self._noted):
+            log.info("%s: %s", command.researcher, command.describe())
             self.record.note_wish(command.number, command.researcher, command.describe())
             self._noted = command.number
             self._activities.pop(command.researcher, None)  # what it is doing stands last, so it is noted anew
@@ -271,11 +299,15 @@ class CampaignRun:
                 activity = "restarting"
             if self._activities.get(name) != activity:
                 self._activities[name] = activity
+                if activity == "restarting":  # the actor itself logs everything else
+                    log.info("%s: does not answer; its process starts or restarts", name)
                 self.record.event(name, activity)
 
     def _show(self) -> None:
         self.record.seen()
-        self._view.show(self.state())
+        state = self.state()
+        export_metrics(state)
+        self._view.show(state)
 
 
 def _wait(waiting: list[Any], others: list[Any]) -> list[Any]:

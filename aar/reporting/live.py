@@ -12,7 +12,7 @@ from rich.text import Text
 from aar.campaign.state import CampaignState, ResearcherState
 from aar.commons.diversity import entropy
 from aar.reporting.spending import cost_words
-from aar.reporting.text import UNPROTECTED, duration, new_table, one_line, pgr_text
+from aar.reporting.text import UNPROTECTED, duration, new_table, one_line, pgr_text, plain
 from aar.scoring.records import Experiment
 
 RESEARCHERS_SHOWN = 6
@@ -38,6 +38,10 @@ class LiveView:
     def show(self, state: CampaignState) -> None:
         """Draw `state`."""
         self._live.update(dashboard(state, time.time(), RESEARCHERS_SHOWN), refresh=True)
+
+    def say(self, line: str) -> None:
+        """Write a line above what is drawn."""
+        self._live.console.print(plain(line), soft_wrap=True)
 
 
 def dashboard(state: CampaignState, now: float, most: int | None = None) -> RenderableType:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from aar.campaign.state import CAMPAIGN, CampaignState
-from aar.reporting.text import estimate_text, one_line, pgr_text
+from aar.reporting.text import estimate_text, one_line, pgr_text, plain
 from aar.scoring.records import Experiment
 
 
@@ -34,6 +34,10 @@ class LogView:
             line = Text(f"{time.strftime('%H:%M:%S')} {source}: ").append(one_line(text))
             self._console.print(line, soft_wrap=True)
         self._last = state
+
+    def say(self, line: str) -> None:
+        """Write a line as it is."""
+        self._console.print(plain(line), soft_wrap=True)
 
 
 def changes(before: CampaignState, after: CampaignState) -> Iterator[tuple[str, str]]:

@@ -25,7 +25,7 @@ from aar.config import load_config
 from aar.errors import AarError
 from pathlib import Path
 try:
-    print("warning:", connect(load_config(Path({str(QUICKSTART)!r}), sys.argv[1:]), "test"))
+    print("warning:", connect(load_config(Path({str(QUICKSTART)!r}), sys.argv[1:]), "test").warning)
     print("connected to", ray.get_runtime_context().gcs_address)
 except AarError as error:
     print(f"{{type(error).__name__}}: {{error}}")

@@ -113,6 +113,9 @@ class Silent:
     def show(self, state: CampaignState) -> None:
         """Nobody looks."""
 
+    def say(self, line: str) -> None:
+        """Nobody listens."""
+
 
 @dataclass
 class Stage:

@@ -99,6 +99,17 @@ def test_the_plain_view_of_a_resumed_campaign_does_not_repeat_what_was_known() -
 HOSTILE = "good\x1b[2J\u202e\x9b0m [red]PGR 9.99[/red]\nresearcher-9: e9 scored PGR 9.99"
 
 
+def test_a_line_that_is_said_stays_whole_in_both_views() -> None:
+    line = "Logs:      /tmp/" + "x" * 100 + " [bold]not markup[/bold]"
+    for terminal, view in ((True, LiveView), (False, LogView)):
+        output = io.StringIO()
+        with view(Console(file=output, force_terminal=terminal, width=80, color_system=None)) as shown:
+            shown.show(EMPTY)
+            shown.say(line)
+            shown.show(EMPTY)
+        assert line in output.getvalue()
+
+
 def test_hostile_notes_and_failures_stay_on_one_line_in_every_view() -> None:
     state = with_experiments(
         replace(experiment(2, "researcher-1", 0.62), note=Foreign(HOSTILE)),
