@@ -93,7 +93,6 @@ SANDBOXES = Gauge("aar_sandboxes", "Sandboxes that are open, those too that wait
 POSTS = Counter("aar_posts", "Posts that were written to the forum.", "kind")
 TOOL_CALLS = Counter("aar_tool_calls", "Tool calls that were answered.", "researcher", "tool", "status")
 TOOL_SECONDS = Counter("aar_tool_seconds", "Seconds that tool calls took.", "researcher", "tool")
-FAILURES = Counter("aar_researcher_failures", "Processes of researchers that failed and were ended.", "researcher")
 
 ALL = tuple(value for value in vars().copy().values() if isinstance(value, Metric))
 """Every metric that aar exports."""

@@ -40,12 +40,16 @@ async def get_async(reference: Awaitable[Any]) -> Any:
 
 
 def log_to_ray() -> None:
-    """Write what this actor's process logs, from INFO on, to where Ray keeps its output and the dashboard shows it."""
-    if not ray.is_initialized() or (context := ray.get_runtime_context()).get_actor_id() is None:
-        return  # not in a process of its own
+    """Write what this worker process logs, from INFO on, to where Ray keeps its output and the dashboard shows it.
+
+    Does nothing in a driver, and where Ray does not run.
+    """
+    context = ray.get_runtime_context() if ray.is_initialized() else None
+    if context is None or (context.get_actor_id() is None and context.get_task_id() is None):
+        return
     log_to(logging.StreamHandler())
     begun = "restarted" if context.was_current_actor_reconstructed else "started"
-    log.info("%s: %s in process %d", context.get_actor_name() or "actor", begun, os.getpid())
+    log.info("%s: %s in process %d", context.get_actor_name() or "worker", begun, os.getpid())
 
 
 def get_actor(name: str) -> ActorHandle[Any]:

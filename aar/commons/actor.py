@@ -16,6 +16,7 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError
 
+from aar import metrics
 from aar.budget import StorageQuota
 from aar.commons import CODE_FOLDER, FORUM_FILE
 from aar.commons.code_store import CodeStore, Snapshot
@@ -60,12 +61,15 @@ class Commons:
         with self._accounts.held_for(author, "forum", f"post/{key}", size):
             post = self._forum.post(author, kind, title, body, key=key, **links)
         log.info("post %d by %s: %s, %d bytes", post.id, author, kind, size)
+        metrics.POSTS.add(kind=kind)
         return post
 
     def vote(self, post: int, author: str, value: int, *, key: str) -> int:
         """Vote on a post; returns the sum of its votes."""
         with self._accounts.held_for(author, "forum", f"vote/{key}", ROW_BYTES):
-            return self._forum.vote(post, author, value, key=key)
+            votes = self._forum.vote(post, author, value, key=key)
+        log.info("vote on post %d by %s: %+d, now %d", post, author, value, votes)
+        return votes
 
     def get(self, post: int) -> Post:
         """One post."""
@@ -107,7 +111,9 @@ class Commons:
 
     def checkout(self, snapshot: str) -> dict[str, bytes]:
         """The files of a snapshot."""
-        return self._code.checkout(snapshot)
+        files = self._code.checkout(snapshot)
+        log.info("snapshot %.10s: checked out, %d files", snapshot, len(files))
+        return files
 
     def diff(self, a: str, b: str) -> Foreign:
         """What changed between two snapshots."""

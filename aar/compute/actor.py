@@ -22,9 +22,10 @@ from typing import Any
 import ray
 from ray.actor import ActorHandle
 
+from aar import metrics
 from aar.budget import Resources, StorageQuota, UsageStore, limits_of
 from aar.compute.queue import Queue
-from aar.compute.requests import Request
+from aar.compute.requests import FineTune, Request
 from aar.compute.store import Artifacts
 from aar.config import CampaignConfig, ComputeConfig, ResearcherConfig
 from aar.errors import AarError, ComputeError, StorageError, TrainingError, WithdrawnError
@@ -92,6 +93,7 @@ class Compute:
         self._spend, self._storage = UsageStore(self._folder), StorageQuota(self._folder)
         self._incarnation = 0
         self._computed = 0
+        self._fits: set[str] = set()
         self._stopping = False
         self._job: threading.Thread | None = None
 
@@ -113,7 +115,8 @@ class Compute:
         """
         key = request.key()
         if self._artifacts.has(key):
-            return key
+            log.info("%s %.12s for %s: computed before", _kind(request), key, account)
+            return self._given(key, request)
         self._storage.check(account, "results")
         self._check_calls(account)
         if key not in self._answers:
@@ -123,17 +126,19 @@ class Compute:
         self._queue.add(key, request, account, ticket)
         self._arrived.set()
         log.info("%s %.12s for %s: queued; %d wait, %d run", _kind(request), key, account, *self._queue.counts)
+        self._export_queue()
         self._callers[account] += 1
         try:
             await asyncio.shield(self._answers[key])
         finally:
             self._callers[account] -= 1
-        return key
+        return self._given(key, request)
 
     async def withdraw(self, ticket: str) -> None:
         """Those whose tickets begin with this wait no longer. What nobody waits for is not computed, or ends."""
         for key in self._queue.withdraw(ticket):
             log.info("request %.12s: withdrawn, nobody waits for it", key)
+            self._export_queue()
             self._refuse(key, WithdrawnError("nobody waits for this request any more"))
 
     async def fetch(self, key: str) -> bytes:
@@ -166,6 +171,10 @@ class Compute:
         waiting, running = self._queue.counts
         return {"waiting": waiting, "running": running, "computed": self._computed}
 
+    async def fits_given(self) -> int:
+        """The number of students that callers were given since this actor started, computed or known."""
+        return len(self._fits)
+
     async def stop(self) -> None:
         """Let the workers end after what they are doing."""
         self._stopping = True
@@ -192,6 +201,7 @@ class Compute:
             if items := self._queue.take():
                 began = InFlight(time.monotonic(), len(items))
                 self._begun |= {item.key: began for item in items}
+                self._export_queue()
                 return [item.key for item in items]
             self._arrived.clear()
             try:
@@ -267,13 +277,25 @@ class Compute:
         seconds = (time.monotonic() - begun.since) / begun.together if begun else 0.0
         item = self._queue.done(key, self._measured.cost_of(seconds) if begun else None)
         self._arrived.set()
+        self._export_queue()
         if item is None or begun is None:
             return
         log.info("%s %.12s for %s: %.1f s", _kind(item.request), key, item.account, seconds)
+        metrics.REQUESTS.add(kind=_kind(item.request), status="answered" if answered else "failed")
+        metrics.REQUEST_SECONDS.add(seconds, kind=_kind(item.request))
         if answered:  # one that failed, or was withdrawn, was not computed whole
             self._measured.add(seconds, item.cost)
         attempt = f"compute/{key}/{time.time_ns()}"  # one that was computed in vain may be computed, and cost, again
         self._spend.add(item.account, attempt, amounts=self._device_seconds(seconds))
+
+    def _given(self, key: str, request: Request) -> str:
+        if isinstance(request, FineTune):
+            self._fits.add(key)
+        return key
+
+    def _export_queue(self) -> None:
+        for status, count in zip(("waiting", "running"), self._queue.counts, strict=True):
+            metrics.QUEUE.set(count, status=status)
 
     def _refuse(self, key: str, error: AarError) -> None:
         log.info("request %.12s: refused: %s", key, fitted_line(str(error), LOGGED_CHARACTERS))

@@ -11,6 +11,7 @@ What each worker of the Ray Train job runs: take work from the compute actor, an
 """
 
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -32,6 +33,9 @@ from aar.compute.executor import RequestExecutor
 from aar.compute.requests import Request
 from aar.errors import AarError
 from aar.models.language_model import Precision
+from aar.ray_utils import log_to_ray
+
+log = logging.getLogger(__name__)
 
 MEETING = "AAR_MEETING"
 """Where the process of rank 0 notes the folder, to remove it at the end."""
@@ -115,6 +119,8 @@ def train_loop(settings: dict[str, Any]) -> None:
     device = ray.train.torch.get_device()
     group = Group(settings["zero_stage"])
     desk = _desk(compute, precision, group, device)
+    log_to_ray()
+    log.info("worker %d of %d on %s", rank, ray.train.get_context().get_world_size(), device)
     incarnation = agreed(ray.get(compute.join.remote()) if rank == 0 else None, Group(1), device)
     while True:
         leads = group.rank == 0
@@ -157,12 +163,20 @@ def _answer(
 ) -> None:
     """Only aar's own errors are answers; anything else ends the worker, and Ray Train starts a new one."""
     results: list[bytes | AarError]
+    began = time.monotonic()
     try:
         results = [*desk.execute(requests, wanted)]
     except AarError as error:
         results = [error] * len(requests)
     if not leads:
         return
+    log.info(
+        "%s %.12s and %d beside it: %.1f s",
+        type(requests[0]).__name__,
+        keys[0],
+        len(keys) - 1,
+        time.monotonic() - began,
+    )
     found = dict(zip(keys, results, strict=True))
     done = {key: one for key, one in found.items() if isinstance(one, bytes)}
     ray.get(compute.answered.remote(done))

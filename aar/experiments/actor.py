@@ -93,8 +93,12 @@ class Experiments:
             raise LabError("the baselines are not measured yet; check again when they are")
         run = reference.runs[0]
         part = slice_of(get(self._scorer.task.remote(reference.id, run)))
-        with self._backend(part, run.seed, account) as backend:
-            return check_method(source, part, backend, self._pool, self._allowance(), owner=account)
+        began = time.monotonic()
+        try:
+            with self._backend(part, run.seed, account) as backend:
+                return check_method(source, part, backend, self._pool, self._allowance(), owner=account)
+        finally:
+            log.info("quick check for %s: %.1f s", account, time.monotonic() - began)
 
     def _progress(self, experiment: str) -> Progress:
         return self._followed.setdefault(experiment, Progress())  # atomic, unlike a defaultdict
@@ -128,10 +132,14 @@ class Experiments:
         """One run, in a sandbox of its own."""
         task: TrainingData = get(self._scorer.task.remote(record.id, run))
         owner = record.researcher if record.verification_of is None else records.PLATFORM
-        seen = self._progress(record.id).of(run)
+        seen, began = self._progress(record.id).of(run), time.monotonic()
+        log.info("%s by %s: run on %s, seed %d begins", record.id, owner, run.dataset, run.seed)
         with self._backend(task, run.seed, owner) as backend:
             returned = run_method(source, backend, self._pool, self._allowance(), observer=seen, owner=owner)
-            return backend.trained(returned)
+            trained = backend.trained(returned)
+        seconds = time.monotonic() - began
+        log.info("%s by %s: run on %s, seed %d ended after %.1f s", record.id, owner, run.dataset, run.seed, seconds)
+        return trained
 
     @contextmanager
     def _backend(self, task: TrainingData, seed: int, account: str) -> Iterator[ModelBackend]:

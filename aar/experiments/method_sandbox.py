@@ -5,6 +5,7 @@ the platform is never blamed on the method; the caller gets its answer even whil
 Does not cover: stopping that backend call; the platform finishes what it began.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -17,6 +18,8 @@ from aar.sandbox.pool import Pool
 
 MAX_SOURCE_BYTES = 2**20
 LINES_SHOWN = 10
+
+log = logging.getLogger(__name__)
 
 
 class Observer(Protocol):
@@ -67,6 +70,7 @@ def run_method(
     except CrowdedError as error:
         raise MethodError(str(error)) from None
     with taken as sandbox:
+        log.info("sandbox %s: runs a method of %s", sandbox.name, owner or "nobody")
         broker = Broker(source, backend, sandbox.connection, allowance, on_end=sandbox.stop)
         broker.start()
         if observer:

@@ -8,6 +8,7 @@ that no more programs run at a time than fit. CPUs are not: where the training w
 never start.
 """
 
+import logging
 import threading
 import time
 from typing import Any
@@ -23,12 +24,14 @@ from aar.config import CampaignConfig, ProgramsConfig
 from aar.errors import SandboxError, TrainingError
 from aar.experiments.program_sandbox import ProgramRun, run_program
 from aar.models.catalog import model_folder
-from aar.ray_utils import get
+from aar.ray_utils import get, log_to_ray
 from aar.sandbox import provider
 from aar.sandbox.api import GIB
 
 RETRIES = 2
 ADAPTERS_IN_HAND = 2
+
+log = logging.getLogger(__name__)
 
 
 class ProgramScheduler:
@@ -94,6 +97,7 @@ def _run_here(
     decoys: dict[str, bytes],
 ) -> bytes:
     """The Ray task."""
+    log_to_ray()
     wall = provider(config.sandbox.provider)
     began = time.monotonic()
     try:
@@ -102,6 +106,9 @@ def _run_here(
         seconds, given = time.monotonic() - began, config.programs
         used = Resources(cpu_seconds=seconds * given.cpus, gpu_seconds=seconds * given.gpus)
         key = f"program/{program.key(model)}/{time.time_ns()}"  # one that failed may run, and cost, again
+        log.info(
+            "program %.12s of %s: %d ranks, ended after %.1f s", program.key(model), account, program.ranks, seconds
+        )
         get(compute.charge.remote(account, key, used))
 
 

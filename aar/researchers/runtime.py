@@ -57,7 +57,7 @@ class ResearcherRuntime:
         status = status[:ACTIVITY_CHARACTERS]
         if status != self.status:
             self.status = status
-            log.info("%s", status)
+            log.info("%s: %s", self.researcher.name, status)
 
     def stop(self) -> None:
         """Its time is up: begin nothing further, and end the command that runs."""

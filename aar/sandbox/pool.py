@@ -61,6 +61,11 @@ class WarmSandbox:
         """Whether it still waits."""
         return self._running.process.poll() is None
 
+    @property
+    def name(self) -> str:
+        """What logs call it."""
+        return self._sandbox.name
+
     def outcome(self) -> Outcome:
         """Wait for the program's end, as `Sandbox.run` does. Its time counts from here."""
         return self._sandbox.watch(self._running)

@@ -5,6 +5,7 @@ control group where there can be one; that nothing is left when it was closed.
 Does not cover: the wall itself, which is the provider's.
 """
 
+import logging
 import os
 import shutil
 import socket
@@ -19,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from aar import metrics
 from aar.sandbox.api import BROKER_SOCKET, Spec
 from aar.sandbox.linux.cgroup import make_cgroup
 from aar.sandbox.linux.gpus import driver_libraries
@@ -35,6 +37,8 @@ from aar.sandbox.memory import Part, Reservation
 from aar.sandbox.monitor import ResourceMonitor
 from aar.sandbox.processes import SandboxProcess, start_process
 from aar.sandbox.supervisor import Outcome, Supervisor
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,13 +93,21 @@ class Sandbox(ABC):
             self.cgroup = make_cgroup(self.spec.limits)
             if self.cgroup:
                 stack.callback(self.cgroup.remove)
+            self._count(+1)
+            stack.callback(self._count, -1)
             self._closing = stack.pop_all()
+        log.info("sandbox %s: opened as %s for %s", self.name, self.spec.view, self.spec.owner or "the pool")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closing.close()
+
+    @property
+    def name(self) -> str:
+        """What logs call it."""
+        return self.folder.name
 
     def listen(self) -> socket.socket:
         """A listening Unix socket that the sandbox alone finds, at BROKER_SOCKET. The caller closes it."""
@@ -144,7 +156,10 @@ class Sandbox(ABC):
 
     def watch(self, running: SandboxProcess) -> Outcome:
         """Wait for a started command, as `run` does. Its time counts from here."""
-        return Supervisor(running, self.guard(running), self.spec.limits, self._stopped).outcome()
+        outcome = Supervisor(running, self.guard(running), self.spec.limits, self._stopped).outcome()
+        fate = f"killed: {outcome.killed}" if outcome.killed else f"exit code {outcome.exit_code}"
+        log.info("sandbox %s: %s after %.1f s", self.name, fate, outcome.seconds)
+        return outcome
 
     def guard(self, running: SandboxProcess) -> ResourceMonitor:
         """What enforces the limits of a started command."""
@@ -153,6 +168,9 @@ class Sandbox(ABC):
     def stop(self) -> None:
         """End the sandbox, from any thread; `run` then returns an outcome with `killed` "stopped"."""
         self._stopped.set()
+
+    def _count(self, by: int) -> None:
+        metrics.SANDBOXES.change(by, kind=self.spec.view)
 
     def _identity(self) -> AbstractContextManager[int]:
         return leased_uid()

@@ -12,6 +12,7 @@ Does not cover: a command that lies about its own exit code, or that spoils its 
 """
 
 import contextlib
+import logging
 import os
 import re
 import secrets
@@ -39,6 +40,8 @@ AT_REST = 3  # processes: bubblewrap outside and inside, and bash
 WAIT_SECONDS = 120.0  # for memory, before a command
 CONTROL = 9  # below the descriptors that bash takes for itself, and within any limit of open files
 EXIT_CODE = re.compile(rb"([0-9a-f]{16}) ([0-9]{1,3})")  # what bash says when a command has ended, after its mark
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,10 @@ class Shell:
             if self._session is None or self._session.ended:
                 self._end_session()
                 self._session = _Session(self._provider, self._spec)
-            return self._session.run(text, seconds)
+            reply = self._session.run(text, seconds)
+        fate = f"killed: {reply.killed}" if reply.killed else f"exit code {reply.exit_code}"
+        log.info("shell of %s: a command ended with %s after %.1f s", self._spec.owner, fate, reply.seconds)
+        return reply
 
     def stop(self) -> None:
         """End the shell, from any thread; a command that runs is answered with `killed` "stopped"."""

@@ -13,6 +13,7 @@ research seeds, until it is verified.
 
 import asyncio
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,11 @@ class Scorer:
         async with self._preparing:
             known = self._book.baselines(name)
             if known is None:
+                began = time.monotonic()
                 known = await self._compute_baselines(self._hidden(name))
                 self._book.keep_baselines(known)
+                ends = known.weak.value, known.ceiling.value, time.monotonic() - began
+                log.info("baselines of %s: teacher %.3f, ceiling %.3f after %.1f s", name, *ends)
         return known
 
     async def task(self, experiment: str, run: ExperimentRun) -> TrainingData:
@@ -120,6 +124,7 @@ class Scorer:
             digests = await self._measure(record, trained)
             self._check_new(record, digests)
         except ScoringError as refusal:
+            log.info("%s by %s: not scored: %.300s", experiment, record.researcher, refusal)
             self._book.note("refused", record.researcher, f"refused/{experiment}", {"reason": str(refusal)})
             return self._book.fail(experiment, str(refusal))
         self._book.keep_trained(experiment, trained)
@@ -127,7 +132,7 @@ class Scorer:
 
     async def fail(self, experiment: str, reason: str) -> Experiment:
         """Record that an experiment failed, and why."""
-        log.info("%s: failed", experiment)
+        log.info("%s: failed: %.300s", experiment, reason)
         return self._book.fail(experiment, reason)
 
     async def experiment(self, experiment: str) -> Experiment:
@@ -157,13 +162,19 @@ class Scorer:
 
     async def plan_verification(self, experiment: str, settings: VerificationConfig) -> list[Experiment]:
         """The experiments that have to be run before `conclude_verification`. Raises as `plan.plan`."""
-        return plan(self._config, settings, self._book, self._book.experiment(experiment), self._hidden)
+        arms = plan(self._config, settings, self._book, self._book.experiment(experiment), self._hidden)
+        log.info(
+            "verification of %s: %d experiments, %d to run", experiment, len(arms), sum(not one.ended for one in arms)
+        )
+        return arms
 
     async def conclude_verification(self, experiment: str, settings: VerificationConfig) -> Verification:
         """Compare what the planned experiments gave. Raises as `conclude.conclude`."""
         arms = await self.plan_verification(experiment, settings)
-        subject = self._book.experiment(experiment)
-        return await conclude(self._config, settings, self._book, subject, arms, self._hidden)
+        subject, began = self._book.experiment(experiment), time.monotonic()
+        concluded = await conclude(self._config, settings, self._book, subject, arms, self._hidden)
+        log.info("verification of %s: concluded after %.1f s", experiment, time.monotonic() - began)
+        return concluded
 
     async def decoys(self, owner: str) -> dict[str, bytes]:
         """The decoy files for a researcher's sandboxes, or for those of methods (see `aar.sandbox.decoys`)."""
@@ -207,11 +218,15 @@ class Scorer:
         return digests
 
     def _answer(self, record: Experiment, entry: dict[str, Any]) -> Experiment:
-        log.info("%s by %s: scored", record.id, record.researcher)
         if record.verification_of:
+            log.info(
+                "%s by %s: scored for the verification of %s", record.id, record.researcher, record.verification_of
+            )
             return self._book.finish(record.id, None, entry)
         earlier = [one for one in self._book.experiments() if one.verification_of is None and one.id != record.id]
         score = self._feedback.answer(record, earlier)
+        released = "no significant improvement" if score is None else f"PGR {score.pgr:.2f} released"
+        log.info("%s by %s: scored, %s", record.id, record.researcher, released)
         answer = {"released": score is not None, "pgr": score.pgr if score else None}
         return self._book.finish(record.id, score, {**entry, **answer})
 

@@ -13,10 +13,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
+from aar import metrics
 from aar.commons.quoting import without_marks
 from aar.errors import AarError, BudgetError, CampaignError, QuotaError, ToolError
 from aar.researchers.context import ToolContext
-from aar.researchers.tools.registry import find
+from aar.researchers.tools.registry import find, label
 from aar.researchers.tools.tool import Call, check_call
 from aar.researchers.transcript import Transcript
 from aar.researchers.transcript.conversation import Conversation, conversation
@@ -128,13 +129,20 @@ class ToolExecutor:
         """Write down what came of a call, whole, and return what the caller is told of it. It has nobody's mark."""
         text, cut = without_marks(answer.text), len(answer.text) - WHOLE_CHARACTERS
         text = f"{text[:WHOLE_CHARACTERS]}\n[{cut} characters are not kept]" if cut > 0 else text
-        told = Answer(self._bounded(text, position), answer.is_error)
+        told, seconds = Answer(self._bounded(text, position), answer.is_error), time.monotonic() - began
+        self._log(tool, position, seconds, "refused" if answer.is_error else "answered")
         whole = {} if told.text == text else {"whole": text}
         self._transcript.append(
             "result", position=position, id=id, tool=tool, text=told.text, is_error=told.is_error,
-            seconds=round(time.monotonic() - began, 3), **whole,
+            seconds=round(seconds, 3), **whole,
         )  # fmt: skip
         return told
+
+    def _log(self, tool: str, position: str, seconds: float, status: str) -> None:
+        name = self._desk.name
+        log.info("%.80s %s/%s: %s after %.1f s", tool, name, position, status, seconds)
+        metrics.TOOL_CALLS.add(researcher=name, tool=label(tool), status=status)
+        metrics.TOOL_SECONDS.add(seconds, researcher=name, tool=label(tool))
 
     def _bounded(self, text: str, position: str) -> str:
         """`text`, or its beginning and end and where the whole of it is."""

@@ -24,6 +24,11 @@ TOOLS: tuple[Tool, ...] = (
 _BY_NAME = {tool.name: tool for tool in TOOLS}
 
 
+def label(name: str) -> str:
+    """What metrics call a tool: its name, or "unknown" for whatever name a model made up."""
+    return name if name in _BY_NAME else "unknown"
+
+
 def find(name: str) -> Tool:
     """The tool with a name. Raises ToolError, which names those there are, when there is none."""
     if name not in _BY_NAME:

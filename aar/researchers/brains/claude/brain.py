@@ -5,6 +5,8 @@ with what it says. So it may be killed at any moment, and loses at most the repl
 """
 
 import asyncio
+import logging
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -36,6 +38,8 @@ GO_ON = "(Your reply was cut off at its longest; go on.)"
 CUT_OFF = "Your reply was cut off at its longest before this call was complete; it was not made. Write shorter replies."
 REFUSED = "Your last reply was withheld by the model's safety system. Go on with your research in another way."
 
+log = logging.getLogger(__name__)
+
 Runner = BetaAsyncStreamingToolRunner[Any]
 Block = dict[str, Any]
 
@@ -54,6 +58,7 @@ class ClaudeBrain:
         )
         context.wanted = self._is_wanted
         self._failures = self._refusals = 0
+        self._asked = time.monotonic()
 
     def run(self) -> None:
         """Converse until the researcher ends.
@@ -123,6 +128,7 @@ class ClaudeBrain:
             if dispatcher.over:
                 return StopReason("budget", str(dispatcher.over))
         self._runtime.set_status("thinks")
+        self._asked = time.monotonic()
         settings = request_settings(self._settings, state.system or self._system)
         messages: Any = state.messages
         runner: Any = client.beta.messages.tool_runner(messages=messages, tools=runner_tools(dispatcher), **settings)
@@ -156,6 +162,7 @@ class ClaudeBrain:
             if self._ending() or self._runtime.desired_state() != "working":
                 return None
             self._runtime.set_status("thinks")
+            self._asked = time.monotonic()
         return None
 
     async def _read(self, stream: Any) -> Any:
@@ -288,6 +295,8 @@ class ClaudeBrain:
         tokens = tokens_of(usage)
         dollars = self._price.dollars(tokens)
         name, model = self._desk.name, self._settings.model
+        counted, seconds = (tokens.prompt, tokens.cache_read, tokens.output, dollars), time.monotonic() - self._asked
+        log.info("%s/%s: %d tokens in (%d cached), %d out, $%.4f, %.1f s", name, key, *counted, seconds)
         self._desk.spend.add(name, f"{name}/{key}", model=model, tokens=tokens, amounts=Resources(dollars=dollars))
         self._transcript.append("usage", message=message, model=model, tokens=vars(tokens), dollars=dollars)
 
