@@ -216,7 +216,7 @@ def test_dollars_and_tokens_end_a_researcher_within_one_reply_with_nothing_lost(
         used = next(limit for limit in context.limits() if limit.what in limits)
         last = [entry.data for entry in stage.entries("usage")][-1]
         step = last["dollars"] if "dollars" in limits else sum(last["tokens"].values())
-        assert used.maximum <= used.used < used.most + step
+        assert used.maximum <= used.used < used.maximum + step
         assert words in stage.campaign.forum.posts()[-1].title.words
         asked = len(endpoint.requests)
         stage.perform()  # the same again: nothing happens
