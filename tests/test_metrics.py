@@ -1,11 +1,13 @@
 """Metrics, through a real Ray to its Prometheus endpoint; and what is counted where Ray does not run."""
 
+import json
 import re
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,10 @@ import ray
 
 from aar import metrics
 from aar.metrics import ALL, Counter, Gauge, Metric
+
+DASHBOARD = json.loads((Path(__file__).parents[1] / "docs" / "grafana.json").read_text())
+EXPORTED = {f"ray_{one.name}_total" if isinstance(one, Counter) else f"ray_{one.name}": one for one in ALL}
+"""Metrics by the names that Ray's endpoint gives them."""
 
 
 class Recorder:
@@ -85,3 +91,33 @@ def test_a_recording_without_one_of_its_labels_is_an_error(ray_session: None) ->
     labels: dict[str, Any] = {"kind": "FineTune"}
     with pytest.raises(ValueError, match="status"):
         metrics.REQUESTS.add(**labels)
+
+
+def expressions() -> list[str]:
+    return [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+
+
+def test_the_dashboard_shows_what_is_exported_and_nothing_else() -> None:
+    variables = [one["query"]["query"] for one in DASHBOARD["templating"]["list"] if one["type"] == "query"]
+    named = {name for text in (*expressions(), *variables) for name in re.findall(r"ray_aar_\w+", text)}
+    assert named == set(EXPORTED)
+
+
+@pytest.mark.parametrize("expression", expressions())
+def test_a_panel_groups_by_labels_that_its_metrics_have_and_shows_the_chosen_campaigns(expression: str) -> None:
+    for name, filters in re.findall(r"(ray_aar_\w+)\{([^}]*)\}", expression):
+        labels = {metrics.CAMPAIGN, *EXPORTED[name].labels}
+        assert 'campaign=~"$campaign"' in filters and set(re.findall(r"(\w+)=", filters)) <= labels
+        assert {label for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(", ")} <= labels
+    assert (
+        "rate(" in expression or "max by" in expression or "sum by" in expression
+    )  # one line, whatever processes there are
+
+
+def test_grafana_finds_each_panel_and_its_source() -> None:
+    panels = DASHBOARD["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    for panel in panels:
+        assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+        assert panel["title"] and panel["description"] and panel["targets"]
+    assert {one["name"] for one in DASHBOARD["templating"]["list"]} == {"datasource", "campaign"}
