@@ -6,7 +6,8 @@ the reason of a failure.
 Covers: a text that would start a line of its own, act on a terminal or hide itself (line breaks, escape sequences,
 invisible characters), or fill the disk: every record becomes one printable line of at most LINE_CHARACTERS, a
 traceback one such line per frame, at most TRACEBACK_LINES of them. The values of environment variables that hold keys,
-and whatever has the form of a key, are left out, whichever library logs them.
+and whatever has the form of a key, are left out, whichever library logs them. The same for errors that end an actor or
+a worker (`printable_errors`), which Ray itself writes into its logs, as they are.
 Does not cover: what a text says; a key in a form that is not known; what a program prints without `logging`.
 """
 
@@ -19,7 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from aar.errors import AarError
 from aar.text import fitted_line
+
+log = logging.getLogger(__name__)
 
 LINE_CHARACTERS = 1000
 READ_CHARACTERS = 64 * LINE_CHARACTERS
@@ -50,12 +54,13 @@ class SafeFormatter(logging.Formatter):
         ]
 
     def format(self, record: logging.LogRecord) -> str:
-        head = self._line(f"{self.formatTime(record)} {record.levelname} {record.name}: {_message(record)}")
+        head = self.line(f"{self.formatTime(record)} {record.levelname} {record.name}: {_message(record)}")
         if not record.exc_info:
             return head
-        return "\n".join([head, *(f"    {self._line(line)}" for line in _frames(record.exc_info))])
+        return "\n".join([head, *(f"    {self.line(line)}" for line in _frames(record.exc_info))])
 
-    def _line(self, text: str) -> str:
+    def line(self, text: str) -> str:
+        """Any text on one printable line of bounded length, without keys."""
         text = text[:READ_CHARACTERS]  # far more than is shown: a key that is cut in two here is not in the line
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
@@ -67,6 +72,25 @@ def log_to(handler: logging.Handler) -> None:
     handler.setFormatter(SafeFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
+
+
+@contextmanager
+def printable_errors() -> Iterator[None]:
+    """An error that leaves the block is logged, and raised again with its message on one printable, bounded line.
+
+    Raises:
+        AarError: of the type that was raised.
+        RuntimeError: instead of any other exception; its message begins with the other's type.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            raise
+        log.exception("ends with an error")
+        is_own = isinstance(error, AarError)
+        kind, text = (type(error), str(error)) if is_own else (RuntimeError, f"{type(error).__name__}: {error}")
+        raise kind(SafeFormatter().line(text)) from None
 
 
 @contextmanager

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 import ray
 
-from aar.logs import HIDDEN, LINE_CHARACTERS, READ_CHARACTERS, TRACEBACK_LINES, SafeFormatter, logged_to
+from aar.errors import AarError, StorageError
+from aar.logs import (
+    HIDDEN,
+    LINE_CHARACTERS,
+    READ_CHARACTERS,
+    TRACEBACK_LINES,
+    SafeFormatter,
+    logged_to,
+    printable_errors,
+)
 from aar.ray_utils import log_to_ray
 
 KEY = "sk-ant-api03-AbCdEfGhIjKlMnOpQrStUvWx"
@@ -91,6 +100,33 @@ def test_a_drivers_lines_are_in_a_file_while_it_runs(tmp_path: Path) -> None:
     assert " INFO aar.campaign.run: ada: failed: first second" in line and line.isprintable() and KEY not in line
 
 
+@pytest.mark.parametrize("kind", [StorageError, ValueError])
+def test_an_error_that_ends_a_process_says_what_it_says_in_one_line(kind: type[Exception]) -> None:
+    with pytest.raises(Exception) as caught, printable_errors():
+        raise kind(HOSTILE)
+    text = str(caught.value)
+    assert text.isprintable() and len(text) <= LINE_CHARACTERS and KEY not in text and "first second" in text
+    if issubclass(kind, AarError):
+        assert type(caught.value) is kind
+    else:
+        assert type(caught.value) is RuntimeError and text.startswith("ValueError: first")
+    assert caught.value.__suppress_context__
+
+
+def test_an_interruption_is_not_an_error() -> None:
+    with pytest.raises(KeyboardInterrupt), printable_errors():
+        raise KeyboardInterrupt
+
+
+class Unborn:
+    """An actor that fails at its start with what an agent wrote; Ray writes that into several of its logs."""
+
+    def __init__(self) -> None:
+        log_to_ray()
+        with printable_errors():
+            raise ValueError(f"marker-4714 {HOSTILE}")
+
+
 class Chatty:
     """An actor that logs what an agent wrote, and fails with it."""
 
@@ -114,6 +150,8 @@ def test_an_actors_lines_are_in_rays_log_files_and_nothing_of_an_agents_is_there
     assert ray.get(actor.speak.remote()) == 1
     with pytest.raises(ray.exceptions.RayTaskError):
         ray.get(actor.fail.remote())
+    with pytest.raises(ray.exceptions.ActorDiedError):
+        ray.get(ray.remote(Unborn).remote().__ray_ready__.remote())
     logs = Path(ray.init(ignore_reinit_error=True).address_info["session_dir"]) / "logs"
     until = time.monotonic() + 30
     while not (written := _holding(logs, "marker-4712")) and time.monotonic() < until:
@@ -123,9 +161,11 @@ def test_an_actors_lines_are_in_rays_log_files_and_nothing_of_an_agents_is_there
     assert any("chatty: started in process" in line for line in lines)
     assert any("INFO aar.chatty: marker-4711 first second" in line for line in lines)
     assert all(line.isprintable() and len(line) <= LINE_CHARACTERS + 4 for line in lines)
+    assert len(_holding(logs, "marker-4714")) > 1
     for held in _holding(logs, "marker-47"):
         text = held.read_text(errors="replace")
-        assert KEY not in text and RAY_TOKEN not in text and "\x1b" not in text
+        assert not [line for line in text.splitlines() if KEY in line or RAY_TOKEN in line]
+        assert "\x1b[2J" not in text  # Ray's own are colours
 
 
 def _holding(folder: Path, text: str) -> list[Path]:

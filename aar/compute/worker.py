@@ -32,6 +32,7 @@ from aar.compute.engine import Group
 from aar.compute.executor import RequestExecutor
 from aar.compute.requests import Request
 from aar.errors import AarError
+from aar.logs import printable_errors
 from aar.models.language_model import Precision
 from aar.ray_utils import log_to_ray
 
@@ -129,7 +130,8 @@ def train_loop(settings: dict[str, Any]) -> None:
             return
         if keys:
             requests: list[Request] = ray.get(compute.requests.remote(keys))
-            _answer(compute, desk, keys, requests, _wanted(compute, keys, group, device), leads=leads)
+            with printable_errors():  # what ends a worker may quote the texts that it was given
+                _answer(compute, desk, keys, requests, _wanted(compute, keys, group, device), leads=leads)
 
 
 def _desk(compute: Any, precision: Precision, group: Group, device: torch.device) -> RequestExecutor:

@@ -17,6 +17,7 @@ from ray.actor import ActorHandle
 
 from aar.budget import UsageStore
 from aar.config import CampaignConfig, ResearcherConfig
+from aar.logs import printable_errors
 from aar.ray_utils import log_to_ray, on_this_node
 from aar.researchers.brain import Brain
 from aar.researchers.directions import direction_name
@@ -57,8 +58,9 @@ class Researcher:
         """Raises ConfigError when its direction, prompt or price cannot be read."""
         log_to_ray()
         self._researcher = researcher
-        self._runtime = ResearcherRuntime(researcher, config, Path(folder))
-        self._brain = _BRAINS[researcher.brain](self._runtime, Path(folder))
+        with printable_errors():  # what it has written is read here
+            self._runtime = ResearcherRuntime(researcher, config, Path(folder))
+            self._brain = _BRAINS[researcher.brain](self._runtime, Path(folder))
         self._gate = ConcurrencyLimiter(CALLS_AT_ONCE)
 
     def __repr__(self) -> str:
