@@ -1,5 +1,6 @@
 """The commons as a Ray actor: one by name, the same errors, and everything still there after a kill."""
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -87,3 +88,20 @@ def test_a_commons_killed_while_posts_stream_in_has_everything_exactly_once(comm
     assert {post.title.words for post in posted} == {f"number {n}" for n in range(90)}
     assert sorted(snapshot.id for snapshot in code.log(1000)) == sorted(snapshot.id for snapshot in published)
     assert len(published) == 18
+
+
+def test_what_is_written_is_logged_by_id_and_size_and_not_in_its_words(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    commons = Commons(str(tmp_path), str(tmp_path))
+    with caplog.at_level("INFO", logger="aar.commons.actor"):
+        made = commons.publish("ada", FILES, "words of its own", None, key="1")
+        post = commons.post("ada", "result", "words of its own", key="1", snapshot=made.id)
+        commons.vote(post.id, "bob", -1, key="2")
+        commons.checkout(made.id)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"snapshot {made.id[:10]} by ada: 1 files, {len(FILES['method.py']) + 9 + 16 + 512} bytes",
+        f"post {post.id} by ada: result, {512 + 16 + len(json.dumps({'snapshot': made.id}))} bytes",
+        f"vote on post {post.id} by bob: -1, now -1",
+        f"snapshot {made.id[:10]}: checked out, 1 files",
+    ]

@@ -152,3 +152,19 @@ def test_removed_files_that_are_open_count(workspace: Path) -> None:
     hold += "; [(os.unlink(o.name), o.write(bytes(3 << 20)), o.flush()) for o in f]; time.sleep(9)"
     with limited(workspace) as shell:
         assert shell.run(f'python3 -c "{hold}"', 20).killed == "disk limit 8 MiB"
+
+
+def test_each_command_is_one_line_in_the_log_without_its_words(
+    workspace: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        caplog.at_level("INFO", logger="aar.sandbox"),
+        Shell(provider("bubblewrap"), workspace, LIMITS, owner="ada") as shell,
+    ):
+        shell.run("echo words of its own; exit 3", 10)
+        shell.run("sleep 60", 0.2)
+    lines = [record.getMessage() for record in caplog.records]
+    commands = [line for line in lines if line.startswith("shell of ada: a command ended with ")]
+    assert "exit code 3 after" in commands[0] and "killed: wall time limit 0.2 s after" in commands[1]
+    assert sum(line.endswith(": opened as shell for ada") for line in lines) == 2  # the second one after `exit`
+    assert "words of its own" not in caplog.text

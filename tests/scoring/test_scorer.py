@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from aar.commons.foreign import Foreign
 from aar.compute.requests import FineTune, Predict
 from aar.config import BudgetConfig, DatasetConfig, ScoringConfig
 from aar.errors import ConfigError, ScoringError
+from aar.logs import SafeFormatter
 from aar.problems.prompts import model_texts
 from aar.scoring.ledger import verify_chain
 from aar.scoring.records import PLATFORM, ExperimentRun, RunOutput
@@ -349,3 +351,25 @@ class TestPredictions:
         again = self.hand_in(lab, "2", np.stack([lab.dev.labels == 0, lab.dev.labels == 1], axis=1).astype(float))
         assert again.failure == Foreign(f"the predictions are those of {first.id}, which was answered")
         assert [entry.kind for entry in lab.ledger()][-2:] == ["refused", "failed"]
+
+
+def test_admissions_scores_refusals_and_baselines_are_logged_by_id_and_tell_no_more_than_researchers_hear(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", logger="aar.scoring.actor"):
+        lab.vanilla(0.2)
+        better = lab.scored(0.05, key="1", researcher="ada")
+        lab.scored(0.05, key="2", researcher="ada")
+        failed = lab.admit(key="3", researcher="ben")
+        lab.do(lab.scorer.fail(failed.id, "it raised\n\x1b[2J" + "x" * 5000))
+        with pytest.raises(ScoringError):
+            lab.admit(key="4", researcher="ada")
+    lines = [SafeFormatter().format(record).partition("actor: ")[2] for record in caplog.records]
+    assert any(
+        re.fullmatch(r"baselines of data: teacher 0\.\d+, ceiling 0\.\d+ after \d+\.\d s", line) for line in lines
+    )
+    assert f"{better.id} by ada: admitted, snapshot s1" in lines
+    assert better.score is not None and f"{better.id} by ada: scored, PGR {better.score.pgr:.2f} released" in lines
+    assert "e3 by ada: scored, no significant improvement" in lines
+    assert any(line.startswith(f"{failed.id}: failed: it raised <U+001B>[2Jxxx") and len(line) < 400 for line in lines)
+    assert lines[-1] == "ada: refused, ada has used its 2 experiments"

@@ -72,6 +72,7 @@ class ToolExecutor:
         try:
             check_call(tool, arguments)
         except ToolError as refusal:
+            self._log("a call", position, 0.0, "refused")
             return Answer(str(refusal), True)
         with self._turn:
             is_first = position not in self._answers
@@ -93,6 +94,7 @@ class ToolExecutor:
                 self._make_room(arguments)
                 self._transcript.append("call", position=position, id=id, tool=tool, arguments=arguments)
             except ValueError as error:
+                self._log(tool, position, 0.0, "refused")
                 return Answer(fitted_line(f"not done: the arguments: {error}", FAULT_CHARACTERS), True)
         began = time.monotonic()
         try:

@@ -1,11 +1,14 @@
 """One call, one effect, whatever dies in between."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from aar.errors import CampaignError
+from aar.logs import SafeFormatter
 from aar.researchers.tools.executor import ToolExecutor
+from aar.researchers.tools.registry import label
 from aar.researchers.transcript import Transcript
 from tests.researchers.tools.conftest import Bench
 
@@ -105,3 +108,22 @@ def test_a_part_of_the_platform_that_is_gone_is_no_answer(bench: Bench, monkeypa
     monkeypatch.setattr(bench.context.platform, "experiments", gone)
     with pytest.raises(CampaignError):
         bench.call("experiment", action="list")
+
+
+def test_each_call_is_one_line_in_the_log_with_its_key_and_seconds(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    made_up = "bash\n\x1b[2J" + "x" * 50
+    with caplog.at_level("INFO", logger="aar.researchers.tools.executor"):
+        bench.caller.answer("bash", {"command": "echo secret-of-its-own"}, "1.1")
+        bench.caller.answer(made_up, {}, "1.2")
+        bench.caller.answer("bash", {"command": "x" * 3_000_000}, "1.3")
+    lines = [SafeFormatter().format(record).partition("executor: ")[2] for record in caplog.records]
+    assert re.fullmatch(rf"bash {bench.context.name}/1\.1: answered after \d+\.\d s", lines[0])
+    assert re.fullmatch(rf"bash <U\+001B>\[2Jx+ {bench.context.name}/1\.2: refused after \d+\.\d s", lines[1])
+    assert re.fullmatch(rf"a call {bench.context.name}/1\.3: refused after 0\.0 s", lines[2]) and len(lines) == 3
+    assert "secret-of-its-own" not in caplog.text and len(caplog.text) < 1000
+
+
+def test_a_tool_that_a_model_made_up_is_no_label_of_a_metric() -> None:
+    assert (label("bash"), label("bash; rm -rf /")) == ("bash", "unknown")

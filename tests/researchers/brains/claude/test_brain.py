@@ -1,5 +1,6 @@
 """A claude researcher: it converses, uses tools, ends when it sees nothing left, and is told what matters."""
 
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -256,3 +257,19 @@ def test_a_raised_budget_lets_it_go_on_where_it_was(stage: Stage) -> None:
     stage.perform()
     assert stage.end()["reason"] == "finished"
     assert (stage.folder / "researchers" / NAME / "workspace" / "log").read_text() == "once\n"
+
+
+def test_each_reply_is_one_line_in_the_log_with_its_tokens_dollars_and_seconds(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.serve(researcher)
+    with caplog.at_level("INFO", logger="aar.researchers"):
+        entries = stage.perform()
+    usage = [entry.data for entry in entries if entry.kind == "usage"]
+    form = re.compile(rf"{NAME}/message/\d+: (\d+) tokens in \((\d+) cached\), (\d+) out, \$(\d+\.\d{{4}}), \d+\.\d s")
+    replies = [found for record in caplog.records if (found := form.fullmatch(record.getMessage()))]
+    assert len(replies) == len(usage)
+    for reply, one in zip(replies, usage, strict=True):
+        assert int(reply[3]) == one["tokens"]["output"] and float(reply[4]) == pytest.approx(one["dollars"], abs=1e-4)
+    assert any(record.getMessage() == f"{NAME}: uses bash" for record in caplog.records)
+    assert "sk-ant" not in caplog.text
