@@ -131,7 +131,8 @@ sync_packages() {
 report_size() { # in the background, so that an interruption reaches uv
     # It ends with this script, however that ends; `sleep` may outlive both, and must not keep the caller's pipes open.
     while sleep "$PROGRESS_SECONDS" >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
-        [ ! -d .venv ] || say "installing: $(du -sh .venv | cut -f 1) of about 7G"
+        seconds=$((${seconds:-0} + PROGRESS_SECONDS))
+        [ ! -d .venv ] || say "installing for $seconds s: $(du -sh .venv | cut -f 1) of about 7G unpacked"
     done
 }
 
