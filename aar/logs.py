@@ -35,9 +35,13 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)$")
 _SECRET_FORM = re.compile(
-    r"\b(?:sk-[\w-]{16,}|(?:hf|ghp|gho|ghs|github_pat)_\w{16,}|AKIA[0-9A-Z]{16}|[0-9a-f]{64}|eyJ[\w-]{16,}\.[\w.-]+)"
+    r"\b(?:sk-[\w-]{16,}|(?:hf|ghp|gho|ghs|github_pat)_\w{16,}|AKIA[0-9A-Z]{16}|[0-9a-f]{64}|eyJ[\w-]{16,}\.[\w.-]+"
+    r"|aar_[\w-]{40,})"
+    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
 )
-"""Keys of model endpoints, hubs and clouds, JSON web tokens, and the 64 hex digits of Ray's and aar's own tokens."""
+"""Keys of model endpoints, hubs and clouds, JSON web tokens, the 64 hex digits of Ray's tokens, external researchers'
+tokens, names and passwords in URLs.
+"""
 _SHORTEST_SECRET = 8
 ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -71,6 +75,7 @@ def log_to(handler: logging.Handler) -> None:
     """Write what this process logs, from INFO on, to `handler`, and to no other one."""
     handler.setFormatter(SafeFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.raiseExceptions = False  # a record that cannot be written is left out: `logging` would print it as it is
     logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 

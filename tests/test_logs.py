@@ -52,6 +52,23 @@ def test_a_key_beyond_what_is_looked_at_is_not_shown_either() -> None:
             assert KEY[:12] not in formatted("%s", " " * before + KEY)
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        KEY,
+        RAY_TOKEN,
+        "hf_AbCdEfGhIjKlMnOpQrSt",
+        "ghp_AbCdEfGhIjKlMnOpQrSt",
+        "AKIAABCDEFGHIJKLMNOP",
+        "user:pass1234@host",
+        f"aar_{RAY_TOKEN[:43]}",
+    ],
+)
+def test_what_has_the_form_of_a_key_is_hidden(key: str) -> None:
+    line = formatted("the index https://%s/simple answered 401", key)
+    assert HIDDEN in line and key.removesuffix("@host") not in line and line.endswith("/simple answered 401")
+
+
 def test_an_ordinary_line_is_written_as_it_is() -> None:
     line = formatted("%s by %s: admitted, snapshot %.10s", "e7", "ada", "0123456789abcdef")
     assert line.endswith(" INFO aar.test: e7 by ada: admitted, snapshot 0123456789")
@@ -80,13 +97,13 @@ def test_what_another_library_logs_is_written_the_same_way(capsys: pytest.Captur
     from aar.logs import log_to
 
     root = logging.getLogger()
-    before = root.handlers[:], root.level
+    before = root.handlers[:], root.level, logging.raiseExceptions
     try:
         log_to(logging.StreamHandler(sys.stderr))
         logging.getLogger("some.library").warning("answered: %s", HOSTILE)
         logging.getLogger("some.library").debug("not shown")
     finally:
-        root.handlers[:], root.level = before
+        root.handlers[:], root.level, logging.raiseExceptions = before
     [line] = capsys.readouterr().err.splitlines()
     assert line.isprintable() and len(line) <= LINE_CHARACTERS and KEY not in line
 
