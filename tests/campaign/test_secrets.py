@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+from aar.campaign.folder import ADDRESS_FILE
 from aar.campaign.state import read_state
 from aar.errors import CampaignError, StorageError
 from aar.ray_utils import COMMONS, COMPUTE, SCORER
@@ -21,8 +22,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.campaign]
 CANARY = "canary-4f1d"
 KEYS = ("ANTHROPIC_API_KEY", "WANDB_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN")
 TOLD = ("actors", "tasks", "objects", "runtime_envs", "workers", "jobs")
-RUNTIME_ENVS = ({}, {"env_vars": {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2"}})
-"""All that these actors are given beside what they inherit."""
 
 
 @pytest.fixture
@@ -77,6 +76,12 @@ def experiments(folder: Path) -> int:
         return 0
 
 
+def runtime_envs(tiny: Path) -> list[dict[str, dict[str, str]]]:
+    """All that these actors are given beside what they inherit."""
+    address = (tiny.parent / "campaign" / ADDRESS_FILE).read_text()
+    return [{}, {"env_vars": {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2", "RAY_ADDRESS": address}}]
+
+
 @pytest.fixture
 def running(tiny: Path, token: str) -> Iterator["subprocess.Popen[str]"]:
     """A tiny campaign at its research."""
@@ -98,7 +103,7 @@ def test_no_key_is_written_logged_or_handed_on(
     actors = told["actors"]["data"]["result"]["result"]
     environments = {actor["name"]: json.loads(actor["serialized_runtime_env"] or "{}") for actor in actors}
     assert {COMMONS, SCORER, COMPUTE} <= set(environments)
-    assert all(environments[name] in RUNTIME_ENVS for name in (COMMONS, SCORER, COMPUTE))
+    assert all(environments[name] in runtime_envs(tiny) for name in (COMMONS, SCORER, COMPUTE))
     assert CANARY not in json.dumps(told)
     assert not [line for line in below(running) if CANARY in " ".join(line)]
 
