@@ -26,7 +26,7 @@ KNOW_NO_RAY = (
 )  # fmt: skip
 RAY_ONLY_IN = {
     "scoring": {"actor.py"}, "commons": {"actor.py"}, "experiments": {"actor.py", "program_scheduler.py"},
-    "researchers": {"actor.py", "ray_platform.py"}, "compute": {"actor.py", "worker.py"},
+    "researchers": {"actor.py", "ray_client.py"}, "compute": {"actor.py", "worker.py"},
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from aar.campaign.folder import campaign_folder
 from aar.campaign.run import CampaignRun, View, run_session
 from aar.campaign.state import CampaignState
 from aar.config import CampaignConfig, ProblemConfig, ResearcherConfig
+from aar.errors import CampaignError
 from aar.experiments.actor import METHOD_FILE
 from aar.ray_utils import get
 from aar.scoring.records import Experiment
@@ -43,9 +44,9 @@ def run_trial(
 
     def work(session: CampaignRun) -> None:
         session.measure_baselines()
-        experiment = _admit(session, method)
+        experiment = _submit(session, method)
         session.phase(f"running {method.name} on seeds {', '.join(map(str, experiment.seeds))}")
-        ended.append(session.run_experiment(experiment))
+        ended.append(session.finished(experiment))
 
     state = run_session(derived_config(config, "try", dataset), view, work)
     return state, ended[0]
@@ -85,14 +86,13 @@ def _about(problem: ProblemConfig, dataset: str | None) -> ProblemConfig:
     return problem.model_copy(update={"datasets": datasets})
 
 
-def _admit(session: CampaignRun, method: Method) -> Experiment:
-    """The method as an experiment: an earlier one that was scored, or a new one where there is none or it failed."""
-    files = {METHOD_FILE: method.source}
+def _submit(session: CampaignRun, method: Method) -> Experiment:
+    """The method as an experiment: an earlier one that did not fail, or a new one."""
     key = hashlib.sha256(method.name.encode() + b"\0" + method.source).hexdigest()
-    snapshot = get(session.commons.publish.remote(PERSON.name, files, method.name, None, key=key)).id
-    earlier = [one for one in session.state().experiments if one.snapshot == snapshot]
-    failures = sum(one.status == "failed" for one in earlier)
-    admitted: Experiment = get(
-        session.scorer.admit.remote(PERSON.name, snapshot, method.name, f"{snapshot}/{failures}")
-    )
-    return admitted
+    files = {METHOD_FILE: method.source}
+    for attempt in range(TRIALS):
+        call = session.experiments.submit.remote(PERSON.name, files, method.name, f"{key}/{attempt}")
+        submitted: Experiment = get(call)
+        if submitted.status != "failed":
+            return submitted
+    raise CampaignError(f"{method.name} has failed {TRIALS} times in this folder; change it")

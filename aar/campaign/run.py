@@ -59,12 +59,18 @@ class View(Protocol):
 
 
 def run_session(
-    config: CampaignConfig, view: View, work: "Callable[[CampaignRun], None]", outcome: str = "finished"
+    config: CampaignConfig,
+    view: View,
+    work: "Callable[[CampaignRun], None]",
+    outcome: str = "finished",
+    *,
+    resume: bool = False,
 ) -> CampaignState:
     """Start a campaign's actors, do `work` with them, and stop them; returns how the campaign then stands.
 
     Args:
         outcome: what is recorded when `work` has been done.
+        resume: run researchers' experiments that an earlier run left unfinished.
 
     Raises:
         KeyboardInterrupt: it was stopped, by a signal or by `aar stop`.
@@ -78,7 +84,7 @@ def run_session(
     ):
         session = CampaignRun(config, folder, record, view)
         try:
-            session.start()
+            session.start(resume=resume)
             work(session)
         except RayError as error:
             raise CampaignError(f"a process of the campaign failed; run the same command to go on. {error}") from error
@@ -145,7 +151,7 @@ class CampaignRun:
         self._closing = ExitStack()
         self.steering, self._noted = CommandQueue(self.folder), 0
 
-    def start(self) -> None:
+    def start(self, *, resume: bool) -> None:
         """Check the machine, connect to Ray, start the actors. Raises AarError when one of that cannot be done."""
         self.phase("checking the sandbox")
         if provider(self.config.sandbox.provider).is_isolating:
@@ -168,7 +174,7 @@ class CampaignRun:
         self.commons = start_commons(folder / COMMONS, self.namespace, accounts=folder)
         self.compute = start_compute(self.config, folder, self.namespace)
         self.scorer = start_scorer(self.config, folder, self.namespace)
-        self.experiments = start_experiments(self.config, self.namespace)
+        self.experiments = start_experiments(self.config, self.namespace, resume=resume)
 
     def end(self) -> None:
         """Stop the actors; all but the detached commons end with this process's connection anyway."""
@@ -183,22 +189,16 @@ class CampaignRun:
         """Teacher, ceiling, and the vanilla method as reference; at once when they are known."""
         self.phase("baselines: teacher, ceiling and the vanilla reference")
         files = {METHOD_FILE: builtin_source(VANILLA).encode()}
-        snapshot = get(self.commons.publish.remote(PLATFORM, files, VANILLA, None, key=VANILLA))
-        reference: Experiment = get(self.scorer.admit.remote(PLATFORM, snapshot.id, VANILLA, VANILLA))
+        reference: Experiment = get(self.experiments.submit.remote(PLATFORM, files, VANILLA, VANILLA))
         baselines = [self.scorer.baselines.remote(one.name) for one in self.config.problem.research]
         progress = BaselineProgress(self.config, self.compute, self.phase)
-        reference = self.run_experiment(reference, *baselines, progress=progress)
+        reference = self.finished(reference, *baselines, progress=progress)
         if reference.failure:
             raise CampaignError(f"the vanilla reference failed: {reference.failure.words}")
 
-    def run_experiment(
-        self, experiment: Experiment, *beside: Any, progress: BaselineProgress | None = None
-    ) -> Experiment:
-        """Run an admitted experiment to its end, unless it has ended, and wait for the calls `beside` it."""
-        if experiment.status != "running":
-            self.watch(list(beside), progress=progress)
-            return experiment
-        calls = [self.experiments.run.remote(experiment), *beside]
+    def finished(self, experiment: Experiment, *beside: Any, progress: BaselineProgress | None = None) -> Experiment:
+        """Wait until an experiment has ended, and for the calls `beside` it."""
+        calls = [self.experiments.wait.remote(experiment.id), *beside]
         ended: Experiment = self.watch(calls, progress=progress)[0]
         return ended
 
@@ -210,7 +210,7 @@ class CampaignRun:
         arms: list[Experiment] = get(self.scorer.plan_verification.remote(experiment.id, settings))
         running = [arm for arm in arms if arm.status == "running"]
         self.phase(f"verifying {experiment.id} on {settings.seeds} fresh seeds ({len(running)} experiments)")
-        self.watch([self.experiments.run.remote(arm) for arm in running])
+        self.watch([self.experiments.wait.remote(arm.id) for arm in running])
         self.phase(f"verifying {experiment.id}: comparing")
         found: Verification = self.watch([self.scorer.conclude_verification.remote(experiment.id, settings)])[0]
         return found
@@ -331,7 +331,7 @@ def run_campaign(config: CampaignConfig, view: View) -> CampaignState:
     Raises as `run_session`, and before anything is started as `check_model_access`.
     """
     check_model_access(config)
-    return run_session(config, view, _campaign)
+    return run_session(config, view, _campaign, resume=True)
 
 
 def _campaign(session: CampaignRun) -> None:

@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 import ray
 from ray.actor import ActorHandle
@@ -21,7 +21,7 @@ from aar.budget import StorageQuota
 from aar.commons import CODE_FOLDER, FORUM_FILE
 from aar.commons.code_store import CodeStore, Snapshot
 from aar.commons.foreign import Foreign
-from aar.commons.forum import Forum, Kind, NamedFamily, Post
+from aar.commons.forum import Forum, Kind, Links, NamedFamily, Post
 from aar.errors import StorageError
 from aar.ray_utils import COMMONS, log_to_ray, on_this_node
 from aar.storage import storage_errors
@@ -55,8 +55,8 @@ class Commons:
         """The folder that is served."""
         return self._folder
 
-    def post(self, author: str, kind: Kind, title: str, body: str = "", *, key: str, **links: Any) -> Post:
-        """Add a post; `links` are the forum's experiment, snapshot, reply_to and data."""
+    def post(self, author: str, kind: Kind, title: str, body: str = "", *, key: str, **links: Unpack[Links]) -> Post:
+        """Add a post."""
         size = ROW_BYTES + sum(len(text.encode(errors="replace")) for text in (title, body, json.dumps(links)))
         with self._accounts.held_for(author, "forum", f"post/{key}", size):
             post = self._forum.post(author, kind, title, body, key=key, **links)

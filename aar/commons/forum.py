@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict, Unpack
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -89,6 +89,15 @@ class Draft(BaseModel):
     data: Annotated[dict[str, Any], AfterValidator(_checked_data)] = {}
 
 
+class Links(TypedDict, total=False):
+    """What a post is about or answers, and its data for programs; the fields are those of `Draft`."""
+
+    experiment: str | None
+    snapshot: str | None
+    reply_to: int | None
+    data: dict[str, Any]
+
+
 class Post(BaseModel):
     """A post in the forum. `time` is in seconds since 1970, `votes` the sum of the votes of all authors."""
 
@@ -155,10 +164,7 @@ class Forum:
         body: str = "",
         *,
         key: str,
-        experiment: str | None = None,
-        snapshot: str | None = None,
-        reply_to: int | None = None,
-        data: dict[str, Any] | None = None,
+        **links: Unpack[Links],
     ) -> Post:
         """Add a post, or a reply to one.
 
@@ -166,16 +172,7 @@ class Forum:
             ForumError: a field is out of bounds, `reply_to` does not exist, or `key` was used for something else.
         """
         try:
-            draft = Draft(
-                author=author,
-                kind=kind,
-                title=title,
-                body=body,
-                experiment=experiment,
-                snapshot=snapshot,
-                reply_to=reply_to,
-                data=data or {},
-            )
+            draft = Draft(author=author, kind=kind, title=title, body=body, **links)
         except ValidationError as error:
             raise ForumError(f"the post is refused: {explain(error)}") from None
         number = self._once(key, draft.model_dump(), lambda: self._insert(draft))

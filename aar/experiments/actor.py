@@ -1,25 +1,31 @@
 """Experiments: one method each, run in a sandbox once for each seed that the scorer drew, then scored.
 
-The actor stands between the two planes. It hands method code training texts and weak labels through the broker, turns
-lab calls into requests to the compute actor, and gives the returned students to the scorer. One actor serves a whole
-campaign, so that sandboxes can wait for methods; it keeps nothing, and experiments that it was running when it was
-killed are run again.
+The actor owns every experiment from submission to score: it publishes the method's files, has the scorer admit them,
+runs the method, and hands its students to the scorer. It stands between the two planes: it gives method code training
+texts and weak labels through the broker, and turns lab calls into requests to the compute actor.
+
+It keeps nothing in memory that is not on disk elsewhere. The scorer's records say which experiments are running, so a
+new process of this actor resumes them whichever process was killed, their researcher's included.
 """
 
+import hashlib
 import logging
+import threading
 import time
 import uuid
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent import futures
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import ray
 from ray.actor import ActorHandle
+from ray.exceptions import RayError
 
 from aar.commons.foreign import Foreign
 from aar.config import CampaignConfig
-from aar.errors import LabError, MethodError
+from aar.errors import AarError, LabError, MethodError
 from aar.experiments.backend import ComputeClient, ModelBackend
 from aar.experiments.broker import RunBudget
 from aar.experiments.method_sandbox import method_pool, run_method
@@ -36,6 +42,11 @@ log = logging.getLogger(__name__)
 
 METHOD_FILE = "method.py"
 EXPERIMENTS_AT_ONCE = 100
+CALLS_AT_ONCE = 100
+"""Calls that are answered at a time, quick checks among them."""
+WAITS_AT_ONCE = 500
+"""Calls of `wait` at a time; they have threads of their own, so that they keep nobody from being answered."""
+WAITING = "waiting"
 TICKETS = "experiments/"
 """How the tickets of runs begin (see `Compute.withdraw`)."""
 CANCELLED = "cancelled by its researcher"
@@ -44,16 +55,21 @@ CANCELLED = "cancelled by its researcher"
 class Experiments:
     """Runs the experiments of one campaign, each in sandboxes of its own, several at a time."""
 
-    def __init__(self, config: CampaignConfig) -> None:
+    def __init__(self, config: CampaignConfig, resume: bool = False) -> None:
+        """`resume`: run experiments that an earlier process, of this campaign or of this actor, left running."""
         log_to_ray()
         self._config = config
         self._commons, self._scorer, self._compute = get_actor(COMMONS), get_actor(SCORER), get_actor(COMPUTE)
         self._compute.withdraw.remote(TICKETS)  # runs of this actor's process before this one are gone
         self._followed: dict[str, Progress] = {}
+        self._running: dict[str, Future[records.Experiment]] = {}
+        self._starting, self._threads = threading.Lock(), ThreadPoolExecutor(EXPERIMENTS_AT_ONCE)
         limits = Limits.from_config(config.sandbox)
         self._programs = ProgramScheduler(config, self._compute, self._scorer)
         beside: dict[str, bytes] = get(self._scorer.decoys.remote(METHODS))
         self._pool = method_pool(provider(config.sandbox.provider), limits, size=config.scoring.seeds, decoys=beside)
+        for record in self._researchers() if resume else ():
+            self._run(record)
 
     def __repr__(self) -> str:
         return EXPERIMENTS
@@ -61,17 +77,44 @@ class Experiments:
     def ping(self) -> None:
         """Return when the actor serves."""
 
-    def run(self, record: records.Experiment) -> records.Experiment:
-        """Run an admitted experiment's method on every dataset and seed and have it scored; returns how it ended.
+    def submit(
+        self, researcher: str, files: Mapping[str, bytes], note: str, key: str, parent: str | None = None
+    ) -> records.Experiment:
+        """Publish files as a snapshot, have them admitted as an experiment, and run it; return it at once.
 
-        Whoever asks for one that runs already waits for it.
+        Args:
+            files: the method's, `method.py` among them.
+            note: a line that says what it tries.
+            key: an idempotency key. A call with a key that was used before returns the same experiment.
+            parent: the snapshot that it was built on.
 
         Raises:
-            AarError: the platform failed, not the method; the experiment is still running and can be run again.
+            CodeStoreError, QuotaError: the files cannot be published.
+            ScoringError: it is not admitted, or the key was used for something else.
         """
-        with self._progress(record.id).turn:
-            known: records.Experiment = get(self._scorer.experiment.remote(record.id))
-            return known if known.status != "running" else self._run_all(known)
+        digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
+        publish = self._commons.publish.remote(researcher, dict(files), note, parent, key=f"{key}/publish/{digest}")
+        return self.start(researcher, get(publish).id, note, key)
+
+    def start(self, researcher: str, snapshot: str, note: str, key: str) -> records.Experiment:
+        """As `submit`, for a snapshot that is published."""
+        admitted: records.Experiment = get(self._scorer.admit.remote(researcher, snapshot, note, key))
+        self._run(admitted)
+        return admitted
+
+    def status(self, experiment: str) -> records.Experiment:
+        """Return an experiment as it is now; one that is running is being run from now on, whatever was lost before.
+
+        Raises:
+            ScoringError: there is none.
+            AarError: the platform failed, not the method. The experiment is still running and the next call resumes it.
+        """
+        return self._current(experiment, seconds=0.0)
+
+    @ray.method(concurrency_group=WAITING, max_task_retries=-1)  # type: ignore[untyped-decorator]
+    def wait(self, experiment: str, seconds: float | None = None) -> records.Experiment:
+        """Return an experiment once it has ended, or the time is up (None: never is). Raises as `status`."""
+        return self._current(experiment, seconds)
 
     def log(self, experiment: str) -> str:
         """What an experiment's method has printed, by the runs that have ended since this actor started."""
@@ -87,8 +130,7 @@ class Experiments:
 
     def check(self, source: bytes, account: str) -> str:
         """Run a method once on a small slice of the research dataset; how it went, in words. It is not scored."""
-        known: list[records.Experiment] = get(self._scorer.experiments.remote())
-        reference = next((one for one in known if one.is_reference), None)
+        reference = next((record for record in self._researchers() if record.is_reference), None)
         if reference is None:
             raise LabError("the baselines are not measured yet; check again when they are")
         run = reference.runs[0]
@@ -103,10 +145,41 @@ class Experiments:
     def _progress(self, experiment: str) -> Progress:
         return self._followed.setdefault(experiment, Progress())  # atomic, unlike a defaultdict
 
+    def _researchers(self) -> list[records.Experiment]:
+        """Return the experiments of researchers, and the reference."""
+        experiments: list[records.Experiment] = get(self._scorer.experiments.remote())
+        return experiments
+
+    def _run(self, record: records.Experiment) -> Future[records.Experiment] | None:
+        """Have an experiment run, unless it has ended; return its outcome to come."""
+        if record.status != "running":
+            return None
+        with self._starting:
+            if record.id not in self._running:
+                self._running[record.id] = self._threads.submit(self._run_all, record)
+            return self._running[record.id]
+
+    def _current(self, experiment: str, seconds: float | None) -> records.Experiment:
+        record: records.Experiment = get(self._scorer.experiment.remote(experiment))
+        running = self._run(record)
+        if running is None or not futures.wait([running], seconds).done:
+            return record
+        with self._starting:  # the outcome is in the scorer's records; an experiment that has none can be run again
+            if self._running.get(experiment) is running:
+                del self._running[experiment]
+        return running.result()
+
     def _run_all(self, record: records.Experiment) -> records.Experiment:
+        record = get(self._scorer.experiment.remote(record.id))  # it may have ended since its record was read
+        if record.status != "running":
+            return record
         began = time.monotonic()
         log.info("%s by %s: %d runs of snapshot %.10s", record.id, record.researcher, len(record.runs), record.snapshot)
-        ended = self._ended(record)
+        try:
+            ended = self._ended(record)
+        except (AarError, RayError) as error:
+            log.warning("%s by %s: the platform failed: %s", record.id, record.researcher, error)
+            raise
         log.info("%s by %s: %s after %.1f s", record.id, record.researcher, ended.status, time.monotonic() - began)
         return ended
 
@@ -114,7 +187,7 @@ class Experiments:
         try:
             source = self._source(record)
             with ThreadPoolExecutor(len(record.runs)) as threads:
-                ended = threads.map(lambda run: self._run(record, source, run), record.runs)
+                ended = threads.map(lambda run: self._run_once(record, source, run), record.runs)
                 trained = dict(zip(record.runs, ended, strict=True))
         except MethodError as error:
             failed: records.Experiment = get(self._scorer.fail.remote(record.id, str(error)))
@@ -128,7 +201,7 @@ class Experiments:
             raise MethodError(f"the snapshot has no {METHOD_FILE}; put supervise(lab) into a file of that name")
         return files[METHOD_FILE]
 
-    def _run(self, record: records.Experiment, source: bytes, run: records.ExperimentRun) -> records.RunOutput:
+    def _run_once(self, record: records.Experiment, source: bytes, run: records.ExperimentRun) -> records.RunOutput:
         """One run, in a sandbox of its own."""
         task: TrainingData = get(self._scorer.task.remote(record.id, run))
         owner = record.researcher if record.verification_of is None else records.PLATFORM
@@ -155,17 +228,18 @@ class Experiments:
         return RunBudget(self._config.budget.fits_per_method, programs.per_method, programs.ranks)
 
 
-def start_experiments(config: CampaignConfig, namespace: str) -> ActorHandle[Any]:
+def start_experiments(config: CampaignConfig, namespace: str, *, resume: bool) -> ActorHandle[Any]:
     """The actor that runs a campaign's experiments; it lives as long as the campaign's driver."""
     actor = ray.remote(Experiments).options(
         name=EXPERIMENTS,
         namespace=namespace,
         num_cpus=0,
-        max_concurrency=EXPERIMENTS_AT_ONCE,
+        max_concurrency=CALLS_AT_ONCE,
+        concurrency_groups={WAITING: WAITS_AT_ONCE},
         max_restarts=-1,
         max_task_retries=3,
         get_if_exists=True,
     )
-    experiments: ActorHandle[Any] = actor.remote(config)
+    experiments: ActorHandle[Any] = actor.remote(config, resume)
     get(experiments.ping.remote())  # others look it up by name
     return experiments

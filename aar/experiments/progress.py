@@ -6,7 +6,6 @@ aar.scoring.verification.controls).
 How far an experiment is: what its method has printed in each run, and how to end what runs. In memory alone.
 """
 
-import threading
 from collections.abc import Callable
 
 from aar.experiments.broker import printable
@@ -52,14 +51,9 @@ MOST_CHARACTERS = 64_000
 
 
 class Progress:
-    """One experiment's progress, followed and asked for from any thread.
-
-    Attributes:
-        turn: held by whoever runs the experiment.
-    """
+    """One experiment's progress, followed and asked for from any thread."""
 
     def __init__(self) -> None:
-        self.turn = threading.Lock()
         self._printed: dict[str, str] = {}
         self._stops: list[Callable[[], None]] = []
         self._cancelled = False

@@ -21,7 +21,7 @@ from aar.logs import printable_errors
 from aar.ray_utils import log_to_ray, on_this_node
 from aar.researchers.brain import Brain
 from aar.researchers.directions import direction_name
-from aar.researchers.ray_platform import RayPlatform
+from aar.researchers.ray_client import RayCampaignClient
 from aar.researchers.runtime import ResearcherRuntime
 
 
@@ -101,44 +101,42 @@ class Researcher:
 
 
 def _search(runtime: ResearcherRuntime, folder: Path) -> Brain:
-    from aar.researchers.brains.search.mind import SearchBrain
-    from aar.researchers.toolbox import Toolbox
+    from aar.researchers.brains.search.brain import SearchBrain
 
-    return SearchBrain(runtime, Toolbox(runtime, RayPlatform(runtime.researcher.name)))
+    return SearchBrain(runtime, RayCampaignClient(runtime.researcher.name))
 
 
 def _claude(runtime: ResearcherRuntime, folder: Path) -> Brain:
     from aar.researchers.brains.claude.brain import ClaudeBrain
 
-    return ClaudeBrain(runtime, *_desk_and_transcript(runtime, folder))
+    return ClaudeBrain(runtime, *_context_and_transcript(runtime, folder))
 
 
 def _external(runtime: ResearcherRuntime, folder: Path) -> Brain:
     from aar.researchers.brains.external.brain import ExternalBrain
 
-    return ExternalBrain(runtime, *_desk_and_transcript(runtime, folder))
+    return ExternalBrain(runtime, *_context_and_transcript(runtime, folder))
 
 
 _BRAINS = {"search": _search, "claude": _claude, "external": _external}
 
 
-def _desk_and_transcript(runtime: ResearcherRuntime, folder: Path) -> Any:
+def _context_and_transcript(runtime: ResearcherRuntime, folder: Path) -> Any:
     from aar.researchers.context import ResearcherPaths, ToolContext
     from aar.researchers.tools.shared_folder import populate_shared_folder
     from aar.researchers.transcript import Transcript, transcript_folder
 
     name = runtime.researcher.name
-    platform = RayPlatform(name)
-    platform.resume()
+    client = RayCampaignClient(name)
     context = ToolContext(
         runtime.researcher,
         runtime.config,
         ResearcherPaths.of(folder, name),
-        platform,
+        client,
         UsageStore(folder),
         runtime.account,
     )
-    populate_shared_folder(context.shared, platform)
+    populate_shared_folder(context.shared, client)
     runtime.interrupt = context.interrupt
     return context, Transcript(transcript_folder(folder, name))
 

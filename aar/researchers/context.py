@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aar.budget import Account, Limit, UsageStore, limits_of
 from aar.config import CampaignConfig, ResearcherConfig
-from aar.researchers.platform import Platform
+from aar.researchers.client import CampaignClient
 from aar.researchers.tools.duplicates import DuplicateDetector
 from aar.researchers.tools.notes import Notes
 from aar.researchers.tools.shared_folder import SHOWN_AS, SharedFolder
@@ -47,26 +47,26 @@ class ToolContext:
         researcher: ResearcherConfig,
         config: CampaignConfig,
         places: ResearcherPaths,
-        platform: Platform,
+        client: CampaignClient,
         spend: UsageStore,
         account: Account,
     ) -> None:
         self.name, self.researcher, self.config = researcher.name, researcher, config
-        self.platform, self.places, self.spend, self.account = platform, places, spend, account
+        self.client, self.places, self.spend, self.account = client, places, spend, account
         self.shared = SharedFolder(places.shared)
         self.notes = Notes(places.notes, account)
-        self.similar = DuplicateDetector(platform)
+        self.similar = DuplicateDetector(client)
         self.wanted: Callable[[], bool] = lambda: False
         self._shell = Shell(
             provider(config.sandbox.provider), places.workspace, Limits.from_config(config.sandbox),
             {SHOWN_AS: places.shared, DECOYS_SHOWN_AS: places.decoys}, owner=researcher.name,
         )  # fmt: skip
-        _place(places.decoys, platform.decoys())
+        _place(places.decoys, client.decoys())
 
     def resolved(self, snapshot: str) -> str:
         """The snapshot that is named by its id, or by an experiment such as e7."""
         is_experiment = re.fullmatch(r"e[0-9]{1,9}", snapshot)
-        return self.platform.experiment(snapshot).snapshot if is_experiment else snapshot
+        return self.client.experiment(snapshot).snapshot if is_experiment else snapshot
 
     def run(self, command: str, seconds: float) -> ShellReply:
         """Run a command in the researcher's shell. Raises SandboxError when there can be none."""

@@ -63,7 +63,7 @@ def last_note(ending: StopReason, context: ToolContext, transcript: Transcript) 
 
 
 def _post_last_note(ending: StopReason, context: ToolContext, transcript: Transcript) -> None:
-    own = [one for one in context.platform.experiments() if one.researcher == context.name]
+    own = [one for one in context.client.experiments() if one.researcher == context.name]
     done = "\n\n".join(experiment_words(one) for one in own) or "It started no experiment."
     said = _last_words(transcript.entries)
     body = f"Written by the platform: {context.name} has ended, because {ending.why}.\n\n{done}"
@@ -72,7 +72,7 @@ def _post_last_note(ending: StopReason, context: ToolContext, transcript: Transc
     lived = sum(entry.kind in ("message", "call") for entry in transcript.entries)
     key = f"{context.name}/end/{ending.kind}/{lived}"  # so that a process that is killed here does not post it twice
     title, body = fitted_line(title, TITLE_CHARACTERS), fitted_text(body, BODY_BYTES)
-    context.platform.post("insight", title, body, key=key, links={})
+    context.client.post("insight", title, body, key=key)
 
 
 def _last_words(entries: Sequence[TranscriptEntry]) -> str:

@@ -1,11 +1,20 @@
 from itertools import count
+from pathlib import Path
 
 import pytest
 
 from aar.errors import MethodError
+from aar.methods import builtin_source
 from aar.researchers.brains.search.brain import SearchPolicy
 from aar.researchers.brains.search.space import MethodSpec
-from tests.researchers.campaign_double import Campaign, ToolsDouble, evaluate_by_digest, evaluate_on_lab
+from tests.researchers.client_double import (
+    Campaign,
+    ClientDouble,
+    CodeInMemory,
+    Evaluate,
+    evaluate_by_digest,
+    evaluate_on_lab,
+)
 
 TEAM = {"ada": "strong-prior", "bob": "label-denoising", "eve": "data-reweighting"}
 
@@ -14,32 +23,43 @@ class Killed(BaseException):
     """The process is gone."""
 
 
-def mortal(tools: ToolsDouble, calls: int, after: bool) -> ToolsDouble:
-    """Tools whose process is killed at the n-th call, before or after the call took effect."""
+def begun(folder: Path, evaluate: Evaluate = evaluate_by_digest, experiments_each: int = 3) -> Campaign:
+    """A campaign whose reference is scored."""
+    campaign = Campaign(folder, evaluate=evaluate, experiments_each=experiments_each, code=CodeInMemory(), page=3)
+    campaign.vanilla = evaluate(builtin_source("vanilla"))
+    return campaign
+
+
+def policy(client: ClientDouble, direction: str, said: list[str] | None = None) -> SearchPolicy:
+    return SearchPolicy(client, direction, [].append if said is None else said.append)
+
+
+def mortal(client: ClientDouble, calls: int, after: bool) -> ClientDouble:
+    """A client whose process is killed at the n-th call, before or after the call took effect."""
     numbers = count(1)
 
-    def wrapped(tool):
+    def wrapped(method):
         def call(*arguments, **more):
             is_last = next(numbers) == calls
             if is_last and not after:
                 raise Killed
-            answer = tool(*arguments, **more)
+            answer = method(*arguments, **more)
             if is_last:
                 raise Killed
             return answer
 
         return call
 
-    for name in ("read_posts", "post", "publish", "run_experiment"):
-        setattr(tools, name, wrapped(getattr(tools, name)))
-    return tools
+    for name in ("posts", "post", "publish", "start"):
+        setattr(client, name, wrapped(getattr(client, name)))
+    return client
 
 
 def run(campaign: Campaign, team: dict[str, str]) -> None:
     """Every researcher in turn, one step at a time, with a fresh brain each time."""
     working = dict(team)
     while working:
-        working = {name: way for name, way in working.items() if SearchPolicy().step(campaign.tools(name, way))}
+        working = {name: way for name, way in working.items() if policy(campaign.client(name), way).step()}
 
 
 def story(campaign: Campaign) -> list[tuple]:
@@ -51,7 +71,7 @@ def specs_tried(campaign: Campaign) -> list[MethodSpec]:
 
 
 def test_three_researchers_find_a_method_that_beats_vanilla(tmp_path):
-    campaign = Campaign(tmp_path, evaluate_on_lab)
+    campaign = begun(tmp_path, evaluate_on_lab)
     run(campaign, TEAM)
     values = [post.data["value"] for post in campaign.posts("result")]
     assert len(values) == 9
@@ -59,37 +79,37 @@ def test_three_researchers_find_a_method_that_beats_vanilla(tmp_path):
 
 
 def test_every_experiment_has_a_hypothesis_a_snapshot_and_a_conclusion_that_replies(tmp_path):
-    campaign = Campaign(tmp_path)
+    campaign = begun(tmp_path)
     run(campaign, TEAM)
     for result in campaign.posts("result"):
         hypothesis = campaign.forum.get(result.reply_to)
         assert hypothesis.kind == "hypothesis" and hypothesis.author == result.author
-        assert hypothesis.snapshot == result.snapshot in campaign.snapshots
+        assert hypothesis.snapshot == result.snapshot in {snapshot.id for snapshot in campaign.code.log()}
         assert result.data["spec"] == hypothesis.data["spec"]
         assert result.data["value"] == result.data["score"]["pgr"]
         assert "Against vanilla" in result.body.words and result.experiment
 
 
 def test_no_method_is_run_twice_in_a_campaign(tmp_path):
-    campaign = Campaign(tmp_path, experiments_each=8)
+    campaign = begun(tmp_path, experiments_each=8)
     run(campaign, TEAM)
     assert len(specs_tried(campaign)) == len(set(specs_tried(campaign))) == 24
 
 
 def test_researchers_with_the_same_direction_do_not_repeat_each_other(tmp_path):
-    campaign = Campaign(tmp_path)
+    campaign = begun(tmp_path)
     run(campaign, dict.fromkeys(["ada", "bob", "eve"], "agreement"))
     assert len(set(specs_tried(campaign))) == 9
 
 
 def test_a_researcher_builds_on_anothers_best_snapshot_and_names_it(tmp_path):
-    campaign = Campaign(tmp_path)
+    campaign = begun(tmp_path)
     run(campaign, TEAM)
     built = [post for post in campaign.posts("hypothesis") if post.data["builds_on"] is not None]
     bases = [campaign.forum.get(post.data["builds_on"]) for post in built]
     assert any(base.author != post.author for post, base in zip(built, bases, strict=True))
     for post, base in zip(built, bases, strict=True):
-        assert campaign.snapshots[post.snapshot][0] == base.snapshot
+        assert campaign.code.snapshot(post.snapshot).parent == base.snapshot
         assert f"post {base.id} by {base.author}" in post.body.words
         (reply,) = campaign.forum.replies(post.id)
         assert f"Against what it varies (post {base.id})" in reply.body.words
@@ -105,7 +125,7 @@ def test_research_goes_on_without_being_told_what_was_no_improvement(tmp_path):
         best.append(score.pgr)
         return score
 
-    campaign = Campaign(tmp_path, evaluate, experiments_each=6)
+    campaign = begun(tmp_path, evaluate, experiments_each=6)
     run(campaign, TEAM)
     results = campaign.posts("result")
     untold = [post for post in results if post.data["value"] is None]
@@ -116,10 +136,10 @@ def test_research_goes_on_without_being_told_what_was_no_improvement(tmp_path):
 
 
 def test_the_hypothesis_stands_in_the_method_file(tmp_path):
-    campaign = Campaign(tmp_path)
+    campaign = begun(tmp_path)
     run(campaign, {"ada": "curriculum"})
     for post in campaign.posts("hypothesis"):
-        source = campaign.snapshots[post.snapshot][1]
+        source = campaign.code.checkout(post.snapshot)["method.py"].decode()
         assert post.body.words.split("\n\n")[0][:60] in source
 
 
@@ -129,7 +149,7 @@ def test_a_failed_experiment_becomes_an_error_post_and_is_not_repeated(tmp_path)
             raise MethodError("the method raised LabError: no")
         return evaluate_by_digest(source)
 
-    campaign = Campaign(tmp_path, evaluate)
+    campaign = begun(tmp_path, evaluate)
     run(campaign, TEAM)
     errors = campaign.posts("error")
     assert errors and all("the method raised LabError: no" in post.body.words for post in errors)
@@ -137,21 +157,21 @@ def test_a_failed_experiment_becomes_an_error_post_and_is_not_repeated(tmp_path)
 
 
 def test_a_researcher_says_what_it_is_doing(tmp_path):
-    tools = Campaign(tmp_path).tools("ada", "strong-prior")
-    SearchPolicy().step(tools)
-    said = [activity.split(":")[0] for activity in tools.said]
+    said: list[str] = []
+    policy(begun(tmp_path).client("ada"), "strong-prior", said).step()
+    said = [status.split(":")[0] for status in said]
     assert said == ["reading the forum", "writing a method", "experiment 1"]
 
 
 def test_a_researcher_works_before_vanilla_has_a_score(tmp_path):
-    campaign = Campaign(tmp_path)
+    campaign = begun(tmp_path)
     campaign.vanilla = None
     run(campaign, TEAM)
     assert all("Against vanilla" not in post.body.words for post in campaign.posts("result"))
 
 
 def test_an_unknown_direction_has_a_first_method_too(tmp_path):
-    campaign = Campaign(tmp_path)
+    campaign = begun(tmp_path)
     run(campaign, {"ada": "something of my own"})
     assert len(campaign.posts("result")) == 3
 
@@ -161,24 +181,24 @@ def test_an_unknown_direction_has_a_first_method_too(tmp_path):
 def test_a_researcher_killed_at_any_call_leaves_the_same_story_when_a_fresh_one_goes_on(tmp_path, call, after):
     for name in ("undisturbed", "killed"):
         (tmp_path / name).mkdir()
-    undisturbed, killed = Campaign(tmp_path / "undisturbed"), Campaign(tmp_path / "killed")
+    undisturbed, killed = begun(tmp_path / "undisturbed"), begun(tmp_path / "killed")
     run(undisturbed, {"ada": "agreement"})
-    tools = mortal(killed.tools("ada", "agreement"), call, after)
+    client = mortal(killed.client("ada"), call, after)
     with pytest.raises(Killed):
-        while SearchPolicy().step(tools):
+        while policy(client, "agreement").step():
             pass
     run(killed, {"ada": "agreement"})
     assert story(killed) == story(undisturbed)
-    assert killed.started == undisturbed.started
+    assert list(killed.started) == list(undisturbed.started)
 
 
 def test_a_researcher_killed_after_publishing_may_choose_anew_from_what_others_posted_meanwhile(tmp_path):
-    campaign = Campaign(tmp_path)
-    SearchPolicy().step(campaign.tools("ada", "agreement"))
-    tools = mortal(campaign.tools("ada", "agreement"), calls=3, after=True)
+    campaign = begun(tmp_path)
+    policy(campaign.client("ada"), "agreement").step()
+    client = mortal(campaign.client("ada"), calls=3, after=True)
     with pytest.raises(Killed):
-        SearchPolicy().step(tools)
-    assert len(campaign.snapshots) == 2 and len(campaign.posts("hypothesis")) == 1
+        policy(client, "agreement").step()
+    assert len(campaign.code.log()) == 2 and len(campaign.posts("hypothesis")) == 1
     run(campaign, {"bob": "strong-prior"})
     run(campaign, {"ada": "agreement"})
     assert len(campaign.posts("result", "ada")) == 3

@@ -1,23 +1,25 @@
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 
+from aar.commons.foreign import Foreign
 from aar.commons.forum import TITLE_CHARACTERS
-from aar.researchers.agent_tools import Result
 from aar.researchers.brains.search.optimiser import Proposal
 from aar.researchers.brains.search.prose import conclusion, describe, headline, hypothesis
 from aar.researchers.brains.search.reading import Trial
 from aar.researchers.brains.search.space import DIMENSIONS, MethodSpec
-from aar.scoring.records import Score
+from aar.scoring.records import Experiment, Score
+from tests.researchers.client_double import REFERENCE
 from tests.researchers.spec_space import specs
 
 EM = MethodSpec(labels="em", hard=False)
 VANILLA_SCORE = Score(0.8, 0.40, 0.30, 0.50)
 
 
-def result(pgr: float, half_width: float = 0.1) -> Result:
-    return Result("experiment-1", Score(0.9, pgr, pgr - half_width, pgr + half_width), None)
+def result(pgr: float, half_width: float = 0.1) -> Experiment:
+    return replace(REFERENCE, id="e1", score=Score(0.9, pgr, pgr - half_width, pgr + half_width))
 
 
 def trial(score: Score) -> Trial:
@@ -88,6 +90,6 @@ def test_without_a_reference_nothing_is_claimed_about_vanilla():
 
 
 def test_a_failure_is_reported_with_its_reason_as_printable_text():
-    failed = Result("experiment-1", None, "the method \x1b[31mraised\x00 LabError")
+    failed = replace(REFERENCE, id="e1", score=None, failure=Foreign("the method \x1b[31mraised\x00 LabError"))
     assert "the method <U+001B>[31mraised<U+0000> LabError" in conclusion(failed, "em", VANILLA_SCORE, None, None)
     assert headline(failed, None, "em") == "Failed: em"

@@ -10,7 +10,7 @@ import tokenize
 from dataclasses import dataclass
 
 from aar.commons.source import parse
-from aar.researchers.platform import Platform
+from aar.researchers.client import CampaignClient
 from aar.scoring.records import PLATFORM, Experiment
 
 SHINGLE = 4
@@ -30,21 +30,21 @@ class NearDuplicate:
 class DuplicateDetector:
     """Remembers the methods of a campaign's experiments."""
 
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
+    def __init__(self, client: CampaignClient) -> None:
+        self._client = client
         self._known: dict[str, Shingles] = {}
 
     def twin(self, source: bytes) -> NearDuplicate | None:
         """The experiment whose method is most like `source`, if it is nearly the same."""
         own = shingles(source)
-        tried = [one for one in self._platform.experiments() if one.researcher != PLATFORM]
+        tried = [one for one in self._client.experiments() if one.researcher != PLATFORM]
         twins = [NearDuplicate(one, similarity(own, self._shingles(one.snapshot))) for one in tried]
         best = max(twins, key=lambda twin: twin.similarity, default=None)
         return best if best and best.similarity >= NEAR else None
 
     def _shingles(self, snapshot: str) -> Shingles:
         if snapshot not in self._known:
-            self._known[snapshot] = shingles(self._platform.checkout(snapshot).get(METHOD_FILE, b""))
+            self._known[snapshot] = shingles(self._client.checkout(snapshot).get(METHOD_FILE, b""))
         return self._known[snapshot]
 
 

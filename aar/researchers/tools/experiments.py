@@ -1,6 +1,5 @@
 """Tools that try methods: for real, in an experiment, or quickly, on a slice."""
 
-import hashlib
 import time
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,7 +19,8 @@ from aar.text import checked_line
 if TYPE_CHECKING:
     from aar.researchers.context import ToolContext
 
-POLL_SECONDS = 1.0
+WAIT_SECONDS = 2.0
+"""How long to wait at a time before looking whether the researcher is wanted elsewhere."""
 MOST_WAIT_SECONDS = 1800
 LISTED = 20
 LOG_CHARACTERS = 8000
@@ -59,15 +59,14 @@ def _run(context: "ToolContext", call: Call) -> str:
         raise ToolError(_twin_words(context, twin))
     if not call.again:
         _check_left(context)
-    digest = hashlib.sha256(source).hexdigest()[:16]
     parent = context.resolved(arguments.parent) if arguments.parent else None
-    snapshot = context.platform.publish({METHOD_FILE: source}, note, parent, key=f"{call.key}/publish/{digest}")
-    experiment = context.platform.start_experiment(snapshot.id, note, key=f"{call.key}/run")
+    experiment = context.client.submit({METHOD_FILE: source}, note, parent, key=call.key)
     context.spend.add(context.name, f"experiment/{experiment.id}", amounts=Resources(experiments=1))
     left = next((limit.left for limit in context.limits() if limit.what == "experiments"), 0)
     return (
-        f"{experiment.id} runs snapshot {snapshot.id[:10]} on {len(experiment.seeds)} seeds. {left:.0f} experiments "
-        f'are left to you. Go on with something else, or wait: experiment(action="wait", experiment="{experiment.id}").'
+        f"{experiment.id} runs snapshot {experiment.snapshot[:10]} on {len(experiment.seeds)} seeds. You have "
+        f"{left:.0f} experiments left. Do something else meanwhile, or wait: "
+        f'experiment(action="wait", experiment="{experiment.id}").'
     )
 
 
@@ -79,7 +78,7 @@ def _check_left(context: "ToolContext") -> None:
 
 def _twin_words(context: "ToolContext", twin: NearDuplicate) -> str:
     one = twin.experiment
-    posts = [post for post in context.platform.search_posts(one.id, 20) if post.experiment == one.id]
+    posts = [post for post in context.client.search_posts(one.id, 20) if post.experiment == one.id]
     where = "".join(
         f"; post {post.id} by {quoted_name(post.author)} is about it: {quoted_line(post.title)}" for post in posts[:1]
     )
@@ -92,11 +91,11 @@ def _twin_words(context: "ToolContext", twin: NearDuplicate) -> str:
 def _experiment(context: "ToolContext", call: Call) -> str:
     arguments: ExperimentArguments = call.arguments
     if arguments.action == "list":
-        own = [one for one in context.platform.experiments() if one.researcher == context.name]
+        own = [one for one in context.client.experiments() if one.researcher == context.name]
         return "\n".join(experiment_words(one) for one in own[-LISTED:]) or "You have started no experiment yet."
     if arguments.experiment is None:
         raise ToolError(f'{arguments.action} needs an experiment, such as "e7"; action="list" lists yours')
-    one = context.platform.experiment(arguments.experiment)
+    one = context.client.experiment(arguments.experiment)
     if arguments.action == "log":
         return _log(context, one)
     if arguments.action == "cancel":
@@ -106,14 +105,13 @@ def _experiment(context: "ToolContext", call: Call) -> str:
 
 def _waited(context: "ToolContext", one: Experiment, seconds: float) -> Experiment:
     until = time.monotonic() + seconds
-    while one.status == "running" and time.monotonic() < until and not context.wanted():
-        time.sleep(POLL_SECONDS)
-        one = context.platform.experiment(one.id)
+    while one.status == "running" and (left := until - time.monotonic()) > 0 and not context.wanted():
+        one = context.client.wait(one.id, min(left, WAIT_SECONDS))
     return one
 
 
 def _log(context: "ToolContext", one: Experiment) -> str:
-    printed = context.platform.experiment_log(one.id) if one.researcher == context.name else ""
+    printed = context.client.experiment_log(one.id) if one.researcher == context.name else ""
     tail = printed[-LOG_CHARACTERS:]
     cut = f"(the last {LOG_CHARACTERS} of {len(printed)} characters)\n" if len(printed) > len(tail) else ""
     return f"{outcome_words(one)}\n{cut}{tail or '(it has printed nothing that you may see)'}"
@@ -122,7 +120,7 @@ def _log(context: "ToolContext", one: Experiment) -> str:
 def _cancel(context: "ToolContext", one: Experiment) -> str:
     if one.researcher != context.name:
         raise ToolError(f"{one.id} is {quoted_name(one.researcher)}'s; you may cancel your own")
-    return experiment_words(context.platform.cancel_experiment(one.id))
+    return experiment_words(context.client.cancel_experiment(one.id))
 
 
 def _check(context: "ToolContext", call: Call) -> str:
@@ -132,7 +130,7 @@ def _check(context: "ToolContext", call: Call) -> str:
     if exceeded_limit and not call.again:
         raise ToolError(f"no quick check is left: {exceeded_limit.describe()}. Nothing was started.")
     context.spend.add(context.name, f"check/{call.key}", amounts=Resources(checks=1))
-    return context.platform.check(source)
+    return context.client.check(source)
 
 
 def _source(context: "ToolContext", name: str) -> bytes:

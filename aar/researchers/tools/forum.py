@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -68,12 +68,18 @@ def _post(context: "ToolContext", call: Call) -> str:
     arguments: PostArguments = call.arguments
     family = family_of(arguments.family)
     if arguments.kind == "result" and family is None:
-        known = diversity_words(context.platform.named_families())
+        known = diversity_words(context.client.named_families())
         raise ToolError(f"a result needs a family of methods. {known}")
-    links: dict[str, Any] = {"experiment": arguments.experiment, "snapshot": arguments.snapshot}
-    links["data"] = {"family": family} if family else {}
-    post = context.platform.post(arguments.kind, arguments.title, arguments.body, key=call.key, links=links)
-    after = diversity_words(context.platform.named_families()) if family else ""
+    post = context.client.post(
+        arguments.kind,
+        arguments.title,
+        arguments.body,
+        key=call.key,
+        experiment=arguments.experiment,
+        snapshot=arguments.snapshot,
+        data={"family": family} if family else {},
+    )
+    after = diversity_words(context.client.named_families()) if family else ""
     return f"post {post.id} is on the forum. {after}".strip()
 
 
@@ -81,32 +87,31 @@ def _read(context: "ToolContext", call: Call) -> str:
     arguments: ReadArguments = call.arguments
     sync_forum(context)
     if arguments.post is not None:
-        post, replies = context.platform.get_post(arguments.post), context.platform.replies(arguments.post)
+        post, replies = context.client.get_post(arguments.post), context.client.replies(arguments.post)
         answers = f"\n\nReplies:\n{quoted_list(replies)}" if replies else ""
         return quoted(post, arguments.start) + answers + _badges(context, [post, *replies])
     if arguments.query:
-        posts = context.platform.search_posts(arguments.query, arguments.limit)
+        posts = context.client.search_posts(arguments.query, arguments.limit)
     else:
         newest = arguments.after == 0
         chosen = (arguments.kind, arguments.author, arguments.after)
-        posts = context.platform.posts(*chosen, newest_first=newest, limit=arguments.limit)
+        posts = context.client.posts(*chosen, newest_first=newest, limit=arguments.limit)
     return f"{quoted_list(posts)}{_badges(context, posts)}\n\nAll posts are files, too: grep -r WORD /shared/forum"
 
 
 def _badges(context: "ToolContext", posts: Sequence[Post]) -> str:
-    return badge_words(posts, context.platform.experiments())
+    return badge_words(posts, context.client.experiments())
 
 
 def _reply(context: "ToolContext", call: Call) -> str:
     arguments: ReplyArguments = call.arguments
-    links = {"reply_to": arguments.post}
-    post = context.platform.post("insight", arguments.title, arguments.body, key=call.key, links=links)
+    post = context.client.post("insight", arguments.title, arguments.body, key=call.key, reply_to=arguments.post)
     return f"post {post.id} answers post {arguments.post}"
 
 
 def _vote(context: "ToolContext", call: Call) -> str:
     arguments: VoteArguments = call.arguments
-    votes = context.platform.vote(arguments.post, arguments.value, key=call.key)
+    votes = context.client.vote(arguments.post, arguments.value, key=call.key)
     return f"post {arguments.post} has {votes} votes"
 
 
@@ -114,7 +119,7 @@ def sync_forum(context: "ToolContext") -> int:
     """Write posts that are new as files into the researcher's /shared/forum; returns how many they were."""
     mark = context.shared.folder / SYNCED
     last, new = (int(mark.read_text()) if mark.exists() else 0), 0
-    while posts := context.platform.posts(after=last, limit=100):
+    while posts := context.client.posts(after=last, limit=100):
         for post in posts:
             context.shared.write(f"forum/{post.id:05}-{post.kind}-{Path(post.author).name}.md", quoted(post).encode())
         last, new = posts[-1].id, new + len(posts)

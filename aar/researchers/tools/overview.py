@@ -36,12 +36,12 @@ class NotesArguments(Arguments):
 
 def _leaderboard(context: "ToolContext", call: Call) -> str:
     arguments: LeaderboardArguments = call.arguments
-    experiments = context.platform.experiments()
+    experiments = context.client.experiments()
     lines = ranking(experiments, arguments.limit) or ["Nothing was scored yet."]
     running = sum(one.status == "running" for one in experiments)
     failed = sum(one.status == "failed" for one in experiments)
     untold = sum(one.status == "scored" and one.score is None for one in experiments)
-    families = diversity_words(context.platform.named_families())
+    families = diversity_words(context.client.named_families())
     others = f"Besides: {running} running, {failed} failed, {untold} without a significant improvement."
     return "\n".join([*lines, others, families])
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from aar.guest import lab, training_task
 from aar.methods import builtin_names, builtin_source
-from aar.researchers.platform import Platform
+from aar.researchers.client import CampaignClient
 from aar.researchers.prompts import read_prompt
 from aar.storage import storage_errors
 from aar.untrusted_files import check_files
@@ -70,7 +70,7 @@ class SharedFolder:
             folder = folder.parent
 
 
-def populate_shared_folder(shared: SharedFolder, platform: Platform) -> None:
+def populate_shared_folder(shared: SharedFolder, client: CampaignClient) -> None:
     """Put it there. Raises AarError when the scorer cannot say what the task is."""
     shared.write("lab/README.md", read_prompt("lab").encode())
     for module in (lab, training_task):
@@ -78,11 +78,11 @@ def populate_shared_folder(shared: SharedFolder, platform: Platform) -> None:
     for name in builtin_names():
         shared.write(f"lab/methods/{name}.py", builtin_source(name).encode())
     if not shared.has("data/weak_labels.npy"):
-        _stock_data(shared, platform)
+        _stock_data(shared, client)
 
 
-def _stock_data(shared: SharedFolder, platform: Platform) -> None:
-    task = platform.task()
+def _stock_data(shared: SharedFolder, client: CampaignClient) -> None:
+    task = client.training_data()
     lines = (json.dumps(asdict(example), ensure_ascii=False) for example in task.examples)
     shared.write("data/examples.jsonl", "".join(f"{line}\n" for line in lines).encode())
     labels = io.BytesIO()

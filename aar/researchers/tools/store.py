@@ -46,14 +46,14 @@ def _publish(context: "ToolContext", call: Call) -> str:
     files = read_files(context.places.workspace, arguments.paths)
     digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
     parent = context.resolved(arguments.parent) if arguments.parent else None
-    snapshot = context.platform.publish(files, arguments.message, parent, key=f"{call.key}/{digest}")
+    snapshot = context.client.publish(files, arguments.message, parent, key=f"{call.key}/{digest}")
     return f"{len(files)} files are snapshot {snapshot.id[:10]}"
 
 
 def _checkout(context: "ToolContext", call: Call) -> str:
     arguments: CheckoutArguments = call.arguments
-    snapshot = context.platform.snapshot(context.resolved(arguments.snapshot))
-    files = context.platform.checkout(snapshot.id)
+    snapshot = context.client.snapshot(context.resolved(arguments.snapshot))
+    files = context.client.checkout(snapshot.id)
     place = f"snapshots/{snapshot.id[:10]}"
     context.account.hold("shared", place, sum(map(len, files.values())), len(files))
     folder = context.shared.write_all(place, files)
@@ -71,11 +71,11 @@ def _diff(context: "ToolContext", call: Call) -> str:
     first = context.resolved(arguments.snapshot)
     second = context.resolved(arguments.other) if arguments.other else first
     if arguments.other is None:
-        parent = context.platform.snapshot(first).parent
+        parent = context.client.snapshot(first).parent
         if parent is None:
             raise ToolError(f"{arguments.snapshot} was built on nothing; name another snapshot, or check it out")
         first = parent
-    difference = context.platform.diff(first, second)
+    difference = context.client.diff(first, second)
     return quoted_block(difference, DIFF_CHARACTERS) if difference else "No difference."
 
 

@@ -14,7 +14,7 @@ from aar.researchers.tools.executor import Answer, ToolExecutor
 from aar.researchers.tools.shared_folder import populate_shared_folder
 from aar.researchers.transcript import Transcript, transcript_folder
 from tests.campaign_fixture import write_toml
-from tests.researchers.platform_double import Campaign
+from tests.researchers.client_double import Campaign
 
 METHOD = '"""Try it."""\ndef supervise(lab):\n    return lab.fine_tune(lab.weak_labels, epochs={epochs})\n'
 
@@ -62,13 +62,13 @@ def new_bench(tmp_path: Path, config: CampaignConfig) -> Iterator[NewBench]:
 
     def make(number: int = 0, config: CampaignConfig = config) -> Bench:
         researcher = config.researchers[number]
-        platform = campaign.platform(researcher.name)
+        client = campaign.client(researcher.name)
         account = Account(StorageQuota(tmp_path), researcher.name)
         context = ToolContext(
-            researcher, config, ResearcherPaths.of(tmp_path, researcher.name), platform, UsageStore(tmp_path), account
+            researcher, config, ResearcherPaths.of(tmp_path, researcher.name), client, UsageStore(tmp_path), account
         )
         desks.append(context)
-        populate_shared_folder(context.shared, platform)
+        populate_shared_folder(context.shared, client)
         transcript = Transcript(transcript_folder(tmp_path, researcher.name))
         return Bench(context, ToolExecutor(context, transcript), transcript, campaign)
 

@@ -119,7 +119,7 @@ def test_long_outputs_meet_the_account_and_are_still_answered(small: Bench, tmp_
 def test_checked_out_snapshots_meet_the_account(small: Bench) -> None:
     def publish(number: int) -> str:
         files = {"large": bytes([number]) * 600_000}
-        return small.context.platform.publish(files, "large", None, key=str(number)).id
+        return small.context.client.publish(files, "large", None, key=str(number)).id
 
     first, second = publish(1), publish(2)
     small.does("store_checkout", snapshot=first)

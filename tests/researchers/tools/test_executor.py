@@ -105,7 +105,7 @@ def test_a_part_of_the_platform_that_is_gone_is_no_answer(bench: Bench, monkeypa
     def gone(*_: object, **__: object) -> None:
         raise CampaignError("a process of the campaign is gone")
 
-    monkeypatch.setattr(bench.context.platform, "experiments", gone)
+    monkeypatch.setattr(bench.context.client, "experiments", gone)
     with pytest.raises(CampaignError):
         bench.call("experiment", action="list")
 

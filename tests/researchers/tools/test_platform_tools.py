@@ -13,7 +13,7 @@ from tests.researchers.tools.conftest import Bench, NewBench
 def test_an_experiment_is_started_waited_for_and_told(bench: Bench) -> None:
     bench.writes_method()
     started = bench.does("run_experiment", note="one epoch")
-    assert started.startswith("e1 runs snapshot") and "2 experiments are left" in started
+    assert started.startswith("e1 runs snapshot") and "2 experiments left" in started
     told = bench.does("experiment", action="wait", experiment="e1")
     assert "one epoch" in told and "PGR 0.60" in told
     assert "printed by e1" in bench.does("experiment", action="log", experiment="e1")

@@ -6,85 +6,115 @@ announced, and repeats unfinished calls under the same keys, which does no work 
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from aar.researchers.agent_tools import Result, Tools
 from aar.researchers.brains.search.compose import compose
 from aar.researchers.brains.search.optimiser import Proposal, propose
 from aar.researchers.brains.search.prose import conclusion, describe, headline, hypothesis
 from aar.researchers.brains.search.reading import Knowledge, Plan, read
+from aar.researchers.client import CampaignClient
+from aar.researchers.directions import read_direction
+from aar.researchers.runtime import ResearcherRuntime
+from aar.scoring.records import Experiment, Score
+
+
+class SearchBrain:
+    """Step by step, until nothing is left to try or the researcher is stopped. Implements Brain."""
+
+    def __init__(self, runtime: ResearcherRuntime, client: CampaignClient) -> None:
+        """Raises ConfigError when the direction cannot be read."""
+        name, _ = read_direction(runtime.researcher.direction)
+        self._runtime, self._policy = runtime, SearchPolicy(client, name, runtime.set_status)
+
+    def run(self) -> None:
+        """Work until nothing is left to do, or until it is stopped. Raises AarError: whatever the client raises."""
+        while not self._ended() and self._policy.step():
+            self._runtime.wait_while_paused()
+        self._runtime.set_status("stopped" if self._ended() else "finished")
+
+    def _ended(self) -> bool:
+        return self._runtime.stopping or self._runtime.desired_state() == "stopped"
 
 
 class SearchPolicy:
-    """A Brain that searches the space of MethodSpec with an optimiser."""
+    """Searches the space of MethodSpec with an optimiser.
 
-    def step(self, tools: Tools) -> bool:
+    Args:
+        set_status: reports what the researcher is doing now to the people who watch.
+    """
+
+    def __init__(self, client: CampaignClient, direction: str, set_status: Callable[[str], None]) -> None:
+        self._client, self._direction, self._set_status = client, direction, set_status
+
+    def step(self) -> bool:
         """Run one experiment, or finish one that was announced. False: nothing left to try, or nothing to try it with.
 
         Raises:
-            AarError: whatever a tool raises; a step that is repeated goes on where it was.
+            AarError: whatever the client raises; a step that is repeated continues where it was.
         """
-        tools.set_status("reading the forum")
-        knowledge = read(tools)
+        self._set_status("reading the forum")
+        knowledge = read(self._client)
         plan = knowledge.unfinished()
-        if plan is None and tools.experiments_left() > 0:
-            plan = _announce(tools, knowledge)
+        if plan is None and self._client.experiments_left() > 0:
+            plan = self._announce(knowledge)
         if plan is None:
             return False
-        tools.set_status(f"experiment {plan.index + 1}: {describe(plan.spec)}")
-        result = tools.run_experiment(plan.snapshot, describe(plan.spec), _key(tools, plan.index, "run"))
-        _conclude(tools, plan, result)
+        self._set_status(f"experiment {plan.index + 1}: {describe(plan.spec)}")
+        running = self._client.start(plan.snapshot, describe(plan.spec), key=self._key(plan.index, "run"))
+        self._conclude(plan, self._client.wait(running.id))
         return True
 
+    def _announce(self, knowledge: Knowledge) -> Plan | None:
+        """Choose a method, publish it, and post the hypothesis; return the plan as the forum then has it."""
+        vanilla = self._vanilla()
+        proposal = propose(knowledge, self._direction, self._client.name, vanilla.pgr if vanilla else None)
+        if proposal is None:
+            return None
+        self._set_status(f"writing a method: {describe(proposal.spec)}")
+        text = hypothesis(proposal, self._direction)
+        index = len(knowledge.plans)
+        self._client.post(
+            "hypothesis",
+            describe(proposal.spec),
+            text,
+            snapshot=self._publish(proposal, text, index),
+            data={"spec": proposal.spec.to_dict(), "builds_on": proposal.base.post if proposal.base else None},
+            key=self._key(index, "hypothesis"),
+        )
+        return read(self._client).unfinished()
 
-def _announce(tools: Tools, knowledge: Knowledge) -> Plan | None:
-    """Choose a method, publish it, and post the hypothesis; the plan is what the forum then says, whoever wrote it."""
-    vanilla = tools.reference()
-    proposal = propose(knowledge, tools.direction_name, tools.name, vanilla.pgr if vanilla else None)
-    if proposal is None:
-        return None
-    tools.set_status(f"writing a method: {describe(proposal.spec)}")
-    text = hypothesis(proposal, tools.direction_name)
-    index = len(knowledge.plans)
-    tools.post(
-        "hypothesis",
-        describe(proposal.spec),
-        text,
-        snapshot=_publish(tools, proposal, text, index),
-        data={"spec": proposal.spec.to_dict(), "builds_on": proposal.base.post if proposal.base else None},
-        key=_key(tools, index, "hypothesis"),
-    )
-    return read(tools).unfinished()
+    def _publish(self, proposal: Proposal, text: str, index: int) -> str:
+        """Publish the method. Its key holds the content's digest: choosing again after a crash may choose otherwise."""
+        source = compose(proposal.spec, text)
+        parent = proposal.base.snapshot if proposal.base else None
+        digest = hashlib.sha256(f"{parent}\n{source}".encode()).hexdigest()[:16]
+        key = self._key(index, f"publish/{digest}")
+        return self._client.publish({"method.py": source.encode()}, describe(proposal.spec), parent, key=key).id
 
+    def _conclude(self, plan: Plan, experiment: Experiment) -> None:
+        vanilla, knowledge = self._vanilla(), read(self._client)
+        score, method = experiment.score, describe(plan.spec)
+        data: dict[str, Any] = {"spec": plan.spec.to_dict(), "value": score.pgr if score else None}
+        data["family"] = f"labels: {plan.spec.labels}"
+        if score is not None:
+            data["score"] = asdict(score)
+        base, best = knowledge.trial(plan.builds_on), knowledge.best(author=self._client.name)
+        self._client.post(
+            "error" if experiment.failure else "result",
+            headline(experiment, vanilla, method),
+            conclusion(experiment, method, vanilla, base, best),
+            experiment=experiment.id,
+            snapshot=plan.snapshot,
+            reply_to=plan.post,
+            data=data,
+            key=self._key(plan.index, "result"),
+        )
 
-def _publish(tools: Tools, proposal: Proposal, text: str, index: int) -> str:
-    """Publish the method. Its key holds the content's digest: choosing again after a crash may choose otherwise."""
-    source = compose(proposal.spec, text)
-    parent = proposal.base.snapshot if proposal.base else None
-    digest = hashlib.sha256(f"{parent}\n{source}".encode()).hexdigest()[:16]
-    key = _key(tools, index, f"publish/{digest}")
-    return tools.publish({"method.py": source.encode()}, describe(proposal.spec), parent, key)
+    def _vanilla(self) -> Score | None:
+        """Return the reference's score, once there is one."""
+        return next((record.score for record in self._client.experiments() if record.is_reference), None)
 
-
-def _conclude(tools: Tools, plan: Plan, result: Result) -> None:
-    vanilla, knowledge = tools.reference(), read(tools)
-    score, method = result.score, describe(plan.spec)
-    data: dict[str, Any] = {"spec": plan.spec.to_dict(), "value": score.pgr if score else None}
-    data["family"] = f"labels: {plan.spec.labels}"
-    if score is not None:
-        data["score"] = asdict(score)
-    tools.post(
-        "error" if result.failure else "result",
-        headline(result, vanilla, method),
-        conclusion(result, method, vanilla, knowledge.trial(plan.builds_on), knowledge.best(author=tools.name)),
-        experiment=result.experiment,
-        snapshot=plan.snapshot,
-        reply_to=plan.post,
-        data=data,
-        key=_key(tools, plan.index, "result"),
-    )
-
-
-def _key(tools: Tools, index: int, step: str) -> str:
-    return f"{tools.name}/experiment-{index}/{step}"
+    def _key(self, index: int, step: str) -> str:
+        return f"{self._client.name}/experiment-{index}/{step}"

@@ -5,11 +5,10 @@ import textwrap
 from typing import Any
 
 from aar.commons.forum import TITLE_CHARACTERS
-from aar.researchers.agent_tools import Result
 from aar.researchers.brains.search.optimiser import Proposal
 from aar.researchers.brains.search.reading import Trial
 from aar.researchers.brains.search.space import MethodSpec
-from aar.scoring.records import Score
+from aar.scoring.records import Experiment, Score
 from aar.text import fitted_text
 
 FAILURE_BYTES = 4000
@@ -83,7 +82,9 @@ def hypothesis(proposal: Proposal, direction_name: str) -> str:
     return claim + f"Direction {direction_name}. It varies {source}: {describe(base.spec)}. The change: {reasons}."
 
 
-def conclusion(result: Result, method: str, vanilla: Score | None, base: Trial | None, best: Trial | None) -> str:
+def conclusion(
+    experiment: Experiment, method: str, vanilla: Score | None, base: Trial | None, best: Trial | None
+) -> str:
     """Hypothesis against result, and what follows.
 
     Args:
@@ -92,29 +93,29 @@ def conclusion(result: Result, method: str, vanilla: Score | None, base: Trial |
         base: the trial that the method varies; None when it varies none, and the hypothesis is "better than vanilla".
         best: the researcher's own best before this experiment.
     """
-    if result.failure is not None:
-        reason = fitted_text(result.failure, FAILURE_BYTES)
+    if experiment.failure is not None:
+        reason = fitted_text(experiment.failure.words, FAILURE_BYTES)
         return f"The experiment gave no score: {reason}\n\nIt says nothing about the hypothesis: {method}"
-    if result.score is None:
+    if experiment.score is None:
         beaten = f"my best so far, post {best.post}, {_interval(best.score)}" if best and best.score else "vanilla"
         return f"{method}: no significant improvement over {beaten}. How good it is was not told."
     rival, name = (base.score, _origin(base)) if base else (vanilla, "vanilla")
     lines = [
         f"Hypothesis: {method} is better than {name}.",
-        _result(result.score),
-        f"The hypothesis {_fate(result.score, rival)}.",
-        *(f"Against {other}: {_difference(result.score, score)}" for other, score in _rivals(vanilla, base, best)),
+        _result(experiment.score),
+        f"The hypothesis {_fate(experiment.score, rival)}.",
+        *(f"Against {other}: {_difference(experiment.score, score)}" for other, score in _rivals(vanilla, base, best)),
     ]
     return "\n\n".join(lines)
 
 
-def headline(result: Result, vanilla: Score | None, method: str) -> str:
+def headline(experiment: Experiment, vanilla: Score | None, method: str) -> str:
     """The title of the post on a result, no longer than the forum admits."""
-    if result.score is None:
-        outcome = "Failed" if result.failure else "No significant improvement"
+    if experiment.score is None:
+        outcome = "Failed" if experiment.failure else "No significant improvement"
         return textwrap.shorten(f"{outcome}: {method}", TITLE_CHARACTERS, placeholder=" …")
-    change = "" if vanilla is None else f", {result.score.pgr - vanilla.pgr:+.2f} against vanilla"
-    return textwrap.shorten(f"PGR {result.score.pgr:.2f}{change}: {method}", TITLE_CHARACTERS, placeholder=" …")
+    change = "" if vanilla is None else f", {experiment.score.pgr - vanilla.pgr:+.2f} against vanilla"
+    return textwrap.shorten(f"PGR {experiment.score.pgr:.2f}{change}: {method}", TITLE_CHARACTERS, placeholder=" …")
 
 
 def _origin(trial: Trial) -> str:

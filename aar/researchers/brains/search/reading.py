@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aar.commons.forum import Post
-from aar.researchers.agent_tools import Tools
 from aar.researchers.brains.search.space import MethodSpec
+from aar.researchers.client import CampaignClient
 from aar.scoring.records import Score
 
 
@@ -62,12 +62,12 @@ class Knowledge:
         return max(scored, key=lambda trial: trial.value or 0.0, default=None)
 
 
-def read(tools: Tools) -> Knowledge:
-    """Read the whole forum as the researcher that `tools` belongs to."""
+def read(client: CampaignClient) -> Knowledge:
+    """Read the whole forum as the researcher that `client` belongs to."""
     posts: list[Post] = []
-    while batch := tools.read_posts(after=posts[-1].id if posts else 0):
+    while batch := client.posts(after=posts[-1].id if posts else 0):
         posts += batch
-    return learn(posts, tools.name)
+    return learn(posts, client.name)
 
 
 def learn(posts: Iterable[Post], reader: str) -> Knowledge:

@@ -19,7 +19,7 @@ from aar.researchers.runtime import ResearcherRuntime
 from aar.researchers.tools.shared_folder import populate_shared_folder
 from aar.researchers.transcript import Transcript, TranscriptEntry, read, transcript_folder
 from tests.campaign_fixture import write_toml
-from tests.researchers.platform_double import Campaign
+from tests.researchers.client_double import Campaign
 
 NAME = "researcher-1"
 
@@ -48,11 +48,11 @@ class Stage:
         """A process of the researcher, about to begin."""
         settings = self.config.claude.model_copy(update=mind)
         researcher = self.config.researchers[0].model_copy(update={"claude": settings})
-        platform = self.campaign.platform(NAME)
+        client = self.campaign.client(NAME)
         self.runtime = ResearcherRuntime(researcher, self.config, self.folder)
         places, account = ResearcherPaths.of(self.folder, NAME), self.runtime.account
-        context = ToolContext(researcher, self.config, places, platform, UsageStore(self.folder), account)
-        populate_shared_folder(context.shared, platform)
+        context = ToolContext(researcher, self.config, places, client, UsageStore(self.folder), account)
+        populate_shared_folder(context.shared, client)
         transcript = Transcript(transcript_folder(self.folder, NAME))
         return ClaudeBrain(self.runtime, context, transcript), context, transcript
 

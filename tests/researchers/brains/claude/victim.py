@@ -18,18 +18,18 @@ from aar.scoring.records import Experiment
 from aar.scoring.store import Admission, ScoreStore
 from aar.storage import storage_errors
 from tests.campaign_fixture import write_toml
-from tests.researchers.platform_double import SCORE, Campaign, PlatformDouble
+from tests.researchers.client_double import SCORE, Campaign, ClientDouble
 
 NAME = "researcher-1"
 
 
-class DurablePlatform(PlatformDouble):
+class DurableClient(ClientDouble):
     """Experiments that a killed process leaves behind, in the scorer's own database; each is scored at once."""
 
     def _book(self) -> ScoreStore:
         return ScoreStore(self.campaign.folder)
 
-    def start_experiment(self, snapshot: str, note: str, *, key: str) -> Experiment:
+    def start(self, snapshot: str, note: str, *, key: str) -> Experiment:
         experiment = self._book().admit(Admission(key, self.name, snapshot, ("data",), note, (1, 2)))
         return self._book().finish(experiment.id, SCORE, {})
 
@@ -45,12 +45,12 @@ def main(folder: Path) -> None:
     failures.FIRST_WAIT_SECONDS = 0.05
     with storage_errors(folder):
         config = load_config(write_toml(folder), ["budget.experiments_per_researcher=99"])
-    platform = DurablePlatform(Campaign(folder), NAME)
+    client = DurableClient(Campaign(folder), NAME)
     runtime = ResearcherRuntime(config.researchers[0], config, folder)
     context = ToolContext(
-        config.researchers[0], config, ResearcherPaths.of(folder, NAME), platform, UsageStore(folder), runtime.account
+        config.researchers[0], config, ResearcherPaths.of(folder, NAME), client, UsageStore(folder), runtime.account
     )
-    populate_shared_folder(context.shared, platform)
+    populate_shared_folder(context.shared, client)
     transcript = Transcript(transcript_folder(folder, NAME))
     brain = ClaudeBrain(runtime, context, transcript)
     print("begins", flush=True)

@@ -13,7 +13,7 @@ from aar.researchers.runtime import ResearcherRuntime
 from aar.researchers.tools.shared_folder import populate_shared_folder
 from aar.researchers.transcript import Transcript, transcript_folder
 from tests.campaign_fixture import write_toml
-from tests.researchers.platform_double import Campaign
+from tests.researchers.client_double import Campaign
 
 NewBrain = Callable[..., ExternalBrain]
 
@@ -35,17 +35,17 @@ def new_brain(tmp_path: Path, config: CampaignConfig, campaign: Campaign) -> Ite
 
     def make(number: int = 0, budget: ResearcherBudget | None = None) -> ExternalBrain:
         researcher = config.researchers[number].model_copy(update={"brain": "external", "budget": budget})
-        platform = campaign.platform(researcher.name)
+        client = campaign.client(researcher.name)
         runtime = ResearcherRuntime(researcher, config, tmp_path)
         context = ToolContext(
             researcher,
             config,
             ResearcherPaths.of(tmp_path, researcher.name),
-            platform,
+            client,
             UsageStore(tmp_path),
             runtime.account,
         )
-        populate_shared_folder(context.shared, platform)
+        populate_shared_folder(context.shared, client)
         for _, earlier in made:
             earlier.close()
         transcript = Transcript(transcript_folder(tmp_path, researcher.name))

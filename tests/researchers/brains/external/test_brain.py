@@ -8,7 +8,7 @@ from aar.config import ResearcherBudget
 from aar.researchers.commands import CommandQueue, mark_of
 from aar.researchers.transcript import read, transcript_folder
 from tests.researchers.brains.external.conftest import NewBrain
-from tests.researchers.platform_double import Campaign
+from tests.researchers.client_double import Campaign
 
 NAME = "researcher-1"
 
