@@ -185,7 +185,7 @@ async def honest(tool: Tool, number: int, rounds: int) -> float:
         draft = DRAFT.format(share=share, rest=1 - share, epochs=2 + step)
         await tool("files", command="create", path="method.py", file_text=draft)
         await tool("quick_check")
-        started = await tool("run_experiment", note=f"a share of {share:.2f}", although_tried=True)
+        started = await tool("run_experiment", note=f"a share of {share:.2f}", allow_duplicate=True)
         experiment = started.split()[0]
         while "running" in await tool("experiment", action="wait", experiment=experiment, seconds=600):
             await asyncio.sleep(1)
@@ -219,7 +219,7 @@ async def bad_methods(tool: Tool) -> None:
     for name, source in METHODS.items():
         await tool("files", command="create", path=f"{name}.py", file_text=source)
         await asyncio.gather(*(tool("quick_check", method=f"{name}.py") for _ in range(3)))
-        await tool("run_experiment", note=name, method=f"{name}.py", although_tried=True)
+        await tool("run_experiment", note=name, method=f"{name}.py", allow_duplicate=True)
 
 
 async def floods(tool: Tool) -> None:

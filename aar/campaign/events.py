@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE TABLE IF NOT EXISTS runs (
     number INTEGER PRIMARY KEY, started REAL NOT NULL, seen REAL NOT NULL, outcome TEXT
 );
-CREATE TABLE IF NOT EXISTS noted_wishes (number INTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS noted_commands (number INTEGER PRIMARY KEY);
 """
 
 
@@ -68,10 +68,10 @@ class EventLog:
         with transaction(self._db) as db:
             db.execute("INSERT INTO events (time, source, text) VALUES (?, ?, ?)", (time.time(), source, text))
 
-    def note_wish(self, number: int, source: str, text: str) -> None:
+    def note_command(self, number: int, source: str, text: str) -> None:
         """Note that something was asked of a researcher; the same number again notes nothing."""
         with transaction(self._db) as db:
-            if db.execute("INSERT OR IGNORE INTO noted_wishes VALUES (?)", (number,)).rowcount:
+            if db.execute("INSERT OR IGNORE INTO noted_commands VALUES (?)", (number,)).rowcount:
                 db.execute("INSERT INTO events (time, source, text) VALUES (?, ?, ?)", (time.time(), source, text))
 
     def events(self) -> list[Event]:

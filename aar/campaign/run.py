@@ -240,10 +240,10 @@ class CampaignRun:
             waiting = _wait(waiting, team.calls if team else [])
             if self._folder.stop_requested():
                 raise KeyboardInterrupt
-            self._note_wishes()
+            self._note_commands()
             if progress:
                 progress.follow()
-            self._note_activities(team.actors if team else {})
+            self._note_statuses(team.actors if team else {})
             self._show()
         return [get(call) for call in calls]
 
@@ -284,14 +284,14 @@ class CampaignRun:
         self.record.event(researcher, text)
         self._activities.pop(researcher, None)
 
-    def _note_wishes(self) -> None:
+    def _note_commands(self) -> None:
         for command in self.steering.commands(self._noted):
             log.info("%s: %s", command.researcher, command.describe())
-            self.record.note_wish(command.number, command.researcher, command.describe())
+            self.record.note_command(command.number, command.researcher, command.describe())
             self._noted = command.number
             self._activities.pop(command.researcher, None)  # what it is doing stands last, so it is noted anew
 
-    def _note_activities(self, researchers: dict[str, Any]) -> None:
+    def _note_statuses(self, researchers: dict[str, Any]) -> None:
         for name, actor in researchers.items():
             try:
                 activity = ray.get(actor.status.remote(), timeout=5)

@@ -41,7 +41,7 @@ class Troubles:
 
 def troubles_in(folder: Path) -> dict[str, Troubles]:
     """By researcher, those who had any in the campaign in `folder`. Raises StorageError: a transcript is damaged."""
-    found = {name: list(read(place, only="trouble")) for name, place in transcript_folders(folder).items()}
+    found = {name: list(read(place, only="api_failure")) for name, place in transcript_folders(folder).items()}
     return {
         name: Troubles(len(entries), entries[-1].data["words"], entries[-1].time)
         for name, entries in found.items()

@@ -134,7 +134,7 @@ def run_experiment(
     method: MethodFile,
     note: Annotated[str | None, typer.Option(help="One line that says what it tries.")] = None,
     parent: Annotated[str | None, typer.Option(help="The snapshot that it was built on.")] = None,
-    although_tried: Annotated[bool, typer.Option("--although-tried", help="Though nearly the same was tried.")] = False,
+    allow_duplicate: Annotated[bool, typer.Option("--allow-duplicate", help="Run a near-duplicate, too.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the result; exit code 1 if it failed.")] = False,
 ) -> None:
     """Run a method as an experiment."""
@@ -144,7 +144,7 @@ def run_experiment(
     path = actor.puts(method)
     started = call(
         actor.campaign, actor.researcher, "run_experiment", method=path, note=note or method.stem, parent=parent,
-        although_tried=although_tried,
+        allow_duplicate=allow_duplicate,
     )  # fmt: skip
     echo(started)
     if wait:

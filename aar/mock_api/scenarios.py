@@ -79,7 +79,7 @@ def build_on_others(name: str, note: str, change: str, family: str, at_least: in
 def experiment(note: str, parent: str | None) -> Generator[MockReply, list[str], str]:
     """Run /work/method.py and wait; what was told in the end."""
     built_on = {"parent": parent} if parent else {}
-    (started,) = yield say("", use("run_experiment", note=note, although_tried=True, **built_on))
+    (started,) = yield say("", use("run_experiment", note=note, allow_duplicate=True, **built_on))
     told = started
     for _ in range(WAITS):
         (told,) = yield say("", use("experiment", action="wait", experiment=number_in(started), seconds=600))

@@ -10,7 +10,7 @@ from rich.text import Text
 from aar.reporting.text import plain
 from aar.researchers.transcript import TranscriptEntry
 
-_STYLES = {"assistant": "bold cyan", "user": "bold green", "trouble": "bold red", "end": "bold"}
+_STYLES = {"assistant": "bold cyan", "user": "bold green", "api_failure": "bold red", "end": "bold"}
 _LABELS = {"assistant": "researcher", "user": "told"}
 
 
@@ -43,10 +43,10 @@ def _said(entry: TranscriptEntry) -> Iterator[Text]:
         case "usage":
             tokens = ", ".join(f"{count} {kind}" for kind, count in data["tokens"].items() if count)
             yield plain(f"{tokens} tokens, ${data['dollars']:.4f}", "dim")
-        case "anew":
+        case "reset":
             yield plain(data["why"])
             yield plain(data["system"], "dim")
-        case "start" | "trouble" | "steering" | "end":
+        case "start" | "api_failure" | "command" | "end":
             yield plain(", ".join(f"{key}: {value}" for key, value in data.items()))
 
 

@@ -26,10 +26,10 @@ def test_events_are_kept_in_order(tmp_path: Path) -> None:
 
 
 def test_what_was_asked_is_noted_once_whoever_notes_it(tmp_path: Path) -> None:
-    EventLog(tmp_path).note_wish(1, "ada", "dana asks: pause ada")
+    EventLog(tmp_path).note_command(1, "ada", "dana asks: pause ada")
     record = EventLog(tmp_path)
-    record.note_wish(1, "ada", "dana asks: pause ada")
-    record.note_wish(2, "ada", "dana asks: resume ada")
+    record.note_command(1, "ada", "dana asks: pause ada")
+    record.note_command(2, "ada", "dana asks: resume ada")
     assert [event.text for event in record.events()] == ["dana asks: pause ada", "dana asks: resume ada"]
 
 

@@ -38,8 +38,8 @@ def test_status_shows_every_researcher_however_many(campaign: Path, aar: Aar) ->
 def test_status_tells_what_went_wrong_also_when_a_researcher_has_gone_on(campaign: Path, aar: Aar) -> None:
     transcript = Transcript(transcript_folder(campaign, "researcher-1"))
     for words in ("429: slow down", "529: \x1b[31moverloaded"):
-        transcript.append("trouble", words=words)
-    transcript.append("message", role="user", content='go on; "kind": "trouble" is only quoted')
+        transcript.append("api_failure", words=words)
+    transcript.append("message", role="user", content='go on; "kind": "api_failure" is only quoted')
     (line,) = [line for line in aar("status").out.splitlines() if "overloaded" in line]
     assert line.split()[:2] == ["researcher-1", "2"] and line.isprintable()
     assert json.loads(aar("status", "--json").out)["troubles"]["researcher-1"]["count"] == 2

@@ -17,11 +17,11 @@ CALL = {"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {"command"
 @pytest.fixture
 def ada(campaign: Path) -> Path:
     transcript = Transcript(transcript_folder(campaign, "ada"))
-    transcript.append("anew", system="You do research.", why="first")
+    transcript.append("reset", system="You do research.", why="first")
     thought = {"type": "thinking", "thinking": "What is there?", "signature": "s"}
     transcript.append("message", role="assistant", content=[thought, CALL], model="m")
     long = "x" * 20_000 + "\x1b[31m"
-    transcript.append("result", position="2.1", id="toolu_1", tool="bash", text=long, is_error=True)
+    transcript.append("result", call_id="2.1", id="toolu_1", tool="bash", text=long, is_error=True)
     transcript.append("end", why="finished")
     return campaign
 
@@ -34,7 +34,7 @@ def test_everything_is_shown_in_full_and_nothing_acts_on_the_terminal(ada: Path,
 
 def test_as_json_it_is_one_entry_a_line(ada: Path, aar: Aar) -> None:
     entries = [json.loads(line) for line in aar("transcript", "ada", "--json").out.splitlines()]
-    assert [entry["kind"] for entry in entries] == ["anew", "message", "result", "end"]
+    assert [entry["kind"] for entry in entries] == ["reset", "message", "result", "end"]
 
 
 def test_without_a_name_it_lists_who_has_one_and_an_unknown_name_says_who(ada: Path, aar: Aar) -> None:

@@ -34,8 +34,8 @@ def test_a_prompt_of_ones_own_is_used(tmp_path: Path) -> None:
     own.write_text("You are {name}. Braces such as {this} stay.")
     config = load_config(write_toml(tmp_path), [f"claude.prompt={own}"])
     words = system_words(config.researchers[0], config, "people-1")
-    assert words.startswith("You are researcher-1. Braces such as {this} stay.\n\n# Messages from people")
-    assert "begins with [people-1]" in words
+    assert words.startswith("You are researcher-1. Braces such as {this} stay.\n\n# Messages from operators")
+    assert "begin with [people-1]" in words
 
 
 def test_what_a_mind_lacks_is_told_before_anything_is_paid_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

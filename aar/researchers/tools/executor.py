@@ -1,8 +1,8 @@
-"""Answering tool calls, each of them once, whatever happens in between.
+"""Executes tool calls, each exactly once, whatever crashes in between.
 
-That a call begins is on disk before it runs, and what came of it before anybody is told. So whoever goes on after a
-crash knows of every call whether it was made: one with a result is not made again; one without is made again under its
-key where that does nothing twice, and is else answered with a warning that it may have happened.
+The start of a call is on disk before it runs, and its result before anybody sees it. So the process that resumes after
+a crash knows the state of every call. A call with a result is not made again. A call without one is made again under
+its key if the tool is idempotent; otherwise the answer is a warning that it may have happened.
 """
 
 import json
@@ -28,8 +28,8 @@ MOST_CHARACTERS = 16_000
 HEAD, TAIL = 10_000, 5_000
 FAULT_CHARACTERS = 500
 INTERRUPTED = (
-    "The platform was interrupted while this ran, so it may have happened, in part or as a whole, and is not repeated. "
-    "Look what is there before you do it again; a shell begins anew, in /work."
+    "The platform was interrupted while this ran. It may have happened, in part or in full, and is not repeated. Check "
+    "the current state before you do it again; a shell restarts in /work."
 )
 
 log = logging.getLogger(__name__)
@@ -37,14 +37,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Answer:
-    """What the caller is told."""
+    """The answer to a call."""
 
     text: str
     is_error: bool
 
 
 class ToolExecutor:
-    """Answers the calls of one researcher, from any thread, and writes its transcript."""
+    """Executes the calls of one researcher, from any thread, and writes its transcript."""
 
     def __init__(self, context: ToolContext, transcript: Transcript) -> None:
         self._desk, self._transcript = context, transcript
@@ -52,12 +52,12 @@ class ToolExecutor:
         self._answers: dict[str, Future[Answer]] = {}
         self._turn = threading.Lock()
 
-    def answer(self, tool: str, arguments: Any, position: str, id: str | None = None) -> Answer:
-        """Answer a call, or tell again what was answered; who asks while it runs gets that answer, too.
+    def answer(self, tool: str, arguments: Any, call_id: str, id: str | None = None) -> Answer:
+        """Answer a call, or repeat its earlier answer. A second caller waits for the answer of a call that runs.
 
         Args:
-            position: the call's place in the researcher's life, which no other call has.
-            id: what the model calls it.
+            call_id: names the call among all calls of this researcher.
+            id: the model's own id of it.
 
         A call that is too large is answered with an error and leaves no trace.
 
@@ -66,94 +66,94 @@ class ToolExecutor:
             CampaignError: a part of the platform is gone.
             StorageError: the transcript cannot be written.
         """
-        known = self._before.results.get(position)
+        known = self._before.results.get(call_id)
         if known:
             return Answer(*known)
         try:
             check_call(tool, arguments)
         except ToolError as refusal:
-            self._log("a call", position, 0.0, "refused")
+            self._log("a call", call_id, 0.0, "refused")
             return Answer(str(refusal), True)
         with self._turn:
-            is_first = position not in self._answers
-            coming = self._answers.setdefault(position, Future())
+            is_first = call_id not in self._answers
+            coming = self._answers.setdefault(call_id, Future())
         if not is_first:
             return coming.result()
         try:
-            answer = self._answered(tool, arguments, position, id)
+            answer = self._answered(tool, arguments, call_id, id)
         except BaseException as fault:
             coming.set_exception(fault)
             raise
         coming.set_result(answer)
         return answer
 
-    def _answered(self, tool: str, arguments: Any, position: str, id: str | None) -> Answer:
-        again = position in self._before.begun
-        if not again:
+    def _answered(self, tool: str, arguments: Any, call_id: str, id: str | None) -> Answer:
+        is_retry = call_id in self._before.begun
+        if not is_retry:
             try:
                 self._make_room(arguments)
-                self._transcript.append("call", position=position, id=id, tool=tool, arguments=arguments)
+                self._transcript.append("call", call_id=call_id, id=id, tool=tool, arguments=arguments)
             except ValueError as error:
-                self._log(tool, position, 0.0, "refused")
+                self._log(tool, call_id, 0.0, "refused")
                 return Answer(fitted_line(f"not done: the arguments: {error}", FAULT_CHARACTERS), True)
         began = time.monotonic()
         try:
-            answer = Answer(self._run(tool, arguments, position, again), False)
+            answer = Answer(self._run(tool, arguments, call_id, is_retry), False)
         except BudgetError as error:
-            self._record(Answer(f"not done: {error}", True), position, id, tool, began)
+            self._record(Answer(f"not done: {error}", True), call_id, id, tool, began)
             raise
         except CampaignError:
             raise
         except AarError as error:
             answer = Answer(str(error), True)
-        # Arguments, and all that a tool reads, are foreign input. What of it code elsewhere did not expect is no reason
-        # to end whoever asked: it is told.
+        # Arguments, and everything that a tool reads, are foreign input. A fault that they cause is an answer: it must
+        # not end the researcher.
         except Exception as fault:
             log.exception("%s: the tool %.80r failed", self._desk.name, tool)
             answer = Answer(fitted_line(f"not done: {type(fault).__name__}: {fault}", FAULT_CHARACTERS), True)
-        return self._record(answer, position, id, tool, began)
+        return self._record(answer, call_id, id, tool, began)
 
     def _make_room(self, arguments: Any) -> None:
-        """For one more call in the transcript. What comes of it is bounded, and written down whatever it is."""
+        """Reserve room for one more call in the transcript. Its result is bounded and always written."""
         size, entries = self._transcript.size + len(json.dumps(arguments)), len(self._transcript.entries) + 1
         try:
             self._desk.account.hold("transcript", "all", size, entries)
         except QuotaError as error:
             raise BudgetError(str(error)) from None
 
-    def _run(self, name: str, arguments: Any, position: str, again: bool) -> str:
+    def _run(self, name: str, arguments: Any, call_id: str, is_retry: bool) -> str:
         tool = find(name)
-        if again and not tool.repeatable:
+        if is_retry and not tool.idempotent:
             raise ToolError(INTERRUPTED)
-        return tool.run(self._desk, Call(tool.parse(arguments), f"{self._desk.name}/{position}", again))
+        return tool.run(self._desk, Call(tool.parse(arguments), f"{self._desk.name}/{call_id}", is_retry))
 
-    def _record(self, answer: Answer, position: str, id: str | None, tool: str, began: float) -> Answer:
-        """Write down what came of a call, whole, and return what the caller is told of it. It has nobody's mark."""
+    def _record(self, answer: Answer, call_id: str, id: str | None, tool: str, began: float) -> Answer:
+        """Write the full result of a call and return the bounded answer to it. Neither contains anybody's mark."""
         text, cut = without_marks(answer.text), len(answer.text) - WHOLE_CHARACTERS
         text = f"{text[:WHOLE_CHARACTERS]}\n[{cut} characters are not kept]" if cut > 0 else text
-        told, seconds = Answer(self._bounded(text, position), answer.is_error), time.monotonic() - began
-        self._log(tool, position, seconds, "refused" if answer.is_error else "answered")
+        told, seconds = Answer(self._bounded(text, call_id), answer.is_error), time.monotonic() - began
+        self._log(tool, call_id, seconds, "refused" if answer.is_error else "answered")
         whole = {} if told.text == text else {"whole": text}
         self._transcript.append(
-            "result", position=position, id=id, tool=tool, text=told.text, is_error=told.is_error,
+            "result", call_id=call_id, id=id, tool=tool, text=told.text, is_error=told.is_error,
             seconds=round(seconds, 3), **whole,
         )  # fmt: skip
         return told
 
-    def _log(self, tool: str, position: str, seconds: float, status: str) -> None:
+    def _log(self, tool: str, call_id: str, seconds: float, status: str) -> None:
         name = self._desk.name
-        log.info("%.80s %s/%s: %s after %.1f s", tool, name, position, status, seconds)
+        log.info("%.80s %s/%s: %s after %.1f s", tool, name, call_id, status, seconds)
         metrics.TOOL_CALLS.add(researcher=name, tool=label(tool), status=status)
         metrics.TOOL_SECONDS.add(seconds, researcher=name, tool=label(tool))
 
-    def _bounded(self, text: str, position: str) -> str:
+    def _bounded(self, text: str, call_id: str) -> str:
         """`text`, or its beginning and end and where the whole of it is."""
         text = _encodable(text)
         if len(text) <= MOST_CHARACTERS:
             return text
         tail = text[-TAIL:].partition("\n")[2]  # from a line's beginning, so that what is quoted keeps its mark
         left_out = len(text) - HEAD - len(tail)
-        where = self._kept(text, f"outputs/{position}.txt")
+        where = self._kept(text, f"outputs/{call_id}.txt")
         return f"{text[:HEAD]}\n\n[... {left_out} characters left out; {where} ...]\n\n{tail}"
 
     def _kept(self, text: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Tools that try methods: for real, in an experiment, or quickly, on a slice."""
+"""Tools that run methods: in an experiment, or as a quick check on a slice of the data."""
 
 import time
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -30,18 +30,22 @@ Method = Annotated[str, Field(default=METHOD_FILE, description="A file in /work 
 class RunArguments(Arguments):
     """An experiment to start."""
 
-    note: str = Field(description="One line that says what this tries; others see it in the leaderboard.")
+    note: str = Field(description="One line that says what this tries. Others see it in the leaderboard.")
     method: Method
-    parent: str | None = Field(default=None, description="The snapshot that it was built on, so that others see it.")
-    although_tried: bool = Field(default=False, description="Run it although something nearly the same was tried.")
+    parent: str | None = Field(default=None, description="The snapshot that it builds on, so that others can trace it.")
+    allow_duplicate: bool = Field(default=False, description="Run it even if a near-duplicate has already been run.")
 
 
 class ExperimentArguments(Arguments):
     """A question about experiments."""
 
     action: Literal["list", "status", "log", "wait", "cancel"]
-    experiment: str | None = Field(default=None, description="Its id, such as e7; for all actions but list.")
-    seconds: float = Field(default=600, gt=0, le=MOST_WAIT_SECONDS, description="wait: how long, at most.")
+    experiment: str | None = Field(
+        default=None, description="Its id, such as e7. Required by every action except list."
+    )
+    seconds: float = Field(
+        default=600, gt=0, le=MOST_WAIT_SECONDS, description="wait: the longest time to wait, in seconds."
+    )
 
 
 class CheckArguments(Arguments):
@@ -54,10 +58,10 @@ def _run(context: "ToolContext", call: Call) -> str:
     arguments: RunArguments = call.arguments
     note = _line(arguments.note)
     source = _source(context, arguments.method)
-    twin = None if arguments.although_tried or call.again else context.similar.twin(source)
+    twin = None if arguments.allow_duplicate or call.is_retry else context.similar.twin(source)
     if twin:
         raise ToolError(_twin_words(context, twin))
-    if not call.again:
+    if not call.is_retry:
         _check_left(context)
     parent = context.resolved(arguments.parent) if arguments.parent else None
     experiment = context.client.submit({METHOD_FILE: source}, note, parent, key=call.key)
@@ -83,8 +87,8 @@ def _twin_words(context: "ToolContext", twin: NearDuplicate) -> str:
         f"; post {post.id} by {quoted_name(post.author)} is about it: {quoted_line(post.title)}" for post in posts[:1]
     )
     return (
-        f"Nearly the same was tried ({twin.similarity:.0%} of it): {experiment_words(one)}{where}\n"
-        "Nothing was started. Change what matters, or call again with although_tried=true if the repetition is meant."
+        f"A near-duplicate ({twin.similarity:.0%} similar) has already been run: {experiment_words(one)}{where}\n"
+        "Nothing was started. Change what matters, or call again with allow_duplicate=true if you mean to repeat it."
     )
 
 
@@ -92,7 +96,7 @@ def _experiment(context: "ToolContext", call: Call) -> str:
     arguments: ExperimentArguments = call.arguments
     if arguments.action == "list":
         own = [one for one in context.client.experiments() if one.researcher == context.name]
-        return "\n".join(experiment_words(one) for one in own[-LISTED:]) or "You have started no experiment yet."
+        return "\n".join(experiment_words(one) for one in own[-LISTED:]) or "You have not started an experiment yet."
     if arguments.experiment is None:
         raise ToolError(f'{arguments.action} needs an experiment, such as "e7"; action="list" lists yours')
     one = context.client.experiment(arguments.experiment)
@@ -114,12 +118,12 @@ def _log(context: "ToolContext", one: Experiment) -> str:
     printed = context.client.experiment_log(one.id) if one.researcher == context.name else ""
     tail = printed[-LOG_CHARACTERS:]
     cut = f"(the last {LOG_CHARACTERS} of {len(printed)} characters)\n" if len(printed) > len(tail) else ""
-    return f"{outcome_words(one)}\n{cut}{tail or '(it has printed nothing that you may see)'}"
+    return f"{outcome_words(one)}\n{cut}{tail or '(it has not printed anything that you may see)'}"
 
 
 def _cancel(context: "ToolContext", one: Experiment) -> str:
     if one.researcher != context.name:
-        raise ToolError(f"{one.id} is {quoted_name(one.researcher)}'s; you may cancel your own")
+        raise ToolError(f"{one.id} is {quoted_name(one.researcher)}'s; you can cancel only your own")
     return experiment_words(context.client.cancel_experiment(one.id))
 
 
@@ -127,8 +131,8 @@ def _check(context: "ToolContext", call: Call) -> str:
     arguments: CheckArguments = call.arguments
     source = _source(context, arguments.method)
     exceeded_limit = next((limit for limit in context.limits() if limit.what == "checks" and limit.left < 1), None)
-    if exceeded_limit and not call.again:
-        raise ToolError(f"no quick check is left: {exceeded_limit.describe()}. Nothing was started.")
+    if exceeded_limit and not call.is_retry:
+        raise ToolError(f"no quick checks are left: {exceeded_limit.describe()}. Nothing was started.")
     context.spend.add(context.name, f"check/{call.key}", amounts=Resources(checks=1))
     return context.client.check(source)
 
@@ -139,9 +143,9 @@ def _source(context: "ToolContext", name: str) -> bytes:
     try:
         defined = names(parse(source))
     except SourceError as error:
-        raise ToolError(f"{name} is no Python source: {error}. Nothing was started.") from None
+        raise ToolError(f"{name} is not valid Python: {error}. Nothing was started.") from None
     if "supervise" not in defined:
-        raise ToolError(f"{name} defines no function supervise(lab). Nothing was started; see /shared/lab/README.md")
+        raise ToolError(f"{name} does not define supervise(lab). Nothing was started; see /shared/lab/README.md")
     return source
 
 
@@ -155,12 +159,12 @@ def _line(note: str) -> str:
 RUN_EXPERIMENT = Tool(
     name="run_experiment",
     description=(
-        "Run a method as an experiment: its file becomes a snapshot in the code store, runs once for each dataset and "
-        "seed, and the students it returns are scored on hidden test items. A score is told, rounded, where it is a "
-        "significant improvement over your best, and is else kept from everybody. Returns at once with the "
-        "experiment's id; experiments are few (see budget) and take minutes, so check a method with quick_check first "
-        "and do something useful while one runs. A method that is nearly what somebody tried already is not started "
-        "unless you say that you mean it."
+        "Run a method as an experiment. Its file becomes a snapshot in the code store and runs once per dataset and "
+        "seed; the students it returns are scored on hidden test items. The score is released, rounded, if it is a "
+        "significant improvement over your best; otherwise nobody sees it. Returns the experiment's id immediately. "
+        "Experiments are few (see budget) and take minutes: check a method with quick_check first, and do something "
+        "useful while one runs. A near-duplicate of a method that somebody has already run is not started unless you "
+        "set allow_duplicate."
     ),
     arguments=RunArguments,
     run=_run,
@@ -168,8 +172,8 @@ RUN_EXPERIMENT = Tool(
 EXPERIMENT = Tool(
     name="experiment",
     description=(
-        "Ask about experiments: list yours; status of one; log: what its method printed, with the error if it failed; "
-        "wait until it ends, or for so many seconds; cancel one of yours (it stays counted)."
+        "Ask about experiments. list: yours. status: of one. log: what its method printed, and the error if it failed. "
+        "wait: until it ends or `seconds` have passed. cancel: one of yours (it still counts)."
     ),
     arguments=ExperimentArguments,
     run=_experiment,
@@ -177,9 +181,10 @@ EXPERIMENT = Tool(
 QUICK_CHECK = Tool(
     name="quick_check",
     description=(
-        "Run a method on a small slice of the training texts, with the real models, to see that it works: which lab "
-        "calls it makes, what it prints, where it fails, how far its student agrees with the weak labels. It gives no "
-        "score and costs no experiment, but it uses the compute that experiments wait for, and is counted (see budget)."
+        "Run a method on a small slice of the training texts, with the real models, to see whether it works: its lab "
+        "calls, what it prints, where it fails, and how often its student agrees with the weak labels. It gives no "
+        "score and does not cost an experiment, but it uses compute that experiments wait for and is limited (see "
+        "budget)."
     ),
     arguments=CheckArguments,
     run=_check,

@@ -32,7 +32,7 @@ class Notes:
             self._memory = BetaLocalFilesystemMemoryTool(str(folder))
 
     def run(self, command: dict[str, Any]) -> str:
-        """Answer a command of the memory tool.
+        """Run a command of the memory tool.
 
         Raises:
             ToolError: it cannot be carried out.
@@ -47,7 +47,7 @@ class Notes:
         except MemoryRefusal as error:
             raise ToolError(str(error)) from None
         except (OSError, UnicodeError) as error:
-            raise ToolError(f"the notes could not be used so: {error}") from None
+            raise ToolError(f"could not update the notes: {error}") from None
 
     def _make_room(self, command: dict[str, Any]) -> None:
         paths = [path for path in (command.get("path"), command.get("new_path")) if path]
@@ -64,7 +64,7 @@ class Notes:
         self._account.hold("notes", "all", size, count)
 
     def all(self) -> dict[str, str]:
-        """Every note by its path, to be told when a conversation begins anew."""
+        """Every note by its path, for a conversation that is restarted."""
         root = self._memory.memory_root
         files = sorted(path for path in root.rglob("*") if path.is_file())
         return {f"{ROOT}/{path.relative_to(root)}": path.read_text(errors="replace") for path in files}

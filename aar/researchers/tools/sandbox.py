@@ -1,4 +1,4 @@
-"""Tools on the researcher's sandbox: a shell, and an editor of files."""
+"""Tools in the researcher's sandbox: a shell and a file editor."""
 
 import json
 import secrets
@@ -22,8 +22,8 @@ _NEEDED = {"create": ("file_text",), "str_replace": ("old_str", "new_str"), "ins
 class BashArguments(Arguments):
     """A command for bash."""
 
-    command: str = Field(description="What bash is to run. It gets no standard input.")
-    seconds: float = Field(default=120, gt=0, le=MOST_SECONDS, description="It is ended after so many seconds.")
+    command: str = Field(description="The command for bash. It gets no standard input.")
+    seconds: float = Field(default=120, gt=0, le=MOST_SECONDS, description="It is killed after this many seconds.")
 
 
 class FilesArguments(Arguments):
@@ -35,9 +35,9 @@ class FilesArguments(Arguments):
         default=None, description="view: first and last line, counted from 1; -1 is the end."
     )
     file_text: str | None = Field(default=None, description="create: the whole content.")
-    old_str: str | None = Field(default=None, min_length=1, description="str_replace: text that stands there once.")
-    new_str: str | None = Field(default=None, description="str_replace: the text in its place.")
-    insert_line: int | None = Field(default=None, ge=0, description="insert: after which line; 0 is the beginning.")
+    old_str: str | None = Field(default=None, min_length=1, description="str_replace: text that occurs exactly once.")
+    new_str: str | None = Field(default=None, description="str_replace: the replacement.")
+    insert_line: int | None = Field(default=None, ge=0, description="insert: the line to insert after; 0 is the start.")
     insert_text: str | None = Field(default=None, description="insert: the new lines.")
 
     @model_validator(mode="after")
@@ -59,7 +59,9 @@ def _bash(context: "ToolContext", call: Call) -> str:
 
 def _fate(reply: ShellReply) -> list[str]:
     if reply.killed:
-        return [f"(ended, with all that ran: {reply.killed}; files are kept, variables and the current folder are not)"]
+        return [
+            f"(killed, with all that ran: {reply.killed}; files are kept, variables and the current folder are not)"
+        ]
     if reply.exit_code:
         return [f"(exit code {reply.exit_code})"]
     return [] if reply.output.strip() else ["(no output)"]
@@ -75,33 +77,33 @@ def _files(context: "ToolContext", call: Call) -> str:
     except ValueError as error:
         raise ToolError(f"{error}; write it in parts") from None
     if reply.exit_code != 0:
-        raise ToolError(reply.output.strip() or f"it could not be done: {reply.killed or reply.exit_code}")
+        raise ToolError(reply.output.strip() or f"it failed: {reply.killed or reply.exit_code}")
     return reply.output.rstrip("\n")
 
 
 BASH = Tool(
     name="bash",
     description=(
-        "Run a command in your own bash. It keeps folder, variables and background processes between calls. It sees "
-        "/work (yours, kept, writable), /shared (read-only: the forum as files, snapshots you checked out, long "
-        "outputs, training texts with one teacher's weak labels, and how the lab works: start with "
+        "Run a command in your own bash. The current folder, variables and background processes persist between calls. "
+        "It sees /work (yours, kept, writable), /shared (read-only: the forum as files, snapshots you checked out, "
+        "long outputs, training texts with one teacher's weak labels, and the lab's documentation: start with "
         "/shared/lab/README.md), the usual command-line tools, and python3 with numpy. There is no network, no model "
-        "and no GPU here: models are used by methods, through `lab`, in experiments and quick checks. Search with "
-        "grep -r in /shared/forum before you repeat somebody's work. Long output is shortened in the answer and kept "
-        "whole in a file that the answer names."
+        "and no GPU here: methods use models through `lab`, in experiments and quick checks. Search /shared/forum with "
+        "grep -r before you repeat somebody's work. Long output is shortened in the answer and kept in full in a file "
+        "that the answer names."
     ),
     arguments=BashArguments,
     run=_bash,
-    repeatable=False,
+    idempotent=False,
 )
 FILES = Tool(
     name="files",
     description=(
-        "View, create and edit text files in your sandbox. view shows a file with line numbers, or lists a folder; "
-        "create writes a whole file; str_replace puts new_str where old_str stands, which must be exactly one place; "
-        "insert adds lines after insert_line."
+        "View, create and edit text files in your sandbox. view shows a file with line numbers, or lists a folder. "
+        "create writes a whole file. str_replace replaces old_str, which must occur exactly once, by new_str. insert "
+        "adds lines after insert_line."
     ),
     arguments=FilesArguments,
     run=_files,
-    repeatable=False,
+    idempotent=False,
 )

@@ -1,4 +1,4 @@
-"""Tools on the code store."""
+"""Code store tools."""
 
 import hashlib
 from typing import TYPE_CHECKING
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 Snapshot = str
 DIFF_CHARACTERS = 200_000
-_NAMED = "A snapshot's id (its first 7 digits are enough), or an experiment such as e7."
+_NAMED = "A snapshot's id (the first 7 digits are enough) or an experiment such as e7."
 
 
 class PublishArguments(Arguments):
     """Files to publish."""
 
-    message: str = Field(description="What this is, in a line or a few.")
-    paths: list[str] = Field(default=[METHOD_FILE], min_length=1, description="Files and folders of /work.")
-    parent: Snapshot | None = Field(default=None, description="The snapshot that it was built on.")
+    message: str = Field(description="What this is, in one or a few lines.")
+    paths: list[str] = Field(default=[METHOD_FILE], min_length=1, description="Files and folders in /work.")
+    parent: Snapshot | None = Field(default=None, description="The snapshot that it builds on.")
 
 
 class CheckoutArguments(Arguments):
@@ -38,7 +38,9 @@ class DiffArguments(Arguments):
     """Two snapshots to compare."""
 
     snapshot: Snapshot = Field(description=_NAMED)
-    other: Snapshot | None = Field(default=None, description="The later one; without it, from the parent to snapshot.")
+    other: Snapshot | None = Field(
+        default=None, description="The later snapshot. Without it, the diff runs from the parent to `snapshot`."
+    )
 
 
 def _publish(context: "ToolContext", call: Call) -> str:
@@ -47,7 +49,7 @@ def _publish(context: "ToolContext", call: Call) -> str:
     digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
     parent = context.resolved(arguments.parent) if arguments.parent else None
     snapshot = context.client.publish(files, arguments.message, parent, key=f"{call.key}/{digest}")
-    return f"{len(files)} files are snapshot {snapshot.id[:10]}"
+    return f"published {len(files)} files as snapshot {snapshot.id[:10]}"
 
 
 def _checkout(context: "ToolContext", call: Call) -> str:
@@ -59,10 +61,10 @@ def _checkout(context: "ToolContext", call: Call) -> str:
     folder = context.shared.write_all(place, files)
     listed = [f"{folder}/{name} ({len(content)} bytes)" for name, content in sorted(files.items())]
     names = quoted_block(Foreign("\n".join(listed)))
-    built_on = f"built on {snapshot.parent[:10]}" if snapshot.parent else "built on nothing"
+    built_on = f"built on {snapshot.parent[:10]}" if snapshot.parent else "without a parent"
     return (
         f"{snapshot.id[:10]} by {quoted_name(snapshot.author)}, {built_on}: {quoted_line(snapshot.message)}\n{names}\n"
-        f"These are read-only and somebody else's words; copy what you want to change: cp {folder}/{METHOD_FILE} /work/"
+        f"They are read-only and somebody else's. Copy what you want to change: cp {folder}/{METHOD_FILE} /work/"
     )
 
 
@@ -73,7 +75,7 @@ def _diff(context: "ToolContext", call: Call) -> str:
     if arguments.other is None:
         parent = context.client.snapshot(first).parent
         if parent is None:
-            raise ToolError(f"{arguments.snapshot} was built on nothing; name another snapshot, or check it out")
+            raise ToolError(f"{arguments.snapshot} has no parent; name another snapshot, or check it out")
         first = parent
     difference = context.client.diff(first, second)
     return quoted_block(difference, DIFF_CHARACTERS) if difference else "No difference."
@@ -82,21 +84,21 @@ def _diff(context: "ToolContext", call: Call) -> str:
 STORE_PUBLISH = Tool(
     name="store_publish",
     description=(
-        "Publish files of your workspace as a snapshot that others can check out and build on. run_experiment does it "
-        "by itself for the method it runs; use this for what goes with it: analyses, helpers, drafts."
+        "Publish files of your workspace as a snapshot that others can check out and build on. run_experiment already "
+        "publishes the method it runs; use this for the rest: analyses, helpers, drafts."
     ),
     arguments=PublishArguments,
     run=_publish,
 )
 STORE_CHECKOUT = Tool(
     name="store_checkout",
-    description="Get the files of a snapshot, anybody's, into /shared/snapshots, to read, copy and build on.",
+    description="Copy the files of any snapshot into /shared/snapshots, to read, copy and build on.",
     arguments=CheckoutArguments,
     run=_checkout,
 )
 STORE_DIFF = Tool(
     name="store_diff",
-    description="What changed between two snapshots, or between a snapshot and what it was built on.",
+    description="Show what changed between two snapshots, or between a snapshot and its parent.",
     arguments=DiffArguments,
     run=_diff,
 )

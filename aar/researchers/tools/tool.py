@@ -1,9 +1,9 @@
-"""What a tool call may be before anything of it is written down or sent on.
+"""A tool: a name, a description, typed arguments, and a function that answers with text.
+
+`check_call` bounds a call before any of it is written or sent on.
 
 Covers: names and arguments of any size, depth and kind, from a model, a person or an MCP client.
-Does not cover: what the arguments mean; each tool says what it takes.
-
-What a tool is: a name, a description, typed arguments, and a function that answers in words.
+Does not cover: the meaning of the arguments, which each tool validates itself.
 """
 
 import json
@@ -22,7 +22,7 @@ ARGUMENT_BYTES = 2 * 2**20
 
 
 def check_call(tool: str, arguments: object, key: str | None = None) -> None:
-    """Raises ToolError, in few words, when a call is too large to be answered."""
+    """Raises ToolError, with a short message, when a call is too large to be answered."""
     if len(tool) > NAME_CHARACTERS:
         raise ToolError(f"a tool's name has at most {NAME_CHARACTERS} characters, not {len(tool)}; nothing was done")
     if key is not None and len(key) > KEY_CHARACTERS:
@@ -30,7 +30,7 @@ def check_call(tool: str, arguments: object, key: str | None = None) -> None:
     try:
         size = len(json.dumps(arguments))
     except (TypeError, ValueError, RecursionError):
-        raise ToolError(f"the arguments of {tool} are no plain JSON, or nested too deeply; nothing was done") from None
+        raise ToolError(f"the arguments of {tool} are not plain JSON, or nested too deeply; nothing was done") from None
     if size > ARGUMENT_BYTES:
         raise ToolError(
             f"the arguments of {tool} have {size} bytes, at most {ARGUMENT_BYTES} are taken; nothing was done. Write "
@@ -46,21 +46,23 @@ PROBLEMS_TOLD = 5
 
 
 class Arguments(BaseModel):
-    """The base of every tool's arguments: strict about unknown names, with a description of each."""
+    """The base of all tools' arguments: unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call. `key` names it in the researcher's life; what is done under a key that was used before is not redone.
+    """One call.
 
-    `again`: it was begun before, by a process that did not live to say what came of it.
+    Attributes:
+        key: an idempotency key; what was done under a key is not done again.
+        is_retry: an earlier process started it and was killed before it wrote a result.
     """
 
     arguments: Any
     key: str
-    again: bool = False
+    is_retry: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,15 @@ class Tool:
     """One tool.
 
     Attributes:
-        run: answers a call; blocks. Raises ToolError when it cannot be answered as asked.
-        repeatable: a call that was cut off half-way may be made again under its key.
+        run: answers a call; blocks. Raises ToolError when the call cannot be answered as asked.
+        idempotent: an interrupted call can be made again under its key.
     """
 
     name: str
     description: str
     arguments: type[Arguments]
     run: "Callable[[ToolContext, Call], str]"
-    repeatable: bool = True
+    idempotent: bool = True
 
     def schema(self) -> dict[str, Any]:
         """The JSON schema of its arguments."""
@@ -93,11 +95,11 @@ class Tool:
             return self.arguments.model_validate(arguments)
         except ValidationError as error:
             problems = "; ".join(_explain(dict(item)) for item in error.errors()[:PROBLEMS_TOLD])
-            raise ToolError(f"{self.name} cannot be called so: {problems}. {self._usage()}") from None
+            raise ToolError(f"Invalid arguments for {self.name}: {problems}. {self._usage()}") from None
 
     def _usage(self) -> str:
         names = [name if field.is_required() else f"[{name}]" for name, field in self.arguments.model_fields.items()]
-        return f"It takes: {', '.join(names) or 'nothing'}."
+        return f"Arguments: {', '.join(names) or 'nothing'}."
 
 
 def _explain(item: dict[str, Any]) -> str:

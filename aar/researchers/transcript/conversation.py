@@ -9,12 +9,12 @@ from aar.researchers.transcript.entries import TranscriptEntry
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A call that a reply asks for. `position` names its place in the researcher's life, and no other call has it."""
+    """A call that a reply asks for. `call_id` names its place in the researcher's life, and no other call has it."""
 
     id: str
     tool: str
     arguments: Any
-    position: str
+    call_id: str
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Conversation:
         system: its system prompt; None before the first conversation.
         messages: as the Messages API takes them, oldest first.
         unanswered: the calls of a last reply whose results were not put into a message yet.
-        begun: positions of calls that were begun; what came of those that are not in `results` is unknown.
-        results: texts and whether they are errors, by position.
+        begun: ids of calls that were begun; what came of those that are not in `results` is unknown.
+        results: texts and whether they are errors, by call_id.
     """
 
     system: str | None
@@ -38,7 +38,7 @@ class Conversation:
 
 def conversation(entries: Sequence[TranscriptEntry]) -> Conversation:
     """The conversation as it stands at the end of `entries`."""
-    since = max((place for place, entry in enumerate(entries) if entry.kind == "anew"), default=-1)
+    since = max((place for place, entry in enumerate(entries) if entry.kind == "reset"), default=-1)
     current = entries[since + 1 :]
     told = [entry for entry in current if entry.kind == "message"]
     open_calls = calls_of(told[-1].number, told[-1].data["content"]) if told and _is_reply(told[-1]) else ()
@@ -46,9 +46,9 @@ def conversation(entries: Sequence[TranscriptEntry]) -> Conversation:
         system=entries[since].data["system"] if since >= 0 else None,
         messages=[{"role": entry.data["role"], "content": entry.data["content"]} for entry in told],
         unanswered=open_calls,
-        begun=frozenset(entry.data["position"] for entry in current if entry.kind == "call"),
+        begun=frozenset(entry.data["call_id"] for entry in current if entry.kind == "call"),
         results={
-            entry.data["position"]: (entry.data["text"], entry.data["is_error"])
+            entry.data["call_id"]: (entry.data["text"], entry.data["is_error"])
             for entry in current
             if entry.kind == "result"
         },

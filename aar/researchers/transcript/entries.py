@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["start", "message", "usage", "call", "result", "trouble", "steering", "anew", "end"]
+Kind = Literal["start", "message", "usage", "call", "result", "api_failure", "command", "reset", "end"]
 """start: a process took the researcher up. message: one message of the conversation. usage: what a reply cost.
-call, result: a tool call that begins, and its answer. trouble: a request that failed. steering: what a person asked
-for. anew: the conversation begins again. end: the researcher has ended, and why."""
+call, result: a tool call that begins, and its answer. api_failure: a request that failed. command: what a person asked
+for. reset: the conversation is restarted. end: the researcher has ended, and why."""
 
 Place = list[str | int]
 """Where a value lies in an entry's data: keys and positions from the outside in."""

@@ -56,7 +56,7 @@ def _messages(name: str, entries: Sequence[TranscriptEntry]) -> Iterator[Json]:
     functions: dict[str, str] = {}
     for entry in entries:
         head = {"id": f"{name}-{entry.number}"}
-        if entry.kind == "anew":
+        if entry.kind == "reset":
             yield {**head, "role": "system", "content": entry.data["system"]}
         elif entry.kind == "message" and entry.data["role"] == "assistant":
             message = _reply(entry.data)
@@ -67,7 +67,7 @@ def _messages(name: str, entries: Sequence[TranscriptEntry]) -> Iterator[Json]:
         elif entry.kind == "call" and entry.data.get("id") is None:  # by a mind of somebody else's
             yield head | _outside_call(entry.data)
         elif entry.kind == "result" and entry.data.get("id") is None:
-            yield head | _result(entry.data["position"], entry.data["tool"], entry.data["text"], entry.data["is_error"])
+            yield head | _result(entry.data["call_id"], entry.data["tool"], entry.data["text"], entry.data["is_error"])
 
 
 def _reply(data: Json) -> Json:
@@ -109,7 +109,7 @@ def _told(head: str, content: Any, functions: Mapping[str, str]) -> Iterator[Jso
 
 def _outside_call(data: Json) -> Json:
     call = {
-        "id": data["position"], "function": data["tool"], "arguments": _object(data["arguments"]), "type": "function",
+        "id": data["call_id"], "function": data["tool"], "arguments": _object(data["arguments"]), "type": "function",
     }  # fmt: skip
     return {"role": "assistant", "source": "generate", "content": "", "tool_calls": [call]}
 

@@ -38,7 +38,7 @@ def nested(depth: int) -> Any:
         ("bash", {"command": "x" * 8 * MIB}, f"at most {ARGUMENT_BYTES} are taken"),
         ("t" * 3 * MIB, {}, "a tool's name has at most 64 characters"),
         ("bash", {"command": nested(100_000)}, "nested too deeply"),
-        ("bash", {"command": {1, 2}}, "no plain JSON"),
+        ("bash", {"command": {1, 2}}, "not plain JSON"),
     ],
     ids=["arguments-of-no-tool", "arguments", "name", "depth", "no-json"],
 )

@@ -26,7 +26,7 @@ def test_what_is_no_significant_improvement_is_told_as_that_and_no_more(bench: B
     bench.campaign.untold("e1")
     told = bench.does("experiment", action="status", experiment="e1")
     assert "no significant improvement" in told and "PGR" not in told
-    assert "Nothing was scored yet" in bench.does("leaderboard")
+    assert "Nothing has been scored yet" in bench.does("leaderboard")
 
 
 def test_the_platform_says_which_scores_in_posts_it_measured(bench: Bench, new_bench: NewBench) -> None:
@@ -71,17 +71,17 @@ def test_a_near_duplicate_is_pointed_out_with_its_post_before_anything_runs(benc
     other.writes_method()
     other.does("bash", command="sed -i 's/Try it/The same in other words/; 1a # a comment' method.py")
     refused = other.refuses("run_experiment", note="mine")
-    assert "e1 by researcher-1" in refused and "post 1 by researcher-1" in refused and "although_tried" in refused
+    assert "e1 by researcher-1" in refused and "post 1 by researcher-1" in refused and "allow_duplicate" in refused
     assert len(bench.campaign.started) == 1
-    assert other.does("run_experiment", note="mine", although_tried=True).startswith("e2 ")
+    assert other.does("run_experiment", note="mine", allow_duplicate=True).startswith("e2 ")
 
 
 def test_the_experiment_beyond_the_limit_ends_the_researcher(bench: Bench) -> None:
     for epochs in (1, 2, 3):
         bench.writes_method(epochs)
-        bench.does("run_experiment", note=f"{epochs} epochs", although_tried=True)
+        bench.does("run_experiment", note=f"{epochs} epochs", allow_duplicate=True)
     with pytest.raises(BudgetError, match="3 experiments of 3 experiments used by researcher-1"):
-        bench.call("run_experiment", note="a fourth", although_tried=True)
+        bench.call("run_experiment", note="a fourth", allow_duplicate=True)
     assert "not done" in bench.transcript.entries[-1].data["text"]
     assert len(bench.campaign.started) == 3
 
@@ -93,14 +93,14 @@ def test_the_campaigns_own_limit_of_experiments_holds_too(new_bench: NewBench, c
     one.does("run_experiment", note="the only one")
     other.writes_method(9)
     with pytest.raises(BudgetError, match="used by the campaign"):
-        other.call("run_experiment", note="too late", although_tried=True)
+        other.call("run_experiment", note="too late", allow_duplicate=True)
 
 
 def test_a_method_that_cannot_run_starts_nothing(bench: Bench) -> None:
     bench.does("files", command="create", path="method.py", file_text="def supervise(lab)\n")
-    assert "no Python source" in bench.refuses("run_experiment", note="broken")
+    assert "not valid Python" in bench.refuses("run_experiment", note="broken")
     bench.does("files", command="create", path="method.py", file_text="x = 1\n")
-    assert "no function supervise" in bench.refuses("quick_check")
+    assert "does not define supervise" in bench.refuses("quick_check")
     assert not bench.campaign.started and not bench.campaign.checked
 
 
@@ -116,7 +116,7 @@ HOSTILE_METHODS = {
 def test_a_method_that_overwhelms_the_parser_is_an_answer(bench: Bench, tool: str, source: str) -> None:
     (bench.context.places.workspace / "method.py").write_bytes(source.encode(errors="surrogatepass"))
     arguments = {"note": "deep"} if tool == "run_experiment" else {}
-    assert "no Python source" in bench.refuses(tool, **arguments)
+    assert "not valid Python" in bench.refuses(tool, **arguments)
     assert not bench.campaign.started and not bench.campaign.checked
 
 
@@ -130,7 +130,7 @@ def test_quick_checks_are_counted_and_come_to_an_end(bench: Bench) -> None:
     bench.writes_method()
     bench.context.spend.add(bench.context.name, "earlier", amounts=Resources(checks=98))
     assert [bench.call("quick_check").is_error for _ in range(3)] == [False, False, True]
-    assert "no quick check is left: 100 quick checks of 100 quick checks used by " in bench.refuses("quick_check")
+    assert "no quick checks are left: 100 quick checks of 100 quick checks used by " in bench.refuses("quick_check")
     assert len(bench.campaign.checked) == 2
     bench.does("run_experiment", note="it may go on")
 
@@ -160,19 +160,19 @@ def test_snapshots_are_published_checked_out_and_compared(bench: Bench, new_benc
     bench.writes_method()
     bench.does("bash", command="mkdir -p notes/__pycache__ && echo why >notes/why.md && touch notes/__pycache__/x")
     published = bench.does("store_publish", message="a start", paths=["method.py", "notes"])
-    assert published.startswith("2 files are snapshot ")
+    assert published.startswith("published 2 files as snapshot ")
     snapshot = published.split()[-1]
     other = new_bench(1)
     shown = other.does("store_checkout", snapshot=snapshot)
     assert "by researcher-1" in shown and f"/shared/snapshots/{snapshot}/notes/why.md" in shown
     copy = f"cp /shared/snapshots/{snapshot}/method.py /work/"
     other.does("bash", command=f"{copy} && sed -i s/epochs=1/epochs=2/ method.py")
-    other.does("run_experiment", note="two epochs", parent=snapshot, although_tried=True)
+    other.does("run_experiment", note="two epochs", parent=snapshot, allow_duplicate=True)
     assert "+    return lab.fine_tune(lab.weak_labels, epochs=2)" in other.does("store_diff", snapshot="e1")
 
 
 def test_the_leaderboard_ranks_by_pgr_and_tells_families(bench: Bench) -> None:
-    assert "Nothing was scored yet" in bench.does("leaderboard")
+    assert "Nothing has been scored yet" in bench.does("leaderboard")
     bench.writes_method()
     bench.does("run_experiment", note="one epoch")
     assert "1. e1 researcher-1: PGR 0.60" in bench.does("leaderboard")

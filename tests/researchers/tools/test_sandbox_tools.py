@@ -102,9 +102,9 @@ def test_decoys_lie_beside_what_a_researcher_is_shown(bench: Bench) -> None:
 
 def test_wrong_arguments_are_explained(bench: Bench) -> None:
     refused = bench.refuses("bash", comand="ls")
-    assert "command: Field required; comand: Extra inputs" in refused and "It takes: command, [seconds]." in refused
+    assert "command: Field required; comand: Extra inputs" in refused and "Arguments: command, [seconds]." in refused
     assert "str_replace needs old_str and new_str" in bench.refuses("files", command="str_replace", path="a")
     assert "less than or equal to 600" in bench.refuses("bash", command="ls", seconds=9000)
     assert "there are: bash, files" in bench.refuses("rm_rf")
     answer = bench.caller.answer("bash", "ls", "9.9")
-    assert answer.is_error and "It takes: command" in answer.text
+    assert answer.is_error and "Arguments: command" in answer.text

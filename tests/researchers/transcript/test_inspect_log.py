@@ -14,21 +14,21 @@ from aar.researchers.transcript.inspect_log import inspect_log
 @pytest.fixture
 def log(tmp_path: Path) -> dict[str, Any]:
     ada = Transcript(tmp_path / "ada")
-    ada.append("anew", system="You do research.", why="first")
+    ada.append("reset", system="You do research.", why="first")
     ada.append("message", role="user", content="Begin.")
     thought = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
     call = {"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {"command": "ls"}}
     ada.append("message", role="assistant", content=[thought, {"type": "text", "text": "I look."}, call], model="m")
     tokens = {"input": 10, "output": 5, "cache_read": 3, "cache_write_5m": 2, "cache_write_1h": 0}
     ada.append("usage", message=3, model="m", tokens=tokens, dollars=0.25)
-    ada.append("call", position="3.1", id="toolu_1", tool="bash", arguments={"command": "ls"})
-    ada.append("result", position="3.1", id="toolu_1", tool="bash", text="no such file", is_error=True)
+    ada.append("call", call_id="3.1", id="toolu_1", tool="bash", arguments={"command": "ls"})
+    ada.append("result", call_id="3.1", id="toolu_1", tool="bash", text="no such file", is_error=True)
     answer = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "no such file", "is_error": True}
     ada.append("message", role="user", content=[answer, {"type": "text", "text": "A person says: hello"}])
     ada.append("end", why="finished")
     eve = Transcript(tmp_path / "eve")
-    eve.append("call", position="1", id=None, tool="budget", arguments={})
-    eve.append("result", position="1", id=None, tool="budget", text="plenty", is_error=False)
+    eve.append("call", call_id="1", id=None, tool="budget", arguments={})
+    eve.append("result", call_id="1", id=None, tool="budget", text="plenty", is_error=False)
     return inspect_log("little", {"ada": ada.entries, "eve": eve.entries})
 
 

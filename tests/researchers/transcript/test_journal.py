@@ -17,7 +17,7 @@ LONG = "0123456789" * 2000
 
 def test_what_was_appended_is_read_back_in_order(tmp_path: Path) -> None:
     transcript = Transcript(tmp_path)
-    transcript.append("anew", system="You do research.", why="first")
+    transcript.append("reset", system="You do research.", why="first")
     transcript.append("message", role="user", content=[{"type": "text", "text": "Zażółć \u2028 \x00"}])
     entries = list(read(tmp_path))
     assert entries == transcript.entries
@@ -28,14 +28,14 @@ def test_what_was_appended_is_read_back_in_order(tmp_path: Path) -> None:
 def test_long_texts_are_kept_once_beside_the_lines_and_read_back_whole(tmp_path: Path) -> None:
     transcript = Transcript(tmp_path)
     for _ in range(2):
-        transcript.append("result", position="1.1", text=LONG, is_error=False)
+        transcript.append("result", call_id="1.1", text=LONG, is_error=False)
     assert (tmp_path / FILE).stat().st_size < 1000
     assert len(list((tmp_path / TEXTS).iterdir())) == 1
     assert [entry.data["text"] for entry in read(tmp_path)] == [LONG, LONG]
 
 
 def test_a_long_text_that_was_changed_on_disk_is_refused(tmp_path: Path) -> None:
-    Transcript(tmp_path).append("result", position="1.1", text=LONG, is_error=False)
+    Transcript(tmp_path).append("result", call_id="1.1", text=LONG, is_error=False)
     next((tmp_path / TEXTS).iterdir()).write_text("something else")
     with pytest.raises(StorageError, match=r"line 1 is damaged.*not what was written"):
         list(read(tmp_path))
@@ -43,10 +43,10 @@ def test_a_long_text_that_was_changed_on_disk_is_refused(tmp_path: Path) -> None
 
 def test_nothing_that_a_model_writes_passes_for_a_reference(tmp_path: Path) -> None:
     transcript = Transcript(tmp_path)
-    transcript.append("result", position="1.1", text=LONG, is_error=False)
+    transcript.append("result", call_id="1.1", text=LONG, is_error=False)
     digest = next((tmp_path / TEXTS).iterdir()).name
     forged = {"kept": [["text"]], "text": digest, "sha256": digest}
-    transcript.append("call", position="2.1", tool="bash", arguments=forged)
+    transcript.append("call", call_id="2.1", tool="bash", arguments=forged)
     assert list(read(tmp_path))[1].data["arguments"] == forged
 
 

@@ -54,7 +54,7 @@ class ClaudeBrain:
         self._price = read_prices(self._settings.prices).price(self._settings.model)
         self._system = system_words(context.researcher, context.config, runtime.mark)
         runtime.last_applied = max(
-            (one.data.get("taken", 0) for one in transcript.entries if one.kind == "message"), default=0
+            (one.data.get("last_command", 0) for one in transcript.entries if one.kind == "message"), default=0
         )
         context.wanted = self._is_wanted
         self._failures = self._refusals = 0
@@ -98,7 +98,7 @@ class ClaudeBrain:
 
     def _note_failure(self, words: str) -> None:
         self._runtime.set_status(words)
-        self._transcript.append("trouble", words=words)
+        self._transcript.append("api_failure", words=words)
 
     def _ending(self) -> StopReason | None:
         """Why it ends now, if it does."""
@@ -215,7 +215,7 @@ class ClaudeBrain:
 
     def _refused(self, message: Any) -> StopReason | None:
         content = [_plain(block) for block in message.content]
-        entry = self._transcript.append("trouble", words="the reply was withheld (refusal)", content=content)
+        entry = self._transcript.append("api_failure", words="the reply was withheld (refusal)", content=content)
         self._count(message.usage, f"message/{entry.number}", entry.number)
         self._refusals += 1
         if self._refusals >= MOST_REFUSALS:
@@ -228,15 +228,15 @@ class ClaudeBrain:
         """Do what helps against a request's failure."""
         fresh = not any(one["role"] == "assistant" for one in conversation(self._transcript.entries).messages)
         if trouble.remedy == "give up" or (trouble.remedy == "begin anew" and fresh):
-            self._transcript.append("trouble", words=trouble.words)
+            self._transcript.append("api_failure", words=trouble.words)
             return StopReason("failed", trouble.words)
         if trouble.remedy == "begin anew":
-            self._transcript.append("trouble", words=trouble.words)
+            self._transcript.append("api_failure", words=trouble.words)
             self._begin_anew(trouble.words)
             return None
         self._failures += 1
         seconds = trouble.wait_seconds(self._failures)
-        self._transcript.append("trouble", words=trouble.words, attempt=self._failures, waits=seconds)
+        self._transcript.append("api_failure", words=trouble.words, attempt=self._failures, waits=seconds)
         await self._wait(trouble.words, seconds)
         return None
 
@@ -250,13 +250,13 @@ class ClaudeBrain:
         """The conversation, which begins now if it has not."""
         state = conversation(self._transcript.entries)
         if state.system is None:
-            self._transcript.append("anew", system=self._system, why="first")
+            self._transcript.append("reset", system=self._system, why="first")
         if not state.messages:
             self._tell([_text(first_words(self._desk.researcher, self._desk.limits()))])
         return conversation(self._transcript.entries)
 
     def _begin_anew(self, why: str) -> None:
-        self._transcript.append("anew", system=self._system, why=why)
+        self._transcript.append("reset", system=self._system, why=why)
         told = words_anew(self._runtime.direction(), self._desk.limits(), why, self._desk.notes.all())
         self._tell([self._said(told)])
 
@@ -274,12 +274,12 @@ class ClaudeBrain:
         content = [*content, *(_text(render_command(command, self._runtime.mark)) for command in commands)]
         if new:
             content.append(self._said(f"{new} new posts on the forum, also in /shared/forum"))
-        last_applied = {"taken": commands[-1].number} if commands else {}
+        last_applied = {"last_command": commands[-1].number} if commands else {}
         self._transcript.append("message", role="user", content=content, **last_applied, **data)
         for command in commands:
             self._runtime.last_applied = command.number
             self._transcript.append(
-                "steering", number=command.number, by=command.by, action=command.action, text=command.text
+                "command", number=command.number, by=command.by, action=command.action, text=command.text
             )
         return content
 
@@ -304,7 +304,7 @@ class ClaudeBrain:
         """A reply that was cut off is paid for as far as it came."""
         with suppress(AssertionError):  # nothing came
             usage = stream.current_message_snapshot.usage
-            entry = self._transcript.append("trouble", words="a reply was cut off")
+            entry = self._transcript.append("api_failure", words="a reply was cut off")
             self._count(usage, f"cut/{entry.number}", entry.number)
 
     def _end(self, ending: StopReason) -> None:

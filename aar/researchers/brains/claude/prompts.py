@@ -31,7 +31,7 @@ def words_anew(direction: str | None, limits: Sequence[Limit], why: str, notes: 
     """The first message of a conversation that takes the place of another one."""
     noted = "\n\n".join(f"{path}:\n{text}" for path, text in notes.items()) or "(none)"
     told = render_later_direction(direction)
-    return fill(read_prompt("anew"), why=why, direction=told, notes=noted, budget=budget_words(limits))
+    return fill(read_prompt("reset"), why=why, direction=told, notes=noted, budget=budget_words(limits))
 
 
 def nudge_words(limits: Sequence[Limit]) -> str:

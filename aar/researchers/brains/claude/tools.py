@@ -49,7 +49,7 @@ class Dispatcher:
             return Answer(f"not done: {self.over}", True)
         self._runtime.set_status(f"uses {call.tool}")
         try:
-            return await asyncio.to_thread(self._caller.answer, call.tool, call.arguments, call.position, call.id)
+            return await asyncio.to_thread(self._caller.answer, call.tool, call.arguments, call.call_id, call.id)
         except BudgetError as error:
             self.over = error
             return Answer(f"not done: {error}", True)

@@ -33,7 +33,7 @@ class ExternalBrain:
         self._ended = earlier_end(transcript.entries, runtime, context.limits())
         self._last_call: float | None = None
         runtime.last_applied = max(
-            (one.data["number"] for one in transcript.entries if one.kind == "steering"), default=0
+            (one.data["number"] for one in transcript.entries if one.kind == "command"), default=0
         )
         context.wanted = lambda: bool(runtime.pending_commands()) or self._ending() is not None
 
@@ -70,14 +70,14 @@ class ExternalBrain:
         try:
             with suppress(AarError):
                 sync_forum(self._desk)
-            answer = self._caller.answer(tool, arguments, self._position(key))
+            answer = self._caller.answer(tool, arguments, self._call_id(key))
         except BudgetError as error:
             self._end(StopReason("budget", str(error)))
             return Answer(f"not done: {error}", True)
         self._runtime.set_status("waits for whoever thinks for it")
         return Answer(answer.text + self._commands(), answer.is_error)
 
-    def _position(self, key: str | None) -> str:
+    def _call_id(self, key: str | None) -> str:
         if key is not None:
             return f"key-{hashlib.sha256(key.encode(errors='replace')).hexdigest()[:32]}"
         with self._turn:
@@ -88,7 +88,7 @@ class ExternalBrain:
         with self._turn:
             for command in self._runtime.pending_commands():
                 self._transcript.append(
-                    "steering", number=command.number, by=command.by, action=command.action, text=command.text
+                    "command", number=command.number, by=command.by, action=command.action, text=command.text
                 )
                 self._runtime.last_applied = command.number
                 told += f"\n\n{render_command(command, self._runtime.mark)}"

@@ -79,7 +79,7 @@ class Stage:
         return [entry.data["text"] for entry in self.entries("result")]
 
     def failures(self) -> str:
-        return "\n".join(entry.data["words"] for entry in self.entries("trouble"))
+        return "\n".join(entry.data["words"] for entry in self.entries("api_failure"))
 
 
 @pytest.fixture

@@ -103,11 +103,11 @@ def test_a_message_of_a_person_is_read_at_the_next_turn_and_once(stage: Stage) -
     stage.perform()
     told = [block.get("text", "") for block in endpoint.requests[-1][2]["messages"][0]["content"]]
     mark = mark_of(stage.folder, NAME)
-    assert f"[{mark}] message from dana, a person who runs this campaign:\nLook at calibration." in told
-    assert f"begins with [{mark}]" in str(endpoint.requests[-1][2]["system"])
+    assert f"[{mark}] message from dana, an operator of this campaign:\nLook at calibration." in told
+    assert f"begin with [{mark}]" in str(endpoint.requests[-1][2]["system"])
     everything = str(endpoint.requests[-1][2]["messages"])
     assert everything.count("Look at calibration") == 1 and "Not for you" not in everything
-    assert [entry.data["action"] for entry in stage.entries("steering")] == ["message"]
+    assert [entry.data["action"] for entry in stage.entries("command")] == ["message"]
 
 
 def test_a_new_direction_is_told(stage: Stage) -> None:
@@ -117,7 +117,7 @@ def test_a_new_direction_is_told(stage: Stage) -> None:
     assert "In which order should it meet the labels?" in str(endpoint.requests[0][2]["messages"])
 
 
-@pytest.mark.parametrize(("direction", "told"), [("", "no particular direction"), ("/gone.md", "cannot be read")])
+@pytest.mark.parametrize(("direction", "told"), [("", "no assigned direction"), ("/gone.md", "can no longer be read")])
 def test_a_direction_that_is_none_or_gone_ends_nobody(stage: Stage, direction: str, told: str) -> None:
     endpoint = stage.serve(looks_twice)
     CommandQueue(stage.folder).ask("dana", NAME, "direction", direction)
@@ -130,7 +130,7 @@ def test_a_conversation_that_begins_anew_has_the_latest_direction(stage: Stage) 
     CommandQueue(stage.folder).ask("dana", NAME, "direction", "curriculum")
     stage.perform()
     first = endpoint.requests[2][2]["messages"][0]["content"][0]["text"]
-    assert "begins anew" in first and "In which order should it meet the labels?" in first
+    assert "has been restarted" in first and "In which order should it meet the labels?" in first
 
 
 def test_one_who_was_stopped_stays_so_without_a_second_note(stage: Stage) -> None:
@@ -201,7 +201,7 @@ def works_forever() -> Scenario:
         number += 1
         method = f"def supervise(lab):\n    return lab.fine_tune(lab.weak_labels, epochs={number})\n"
         yield say("Next.", use("files", command="create", path="method.py", file_text=method))
-        yield say("", use("run_experiment", note=f"number {number}", although_tried=True))
+        yield say("", use("run_experiment", note=f"number {number}", allow_duplicate=True))
 
 
 def test_dollars_and_tokens_end_a_researcher_within_one_reply_with_nothing_lost(stage: Stage) -> None:

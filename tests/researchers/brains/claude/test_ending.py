@@ -14,7 +14,7 @@ def three_long_failures(stage: Stage) -> None:
     def fails() -> Scenario:
         for number in range(3):
             write = use("files", command="create", path="method.py", file_text=METHOD.format(number=number))
-            yield say("", write, use("run_experiment", note=f"try {number}", although_tried=True))
+            yield say("", write, use("run_experiment", note=f"try {number}", allow_duplicate=True))
             stage.campaign.finish(f"e{number + 1}", None, FAILURE)
         yield say("All three failed.")
 

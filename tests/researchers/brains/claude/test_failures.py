@@ -36,7 +36,7 @@ def test_a_passing_trouble_costs_a_reply_at_most_and_is_told(stage: Stage, fault
 def test_a_trouble_that_outlasts_the_packages_own_retries_is_waited_out(stage: Stage) -> None:
     stage.serve(counts, {("*", 1): ("529",) * 7})
     stage.perform()
-    waits = [entry.data["waits"] for entry in stage.entries("trouble") if "waits" in entry.data]
+    waits = [entry.data["waits"] for entry in stage.entries("api_failure") if "waits" in entry.data]
     assert len(waits) == 2 and waits[1] == 2 * waits[0]
     assert "overloaded" in stage.failures() and "answered 529" in stage.failures()
     assert log(stage) == ["0", "1", "2"]
@@ -50,7 +50,7 @@ def test_a_conversation_that_has_become_too_long_begins_anew_with_the_notes(stag
 
     endpoint = stage.serve(remembers, {(NAME, 1): (fault,)})
     stage.perform()
-    began = [entry.data["why"] for entry in stage.entries("anew")]
+    began = [entry.data["why"] for entry in stage.entries("reset")]
     assert len(began) == 2 and began[0] == "first"
     first = endpoint.requests[2][2]["messages"]
     assert len(first) == 1 and "/memories/plan.md:\ntry EM next" in str(first[0]["content"][0]["text"])
@@ -69,7 +69,7 @@ def test_a_reply_that_is_too_large_is_paid_for_and_not_kept(stage: Stage, flood:
     stage.perform()
     assert stage.end()["reason"] == "finished" and stage.results() == ["small"]
     assert "it is longer than 1048576 bytes" in stage.failures()
-    assert [entry.data["words"] for entry in stage.entries("trouble")].count("a reply was cut off") == 1
+    assert [entry.data["words"] for entry in stage.entries("api_failure")].count("a reply was cut off") == 1
     home = stage.folder / "researchers" / NAME
     assert sum(file.stat().st_size for file in home.rglob("*") if file.is_file()) < MIB
 
@@ -133,7 +133,7 @@ def test_tools_that_there_are_not_and_arguments_that_are_wrong_are_answered(stag
     def confused() -> Scenario:
         wrong = use("web_search", query="x"), use("bash", comand="ls")
         results = yield say("", *wrong, use("bash", command="echo fine"))
-        assert "not found" in results[0] and "It takes: command" in results[1] and results[2] == "fine"
+        assert "not found" in results[0] and "Arguments: command" in results[1] and results[2] == "fine"
         yield say("", use("files", command="create", path="ok", file_text="ok"))
 
     stage.serve(confused)

@@ -29,7 +29,7 @@ def works() -> Scenario:
         yield say("", use("bash", command=f"echo {number} >>log; sleep 0.1"),
                   use("forum_post", kind="insight", title=f"insight {number}"), thinking=f"step {number}")  # fmt: skip
         yield say("", use("files", command="create", path="method.py", file_text=text),
-                  use("run_experiment", note=f"number {number}", although_tried=True),
+                  use("run_experiment", note=f"number {number}", allow_duplicate=True),
                   use("vote", post=1, value=1))  # fmt: skip
     yield say("I have worked.")
 
@@ -69,9 +69,9 @@ def test_a_researcher_killed_twenty_times_does_nothing_twice(tmp_path: Path, mon
         assert last.wait(300) == 0
     entries = transcript(tmp_path)
     assert kills >= KILLS - 2 and entries[-1].data["reason"] == "finished"
-    assert [entry.kind for entry in entries].count("anew") == 1, "its conversation was lost"
+    assert [entry.kind for entry in entries].count("reset") == 1, "its conversation was lost"
     asked = [entry for entry in entries if entry.kind == "call"]
-    assert len({entry.data["position"] for entry in asked}) == len(asked) == 5 * STEPS
+    assert len({entry.data["call_id"] for entry in asked}) == len(asked) == 5 * STEPS
     check_each_was_done_once(tmp_path, entries)
     replies = [entry for entry in entries if entry.kind == "message" and entry.data["role"] == "assistant"]
     lost = len(endpoint.requests) - len(replies)
@@ -97,6 +97,6 @@ def check_each_was_done_once(folder: Path, entries: list[TranscriptEntry]) -> No
 
 def accepted(entries: list[TranscriptEntry], tool: str, argument: str) -> list[str]:
     """An argument of every call of a tool that was not refused, in their order."""
-    refused = {one.data["position"] for one in entries if one.kind == "result" and one.data["is_error"]}
+    refused = {one.data["call_id"] for one in entries if one.kind == "result" and one.data["is_error"]}
     calls = [one.data for one in entries if one.kind == "call" and one.data["tool"] == tool]
-    return [call["arguments"][argument] for call in calls if call["position"] not in refused]
+    return [call["arguments"][argument] for call in calls if call["call_id"] not in refused]

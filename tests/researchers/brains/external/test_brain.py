@@ -70,7 +70,7 @@ def test_what_people_ask_comes_with_the_next_answer_once(new_brain: NewBrain, tm
     brain = new_brain()
     CommandQueue(tmp_path).ask("dana", NAME, "message", "Try EM.")
     assert brain.call("budget", {}).text.endswith(
-        f"[{mark_of(tmp_path, NAME)}] message from dana, a person who runs this campaign:\nTry EM."
+        f"[{mark_of(tmp_path, NAME)}] message from dana, an operator of this campaign:\nTry EM."
     )
     assert "Try EM" not in brain.call("budget", {}).text
 
@@ -86,7 +86,7 @@ def test_its_budget_ends_it_with_a_note_and_then_it_says_why(new_brain: NewBrain
     for epochs in (1, 2):
         source = f"def supervise(lab):\n    return lab.fine_tune(lab.weak_labels, epochs={epochs})\n"
         brain.call("files", {"command": "create", "path": "method.py", "file_text": source})
-        answer = brain.call("run_experiment", {"note": f"{epochs}", "although_tried": True})
+        answer = brain.call("run_experiment", {"note": f"{epochs}", "allow_duplicate": True})
     assert answer.is_error and "1 experiments of 1 experiments" in answer.text
     assert "has ended" in brain.call("bash", {"command": "ls"}).text
     assert [post.author for post in campaign.forum.posts()] == [NAME]

@@ -10,7 +10,7 @@ from aar.researchers.commands import CommandQueue, active_researchers, desired_s
 from tests.campaign_fixture import write_toml
 
 
-def test_wishes_are_durable_and_in_order(tmp_path: Path) -> None:
+def test_commands_are_durable_and_in_order(tmp_path: Path) -> None:
     first = CommandQueue(tmp_path)
     first.ask("dana", "ada", "message", "one")
     CommandQueue(tmp_path).ask("dana", "ben", "pause")
