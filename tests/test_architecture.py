@@ -1,6 +1,7 @@
 """The house rules that a reader relies on, checked on the source: which way imports point, and what is never done."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -176,6 +177,39 @@ def test_no_command_goes_through_a_shell() -> None:
         assert isinstance(node, ast.Call)
         assert called(node) not in {"os.system", "os.popen"}, f"{where}:{node.lineno}"
         assert "shell" not in {keyword.arg for keyword in node.keywords}, f"{where}:{node.lineno}"
+
+
+DOCUMENT = (ROOT.parent / "docs" / "ARCHITECTURE.md").read_text()
+
+
+def documented_layers() -> list[list[str]]:
+    """The lines of the document's list of layers, in words."""
+    listing = DOCUMENT.split("## Layers")[1].split("```")[1]
+    return [line.split() for line in listing.strip().splitlines()]
+
+
+def test_the_document_lists_the_layers_as_they_are() -> None:
+    layers = [layer for layer in reversed(LAYERS) if layer != ("", "errors")] + [("errors",)]
+    expected = [layer[0] for layer in sorted(layers, key=lambda layer: -LEVEL[layer[0]])]
+    assert [words[0] for words in documented_layers()] == expected
+
+
+@pytest.mark.parametrize("words", documented_layers(), ids=lambda words: words[0])
+def test_what_the_document_names_in_a_layer_exists(words: list[str]) -> None:
+    package, *parts = words
+    for part in (word.strip(",/") for word in parts):
+        assert (ROOT / package / part).is_dir() or (ROOT / package / f"{part}.py").is_file(), f"{package}/{part}"
+
+
+def test_every_module_that_the_document_names_exists() -> None:
+    packages = {file.parts[0] for file in map(Path, map(place, FILES)) if len(file.parts) > 1}
+    names = re.findall(r"`(?:aar\.)?([a-z_]+(?:\.[a-zA-Z_]+)+)`", DOCUMENT)
+    modules = [name for name in names if name.split(".")[0] in packages]
+    assert len(modules) > 20
+    for name in modules:
+        file = ROOT / name.replace(".", "/")
+        parent = file.parent.with_suffix(".py")  # the name of something in a module
+        assert file.with_suffix(".py").is_file() or file.is_dir() or parent.is_file(), name
 
 
 def test_every_module_says_what_it_is() -> None:
