@@ -24,7 +24,7 @@ class BaselineProgress:
         models = 3 if config.problem.teacher.kind == "causal_lm" else 2
         self._fits = models * config.scoring.baseline_seeds * len(config.problem.research)
         self._seen: list[tuple[float, int]] = []
-        self._said = time.monotonic()
+        self._began = self._said = time.monotonic()
 
     def follow(self) -> None:
         """Ask the compute actor, and report if more fits are done than before, or if nothing was for a while."""
@@ -39,7 +39,8 @@ class BaselineProgress:
             self._say(progress_text(self._seen, self._fits))
         elif now - self._said > QUIET_SECONDS:
             waiting, running = status["waiting"], status["running"]
-            self._say(f"{progress_text(self._seen, self._fits)} ({waiting} requests wait, {running} run)")
+            done_text, seconds = progress_text(self._seen, self._fits), now - self._began
+            self._say(f"{done_text}; after {seconds:.0f} s, {waiting} requests wait and {running} run")
 
     def _say(self, text: str) -> None:
         self._said = time.monotonic()
