@@ -7,14 +7,13 @@ Does not cover: budgets and handles that depend on the run (the broker holds tho
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 
 from aar.errors import LabError
 from aar.guest.wire import Frame
-
-Loss = Literal["xent", "logconf"]
+from aar.models.data import Loss
 
 MAX_EPOCHS = 20.0
 MAX_LR = 0.1

@@ -1,4 +1,6 @@
-"""The two training losses of a two-way classifier whose output is one logit, the log-odds of class 1."""
+"""The training losses of a two-way classifier whose output is one logit, the log-odds of class 1."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -10,13 +12,33 @@ CONFIDENCE_WEIGHT = 0.5
 CONFIDENCE_WARMUP = 0.2
 
 
+LossFunction = Callable[[Tensor, Tensor, float], Tensor]
+"""The loss of each example, (..., n), from logits, targets and progress; see `per_example_loss`."""
+
+
+def cross_entropy(logits: Tensor, targets: Tensor, progress: float) -> Tensor:
+    """Cross-entropy against the soft target."""
+    return binary_cross_entropy_with_logits(logits, targets, reduction="none")
+
+
+def confidence_loss(logits: Tensor, targets: Tensor, progress: float) -> Tensor:
+    """The auxiliary confidence loss of Burns et al. 2023 (arXiv 2312.09390, section 4.3.2 and appendix A.4).
+
+    (1 - a) · xent(target) + a · xent(the student's own hardened prediction), where a rises linearly over the first
+    fifth of training.
+    """
+    share = CONFIDENCE_WEIGHT * min(1.0, progress / CONFIDENCE_WARMUP)
+    to_itself = cross_entropy(logits, harden(logits.detach(), targets), progress)
+    return (1 - share) * cross_entropy(logits, targets, progress) + share * to_itself
+
+
+LOSSES: dict[Loss, LossFunction] = {"xent": cross_entropy, "logconf": confidence_loss}
+
+
 def per_example_loss(loss: Loss, logits: Tensor, targets: Tensor, progress: float) -> Tensor:
     """The loss of each example.
 
     Args:
-        loss: "xent", cross-entropy against the soft target; or "logconf", the auxiliary confidence loss of Burns et
-            al. 2023 (arXiv 2312.09390, section 4.3.2 and appendix A.4): (1 - a) · xent(target) + a · xent(the student's
-            own hardened prediction), where a rises linearly over the first fifth of training.
         logits: (..., n) log-odds of class 1. The last axis is one batch.
         targets: (..., n) probability of class 1.
         progress: how much of training is done, in [0, 1].
@@ -24,12 +46,7 @@ def per_example_loss(loss: Loss, logits: Tensor, targets: Tensor, progress: floa
     Returns:
         (..., n) losses.
     """
-    to_targets = binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    if loss == "xent":
-        return to_targets
-    share = CONFIDENCE_WEIGHT * min(1.0, progress / CONFIDENCE_WARMUP)
-    hardened = harden(logits.detach(), targets)
-    return (1 - share) * to_targets + share * binary_cross_entropy_with_logits(logits, hardened, reduction="none")
+    return LOSSES[loss](logits, targets, progress)
 
 
 def harden(logits: Tensor, targets: Tensor) -> Tensor:

@@ -3,10 +3,11 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, cast
 
+from aar.models.data import Loss
+
 Labels = Literal["weak", "prior", "product", "em", "probe"]
 Filter = Literal["all", "confident", "agree"]
 Weights = Literal["uniform", "confidence"]
-Loss = Literal["xent", "logconf"]
 Schedule = Literal["shuffled", "confident_first", "two_rounds"]
 
 DIMENSIONS: dict[str, tuple[Any, ...]] = {
