@@ -48,7 +48,8 @@ def log_to_ray() -> None:
     if context is None or (context.get_actor_id() is None and context.get_task_id() is None):
         return
     log_to(logging.StreamHandler())
-    begun = "restarted" if context.was_current_actor_reconstructed else "started"
+    is_actor = context.get_actor_id() is not None  # a task has none
+    begun = "restarted" if is_actor and context.was_current_actor_reconstructed else "started"
     log.info("%s: %s in process %d", context.get_actor_name() or "worker", begun, os.getpid())
 
 
