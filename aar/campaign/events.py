@@ -42,7 +42,7 @@ class EventLog:
     """Events and runs. The driver writes; readers open it `read_only`."""
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
-        self._db = open_database(folder / FILE, SCHEMA, version=2, read_only=read_only)
+        self._db = open_database(folder / FILE, SCHEMA, version=3, read_only=read_only)
 
     def begin_run(self) -> None:
         """A driver starts."""
@@ -69,7 +69,7 @@ class EventLog:
             db.execute("INSERT INTO events (time, source, text) VALUES (?, ?, ?)", (time.time(), source, text))
 
     def note_command(self, number: int, source: str, text: str) -> None:
-        """Note that something was asked of a researcher; the same number again notes nothing."""
+        """Note an operator's command to a researcher; the same number again is not noted."""
         with transaction(self._db) as db:
             if db.execute("INSERT OR IGNORE INTO noted_commands VALUES (?)", (number,)).rowcount:
                 db.execute("INSERT INTO events (time, source, text) VALUES (?, ?, ?)", (time.time(), source, text))

@@ -149,7 +149,7 @@ class CampaignRun:
         self._folder, self._view = folder, view
         self._activities: dict[str, str] = {}
         self._closing = ExitStack()
-        self.steering, self._noted = CommandQueue(self.folder), 0
+        self.commands, self._noted = CommandQueue(self.folder), 0
 
     def start(self, *, resume: bool) -> None:
         """Check the machine, connect to Ray, start the actors. Raises AarError when one of that cannot be done."""
@@ -180,7 +180,7 @@ class CampaignRun:
         """Stop the actors; all but the detached commons end with this process's connection anyway."""
         log.info("stops its actors")
         self._closing.close()
-        self.steering.close()
+        self.commands.close()
         if ray.is_initialized() and hasattr(self, "commons"):
             ray.kill(self.commons)
         ray.shutdown()
@@ -285,7 +285,7 @@ class CampaignRun:
         self._activities.pop(researcher, None)
 
     def _note_commands(self) -> None:
-        for command in self.steering.commands(self._noted):
+        for command in self.commands.commands(self._noted):
             log.info("%s: %s", command.researcher, command.describe())
             self.record.note_command(command.number, command.researcher, command.describe())
             self._noted = command.number
@@ -345,7 +345,7 @@ def _campaign(session: CampaignRun) -> None:
 def _research(session: CampaignRun) -> None:
     session.phase("research")
     team = ResearcherSupervisor(
-        session.config, session.steering, session.note_of,
+        session.config, session.commands, session.note_of,
         lambda one: start_researcher(one, session.config, session.folder, session.namespace),
     )  # fmt: skip
     session.watch([], team)

@@ -20,7 +20,7 @@ from aar.commons import FORUM_FILE
 from aar.commons.diversity import Step, families, history
 from aar.commons.forum import Forum, NamedFamily
 from aar.config import CampaignConfig, ResearcherConfig
-from aar.researchers.commands import FILE as STEERING_FILE
+from aar.researchers.commands import FILE as COMMANDS_FILE
 from aar.researchers.commands import CommandQueue, DesiredState, OperatorCommand, active_researchers, desired_state
 from aar.researchers.directions import direction_name
 from aar.researchers.transcript import read, transcript_folders
@@ -31,20 +31,20 @@ from aar.scoring.store import ScoreStore
 
 
 @dataclass(frozen=True)
-class Troubles:
-    """One researcher's: how many, the words of the last one, and when that was, in seconds since 1970."""
+class ApiFailures:
+    """One researcher's failed requests: how many, the text of the last one, and its time in seconds since 1970."""
 
     count: int
     last: str
     time: float
 
 
-def troubles_in(folder: Path) -> dict[str, Troubles]:
-    """By researcher, those who had any in the campaign in `folder`. Raises StorageError: a transcript is damaged."""
-    found = {name: list(read(place, only="api_failure")) for name, place in transcript_folders(folder).items()}
+def api_failures_in(folder: Path) -> dict[str, ApiFailures]:
+    """Failed requests by researcher, of those that had any. Raises StorageError: a transcript is damaged."""
+    failures = {name: list(read(place, only="api_failure")) for name, place in transcript_folders(folder).items()}
     return {
-        name: Troubles(len(entries), entries[-1].data["words"], entries[-1].time)
-        for name, entries in found.items()
+        name: ApiFailures(len(entries), entries[-1].data["message"], entries[-1].time)
+        for name, entries in failures.items()
         if entries
     }
 
@@ -115,7 +115,7 @@ def _state(
 
 
 def _commands(folder: Path) -> list[OperatorCommand]:
-    return CommandQueue(folder, read_only=True).commands() if (folder / STEERING_FILE).exists() else []
+    return CommandQueue(folder, read_only=True).commands() if (folder / COMMANDS_FILE).exists() else []
 
 
 def _spend(folder: Path) -> UsageStore | None:

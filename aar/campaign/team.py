@@ -118,12 +118,12 @@ class ResearcherSupervisor:
     def __init__(
         self,
         config: CampaignConfig,
-        steering: CommandQueue,
+        commands: CommandQueue,
         note: Callable[[str, str], None],
         start: Callable[[ResearcherConfig], Any],
     ) -> None:
         """`note` records what becomes of a researcher, by name; `start` starts its actor."""
-        self._config, self._steering, self._note, self._start = config, steering, note, start
+        self._config, self._commands, self._note, self._start = config, commands, note, start
         self._refused: set[str] = set()
         self._members: dict[str, Member] = {}
         self.is_over = False
@@ -165,7 +165,7 @@ class ResearcherSupervisor:
             member.attend(stopping=self.is_over)
 
     def _admit(self) -> None:
-        for one in active_researchers(self._config, self._steering.commands()):
+        for one in active_researchers(self._config, self._commands.commands()):
             if one.name not in {*self._members, *self._refused} and self._can_start(one):
                 self._members[one.name] = Member(partial(self._start, one), partial(self._note, one.name))
 

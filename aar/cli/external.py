@@ -83,12 +83,12 @@ def instructions(folder: Path, researcher: str) -> str:
     """The background that other researchers have as their system prompt, and the direction that it has now."""
     from aar.campaign.folder import stored_config
     from aar.gateway.connection import checked_external, researchers
-    from aar.researchers.brains.claude.prompts import system_words
+    from aar.researchers.brains.claude.prompts import render_system_prompt
     from aar.researchers.commands import mark_of, render_later_direction
 
     known = {one.name: one for one in researchers(folder)}
     one = known[checked_external(folder, researcher)]
-    background = system_words(one, stored_config(folder), mark_of(folder, researcher))
+    background = render_system_prompt(one, stored_config(folder), mark_of(folder, researcher))
     return f"{background}\n{render_later_direction(one.direction)}"
 
 

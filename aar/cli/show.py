@@ -15,17 +15,17 @@ def status(campaign: WhichCampaign = None, as_json: AsJson = False) -> None:
     import time
 
     from aar.campaign.folder import find_campaign
-    from aar.campaign.state import read_state, troubles_in
+    from aar.campaign.state import api_failures_in, read_state
     from aar.reporting.data import state_data
     from aar.reporting.live import dashboard
-    from aar.reporting.spending import spending, troubles_tables
+    from aar.reporting.spending import api_failure_tables, spending
 
     state = read_state(find_campaign(campaign))
-    troubles = troubles_in(state.folder)
+    failures = api_failures_in(state.folder)
     if as_json:
-        return echo_json(state_data(state, troubles))
+        return echo_json(state_data(state, failures))
     runs = "It runs" if state.running else "It does not run"
-    tables = [*spending(state), *troubles_tables(troubles)]
+    tables = [*spending(state), *api_failure_tables(failures)]
     echo(dashboard(state, time.time()), *tables, f"{runs}; folder: {state.folder}")
 
 

@@ -106,7 +106,7 @@ def _ask(
 
 
 def _when(folder: Path, command: "OperatorCommand", brain: str | None) -> str:
-    """When a wish is taken up, as far as it can be told."""
+    """When a command is applied, as far as can be predicted."""
     from aar.campaign.folder import is_running
     from aar.campaign.state import read_state
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from aar.campaign.state import CampaignState, Troubles
+from aar.campaign.state import ApiFailures, CampaignState
 from aar.commons.foreign import Foreign
 from aar.reporting.verification import verdict_words
 from aar.scoring.records import PLATFORM, Experiment
@@ -33,14 +33,14 @@ def _finite(data: Any) -> Any:
     return data
 
 
-def state_data(state: CampaignState, incidents: Mapping[str, Troubles]) -> dict[str, Any]:
-    """All of a state, and `incidents` by researcher. `best` and `reference` are ids of experiments, or None."""
+def state_data(state: CampaignState, api_failures: Mapping[str, ApiFailures]) -> dict[str, Any]:
+    """All of a state, and `api_failures` by researcher. `best` and `reference` are ids of experiments, or None."""
     return {
         **asdict(state),
         "folder": str(state.folder),
         "best": state.best.id if state.best else None,
         "reference": state.reference.id if state.reference else None,
-        "troubles": {name: asdict(one) for name, one in incidents.items()},
+        "api_failures": {name: asdict(one) for name, one in api_failures.items()},
     }
 
 

@@ -1,6 +1,6 @@
-"""What went wrong for researchers that think, for people: how often, when last, and what that was.
+"""Tables for people: failed requests to language models, and what a campaign costs.
 
-What a campaign costs: what was used up, how fast, what is left, and the cost of an hour of a researcher.
+The cost: what was used up, how fast, what is left, and the cost of an hour of a researcher.
 """
 
 import time
@@ -11,22 +11,22 @@ from rich.console import RenderableType
 from aar.budget import Limit, Usage
 from aar.budget.limits import readable
 from aar.budget.usage import RATE_SECONDS
-from aar.campaign.state import CampaignState, ResearcherState, Troubles
+from aar.campaign.state import ApiFailures, CampaignState, ResearcherState
 from aar.reporting.text import duration, new_table, one_line, plain
 
 
-def troubles_tables(incidents: Mapping[str, Troubles]) -> list[RenderableType]:
-    """A table of those who had any; none where nobody had."""
-    if not incidents:
+def api_failure_tables(failures: Mapping[str, ApiFailures]) -> list[RenderableType]:
+    """A table of the researchers with failed requests; empty if there are none."""
+    if not failures:
         return []
     table = new_table(expand=True)
     table.add_column("researcher", no_wrap=True)
-    table.add_column("troubles", no_wrap=True, justify="right")
+    table.add_column("failed requests", no_wrap=True, justify="right")
     table.add_column("last", no_wrap=True)
-    table.add_column("what it was", ratio=1)
-    for name, one in incidents.items():
-        when = time.strftime("%m-%d %H:%M", time.localtime(one.time))
-        table.add_row(plain(name), str(one.count), when, one_line(one.last))
+    table.add_column("message", ratio=1)
+    for name, failed in failures.items():
+        when = time.strftime("%m-%d %H:%M", time.localtime(failed.time))
+        table.add_row(plain(name), str(failed.count), when, one_line(failed.last))
     return [table]
 
 

@@ -31,10 +31,11 @@ from aar.storage import Connections, select, storage_errors, transaction
 from aar.text import checked_line, checked_text
 
 FILE = "commands.sqlite"
+VERSION = 2
 MOST_BYTES = 32 * 1024
 Action = Literal["message", "pause", "resume", "stop", "direction", "add"]
 DesiredState = Literal["working", "paused", "stopped"]
-_STANDINGS: dict[Action, DesiredState] = {"pause": "paused", "resume": "working", "stop": "stopped"}
+_STATES: dict[Action, DesiredState] = {"pause": "paused", "resume": "working", "stop": "stopped"}
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS commands (
     number INTEGER PRIMARY KEY, time REAL NOT NULL, by TEXT NOT NULL, researcher TEXT NOT NULL, action TEXT NOT NULL,
@@ -56,15 +57,15 @@ class OperatorCommand:
 
     def describe(self) -> str:
         """Describe it in one line, for the event log."""
-        said = f": {' '.join(self.text.split())[:200]}" if self.text and self.action != "add" else ""
-        return f"{self.by} asks: {self.action} {self.researcher}{said}"
+        text = f": {' '.join(self.text.split())[:200]}" if self.text and self.action != "add" else ""
+        return f"{self.by} asks: {self.action} {self.researcher}{text}"
 
 
 class CommandQueue:
     """The commands of the campaign in `folder`, for any thread. Raises StorageError when the database is unusable."""
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
-        self._db = Connections(folder / FILE, _SCHEMA, read_only=read_only)
+        self._db = Connections(folder / FILE, _SCHEMA, version=VERSION, read_only=read_only)
 
     def close(self) -> None:
         """Close the database."""
@@ -93,13 +94,13 @@ class CommandQueue:
 
 def desired_state(commands: Sequence[OperatorCommand]) -> DesiredState:
     """Return the state that these commands ask a researcher to be in."""
-    asked: list[DesiredState] = [_STANDINGS[command.action] for command in commands if command.action in _STANDINGS]
-    return asked[-1] if asked else "working"
+    states: list[DesiredState] = [_STATES[command.action] for command in commands if command.action in _STATES]
+    return states[-1] if states else "working"
 
 
 def active_researchers(config: CampaignConfig, commands: Sequence[OperatorCommand]) -> list[ResearcherConfig]:
     """Every researcher of a campaign: the configured ones and those that were added, with their latest directions."""
-    researchers = {one.name: one for one in config.researchers}
+    researchers = {researcher.name: researcher for researcher in config.researchers}
     for command in commands:
         if command.action == "add" and command.researcher not in researchers:
             researchers[command.researcher] = ResearcherConfig.model_validate_json(command.text)
@@ -135,8 +136,8 @@ def render_later_direction(direction: str | None) -> str:
 def render_command(command: OperatorCommand, mark: str) -> str:
     """Render a message or direction, with the mark that authenticates it."""
     if command.action == "direction":
-        told = render_later_direction(command.text or None)
-        return f"[{mark}] {command.by}, an operator of this campaign, gives you a new direction:\n{told}"
+        direction = render_later_direction(command.text or None)
+        return f"[{mark}] {command.by}, an operator of this campaign, gives you a new direction:\n{direction}"
     return f"[{mark}] message from {command.by}, an operator of this campaign:\n{command.text}"
 
 

@@ -1,4 +1,4 @@
-"""One researcher's desk: the sandbox, the files, the platform and the budget that its tools act on."""
+"""The context of one researcher's tools: the sandbox, files, platform and budget that they act on."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ DECOYS_SHOWN_AS = "/data"
 
 @dataclass(frozen=True)
 class ResearcherPaths:
-    """A researcher's folders on the host: its workspace, what it is shown, its notes, and decoys."""
+    """A researcher's folders on the host: its workspace, the shared folder it reads, its notes, and decoys."""
 
     workspace: Path
     shared: Path
@@ -28,7 +28,7 @@ class ResearcherPaths:
 
     @classmethod
     def of(cls, campaign: Path, researcher: str) -> "ResearcherPaths":
-        """Those of a researcher in a campaign's folder, made if they are not there yet."""
+        """The folders of a researcher in a campaign's folder; the workspace is created if it does not exist."""
         home = campaign / "researchers" / researcher
         places = cls(home / "workspace", home / "shared", home / "notes", home / "decoys")
         places.workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -36,10 +36,10 @@ class ResearcherPaths:
 
 
 class ToolContext:
-    """What the tools of one researcher act on.
+    """Everything that the tools of one researcher act on.
 
     Attributes:
-        wanted: tells a tool that waits whether somebody wants the researcher: a person, or the end of its time.
+        wanted: True if a tool that waits should return: an operator's command is pending, or the researcher has to end.
     """
 
     def __init__(
@@ -64,20 +64,20 @@ class ToolContext:
         _place(places.decoys, client.decoys())
 
     def resolved(self, snapshot: str) -> str:
-        """The snapshot that is named by its id, or by an experiment such as e7."""
+        """Resolve the id of a snapshot or of an experiment, such as e7, to a snapshot's id."""
         is_experiment = re.fullmatch(r"e[0-9]{1,9}", snapshot)
         return self.client.experiment(snapshot).snapshot if is_experiment else snapshot
 
     def run(self, command: str, seconds: float) -> ShellReply:
-        """Run a command in the researcher's shell. Raises SandboxError when there can be none."""
+        """Run a command in the researcher's shell. Raises SandboxError when it cannot be started."""
         return self._shell.run(command, seconds)
 
     def limits(self) -> list[Limit]:
-        """Every limit that holds for the researcher, its own before the campaign's."""
+        """All limits of the researcher, its own before the campaign's."""
         return limits_of(self.researcher, self.config, self.spend)
 
     def interrupt(self) -> None:
-        """End a command that runs, from any thread."""
+        """End the command that runs; from any thread."""
         self._shell.stop()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What every researcher has, whatever its brain: what it is doing, its time, what people ask of it, and its end."""
+"""State shared by all brains: a researcher's status, its time, operators' commands to it, and its limits."""
 
 import logging
 import threading
@@ -22,13 +22,13 @@ ACTIVITY_CHARACTERS = 200
 
 
 class ResearcherRuntime:
-    """One researcher's life in one process. May be asked from any thread.
+    """One researcher in one process. Methods may be called from any thread.
 
     Attributes:
-        activity: what it is doing now, for people.
-        account: what is kept for it.
-        taken: the number of the last wish that it has taken up.
-        interrupt: ends what it is doing in its sandbox, from any thread.
+        status: a line for people: what the researcher is doing now.
+        account: the storage that it uses.
+        last_applied: the number of the last command that was passed on to it; 0 before the first.
+        interrupt: ends the command that runs in its sandbox, from any thread.
     """
 
     def __init__(self, researcher: ResearcherConfig, config: CampaignConfig, folder: Path) -> None:
@@ -42,45 +42,45 @@ class ResearcherRuntime:
         self.account = Account(storage, researcher.name)
         self._stopping = threading.Event()
         self._turn = threading.Lock()
-        self._steering: CommandQueue | None = None
+        self._queue: CommandQueue | None = None
         self._commands: list[OperatorCommand] = []
         self._read = 0.0
         self._since = time.monotonic()
 
     @cached_property
     def mark(self) -> str:
-        """How what people write to it begins."""
+        """The mark with which operators' messages to it begin."""
         return mark_of(self._folder, self.researcher.name)
 
     def set_status(self, status: str) -> None:
-        """Tell the people who watch what the researcher is doing now, in a line."""
+        """Show people, in a line, what the researcher is doing now."""
         status = status[:ACTIVITY_CHARACTERS]
         if status != self.status:
             self.status = status
             log.info("%s: %s", self.researcher.name, status)
 
     def stop(self) -> None:
-        """Its time is up: begin nothing further, and end the command that runs."""
+        """End its time: nothing further begins, and the command that runs is ended."""
         self._stopping.set()
         if self.interrupt:
             self.interrupt()
 
     @property
     def stopping(self) -> bool:
-        """Was it told that its time is up?"""
+        """True once `stop` was called."""
         return self._stopping.is_set()
 
     def desired_state(self) -> DesiredState:
-        """What people want of it."""
+        """The state operators have requested: working, paused or stopped."""
         return desired_state(self.commands())
 
     def direction(self) -> str | None:
-        """The direction that it was given last: a built-in one's name or a file's path; None: undirected."""
-        asked = [command.text or None for command in self.commands() if command.action == "direction"]
-        return asked[-1] if asked else self.researcher.direction
+        """Its latest direction: the name of a built-in one or a file's path; None if it is undirected."""
+        directions = [command.text or None for command in self.commands() if command.action == "direction"]
+        return directions[-1] if directions else self.researcher.direction
 
     def commands(self) -> list[OperatorCommand]:
-        """Everything that was ever asked of it, oldest first; looked up twice a second at most."""
+        """All commands to it, oldest first; read from the database at most twice a second."""
         with self._turn:
             if time.monotonic() - self._read > READ_SECONDS:
                 last = self._commands[-1].number if self._commands else 0
@@ -89,7 +89,7 @@ class ResearcherRuntime:
             return list(self._commands)
 
     def pending_commands(self) -> list[OperatorCommand]:
-        """Messages and directions that it has not taken up yet."""
+        """Messages and directions that were not passed on to it yet."""
         return [
             command
             for command in self.commands()
@@ -97,35 +97,41 @@ class ResearcherRuntime:
         ]
 
     def wait_while_paused(self) -> None:
-        """Return when it may work, or is to end. Time spent here is not counted."""
+        """Return when it may work or has to end. Time spent here is not counted."""
         while self.desired_state() == "paused" and not self.stopping:
             self.set_status("paused")
             time.sleep(PAUSE_POLL_SECONDS)
             self.skip_time()
 
     def exceeded_limit(self, spend: UsageStore) -> Limit | None:
-        """The innermost limit that is used up, its time counted until now."""
+        """Return the innermost limit that is used up, with its time counted until now."""
         pending = self.count_time(spend)
         limits = limits_of(self.researcher, self.config, spend)
-        return exceeded([replace(one, used=one.used + pending) if one.what == "seconds" else one for one in limits])
+        return exceeded(
+            [replace(limit, used=limit.used + pending) if limit.what == "seconds" else limit for limit in limits]
+        )
 
-    def count_time(self, spend: UsageStore, *, all_of_it: bool = False) -> float:
-        """Note the time that was used since this was last done, if it is worth an entry; returns what was not noted."""
+    def count_time(self, spend: UsageStore, *, include_short: bool = False) -> float:
+        """Record the seconds since the last record if they are worth an entry; return those that were not recorded.
+
+        Args:
+            include_short: record less than NOTED_SECONDS too.
+        """
         name = self.researcher.name
         with self._turn:
             seconds = time.monotonic() - self._since
-            if seconds < NOTED_SECONDS and not all_of_it:
+            if seconds < NOTED_SECONDS and not include_short:
                 return seconds
             self._since += seconds
         spend.add(name, f"time/{name}/{time.time_ns()}", amounts=Resources(seconds=seconds))
         return 0.0
 
     def skip_time(self) -> None:
-        """The time since it was last counted was not its own."""
+        """Do not count the time since the last record."""
         with self._turn:
             self._since = time.monotonic()
 
     def _open(self) -> CommandQueue:
-        if self._steering is None:
-            self._steering = CommandQueue(self._folder)
-        return self._steering
+        if self._queue is None:
+            self._queue = CommandQueue(self._folder)
+        return self._queue

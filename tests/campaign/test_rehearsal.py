@@ -58,7 +58,7 @@ def check_what_they_were_told(folder: Path) -> None:
 
 def check_what_failed_is_told(folder: Path) -> None:
     for name in NAMES:
-        incidents = " ".join(one.data["words"] for one in transcript(folder, name) if one.kind == "api_failure")
+        incidents = " ".join(one.data["message"] for one in transcript(folder, name) if one.kind == "api_failure")
         assert all(words in incidents for words in ("429", "529", "500", "cut off", "withheld")), incidents
 
 

@@ -130,7 +130,7 @@ class Stage:
             made = as_actor(kind if one.name == BAD else Honest).options(**options)  # type: ignore[arg-type]
             return made.remote(self.session.folder)
 
-        self.session.watch([], ResearcherSupervisor(self.config, self.session.steering, self.session.note_of, start))
+        self.session.watch([], ResearcherSupervisor(self.config, self.session.commands, self.session.note_of, start))
 
     def events(self, name: str) -> list[str]:
         return [event.text for event in self.session.record.events() if event.source == name]

@@ -22,7 +22,7 @@ def test_status_as_json_is_one_document_with_stable_keys(campaign: Path, aar: Aa
     assert set(data) == {
         "name", "folder", "running", "protected", "phase", "seconds_used", "seconds_budget", "researchers",
         "spent", "families", "diversity", "experiments", "baselines", "verifications", "protocol", "findings",
-        "ledger_head", "best", "reference", "troubles",
+        "ledger_head", "best", "reference", "api_failures",
     }  # fmt: skip
     assert (data["name"], data["best"], data["reference"], data["running"]) == ("little", "e5", "e1", False)
     assert data["researchers"][0]["experiments"] == 2
@@ -37,12 +37,12 @@ def test_status_shows_every_researcher_however_many(campaign: Path, aar: Aar) ->
 
 def test_status_tells_what_went_wrong_also_when_a_researcher_has_gone_on(campaign: Path, aar: Aar) -> None:
     transcript = Transcript(transcript_folder(campaign, "researcher-1"))
-    for words in ("429: slow down", "529: \x1b[31moverloaded"):
-        transcript.append("api_failure", words=words)
+    for message in ("429: slow down", "529: \x1b[31moverloaded"):
+        transcript.append("api_failure", message=message)
     transcript.append("message", role="user", content='go on; "kind": "api_failure" is only quoted')
     (line,) = [line for line in aar("status").out.splitlines() if "overloaded" in line]
     assert line.split()[:2] == ["researcher-1", "2"] and line.isprintable()
-    assert json.loads(aar("status", "--json").out)["troubles"]["researcher-1"]["count"] == 2
+    assert json.loads(aar("status", "--json").out)["api_failures"]["researcher-1"]["count"] == 2
 
 
 def test_status_tells_what_is_left_also_to_those_who_pay_for_no_tokens(campaign: Path, aar: Aar) -> None:

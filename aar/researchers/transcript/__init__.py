@@ -1,7 +1,7 @@
-"""Transcripts: everything a researcher was told, thought, called and got back, kept complete.
+"""Transcripts: everything a researcher received, thought, called and got back, complete.
 
-`Transcript` writes one, `read` reads it, `conversation` says where its conversation with a model stands, and
-`inspect_log` turns it into a log of Inspect.
+`Transcript` writes one, `read` reads it, `conversation` derives the state of the conversation with the model, and
+`inspect_log` converts it to a log of Inspect.
 """
 
 from aar.researchers.transcript.entries import TranscriptEntry

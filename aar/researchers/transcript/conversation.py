@@ -1,4 +1,4 @@
-"""Where a researcher's conversation with its model stands, told from the transcript alone."""
+"""The state of a researcher's conversation with its model, derived from the transcript alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from aar.researchers.transcript.entries import TranscriptEntry
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A call that a reply asks for. `call_id` names its place in the researcher's life, and no other call has it."""
+    """A call that a reply asks for. `call_id` is unique among all calls of the researcher; `id` is the API's."""
 
     id: str
     tool: str
@@ -19,33 +19,39 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Conversation:
-    """A conversation since it last began.
+    """A conversation since its last reset.
 
     Attributes:
         system: its system prompt; None before the first conversation.
+        why: why it was started; empty before the first conversation.
         messages: as the Messages API takes them, oldest first.
-        unanswered: the calls of a last reply whose results were not put into a message yet.
-        begun: ids of calls that were begun; what came of those that are not in `results` is unknown.
-        results: texts and whether they are errors, by call_id.
+        reply: the last message's entry if it is a reply; None once a message to the model follows it.
+        unanswered: the calls of `reply`.
+        begun: `call_id`s of calls that were begun; the outcome of those that are not in `results` is unknown.
+        results: texts and whether they are errors, by `call_id`.
     """
 
     system: str | None
+    why: str
     messages: list[dict[str, Any]]
+    reply: TranscriptEntry | None
     unanswered: tuple[ToolCall, ...]
     begun: frozenset[str]
     results: dict[str, tuple[str, bool]]
 
 
 def conversation(entries: Sequence[TranscriptEntry]) -> Conversation:
-    """The conversation as it stands at the end of `entries`."""
-    since = max((place for place, entry in enumerate(entries) if entry.kind == "reset"), default=-1)
-    current = entries[since + 1 :]
-    told = [entry for entry in current if entry.kind == "message"]
-    open_calls = calls_of(told[-1].number, told[-1].data["content"]) if told and _is_reply(told[-1]) else ()
+    """The conversation at the end of `entries`."""
+    start = max((place for place, entry in enumerate(entries) if entry.kind == "reset"), default=-1)
+    reset, current = entries[start].data if start >= 0 else {}, entries[start + 1 :]
+    messages = [entry for entry in current if entry.kind == "message"]
+    reply = messages[-1] if messages and messages[-1].data["role"] == "assistant" else None
     return Conversation(
-        system=entries[since].data["system"] if since >= 0 else None,
-        messages=[{"role": entry.data["role"], "content": entry.data["content"]} for entry in told],
-        unanswered=open_calls,
+        system=reset.get("system"),
+        why=reset.get("why", ""),
+        messages=[{"role": entry.data["role"], "content": entry.data["content"]} for entry in messages],
+        reply=reply,
+        unanswered=calls_of(reply.number, reply.data["content"]) if reply else (),
         begun=frozenset(entry.data["call_id"] for entry in current if entry.kind == "call"),
         results={
             entry.data["call_id"]: (entry.data["text"], entry.data["is_error"])
@@ -62,7 +68,3 @@ def calls_of(message: int, content: Any) -> tuple[ToolCall, ...]:
         ToolCall(block["id"], block["name"], block["input"], f"{message}.{index}")
         for index, block in enumerate(blocks, 1)
     )
-
-
-def _is_reply(entry: TranscriptEntry) -> bool:
-    return bool(entry.data["role"] == "assistant")

@@ -1,6 +1,6 @@
 """Transcripts as a log of Inspect (inspect_ai's JSON log format, version 2), which `inspect view` opens.
 
-A campaign becomes one log, each researcher one of its samples. What Inspect has no place for stays in the transcript.
+A campaign becomes one log, each researcher one of its samples. Entries without a counterpart in Inspect are left out.
 """
 
 import time
@@ -35,7 +35,7 @@ def inspect_log(campaign: str, transcripts: Mapping[str, Sequence[TranscriptEntr
 
 
 def log_name(log: Json) -> str:
-    """The name of a log's file. `inspect view` lists a JSON file only where its name begins with a time like this."""
+    """The name of a log's file. `inspect view` lists a JSON file only if its name begins with a time in this form."""
     created, task, id = (log["eval"][key].replace("_", "-") for key in ("created", "task", "task_id"))
     return f"{created.replace(':', '-')}_{task.replace('/', '-')}_{id}.json"
 
@@ -63,8 +63,10 @@ def _messages(name: str, entries: Sequence[TranscriptEntry]) -> Iterator[Json]:
             functions |= {call["id"]: call["function"] for call in message["tool_calls"]}
             yield head | message
         elif entry.kind == "message":
-            yield from _told(head["id"], entry.data["content"], functions)
-        elif entry.kind == "call" and entry.data.get("id") is None:  # by a mind of somebody else's
+            yield from _user_messages(head["id"], entry.data["content"], functions)
+        elif (
+            entry.kind == "call" and entry.data.get("id") is None
+        ):  # from outside: not in a message of this conversation
             yield head | _outside_call(entry.data)
         elif entry.kind == "result" and entry.data.get("id") is None:
             yield head | _result(entry.data["call_id"], entry.data["tool"], entry.data["text"], entry.data["is_error"])
@@ -94,7 +96,7 @@ def _part(block: Json) -> Iterator[Json]:
             yield {"type": "text", "text": f"[summary of the conversation before]\n{block.get('content') or ''}"}
 
 
-def _told(head: str, content: Any, functions: Mapping[str, str]) -> Iterator[Json]:
+def _user_messages(head: str, content: Any, functions: Mapping[str, str]) -> Iterator[Json]:
     if isinstance(content, str):
         yield {"id": head, "role": "user", "content": content}
         return

@@ -1,7 +1,7 @@
 """A transcript on disk: a file of lines that only grows, and a folder of long texts by the digest of their content.
 
-An entry is on the disk when `append` returns. A crash may lose the entry that was being written, never an earlier one;
-what it left of a line is ignored by readers and removed by the next writer. One process writes at a time.
+An entry is on the disk when `append` returns. A crash may lose the entry that was being written, never an earlier one.
+Readers ignore an incomplete last line, and the next writer removes it. One process writes at a time.
 """
 
 import fcntl
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aar.errors import StorageError
-from aar.researchers.transcript.entries import Kind, TranscriptEntry, from_line, kind_of, to_line
+from aar.researchers.transcript.entries import VERSION, Kind, OtherVersion, TranscriptEntry, from_line, kind_of, to_line
 from aar.storage import storage_errors
 
 FILE = "transcript.jsonl"
@@ -23,24 +23,24 @@ LOCK_SECONDS = 30.0
 
 
 def transcript_folder(campaign: Path, researcher: str) -> Path:
-    """Where a researcher's transcript lies in its campaign's folder."""
+    """The folder of a researcher's transcript in its campaign's folder."""
     return campaign / "researchers" / researcher
 
 
 def transcript_folders(campaign: Path) -> dict[str, Path]:
-    """Where the transcripts in a campaign's folder lie, by researcher."""
+    """The folders of the transcripts in a campaign's folder, by researcher."""
     return {file.parent.name: file.parent for file in sorted(campaign.glob(f"researchers/*/{FILE}"))}
 
 
 class Transcript:
-    """Writes the transcript in `folder`, from any thread, going on where an earlier process stopped.
+    """Writer of the transcript in `folder`, for any thread; it resumes where an earlier process stopped.
 
     Attributes:
-        entries: all entries so far, those of earlier processes too.
-        size: bytes on the disk, with long texts.
+        entries: all entries so far, including those of earlier processes.
+        size: bytes on the disk, including long texts.
 
     Raises:
-        StorageError: the folder cannot be written, another process writes, or an entry is damaged.
+        StorageError: it cannot be written, another process writes, or an entry is damaged or of another version.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -54,10 +54,10 @@ class Transcript:
         self.size = sum(file.stat().st_size for file in (folder / FILE, *(folder / TEXTS).iterdir()))
 
     def append(self, kind: Kind, **data: Any) -> TranscriptEntry:
-        """Add an entry; when this returns it is on the disk.
+        """Add an entry, which is on the disk when this returns.
 
         Raises:
-            StorageError: it could not be written; the transcript is as it was before.
+            StorageError: it could not be written; the transcript is unchanged.
             ValueError: the data is not JSON.
         """
         with self._turn, storage_errors(self._folder / FILE):
@@ -96,7 +96,7 @@ class Transcript:
         return digest
 
     def _take_lock(self) -> None:
-        """The process before may be about to end, so wait for it."""
+        """Wait for the previous process, which may be about to end."""
         until = time.monotonic() + LOCK_SECONDS
         while True:
             try:
@@ -116,13 +116,13 @@ class Transcript:
 
 
 def read(folder: Path, only: Kind | None = None) -> Iterator[TranscriptEntry]:
-    """The entries of a transcript, oldest first, while it is being written too; none when there is no transcript yet.
+    """Yield the entries of a transcript, oldest first, also while it is being written; none if it does not exist yet.
 
     Args:
-        only: those of one kind alone; the others are not even parsed.
+        only: yield entries of this kind alone; the others are not parsed.
 
     Raises:
-        StorageError: it cannot be read, or an entry or a text of it is damaged.
+        StorageError: it cannot be read, another version of aar wrote it, or an entry or a text of it is damaged.
     """
     path = folder / FILE
     if not path.exists():
@@ -131,10 +131,15 @@ def read(folder: Path, only: Kind | None = None) -> Iterator[TranscriptEntry]:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 return
-            if only and kind_of(line) != only:
+            if only and kind_of(line) not in (only, None):
                 continue
             try:
                 yield from_line(line, lambda digest: _fetch(folder, digest))
+            except OtherVersion as other:
+                raise StorageError(
+                    f"{path}: line {number} has {other}, this aar works with version {VERSION}. Use the version of aar "
+                    "that wrote it, or another campaign folder."
+                ) from None
             except ValueError as error:
                 raise StorageError(f"{path} line {number} is damaged ({error}); restore it from a copy") from None
 

@@ -1,7 +1,8 @@
 """The claude brain: a researcher that is a conversation with a language model.
 
-The transcript is its memory: every message is in it before anything follows from it, and each attempt to go on begins
-with what it says. So it may be killed at any moment, and loses at most the reply that was on its way.
+The transcript is its memory. A reply is in it, complete, before anything follows from it, and each step of the loop is
+chosen from the transcript alone. So the process may be killed at any moment: the next one takes the step that was due,
+no tool call is made twice, and at most the reply that was being received is lost.
 """
 
 import asyncio
@@ -12,53 +13,54 @@ from typing import Any
 
 import anthropic
 from anthropic import APIRequest, AsyncCallNext
-from anthropic.lib.tools import BetaAsyncStreamingToolRunner
 
 from aar.budget import Resources, read_prices
-from aar.errors import QuotaError
+from aar.errors import BudgetError, QuotaError
 from aar.researchers.brains.claude.access import check_credentials
-from aar.researchers.brains.claude.failures import TROUBLES, ApiFailure, Truncated, diagnose
-from aar.researchers.brains.claude.prompts import first_words, nudge_words, system_words, words_anew
-from aar.researchers.brains.claude.request import request_settings, tokens_of
-from aar.researchers.brains.claude.tools import Dispatcher, runner_tools
+from aar.researchers.brains.claude.failures import REQUEST_ERRORS, ApiFailure, classify_error
+from aar.researchers.brains.claude.prompts import (
+    render_first_message,
+    render_nudge,
+    render_restart,
+    render_system_prompt,
+)
+from aar.researchers.brains.claude.reply import Block, content_of, read_reply, result_block, text_block
+from aar.researchers.brains.claude.request import request_params, tokens_of
 from aar.researchers.commands import render_command, render_platform_note
 from aar.researchers.context import ToolContext
 from aar.researchers.runtime import ResearcherRuntime
-from aar.researchers.stopping import StopReason, earlier_end, last_note
-from aar.researchers.tools.executor import ToolExecutor
+from aar.researchers.stopping import StopReason, post_final_summary, previous_stop
+from aar.researchers.tools.executor import Answer, ToolExecutor
 from aar.researchers.tools.forum import sync_forum
 from aar.researchers.transcript import Transcript, TranscriptEntry
-from aar.researchers.transcript.conversation import Conversation, calls_of, conversation
+from aar.researchers.transcript.conversation import Conversation, ToolCall, conversation
 
 MOST_REFUSALS = 3
-REPLY_BYTES = 2**20
-"""Of a whole reply; the longest that a model writes are a few hundred kibibytes."""
 POLL_SECONDS = 0.5
-GO_ON = "(Your reply was cut off at its longest; go on.)"
+FIRST = "first"
+"""Why the first conversation starts."""
+CONTINUE = "(Your reply was cut off at its longest; continue.)"
 CUT_OFF = "Your reply was cut off at its longest before this call was complete; it was not made. Write shorter replies."
-REFUSED = "Your last reply was withheld by the model's safety system. Go on with your research in another way."
+REFUSED = "Your last reply was withheld by the model's safety system. Continue your research in another way."
 
 log = logging.getLogger(__name__)
 
-Runner = BetaAsyncStreamingToolRunner[Any]
-Block = dict[str, Any]
-
 
 class ClaudeBrain:
-    """One researcher's conversation. `run` returns when it has ended; how is in its transcript and on the forum."""
+    """One researcher's conversation with its model. How it ended is in its transcript and on the forum."""
 
     def __init__(self, runtime: ResearcherRuntime, context: ToolContext, transcript: Transcript) -> None:
         """Raises ConfigError when its model has no price, or its prompt or direction cannot be read."""
-        self._runtime, self._desk, self._transcript = runtime, context, transcript
+        self._runtime, self._context, self._transcript = runtime, context, transcript
         self._settings = context.researcher.claude or context.config.claude
         self._price = read_prices(self._settings.prices).price(self._settings.model)
-        self._system = system_words(context.researcher, context.config, runtime.mark)
+        self._system = render_system_prompt(context.researcher, context.config, runtime.mark)
         runtime.last_applied = max(
-            (one.data.get("last_command", 0) for one in transcript.entries if one.kind == "message"), default=0
+            (entry.data.get("last_command", 0) for entry in transcript.entries if entry.kind == "message"), default=0
         )
         context.wanted = self._is_wanted
         self._failures = self._refusals = 0
-        self._asked = time.monotonic()
+        self._requested = time.monotonic()
 
     def run(self) -> None:
         """Converse until the researcher ends.
@@ -66,271 +68,220 @@ class ClaudeBrain:
         Raises:
             Exception: a fault of the platform, not of the model's endpoint; `run` may be called again.
         """
-        asyncio.run(self._live())
+        asyncio.run(self._converse())
 
-    async def _live(self) -> None:
-        if earlier_end(self._transcript.entries, self._runtime, self._desk.limits()):
+    async def _converse(self) -> None:
+        if previous_stop(self._transcript.entries, self._runtime, self._context.limits()):
             return
         check_credentials()
-        mind = self._settings
-        self._transcript.append("start", brain="claude", model=mind.model, effort=mind.effort, thinking=mind.thinking)
-        async with anthropic.AsyncAnthropic(middleware=[self._watched]) as client:
-            while (ending := self._ending()) is None:
+        llm = self._settings
+        self._transcript.append("start", brain="claude", model=llm.model, effort=llm.effort, thinking=llm.thinking)
+        async with anthropic.AsyncAnthropic(middleware=[self._note_failed_attempt]) as client:
+            while True:
                 await asyncio.to_thread(self._runtime.wait_while_paused)
-                try:
-                    ending = await self._converse(client)
-                except TROUBLES as error:
-                    ending = await self._overcome(diagnose(error))
-                if ending:
+                if stop := self._stop_reason() or await self._step(client):
                     break
-        self._end(ending or StopReason("stopped", "its time is up"))
+        self._end(stop)
 
-    async def _watched(self, request: APIRequest, call_next: AsyncCallNext) -> Any:
-        """Each attempt at a request, those too that the anthropic package makes again by itself: failures are told."""
-        try:
-            response = await call_next(request)
-        except anthropic.APIConnectionError as error:
-            self._note_failure(f"the model's endpoint was not reached ({error})")
-            raise
-        if response.status_code >= 400:
-            self._note_failure(f"the model's endpoint answered {response.status_code}")
-        return response
-
-    def _note_failure(self, words: str) -> None:
-        self._runtime.set_status(words)
-        self._transcript.append("api_failure", words=words)
-
-    def _ending(self) -> StopReason | None:
-        """Why it ends now, if it does."""
-        if self._runtime.desired_state() == "stopped":
-            return StopReason("stopped", "a person stopped it")
-        if self._runtime.stopping:
-            return StopReason("time", "the campaign's time is up")
-        try:
-            self._desk.account.hold("transcript", "all", self._transcript.size, len(self._transcript.entries))
-        except QuotaError as error:
-            return StopReason("budget", str(error))
-        limit = self._runtime.exceeded_limit(self._desk.spend)
-        return StopReason("budget", limit.describe()) if limit else None
-
-    def _is_wanted(self) -> bool:
-        """Is there a reason for a tool that waits to wait no longer?"""
-        asked = self._runtime.pending_commands() or self._runtime.desired_state() != "working"
-        return bool(asked) or self._ending() is not None
-
-    async def _converse(self, client: anthropic.AsyncAnthropic) -> StopReason | None:
-        """Go on from what the transcript says until the model's turn ends, or something else comes up."""
-        state = self._begun()
-        dispatcher = Dispatcher(ToolExecutor(self._desk, self._transcript), self._runtime)
-        if state.unanswered:
-            await self._answer_rest(state, dispatcher)
-            state = conversation(self._transcript.entries)
-            if dispatcher.over:
-                return StopReason("budget", str(dispatcher.over))
-        self._runtime.set_status("thinks")
-        self._asked = time.monotonic()
-        settings = request_settings(self._settings, state.system or self._system)
-        messages: Any = state.messages
-        runner: Any = client.beta.messages.tool_runner(messages=messages, tools=runner_tools(dispatcher), **settings)
-        try:
-            return await self._take_turns(runner, dispatcher)
-        finally:
-            await runner.close()
-
-    async def _take_turns(self, runner: Runner, dispatcher: Dispatcher) -> StopReason | None:
-        """Reply after reply, each with its tool calls, until the runner stops or somebody is wanted elsewhere."""
-        async for stream in runner:
-            message = await self._read(stream)
-            self._failures, self._refusals = 0, self._refusals if message.stop_reason == "refusal" else 0
-            if message.stop_reason in ("pause_turn", "compaction"):
-                self._record_reply(message)
-                continue
-            if message.stop_reason != "tool_use":
-                return self._after_last_reply(message)
-            entry = self._record_reply(message)
-            if self._ending():
-                return None
-            dispatcher.announce(calls_of(entry.number, entry.data["content"]))
-            response: Any = await runner.generate_tool_call_response()
-            if dispatcher.fault:
-                raise dispatcher.fault
-            if response is None:
-                raise Truncated("a reply asked for tools and named none")
-            response["content"] = self._tell(response["content"])
-            if dispatcher.over:
-                return StopReason("budget", str(dispatcher.over))
-            if self._ending() or self._runtime.desired_state() != "working":
-                return None
-            self._runtime.set_status("thinks")
-            self._asked = time.monotonic()
+    async def _step(self, client: anthropic.AsyncAnthropic) -> StopReason | None:
+        """Take the step that the transcript says is due."""
+        state = conversation(self._transcript.entries)
+        if state.system is None:
+            self._transcript.append("reset", system=self._system, why=FIRST)
+        elif not state.messages:
+            self._open(state)
+        elif state.reply and state.reply.data["stop_reason"] not in ("pause_turn", "compaction"):
+            return await self._follow_up(state.reply, state.unanswered)
+        else:
+            return await self._ask(client, state)
         return None
 
-    async def _read(self, stream: Any) -> Any:
-        """A reply, once it is complete. Raises Cut when it is not; what it used until then is counted."""
-        complete, size = False, 0
+    def _open(self, state: Conversation) -> None:
+        """Send the first message of a conversation."""
+        limits = self._context.limits()
+        if state.why == FIRST:
+            return self._tell([text_block(render_first_message(self._context.researcher, limits))])
+        notes = self._context.notes.all()
+        self._tell([self._note(render_restart(self._runtime.direction(), limits, state.why, notes))])
+
+    async def _ask(self, client: anthropic.AsyncAnthropic, state: Conversation) -> StopReason | None:
+        """Ask for the next reply and record it; "pause_turn" and "compaction" replies are sent back to be continued."""
         try:
-            async for event in stream:
-                size += _length(event)
-                if size > REPLY_BYTES:  # the package would parse it anew with each piece
-                    raise Truncated(f"it is longer than {REPLY_BYTES} bytes")
-                if event.type == "content_block_start":
-                    self._runtime.set_status("thinks" if "thinking" in event.content_block.type else "writes")
-            message = await stream.get_final_message()
-            complete = message.stop_reason is not None
-        except (ValueError, RuntimeError) as error:  # the package's, for events that make no reply
-            raise Truncated(str(error)) from None
-        finally:
-            if not complete:
-                self._count_cut(stream)
-        if not complete:
-            raise Truncated("the endpoint stopped in the middle of it")
-        return message
-
-    def _record_reply(self, message: Any) -> TranscriptEntry:
-        content = [_plain(block) for block in message.content]
-        entry = self._transcript.append(
-            "message", role="assistant", content=content, id=message.id, model=message.model,
-            stop_reason=message.stop_reason,
-        )  # fmt: skip
-        self._count(message.usage, f"message/{entry.number}", entry.number)
-        return entry
-
-    def _after_last_reply(self, message: Any) -> StopReason | None:
-        """What follows a reply with which the model's turn ended."""
+            message = await self._request(client, state)
+        except REQUEST_ERRORS as error:
+            return await self._recover(classify_error(error), state)
+        self._failures = 0
         if message.stop_reason == "refusal":
-            return self._refused(message)
+            return self._refuse(message)
+        self._refusals = 0
         if message.stop_reason == "model_context_window_exceeded":
-            self._begin_anew("the context window was full")
-            return None
-        ended_twice = self._nudged()
-        entry = self._record_reply(message)
-        calls = calls_of(entry.number, entry.data["content"])
-        if message.stop_reason == "max_tokens":
-            self._tell([_result(call.id, CUT_OFF) for call in calls] or [self._said(GO_ON)])
-        elif ended_twice:
+            entry = self._reset("the context window was full")
+        else:
+            entry = self._transcript.append(
+                "message", role="assistant", content=content_of(message), id=message.id, model=message.model,
+                stop_reason=message.stop_reason,
+            )  # fmt: skip
+        self._count(message.usage, f"message/{entry.number}", entry.number)
+        return None
+
+    async def _request(self, client: anthropic.AsyncAnthropic, state: Conversation) -> Any:
+        """Return the next reply once it is complete; one that was cut off is counted. Raises one of REQUEST_ERRORS."""
+        self._runtime.set_status("thinks")
+        self._requested = time.monotonic()
+        params = request_params(self._settings, state.system or self._system)
+        async with client.beta.messages.stream(messages=state.messages, **params) as stream:  # type: ignore[arg-type]
+            message = None
+            try:
+                message = await read_reply(stream, self._show_block)
+            finally:
+                if message is None:
+                    self._count_cut(stream)
+            return message
+
+    async def _follow_up(self, reply: TranscriptEntry, calls: tuple[ToolCall, ...]) -> StopReason | None:
+        """Answer a reply that is in the transcript: its tool calls, or the end of its turn."""
+        if reply.data["stop_reason"] == "max_tokens":  # the last call's arguments may be incomplete
+            results = [result_block(call.id, CUT_OFF, is_error=True) for call in calls]
+            self._tell(results or [self._note(CONTINUE)])
+        elif calls:
+            return await self._answer(calls)
+        elif self._was_nudged():
             return StopReason("finished", "it saw nothing left to do")
         else:
-            self._tell([self._said(nudge_words(self._desk.limits()))], note="nudge")
+            self._tell([self._note(render_nudge(self._context.limits()))], note="nudge")
         return None
 
-    def _refused(self, message: Any) -> StopReason | None:
-        content = [_plain(block) for block in message.content]
-        entry = self._transcript.append("api_failure", words="the reply was withheld (refusal)", content=content)
+    async def _answer(self, calls: tuple[ToolCall, ...]) -> StopReason | None:
+        """Make the calls of a reply in their order. A limit that is reached on the way ends the researcher."""
+        executor = ToolExecutor(self._context, self._transcript)
+        results: list[Block] = []
+        reached: BudgetError | None = None
+        for call in calls:
+            if reached is None:
+                self._runtime.set_status(f"uses {call.tool}")
+                try:
+                    answer = await asyncio.to_thread(executor.answer, call.tool, call.arguments, call.call_id, call.id)
+                except BudgetError as error:
+                    reached = error
+            if reached:
+                answer = Answer(f"not done: {reached}", True)
+            results.append(result_block(call.id, answer.text, is_error=answer.is_error))
+        self._tell(results)
+        return StopReason("budget", str(reached)) if reached else None
+
+    def _refuse(self, message: Any) -> StopReason | None:
+        """Record a reply that was withheld, and ask the model to continue in another way."""
+        text = "the reply was withheld (refusal)"
+        entry = self._transcript.append("api_failure", message=text, content=content_of(message))
         self._count(message.usage, f"message/{entry.number}", entry.number)
         self._refusals += 1
         if self._refusals >= MOST_REFUSALS:
             return StopReason("failed", f"{MOST_REFUSALS} replies in a row were withheld by the model's safety system")
-        self._runtime.set_status("a reply was withheld; it goes on in another way")
-        self._tell([self._said(REFUSED)])
+        self._runtime.set_status("a reply was withheld; it continues in another way")
+        self._tell([self._note(REFUSED)])
         return None
 
-    async def _overcome(self, trouble: ApiFailure) -> StopReason | None:
-        """Do what helps against a request's failure."""
-        fresh = not any(one["role"] == "assistant" for one in conversation(self._transcript.entries).messages)
-        if trouble.remedy == "give up" or (trouble.remedy == "begin anew" and fresh):
-            self._transcript.append("api_failure", words=trouble.words)
-            return StopReason("failed", trouble.words)
-        if trouble.remedy == "begin anew":
-            self._transcript.append("api_failure", words=trouble.words)
-            self._begin_anew(trouble.words)
+    async def _recover(self, failure: ApiFailure, state: Conversation) -> StopReason | None:
+        """Do what a failed request calls for. A conversation without any reply is not reset: it would fail again."""
+        if failure.action == "wait":
+            self._failures += 1
+            seconds = failure.wait_seconds(self._failures)
+            self._transcript.append("api_failure", message=failure.message, attempt=self._failures, waits=seconds)
+            await self._wait(failure.message, seconds)
             return None
-        self._failures += 1
-        seconds = trouble.wait_seconds(self._failures)
-        self._transcript.append("api_failure", words=trouble.words, attempt=self._failures, waits=seconds)
-        await self._wait(trouble.words, seconds)
+        self._transcript.append("api_failure", message=failure.message)
+        has_reply = any(message["role"] == "assistant" for message in state.messages)
+        if failure.action == "give_up" or not has_reply:
+            return StopReason("failed", failure.message)
+        self._reset(failure.message)
         return None
 
-    async def _wait(self, words: str, seconds: float) -> None:
-        until = asyncio.get_running_loop().time() + seconds
-        while (left := until - asyncio.get_running_loop().time()) > 0 and self._ending() is None:
-            self._runtime.set_status(f"{words}; tries again (attempt {self._failures + 1}) after {seconds:.0f} s")
+    async def _wait(self, failure: str, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and self._stop_reason() is None:
+            self._runtime.set_status(f"{failure}; tries again (attempt {self._failures + 1}) after {seconds:.0f} s")
             await asyncio.sleep(min(left, POLL_SECONDS))
 
-    def _begun(self) -> Conversation:
-        """The conversation, which begins now if it has not."""
-        state = conversation(self._transcript.entries)
-        if state.system is None:
-            self._transcript.append("reset", system=self._system, why="first")
-        if not state.messages:
-            self._tell([_text(first_words(self._desk.researcher, self._desk.limits()))])
-        return conversation(self._transcript.entries)
+    def _reset(self, why: str) -> TranscriptEntry:
+        """Start a conversation from scratch; `_open` sends its first message."""
+        return self._transcript.append("reset", system=self._system, why=why)
 
-    def _begin_anew(self, why: str) -> None:
-        self._transcript.append("reset", system=self._system, why=why)
-        told = words_anew(self._runtime.direction(), self._desk.limits(), why, self._desk.notes.all())
-        self._tell([self._said(told)])
-
-    async def _answer_rest(self, state: Conversation, dispatcher: Dispatcher) -> None:
-        """Answer the calls of a reply after which an earlier process, or attempt, was ended."""
-        results = []
-        for call in state.unanswered:
-            answer = await dispatcher.answer(call)
-            results.append(_result(call.id, answer.text, answer.is_error))
-        self._tell(results)
-
-    def _tell(self, content: list[Block], **data: Any) -> list[Block]:
-        """The next message to the model: `content`, and what happened meanwhile: people's wishes, new posts."""
-        commands, new = self._runtime.pending_commands(), sync_forum(self._desk)
-        content = [*content, *(_text(render_command(command, self._runtime.mark)) for command in commands)]
-        if new:
-            content.append(self._said(f"{new} new posts on the forum, also in /shared/forum"))
-        last_applied = {"last_command": commands[-1].number} if commands else {}
-        self._transcript.append("message", role="user", content=content, **last_applied, **data)
+    def _tell(self, content: list[Block], **data: Any) -> None:
+        """Record the next message to the model: `content`, then operators' commands and the number of new posts."""
+        commands, new_posts = self._runtime.pending_commands(), sync_forum(self._context)
+        content = [*content, *(text_block(render_command(command, self._runtime.mark)) for command in commands)]
+        if new_posts:
+            content.append(self._note(f"{new_posts} new posts on the forum, also in /shared/forum"))
+        last_command = {"last_command": commands[-1].number} if commands else {}
+        self._transcript.append("message", role="user", content=content, **last_command, **data)
         for command in commands:
             self._runtime.last_applied = command.number
             self._transcript.append(
                 "command", number=command.number, by=command.by, action=command.action, text=command.text
             )
-        return content
 
-    def _said(self, text: str) -> Block:
-        return _text(render_platform_note(text, self._runtime.mark))
+    def _note(self, text: str) -> Block:
+        return text_block(render_platform_note(text, self._runtime.mark))
 
-    def _nudged(self) -> bool:
-        """Was ending its turn what it did last, too?"""
-        told = [entry for entry in self._transcript.entries if entry.kind == "message" and entry.data["role"] == "user"]
-        return bool(told) and told[-1].data.get("note") == "nudge"
+    def _was_nudged(self) -> bool:
+        """True if the last message to the model was a nudge, so that its turn now ends for the second time."""
+        messages = (entry.data for entry in reversed(self._transcript.entries) if entry.kind == "message")
+        return next((data.get("note") == "nudge" for data in messages if data["role"] == "user"), False)
+
+    def _stop_reason(self) -> StopReason | None:
+        """Return why the researcher has to end now, if it has to."""
+        if self._runtime.desired_state() == "stopped":
+            return StopReason("stopped", "a person stopped it")
+        if self._runtime.stopping:
+            return StopReason("time", "the campaign's time is up")
+        try:
+            self._context.account.hold("transcript", "all", self._transcript.size, len(self._transcript.entries))
+        except QuotaError as error:
+            return StopReason("budget", str(error))
+        limit = self._runtime.exceeded_limit(self._context.spend)
+        return StopReason("budget", limit.describe()) if limit else None
+
+    def _is_wanted(self) -> bool:
+        """True if a tool that waits should return: an operator's command is pending, or the researcher has to end."""
+        commanded = self._runtime.pending_commands() or self._runtime.desired_state() != "working"
+        return bool(commanded) or self._stop_reason() is not None
+
+    async def _note_failed_attempt(self, request: APIRequest, call_next: AsyncCallNext) -> Any:
+        """Middleware of the client: record each failed attempt, including those that the package retries by itself."""
+        try:
+            response = await call_next(request)
+        except anthropic.APIConnectionError as error:
+            self._record_failure(f"the model's endpoint was not reached ({error})")
+            raise
+        if response.status_code >= 400:
+            self._record_failure(f"the model's endpoint answered {response.status_code}")
+        return response
+
+    def _record_failure(self, message: str) -> None:
+        self._runtime.set_status(message)
+        self._transcript.append("api_failure", message=message)
+
+    def _show_block(self, kind: str) -> None:
+        self._runtime.set_status("thinks" if "thinking" in kind else "writes")
 
     def _count(self, usage: Any, key: str, message: int) -> None:
         tokens = tokens_of(usage)
         dollars = self._price.dollars(tokens)
-        name, model = self._desk.name, self._settings.model
-        counted, seconds = (tokens.prompt, tokens.cache_read, tokens.output, dollars), time.monotonic() - self._asked
-        log.info("%s/%s: %d tokens in (%d cached), %d out, $%.4f, %.1f s", name, key, *counted, seconds)
-        self._desk.spend.add(name, f"{name}/{key}", model=model, tokens=tokens, amounts=Resources(dollars=dollars))
+        name, model = self._context.name, self._settings.model
+        counts, seconds = (tokens.prompt, tokens.cache_read, tokens.output, dollars), time.monotonic() - self._requested
+        log.info("%s/%s: %d tokens in (%d cached), %d out, $%.4f, %.1f s", name, key, *counts, seconds)
+        self._context.spend.add(name, f"{name}/{key}", model=model, tokens=tokens, amounts=Resources(dollars=dollars))
         self._transcript.append("usage", message=message, model=model, tokens=vars(tokens), dollars=dollars)
 
     def _count_cut(self, stream: Any) -> None:
-        """A reply that was cut off is paid for as far as it came."""
-        with suppress(AssertionError):  # nothing came
+        """Count a reply that was cut off, which is paid for as far as it came."""
+        with suppress(AssertionError):  # the package's, when nothing came
             usage = stream.current_message_snapshot.usage
-            entry = self._transcript.append("api_failure", words="a reply was cut off")
+            entry = self._transcript.append("api_failure", message="a reply was cut off")
             self._count(usage, f"cut/{entry.number}", entry.number)
 
-    def _end(self, ending: StopReason) -> None:
-        self._runtime.count_time(self._desk.spend, all_of_it=True)
-        last_note(ending, self._desk, self._transcript)
-        self._transcript.append("end", reason=ending.kind, why=ending.why)
-        self._runtime.set_status(f"ended: {ending.why}")
-
-
-def _plain(block: Any) -> Block:
-    """A block of a reply as it is sent back."""
-    plain: Block = block.to_dict(mode="json")
-    plain.pop("parsed_output", None)
-    return plain
-
-
-def _length(event: Any) -> int:
-    """How much an event adds to a reply."""
-    piece = getattr(event, "delta", None) or getattr(event, "content_block", None)
-    known = vars(piece).items() if event.type in ("content_block_start", "content_block_delta") else ()
-    return sum(len(value) for name, value in known if name != "type" and isinstance(value, str))
-
-
-def _text(text: str) -> Block:
-    return {"type": "text", "text": text}
-
-
-def _result(id: str, text: str, is_error: bool = True) -> Block:
-    return {"type": "tool_result", "tool_use_id": id, "content": text, **({"is_error": True} if is_error else {})}
+    def _end(self, stop: StopReason) -> None:
+        self._runtime.count_time(self._context.spend, include_short=True)
+        post_final_summary(stop, self._context, self._transcript)
+        self._transcript.append("end", reason=stop.kind, why=stop.why)
+        self._runtime.set_status(f"ended: {stop.why}")

@@ -1,7 +1,7 @@
-"""What can go wrong between a researcher and its model, and what follows from it.
+"""Classify what can fail between a researcher and its model, and decide what follows.
 
-The `anthropic` package has retried what is worth retrying at once; what arrives here is told to people, and waited out,
-answered by a new conversation, or final.
+The `anthropic` package has already retried what is worth retrying at once. A failure that arrives here is recorded, and
+either waited out, answered by a conversation from scratch, or final.
 """
 
 from dataclasses import dataclass
@@ -10,38 +10,38 @@ from typing import Literal
 import anthropic
 import httpx2
 
-Remedy = Literal["wait", "begin anew", "give up"]
+Action = Literal["wait", "reset_conversation", "give_up"]
 
 LONGEST_WAIT_SECONDS = 300.0
 FIRST_WAIT_SECONDS = 2.0
 TOO_LONG = ("prompt is too long", "context window", "context length", "maximum context", "request_too_large")
-_PASSING = ("overloaded_error", "rate_limit_error", "api_error", "timeout_error")
+_TRANSIENT = ("overloaded_error", "rate_limit_error", "api_error", "timeout_error")
 
 
 class Truncated(Exception):
-    """A reply that ended before it was complete."""
+    """A reply that is not complete or not usable."""
 
 
 @dataclass(frozen=True)
 class ApiFailure:
-    """What went wrong, in words, and what to do. `retry_after`: what the endpoint asked for, in seconds."""
+    """A failed request, and what to do about it. `retry_after`: the wait the endpoint asks for, in seconds."""
 
-    words: str
-    remedy: Remedy
+    message: str
+    action: Action
     retry_after: float | None = None
 
     def wait_seconds(self, attempt: int) -> float:
-        """How long to wait before the next attempt; `attempt` counts failures in a row from 1."""
-        asked = self.retry_after or 0.0
-        return min(LONGEST_WAIT_SECONDS, max(asked, FIRST_WAIT_SECONDS * 2.0 ** min(attempt - 1, 10)))
+        """Seconds until the next attempt; `attempt` is the 1-based count of failures in a row."""
+        requested = self.retry_after or 0.0
+        return min(LONGEST_WAIT_SECONDS, max(requested, FIRST_WAIT_SECONDS * 2.0 ** min(attempt - 1, 10)))
 
 
-TROUBLES = (anthropic.AnthropicError, httpx2.HTTPError, Truncated)
-"""What a request may raise."""
+REQUEST_ERRORS = (anthropic.AnthropicError, httpx2.HTTPError, Truncated)
+"""Everything that a request may raise."""
 
 
-def diagnose(error: anthropic.AnthropicError | httpx2.HTTPError | Truncated) -> ApiFailure:
-    """What an error of a request means."""
+def classify_error(error: anthropic.AnthropicError | httpx2.HTTPError | Truncated) -> ApiFailure:
+    """Return what an error of a request means."""
     if isinstance(error, anthropic.APIStatusError):
         return _by_status(error)
     if isinstance(error, anthropic.APITimeoutError):
@@ -51,25 +51,25 @@ def diagnose(error: anthropic.AnthropicError | httpx2.HTTPError | Truncated) -> 
     if isinstance(error, Truncated | anthropic.APIError):
         return ApiFailure(f"a reply was not usable: {_first_line(error)}", "wait")
     advice = "check the credentials in the environment where the campaign was started"
-    return ApiFailure(f"the anthropic package could not make a request ({_first_line(error)}): {advice}", "give up")
+    return ApiFailure(f"the anthropic package could not make a request ({_first_line(error)}): {advice}", "give_up")
 
 
 def _by_status(error: anthropic.APIStatusError) -> ApiFailure:
-    said = error.api_message or _first_line(error)
-    if error.status_code == 413 or any(words in said.lower() for words in TOO_LONG):
-        return ApiFailure(f"the conversation has become too long ({said})", "begin anew")
-    if error.status_code == 429 or error.type == "rate_limit_error":
-        return ApiFailure(f"rate limited ({said})", "wait", _retry_after(error))
-    if error.status_code == 529 or error.type == "overloaded_error":
-        return ApiFailure(f"the model's endpoint is overloaded ({said})", "wait", _retry_after(error))
-    if error.status_code >= 500 or error.status_code in (408, 409) or error.type in _PASSING:
-        return ApiFailure(f"the model's endpoint failed with {error.status_code} ({said})", "wait", _retry_after(error))
-    if error.status_code in (401, 403):
+    text, status = error.api_message or _first_line(error), error.status_code
+    if status == 413 or any(phrase in text.lower() for phrase in TOO_LONG):
+        return ApiFailure(f"the conversation has become too long ({text})", "reset_conversation")
+    if status == 429 or error.type == "rate_limit_error":
+        return ApiFailure(f"rate limited ({text})", "wait", _retry_after(error))
+    if status == 529 or error.type == "overloaded_error":
+        return ApiFailure(f"the model's endpoint is overloaded ({text})", "wait", _retry_after(error))
+    if status >= 500 or status in (408, 409) or error.type in _TRANSIENT:
+        return ApiFailure(f"the model's endpoint failed with {status} ({text})", "wait", _retry_after(error))
+    if status in (401, 403):
         advice = "check the key in the environment where the campaign was started, then run it again"
-        return ApiFailure(f"the model's endpoint refuses the credentials ({said}): {advice}", "give up")
-    if error.status_code == 400:
-        return ApiFailure(f"the model's endpoint refuses the request ({said})", "begin anew")
-    return ApiFailure(f"the model's endpoint answers {error.status_code} ({said}); check claude.model", "give up")
+        return ApiFailure(f"the model's endpoint refuses the credentials ({text}): {advice}", "give_up")
+    if status == 400:
+        return ApiFailure(f"the model's endpoint refuses the request ({text})", "reset_conversation")
+    return ApiFailure(f"the model's endpoint answers {status} ({text}); check claude.model", "give_up")
 
 
 def _retry_after(error: anthropic.APIStatusError) -> float | None:

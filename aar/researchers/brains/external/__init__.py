@@ -1,1 +1,1 @@
-"""Researchers whose mind is somewhere else: a person at a command line, or any MCP client."""
+"""Researchers controlled from outside: by a person at a command line, or by any MCP client."""

@@ -1,6 +1,6 @@
 """The external brain: a researcher that does nothing by itself and answers calls from outside.
 
-Its calls are answered, written down and limited as those of any other researcher. It lives as long as its campaign.
+Its calls are answered, recorded and limited like those of any other researcher. It lasts as long as its campaign.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from aar.errors import AarError, BudgetError, ToolError
 from aar.researchers.commands import render_command
 from aar.researchers.context import ToolContext
 from aar.researchers.runtime import ResearcherRuntime
-from aar.researchers.stopping import StopReason, earlier_end, last_note
+from aar.researchers.stopping import StopReason, post_final_summary, previous_stop
 from aar.researchers.tools.executor import Answer, ToolExecutor
 from aar.researchers.tools.forum import sync_forum
 from aar.researchers.tools.tool import check_call
@@ -20,62 +20,63 @@ from aar.researchers.transcript import Transcript
 
 POLL_SECONDS = 0.5
 BUSY_SECONDS = 900.0
-"""Its time counts until so long after its last call."""
+"""Its time counts until this long after its last call."""
+IDLE = "waits for calls from outside"
 
 
 class ExternalBrain:
     """One external researcher. `call` may be used from any thread, also before `run` and after it has returned."""
 
     def __init__(self, runtime: ResearcherRuntime, context: ToolContext, transcript: Transcript) -> None:
-        self._runtime, self._desk, self._transcript = runtime, context, transcript
-        self._caller = ToolExecutor(context, transcript)
+        self._runtime, self._context, self._transcript = runtime, context, transcript
+        self._executor = ToolExecutor(context, transcript)
         self._turn = threading.Lock()
-        self._ended = earlier_end(transcript.entries, runtime, context.limits())
+        self._ended = previous_stop(transcript.entries, runtime, context.limits())
         self._last_call: float | None = None
         runtime.last_applied = max(
-            (one.data["number"] for one in transcript.entries if one.kind == "command"), default=0
+            (entry.data["number"] for entry in transcript.entries if entry.kind == "command"), default=0
         )
-        context.wanted = lambda: bool(runtime.pending_commands()) or self._ending() is not None
+        context.wanted = lambda: bool(runtime.pending_commands()) or self._stop_reason() is not None
 
     def run(self) -> None:
         """Wait until the researcher ends."""
-        self._ended = self._ended or earlier_end(self._transcript.entries, self._runtime, self._desk.limits())
+        self._ended = self._ended or previous_stop(self._transcript.entries, self._runtime, self._context.limits())
         if self._ended:
             return
-        self._runtime.set_status("waits for whoever thinks for it")
-        while self._ended is None and (ending := self._ending()) is None:
+        self._runtime.set_status(IDLE)
+        while self._ended is None and (stop := self._stop_reason()) is None:
             self._runtime.wait_while_paused()
             time.sleep(POLL_SECONDS)
-        if self._ended is None and ending:
-            self._end(ending)
+        if self._ended is None and stop:
+            self._end(stop)
 
     def call(self, tool: str, arguments: object, key: str | None = None) -> Answer:
-        """Answer a call from outside, with what people have asked since the last one.
+        """Answer a call from outside, and add the commands of operators since the last one.
 
         Args:
-            key: the caller's own name for the call; a call under a name that was used before is not made again.
+            key: idempotency key, chosen by the caller: a call with a key that was used before is not made again.
         """
         try:
             check_call(tool, arguments, key)
         except ToolError as refusal:
             return Answer(str(refusal), True)
-        ending = self._ended or self._ending()
-        if ending:
-            self._end(ending)
-            return Answer(f"{self._desk.name} has ended: {ending.why}", True)
+        stop = self._ended or self._stop_reason()
+        if stop:
+            self._end(stop)
+            return Answer(f"{self._context.name} has ended: {stop.why}", True)
         if self._runtime.desired_state() == "paused":
-            return Answer("a person has paused this researcher; call again when it goes on", True)
+            return Answer("a person has paused this researcher; call again when it is resumed", True)
         self._last_call = time.monotonic()
         self._runtime.set_status(f"uses {tool}")
         try:
             with suppress(AarError):
-                sync_forum(self._desk)
-            answer = self._caller.answer(tool, arguments, self._call_id(key))
+                sync_forum(self._context)
+            answer = self._executor.answer(tool, arguments, self._call_id(key))
         except BudgetError as error:
             self._end(StopReason("budget", str(error)))
             return Answer(f"not done: {error}", True)
-        self._runtime.set_status("waits for whoever thinks for it")
-        return Answer(answer.text + self._commands(), answer.is_error)
+        self._runtime.set_status(IDLE)
+        return Answer(answer.text + self._new_commands(), answer.is_error)
 
     def _call_id(self, key: str | None) -> str:
         if key is not None:
@@ -83,33 +84,33 @@ class ExternalBrain:
         with self._turn:
             return f"call-{len(self._transcript.entries) + 1}-{time.time_ns()}"
 
-    def _commands(self) -> str:
-        told = ""
+    def _new_commands(self) -> str:
+        text = ""
         with self._turn:
             for command in self._runtime.pending_commands():
                 self._transcript.append(
                     "command", number=command.number, by=command.by, action=command.action, text=command.text
                 )
                 self._runtime.last_applied = command.number
-                told += f"\n\n{render_command(command, self._runtime.mark)}"
-        return told
+                text += f"\n\n{render_command(command, self._runtime.mark)}"
+        return text
 
-    def _ending(self) -> StopReason | None:
+    def _stop_reason(self) -> StopReason | None:
         if self._runtime.desired_state() == "stopped":
             return StopReason("stopped", "a person stopped it")
         if self._runtime.stopping:
             return StopReason("time", "the campaign's time is up")
         if self._last_call is None or time.monotonic() - self._last_call > BUSY_SECONDS:
             self._runtime.skip_time()
-        limit = self._runtime.exceeded_limit(self._desk.spend)
+        limit = self._runtime.exceeded_limit(self._context.spend)
         return StopReason("budget", limit.describe()) if limit else None
 
-    def _end(self, ending: StopReason) -> None:
+    def _end(self, stop: StopReason) -> None:
         with self._turn:
             if self._ended:
                 return
-            self._ended = ending
-        self._runtime.count_time(self._desk.spend, all_of_it=True)
-        last_note(ending, self._desk, self._transcript)
-        self._transcript.append("end", reason=ending.kind, why=ending.why)
-        self._runtime.set_status(f"ended: {ending.why}")
+            self._ended = stop
+        self._runtime.count_time(self._context.spend, include_short=True)
+        post_final_summary(stop, self._context, self._transcript)
+        self._transcript.append("end", reason=stop.kind, why=stop.why)
+        self._runtime.set_status(f"ended: {stop.why}")

@@ -1,7 +1,7 @@
-"""Credentials of external researchers: a token each, of which the campaign's folder keeps a digest.
+"""Credentials of external researchers: one token each, of which the campaign's folder stores a digest.
 
-Covers: a token says who its holder is, and whoever reads the folder learns no token. Does not cover: a holder who gives
-it away; issuing a new one makes the old one void.
+Covers: a token identifies its holder, and readers of the folder do not learn any token. Does not cover: a holder who
+gives it away; issuing a new one makes the old one void.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ PREFIX = "aar_"
 
 
 def issue(folder: Path, researcher: str) -> str:
-    """A new token for a researcher of the campaign in `folder`; its old one is void. Raises StorageError."""
+    """Return a new token for a researcher of the campaign in `folder`; its old one is void. Raises StorageError."""
     token = PREFIX + secrets.token_urlsafe(32)
     digests = {**_digests(folder), researcher: _digest(token)}
     file = folder / FILE
@@ -32,10 +32,10 @@ def issue(folder: Path, researcher: str) -> str:
 
 
 def researcher_of(folder: Path, token: str) -> str | None:
-    """Whose token it is, if anybody's. Raises StorageError."""
+    """Return the researcher that holds `token`; None if nobody does. Raises StorageError."""
     own = _digest(token)
-    found = [name for name, digest in _digests(folder).items() if hmac.compare_digest(own, digest)]
-    return found[0] if found else None
+    holders = [name for name, digest in _digests(folder).items() if hmac.compare_digest(own, digest)]
+    return holders[0] if holders else None
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -47,7 +47,7 @@ def _digests(folder: Path) -> dict[str, str]:
     try:
         digests: dict[str, str] = json.loads(text)
     except ValueError as error:
-        raise StorageError(f"{file} is damaged ({error}); remove it and issue tokens anew with `aar join`") from None
+        raise StorageError(f"{file} is damaged ({error}); remove it and issue new tokens with `aar join`") from None
     return digests
 
 

@@ -44,10 +44,10 @@ class Stage:
         self.monkeypatch.setenv("ANTHROPIC_BASE_URL", rehearsal.url)
         return self.endpoint
 
-    def brain(self, **mind: Any) -> tuple[ClaudeBrain, ToolContext, Transcript]:
+    def brain(self, **settings: Any) -> tuple[ClaudeBrain, ToolContext, Transcript]:
         """A process of the researcher, about to begin."""
-        settings = self.config.claude.model_copy(update=mind)
-        researcher = self.config.researchers[0].model_copy(update={"claude": settings})
+        llm = self.config.claude.model_copy(update=settings)
+        researcher = self.config.researchers[0].model_copy(update={"claude": llm})
         client = self.campaign.client(NAME)
         self.runtime = ResearcherRuntime(researcher, self.config, self.folder)
         places, account = ResearcherPaths.of(self.folder, NAME), self.runtime.account
@@ -56,9 +56,9 @@ class Stage:
         transcript = Transcript(transcript_folder(self.folder, NAME))
         return ClaudeBrain(self.runtime, context, transcript), context, transcript
 
-    def perform(self, **mind: Any) -> list[TranscriptEntry]:
+    def perform(self, **settings: Any) -> list[TranscriptEntry]:
         """Run the researcher until it has ended; its transcript."""
-        brain, context, transcript = self.brain(**mind)
+        brain, context, transcript = self.brain(**settings)
         try:
             brain.run()
         finally:
@@ -79,7 +79,7 @@ class Stage:
         return [entry.data["text"] for entry in self.entries("result")]
 
     def failures(self) -> str:
-        return "\n".join(entry.data["words"] for entry in self.entries("api_failure"))
+        return "\n".join(entry.data["message"] for entry in self.entries("api_failure"))
 
 
 @pytest.fixture

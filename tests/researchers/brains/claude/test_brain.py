@@ -97,9 +97,9 @@ def test_ending_its_turn_once_is_answered_with_what_is_left(stage: Stage) -> Non
 
 def test_a_message_of_a_person_is_read_at_the_next_turn_and_once(stage: Stage) -> None:
     endpoint = stage.serve(looks_twice)
-    steering = CommandQueue(stage.folder)
-    steering.ask("dana", NAME, "message", "Look at calibration.")
-    steering.ask("dana", "researcher-2", "message", "Not for you.")
+    commands = CommandQueue(stage.folder)
+    commands.ask("dana", NAME, "message", "Look at calibration.")
+    commands.ask("dana", "researcher-2", "message", "Not for you.")
     stage.perform()
     told = [block.get("text", "") for block in endpoint.requests[-1][2]["messages"][0]["content"]]
     mark = mark_of(stage.folder, NAME)

@@ -1,4 +1,4 @@
-"""What people want of a researcher, and the mark that says that it was people."""
+"""The mark that proves that a message to a researcher is from people."""
 
 import resource
 from collections.abc import Iterator
