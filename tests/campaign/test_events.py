@@ -70,3 +70,12 @@ def test_a_run_that_is_alive_moves_its_end(tmp_path: Path) -> None:
 def test_reading_a_record_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no such file"):
         EventLog(tmp_path, read_only=True)
+
+
+def test_a_campaign_of_an_older_aar_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    EventLog(tmp_path)
+    with sqlite3.connect(tmp_path / FILE) as db:
+        db.execute("PRAGMA user_version = 2")
+    for read_only in (False, True):
+        with pytest.raises(StorageError, match=r"schema version 2.*version 3. Use the version of aar that wrote it"):
+            EventLog(tmp_path, read_only=read_only)

@@ -92,3 +92,16 @@ def test_an_acknowledged_entry_survives_a_kill(tmp_path: Path) -> None:
     assert len(entries) >= len(acknowledged) - 1
     assert all(len(entry.data["content"]) == 9000 for entry in entries)
     assert Transcript(tmp_path).append("end", why="done").number == len(entries) + 1
+
+
+def test_a_transcript_of_another_version_is_refused_also_where_one_kind_is_looked_for(tmp_path: Path) -> None:
+    line = '{"number": 1, "time": 1790000000.0, "kind": "trouble", "data": {"words": "429: slow down"}}\n'
+    (tmp_path / FILE).write_text(line)
+    for opens in (
+        lambda: list(read(tmp_path)),
+        lambda: list(read(tmp_path, only="api_failure")),
+        lambda: Transcript(tmp_path),
+    ):
+        with pytest.raises(StorageError, match=r"version 1, this aar works with version 2. Use the version of aar"):
+            opens()
+    assert (tmp_path / FILE).read_text() == line

@@ -1,6 +1,7 @@
 """A claude researcher: it converses, uses tools, ends when it sees nothing left, and is told what matters."""
 
 import re
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +11,7 @@ from aar.config import ResearcherBudget
 from aar.errors import ModelAccessError
 from aar.mock_api.script import Scenario, say, use
 from aar.researchers.commands import CommandQueue, mark_of
+from aar.researchers.transcript import TranscriptEntry
 from aar.researchers.transcript.conversation import conversation
 from tests.researchers.brains.claude.conftest import NAME, Stage
 
@@ -273,3 +275,49 @@ def test_each_reply_is_one_line_in_the_log_with_its_tokens_dollars_and_seconds(
         assert int(reply[3]) == one["tokens"]["output"] and float(reply[4]) == pytest.approx(one["dollars"], abs=1e-4)
     assert any(record.getMessage() == f"{NAME}: uses bash" for record in caplog.records)
     assert "sk-ant" not in caplog.text
+
+
+def interrupted_after(stage: Stage, is_last: Callable[[TranscriptEntry], bool]) -> None:
+    """The process is gone as soon as the first such entry is on disk, and another one resumes."""
+    brain, context, transcript = stage.brain()
+    append = transcript.append
+
+    def append_and_fail(kind: Any, **data: Any) -> TranscriptEntry:
+        entry = append(kind, **data)
+        if is_last(entry):
+            raise InterruptedError
+        return entry
+
+    stage.monkeypatch.setattr(transcript, "append", append_and_fail)
+    with pytest.raises(InterruptedError):
+        brain.run()
+    transcript.close()
+    context.close()
+    stage.perform()
+
+
+def is_reply(entry: TranscriptEntry, stop_reason: str) -> bool:
+    return entry.kind == "message" and entry.data.get("stop_reason") == stop_reason
+
+
+def test_a_process_lost_right_after_a_reply_that_ended_its_turn_nudges_when_it_resumes(stage: Stage) -> None:
+    endpoint = stage.serve(looks_twice)
+    interrupted_after(stage, lambda entry: is_reply(entry, "end_turn"))
+    assert stage.end()["reason"] == "finished" and len(endpoint.requests) == 4
+    assert [entry.data["why"] for entry in stage.entries("reset")] == ["first"]
+
+
+def test_a_process_lost_right_after_a_reply_that_was_cut_off_at_its_longest_runs_none_of_its_calls(
+    stage: Stage,
+) -> None:
+    stage.serve(looks_twice, {(NAME, 0): ("max_tokens",)})
+    interrupted_after(stage, lambda entry: is_reply(entry, "max_tokens"))
+    assert not (stage.folder / "researchers" / NAME / "workspace" / "log").exists()
+    assert len(stage.entries("call")) == 1 and stage.end()["reason"] == "finished"
+
+
+def test_a_process_lost_right_after_a_reset_says_why_and_gives_the_notes_when_it_resumes(stage: Stage) -> None:
+    endpoint = stage.serve(looks_twice, {(NAME, 1): ("too_long",)})
+    interrupted_after(stage, lambda entry: entry.kind == "reset" and entry.data["why"] != "first")
+    (message,) = endpoint.requests[2][2]["messages"]
+    assert "prompt is too long" in message["content"][0]["text"]
