@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,7 @@ from aar.config import ResearcherBudget
 from aar.errors import ModelAccessError
 from aar.mock_api.script import Scenario, say, use
 from aar.researchers.commands import CommandQueue, mark_of
-from aar.researchers.transcript import TranscriptEntry
+from aar.researchers.transcript import Transcript, TranscriptEntry
 from aar.researchers.transcript.conversation import conversation
 from tests.researchers.brains.claude.conftest import NAME, Stage
 
@@ -321,3 +322,36 @@ def test_a_process_lost_right_after_a_reset_says_why_and_gives_the_notes_when_it
     interrupted_after(stage, lambda entry: entry.kind == "reset" and entry.data["why"] != "first")
     (message,) = endpoint.requests[2][2]["messages"]
     assert "prompt is too long" in message["content"][0]["text"]
+
+
+def test_processes_that_are_lost_after_each_entry_do_nothing_twice(stage: Stage) -> None:
+    def works() -> Scenario:
+        yield say("", use("forum_post", kind="insight", title="Once"), use("bash", command="echo once >>log"))
+
+    stage.serve(works)
+    for _ in range(30):
+        brain, context, transcript = stage.brain()
+        with suppress(InterruptedError):
+            stop_after(2, transcript, stage.monkeypatch)  # it says that it starts, and does one thing more
+            brain.run()
+        transcript.close()
+        context.close()
+        if stage.entries()[-1].kind == "end":
+            break
+    assert stage.end()["reason"] == "finished" and len(stage.entries("reset")) == 1
+    assert len({entry.data["call_id"] for entry in stage.entries("call")}) == len(stage.entries("call")) == 2
+    assert [post.title.words for post in stage.campaign.forum.posts()].count("Once") == 1
+    assert "may have happened" in stage.results()[1]
+
+
+def stop_after(entries: int, transcript: Transcript, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process is gone once `entries` more are on disk."""
+    append, last = transcript.append, len(transcript.entries) + entries
+
+    def append_and_fail(kind: Any, **data: Any) -> TranscriptEntry:
+        entry = append(kind, **data)
+        if entry.number >= last:
+            raise InterruptedError
+        return entry
+
+    monkeypatch.setattr(transcript, "append", append_and_fail)
