@@ -5,7 +5,7 @@ again replaces what was held under it, so that what is written again after a cra
 has its share of the researcher's total and a number of entries. The shares add up to more than the total on purpose.
 
 Covers: posts, votes, snapshots, transcripts, notes, long outputs, checked-out snapshots, and results of the compute
-workers, of every author but the platform; several processes at once.
+workers and texts for them, of every author but the platform; several processes at once.
 Does not cover: workspaces, which have their sandbox's limit; the size of one thing, which whoever accepts it bounds
 first; results that are being computed while the account fills up, which are kept; what is on its way between processes.
 """
@@ -23,7 +23,9 @@ from aar.storage import Connections, select, transaction
 FILE = "storage.sqlite"
 MIB = 2**20
 Kind = Literal["results", "snapshots", "forum", "transcript", "shared", "notes"]
-"""results: students, predictions and hidden states. shared: what a researcher is shown as files of its own."""
+"""results: students, predictions, hidden states, and texts that requests name. shared: what a researcher is shown as
+files of its own.
+"""
 SHARES: dict[Kind, float] = {
     "results": 1, "snapshots": 1 / 16, "forum": 1 / 128, "transcript": 1 / 16, "shared": 1 / 16, "notes": 1 / 1024,
 }  # fmt: skip

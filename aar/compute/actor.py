@@ -142,18 +142,25 @@ class Compute:
             self._refuse(key, WithdrawnError("nobody waits for this request any more"))
 
     async def fetch(self, key: str) -> bytes:
-        """A result. Raises TrainingError when there is none with this key."""
+        """A result, or texts. Raises TrainingError when nothing is stored under this key."""
         data = await self.kept(key)
         if data is None:
-            raise TrainingError(f"there is no result with key {key[:12]}; it was removed from the campaign's artifacts")
+            raise TrainingError(
+                f"there are neither results nor texts with key {key[:12]}; they were removed from the campaign's "
+                "artifacts, or never put there"
+            )
         return data
+
+    async def has(self, key: str) -> bool:
+        """True if a result or texts are stored under this key."""
+        return self._artifacts.has(key)
 
     async def kept(self, key: str) -> bytes | None:
         """The result with this key, or None."""
         return self._artifacts.get(key)
 
-    async def keep(self, key: str, data: bytes, account: str) -> None:
-        """Keep a result that was not computed by the workers, for a researcher.
+    async def keep(self, key: str, data: bytes, account: str = PLATFORM) -> None:
+        """Keep texts, or a result that was not computed by the workers, on this account.
 
         Raises:
             QuotaError: what is kept for that researcher is full.

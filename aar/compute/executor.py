@@ -21,6 +21,7 @@ from aar.compute.requests import (
     TextLosses,
     array_to_bytes,
 )
+from aar.compute.texts import StoredTexts, texts_from_bytes
 from aar.errors import TrainingError
 from aar.models.adoption import adopted
 from aar.models.batching import SampleSchedule
@@ -33,22 +34,24 @@ from aar.models.student import Student, StudentShape
 
 MODELS_KEPT = 2
 PREFIXES_KEPT = 4
+TEXTS_KEPT = 4
 
 
 class RequestExecutor:
     """One worker's models.
 
     Args:
-        student_bytes: gives a student's file by its key.
+        artifact: gives a student's file, or texts, by their key. Raises TrainingError: they are not stored.
     """
 
     def __init__(
-        self, device: torch.device, precision: Precision, group: Group, student_bytes: Callable[[str], bytes]
+        self, device: torch.device, precision: Precision, group: Group, artifact: Callable[[str], bytes]
     ) -> None:
         self._device, self._dtype, self._group = device, choose_dtype(precision, device), group
-        self._student_bytes = student_bytes
+        self._artifact = artifact
         self._models: OrderedDict[str, LanguageModel | SentenceEncoder] = OrderedDict()
-        self._prefixes: OrderedDict[tuple[str, int | None, int, Texts], HiddenStateCache] = OrderedDict()
+        self._texts: OrderedDict[str, Texts] = OrderedDict()
+        self._prefixes: OrderedDict[tuple[str, int | None, int, str], tuple[HiddenStateCache, int]] = OrderedDict()
 
     def execute(
         self, requests: Sequence[Request], wanted: Callable[[], bool] = lambda: True
@@ -74,10 +77,10 @@ class RequestExecutor:
             case TextLosses():
                 values = self._text_losses(first)
             case LogLikelihoods():
-                model, (flat, k) = self._language_model(first.model), flatten(first.texts)
+                model, (flat, k) = self._language_model(first.model), self._flat(first.texts)
                 values = log_likelihoods(model, flat, first.max_tokens).reshape(-1, k)
             case LabelOdds():
-                model, (flat, k) = self._language_model(first.model), flatten(first.texts)
+                model, (flat, k) = self._language_model(first.model), self._flat(first.texts)
                 values = label_odds(model, flat, first.labels, first.max_tokens).reshape(-1, k)
             case Embed():
                 values = self._embed(first)
@@ -117,11 +120,11 @@ class RequestExecutor:
         return predict(model, student, prefix, k)
 
     def _text_losses(self, request: TextLosses) -> np.ndarray:
-        model, (flat, _) = self._language_model(request.model), flatten(request.texts)
+        model, (flat, _) = self._language_model(request.model), self._flat(request.texts)
         return text_losses(model, flat, None if request.student is None else self._student(request.student))
 
     def _embed(self, request: Embed) -> np.ndarray:
-        flat, k = flatten(request.texts)
+        flat, k = self._flat(request.texts)
         if request.layer is None:
             vectors = self._encoder(request.model).embed(flat)
         else:
@@ -129,7 +132,7 @@ class RequestExecutor:
         return vectors.reshape(-1, k, vectors.shape[-1])
 
     def _student(self, key: str) -> Student:
-        return Student.from_bytes(self._student_bytes(key))
+        return Student.from_bytes(self._artifact(key))
 
     def _language_model(self, name: str) -> LanguageModel:
         model = self._model(name, lambda: LanguageModel(model_folder(name), self._device, self._dtype))
@@ -154,15 +157,26 @@ class RequestExecutor:
         return self._models[name]
 
     def _prefix(
-        self, name: str, last_layers: int | None, max_tokens: int, texts: Texts
+        self, name: str, last_layers: int | None, max_tokens: int, texts: StoredTexts
     ) -> tuple[HiddenStateCache, int]:
-        flat, texts_per_example = flatten(texts)
-        key = (name, last_layers, max_tokens, tuple(texts))
+        key = (name, last_layers, max_tokens, texts.digest)
         if key not in self._prefixes:
             while len(self._prefixes) >= PREFIXES_KEPT:
                 self._prefixes.popitem(last=False)
             model = self._language_model(name)
             cut: LayerSplit = model.cut(last_layers)
-            self._prefixes[key] = HiddenStateCache(cut, model.encode(flat, max_tokens), self._device)
+            flat, texts_per_example = self._flat(texts)
+            prefix = HiddenStateCache(cut, model.encode(flat, max_tokens), self._device)
+            self._prefixes[key] = prefix, texts_per_example
         self._prefixes.move_to_end(key)
-        return self._prefixes[key], texts_per_example
+        return self._prefixes[key]
+
+    def _flat(self, texts: StoredTexts) -> tuple[list[str], int]:
+        """As `flatten`, of texts that may have to be loaded first."""
+        if texts.digest not in self._texts:
+            loaded = texts_from_bytes(self._artifact(texts.digest))
+            while len(self._texts) >= TEXTS_KEPT:
+                self._texts.popitem(last=False)
+            self._texts[texts.digest] = loaded
+        self._texts.move_to_end(texts.digest)
+        return flatten(self._texts[texts.digest])

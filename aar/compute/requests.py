@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from aar.models.data import Loss, Texts
+from aar.compute.texts import StoredTexts
+from aar.models.data import Loss
 from aar.models.recipe import Recipe
 
 
@@ -65,6 +66,8 @@ def _canonical(value: Any) -> Any:
         return hashlib.sha256(value).hexdigest()
     if isinstance(value, Recipe):
         return value.model_dump()
+    if isinstance(value, StoredTexts):
+        return value.digest
     if isinstance(value, Mapping):
         return {name: _canonical(inner) for name, inner in value.items()}
     if isinstance(value, tuple | list):
@@ -98,12 +101,12 @@ class Request:
 
 @dataclass(frozen=True)
 class TextRequest(Request):
-    """Something to compute on `texts`."""
+    """Something to compute on `texts`, which must be in the store before it is asked for."""
 
-    texts: Texts
+    texts: StoredTexts
 
     def cost(self) -> float:
-        return float(sum(len(text) for texts in self.texts for text in texts))
+        return float(self.texts.characters)
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ class FineTune(TextRequest):
     start: str | None = None
 
     def cost(self) -> float:
-        return TRAINING_COST * super().cost() / len(self.texts) * len(self.rows) * self.recipe.epochs
+        return TRAINING_COST * super().cost() / self.texts.examples * len(self.rows) * self.recipe.epochs
 
     def batch_key(self) -> str:
         """Requests with the same one can be trained side by side on one base model."""

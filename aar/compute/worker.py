@@ -34,7 +34,7 @@ from aar.compute.requests import Request
 from aar.errors import AarError
 from aar.logs import printable_errors
 from aar.models.language_model import Precision
-from aar.ray_utils import log_to_ray
+from aar.ray_utils import get, log_to_ray
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ def train_loop(settings: dict[str, Any]) -> None:
 def _desk(compute: Any, precision: Precision, group: Group, device: torch.device) -> RequestExecutor:
     if device.type == "cpu":
         torch.set_num_threads(max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1))))
-    return RequestExecutor(device, precision, group, lambda key: ray.get(compute.fetch.remote(key)))
+    return RequestExecutor(device, precision, group, lambda key: get(compute.fetch.remote(key)))
 
 
 def _wanted(compute: Any, keys: list[str], group: Group, device: torch.device) -> Callable[[], bool]:

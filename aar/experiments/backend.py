@@ -7,11 +7,12 @@ many times as much as the data set. Each is refused before anything is queued.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from aar.compute.client import ask_and_wait, train_and_wait
+from aar.compute.client import ask_and_wait, put_texts_and_wait, train_and_wait
 from aar.compute.requests import (
     Embed,
     FineTune,
@@ -19,15 +20,16 @@ from aar.compute.requests import (
     LogLikelihoods,
     Predict,
     Request,
-    TextRequest,
     class_probabilities,
 )
+from aar.compute.texts import StoredTexts, count_characters
 from aar.errors import AarError, LabError, ModelError, ProblemError, QuotaError
 from aar.experiments.broker import RunInfo
 from aar.experiments.program_sandbox import ProgramRun
 from aar.experiments.program_scheduler import ProgramScheduler
 from aar.experiments.progress import FitLog
 from aar.experiments.validation import FineTuneCall, TrainCall
+from aar.models.data import Texts
 from aar.problems.prompts import LABEL_TOKENS, candidates, fill, label_prompt, model_texts
 from aar.scoring import records
 from aar.scoring.records import TrainingData
@@ -49,6 +51,10 @@ class ComputeClient:
     compute: Any
     account: str
     ticket: str = ""
+
+    def put(self, texts: Texts) -> StoredTexts:
+        """Store texts for requests to name. Raises what the compute actor's `keep` raises."""
+        return put_texts_and_wait(self.compute, texts, self.account)
 
     def ask(self, request: Request) -> np.ndarray:
         """The array that answers a request. Raises what the compute actor's `run` raises."""
@@ -93,14 +99,15 @@ class ModelBackend:
         """
         if template is None and self._task.kind == "preference":
             texts = tuple(candidates(example) for example in self._task.examples)
-            likelihoods = self._read(LogLikelihoods(self._model, texts, self._task.recipe.max_tokens))
+            likelihoods = self._ask(LogLikelihoods(self._model, self._read(texts), self._task.recipe.max_tokens))
             return class_probabilities(likelihoods[:, 1] - likelihoods[:, 0])
-        odds = self._read(LabelOdds(self._model, self._prompts(template), self._labels, self._task.recipe.max_tokens))
+        prompts = self._read(self._prompts(template))
+        odds = self._ask(LabelOdds(self._model, prompts, self._labels, self._task.recipe.max_tokens))
         return class_probabilities(odds[:, 0] if odds.shape[1] == 1 else (odds[:, 0] - odds[:, 1]) / 2)
 
     def embed(self, layer: int) -> np.ndarray:
         texts = tuple(candidates(example) for example in self._task.examples)
-        return self._read(Embed(self._model, texts, layer, self._task.recipe.max_tokens))
+        return self._ask(Embed(self._model, self._read(texts), layer, self._task.recipe.max_tokens))
 
     def fine_tune(self, request: FineTuneCall) -> str:
         recipe, n = self._task.recipe, len(self._texts)
@@ -111,7 +118,7 @@ class ModelBackend:
         _check_visits(len(rows) * changes["epochs"], n * recipe.epochs)
         wanted = FineTune(
             model=self._model,
-            texts=self._texts,
+            texts=self._stored_texts,
             labels=self._labels,
             recipe=recipe.model_copy(update=changes),
             targets=request.targets[:, 1],
@@ -151,13 +158,13 @@ class ModelBackend:
         return handle
 
     def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
-        probabilities = class_probabilities(self._ask(Predict(self._model, self._texts, self.key(student))))
+        probabilities = class_probabilities(self._ask(Predict(self._model, self._stored_texts, self.key(student))))
         self._log.asked(student)
         return probabilities if rows is None else probabilities[rows]
 
     def predict_test(self, student: str) -> np.ndarray:
-        texts = model_texts(self._task.test_examples, self._task.recipe.form)
-        return class_probabilities(self._ask(Predict(self._model, texts, self.key(student))))
+        key, texts = self.key(student), model_texts(self._task.test_examples, self._task.recipe.form)
+        return class_probabilities(self._ask(Predict(self._model, self._put(texts), key)))
 
     def key(self, handle: str) -> str:
         """The key of the student that the method knows by `handle`."""
@@ -171,16 +178,24 @@ class ModelBackend:
             return records.RunOutput(None, self._log.fits, predictions=returned)
         return records.RunOutput(self.key(returned), self._log.fits, self._log.number(returned))
 
-    def _read(self, request: TextRequest) -> np.ndarray:
-        """The answer to a request that makes the model read, as far as the run may have it read."""
-        wanted = int(request.cost())
+    @cached_property
+    def _stored_texts(self) -> StoredTexts:
+        return self._put(self._texts)
+
+    def _put(self, texts: Texts) -> StoredTexts:
+        with _told(QuotaError):
+            return self._asker.put(texts)
+
+    def _read(self, texts: Texts) -> StoredTexts:
+        """Store texts that the model is about to read, as far as the run may have it read."""
+        wanted = count_characters(texts)
         if wanted > self._characters_left:
             raise LabError(
                 f"this call has the model read {wanted:,} characters, and {self._characters_left:,} are left to the "
                 "run. Make fewer calls of zero_shot and embed, or shorter templates."
             )
         self._characters_left -= wanted
-        return self._ask(request)
+        return self._put(texts)
 
     def _ask(self, request: Request) -> np.ndarray:
         with _told(ModelError, QuotaError):

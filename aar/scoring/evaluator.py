@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from aar.compute.client import ask, train
+from aar.compute.client import ask, put_texts, train
 from aar.compute.requests import Embed, FineTune, Predict, TextLosses, class_probabilities
+from aar.compute.texts import StoredTexts
 from aar.config import DatasetConfig, ProblemConfig
+from aar.models.data import Form
 from aar.models.recipe import Recipe
-from aar.problems.dataset import Dataset, Split
+from aar.problems.dataset import Dataset, Example, Split
 from aar.problems.prompts import LABEL_TOKENS, model_texts
 from aar.scoring.records import FitRecipe
 
@@ -27,6 +29,7 @@ class Evaluator:
         self._problem, self._compute = problem, compute
         self._recipe = problem.recipe_for(config)
         self._dataset = dataset
+        self._stored: dict[tuple[Form, tuple[Example, ...]], StoredTexts] = {}
 
     async def weak_labels(self, split: Split, seed: int, examples: int | None = None) -> np.ndarray:
         """(n, 2) float32 class probabilities by the teacher of `seed`, taught by `examples`, or as many as usual."""
@@ -58,13 +61,13 @@ class Evaluator:
 
     async def predictions(self, student: str, split: Split) -> np.ndarray:
         """(n, 2) float32 class probabilities by the student."""
-        texts = model_texts(split.examples, self._recipe.form)
+        texts = await self._texts(split, self._recipe.form)
         return class_probabilities(await ask(self._compute, Predict(self._problem.student.model, texts, student)))
 
     async def text_losses(self, texts: tuple[str, ...], student: str | None) -> np.ndarray:
         """(n,) nats per token of each text, by a student as a language model, or by the untrained model."""
-        request = TextLosses(self._problem.student.model, tuple((text,) for text in texts), student)
-        return await ask(self._compute, request)
+        stored = await put_texts(self._compute, tuple((text,) for text in texts))
+        return await ask(self._compute, TextLosses(self._problem.student.model, stored, student))
 
     async def teacher_correct(self, split: Split, seed: int) -> np.ndarray:
         """(n,) bool: the teacher's more probable class is the true one."""
@@ -81,7 +84,7 @@ class Evaluator:
 
     async def _features(self, split: Split) -> np.ndarray:
         """(n, d) what the linear head sees: the embedding, or for a preference the difference second - first."""
-        texts = model_texts(split.examples, "scalar_head")
+        texts = await self._texts(split, "scalar_head")
         vectors = await ask(self._compute, Embed(self._problem.teacher.model, texts, None, self._recipe.max_tokens))
         return vectors[:, 0] if vectors.shape[1] == 1 else vectors[:, 1] - vectors[:, 0]
 
@@ -89,8 +92,15 @@ class Evaluator:
         teacher, taught = self._problem.teacher, self._dataset.train_label
         part = Split(tuple(taught.examples[row] for row in rows), taught.labels[rows])
         student = await self._train(teacher.model, teacher.recipe, part, part.labels, seed)
-        texts = model_texts(split.examples, teacher.recipe.form)
+        texts = await self._texts(split, teacher.recipe.form)
         return class_probabilities(await ask(self._compute, Predict(teacher.model, texts, student)))
+
+    async def _texts(self, split: Split, form: Form) -> StoredTexts:
+        """The texts that a model of this form reads of a split, stored at the first call."""
+        key = (form, split.examples)
+        if key not in self._stored:
+            self._stored[key] = await put_texts(self._compute, model_texts(split.examples, form))
+        return self._stored[key]
 
     def _taught_rows(self, seed: int, wanted: int) -> np.ndarray:
         """Which labelled rows this seed's teacher learns from; one that is taught more learns from these too."""
@@ -101,7 +111,7 @@ class Evaluator:
     ) -> str:
         request = FineTune(
             model=model,
-            texts=model_texts(split.examples, recipe.form),
+            texts=await self._texts(split, recipe.form),
             labels=LABEL_TOKENS[self._dataset.kind],
             recipe=recipe,
             targets=targets.astype(np.float32),

@@ -18,8 +18,9 @@ import ray
 
 from aar.budget import UsageStore
 from aar.compute.actor import start_compute
-from aar.compute.client import ask_and_wait, train_and_wait
+from aar.compute.client import ask_and_wait, put_texts_and_wait, train_and_wait
 from aar.compute.requests import LogLikelihoods, Predict
+from aar.compute.texts import StoredTexts
 from aar.config import CampaignConfig, ComputeConfig
 from aar.errors import ModelError, TrainingError
 from tests.campaign.ray_cluster import ray_cluster
@@ -29,6 +30,7 @@ from tests.scoring.doubles import campaign
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 ADA = "ada"
+NAMED = StoredTexts.of(TEXTS)
 CONFIG: CampaignConfig = campaign("nowhere").model_copy(
     update={"compute": ComputeConfig(workers=1, cpus_per_worker=1, precision="float32")}
 )
@@ -42,6 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def compute(ray_session: None, folder: Path) -> Iterator[Any]:
     actor = start_compute(CONFIG, folder, namespace=str(folder))
+    put_texts_and_wait(actor, TEXTS, "platform")
     yield actor
     ray.kill(actor)
 
@@ -114,17 +117,25 @@ def test_students_trained_side_by_side_are_each_their_own(compute: Any, model: s
     wanted = [request(model, seed=2), request(model, seed=3, targets=1 - TARGETS), request(model, seed=4)]
     with ThreadPoolExecutor(3) as pool:
         keys = list(pool.map(lambda one: train_and_wait(compute, one, ADA), wanted))
-    right = [accuracy(ask_and_wait(compute, Predict(model, TEXTS, key), ADA)) for key in keys]
+    right = [accuracy(ask_and_wait(compute, Predict(model, NAMED, key), ADA)) for key in keys]
     assert right[0] > 0.9 and right[1] < 0.1 and right[2] > 0.9
 
 
 def test_a_bad_request_is_its_callers_error_and_the_workers_go_on(compute: Any, model: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model here") as caught:
-        ask_and_wait(compute, LogLikelihoods(str(tmp_path), TEXTS, 32), ADA)
+        ask_and_wait(compute, LogLikelihoods(str(tmp_path), NAMED, 32), ADA)
     assert type(caught.value) is ModelError
     with pytest.raises(ModelError, match="the model has 4 layers"):
         train_and_wait(compute, request(model, recipe=recipe(last_layers=9)), ADA)
-    assert ask_and_wait(compute, LogLikelihoods(model, TEXTS, 32), ADA).shape == (len(TEXTS), 1)
+    assert ask_and_wait(compute, LogLikelihoods(model, NAMED, 32), ADA).shape == (len(TEXTS), 1)
+
+
+def test_a_request_that_names_texts_which_were_never_put_is_its_callers_error(compute: Any, model: str) -> None:
+    nowhere = StoredTexts.of((("never put",),))
+    with pytest.raises(TrainingError, match=f"nor texts with key {nowhere.digest[:12]}"):
+        ask_and_wait(compute, LogLikelihoods(model, nowhere, 32), ADA)
+    assert put_texts_and_wait(compute, (("never put",),), ADA) == nowhere
+    assert ask_and_wait(compute, LogLikelihoods(model, nowhere, 32), ADA).shape == (1, 1)
 
 
 def test_a_student_that_diverges_beside_others_of_its_account_fails_alone(compute: Any, model: str) -> None:
@@ -133,7 +144,7 @@ def test_a_student_that_diverges_beside_others_of_its_account_fails_alone(comput
         good, bad = [pool.submit(train_and_wait, compute, one, ADA) for one in wanted]
         with pytest.raises(TrainingError, match="the training diverged"):
             bad.result()
-    assert accuracy(ask_and_wait(compute, Predict(model, TEXTS, good.result()), ADA)) > 0.9
+    assert accuracy(ask_and_wait(compute, Predict(model, NAMED, good.result()), ADA)) > 0.9
     assert ray.get(compute.kept.remote(wanted[1].key())) is None
 
 
@@ -157,7 +168,7 @@ def test_a_worker_killed_in_the_middle_of_a_fit_is_replaced_and_the_fit_complete
         os.kill(worker.pid, signal.SIGKILL)
         assert not asked.done()
         key = asked.result()
-    assert accuracy(ask_and_wait(compute, Predict(model, TEXTS, key), ADA)) > 0.9
+    assert accuracy(ask_and_wait(compute, Predict(model, NAMED, key), ADA)) > 0.9
 
 
 def test_a_killed_actor_returns_with_its_results_and_its_callers_get_theirs(compute: Any, model: str) -> None:
@@ -171,7 +182,7 @@ def test_a_killed_actor_returns_with_its_results_and_its_callers_get_theirs(comp
         key = asked.result()
     assert key == long.key()
     assert train_and_wait(compute, request(model), ADA) == done
-    odds = ask_and_wait(compute, Predict(model, TEXTS, done), ADA)
+    odds = ask_and_wait(compute, Predict(model, NAMED, done), ADA)
     assert np.isfinite(odds).all() and accuracy(odds) > 0.9
 
 

@@ -14,6 +14,7 @@ from aar.compute import actor as compute_module
 from aar.compute.actor import MOST_WAITING, Compute
 from aar.compute.queue import MOST_DEATHS
 from aar.compute.requests import Predict, Request
+from aar.compute.texts import StoredTexts, texts_to_bytes
 from aar.config import BudgetConfig, CampaignConfig, ComputeConfig, ResearcherBudget
 from aar.errors import ComputeError, ModelError, QuotaError, StorageError, TrainingError, WithdrawnError
 from tests.compute.toy import recipe, request
@@ -55,7 +56,7 @@ async def waiting(queue: Queue, *requests: Request, **who: str) -> list[asyncio.
 
 
 def question(number: int = 0) -> Predict:
-    return Predict("m", (("a",),), f"student-{number}")
+    return Predict("m", StoredTexts.of((("a",),)), f"student-{number}")
 
 
 def test_equal_requests_are_computed_once_and_all_get_the_result(play: Callable[..., None]) -> None:
@@ -205,7 +206,7 @@ def test_workers_that_cannot_be_started_leave_nobody_waiting(play: Callable[...,
 
 def test_a_key_without_result_is_an_error(play: Callable[..., None]) -> None:
     async def scene(queue: Queue) -> None:
-        with pytest.raises(TrainingError, match="there is no result with key abcabcabcabc;"):
+        with pytest.raises(TrainingError, match="there are neither results nor texts with key abcabcabcabc;"):
             await queue.fetch("abc" * 20)
 
     play(scene)
@@ -329,6 +330,32 @@ def test_whose_account_is_full_is_refused_at_once_and_nobody_else(play: Callable
         assert StorageQuota(tmp_path).held("eve")["results"] == Held(2000, 1)
 
     play(scene)
+
+
+def test_texts_are_charged_once_and_to_whom_they_are_put_for_and_outlive_the_actor(
+    play: Callable[..., None], tmp_path: Path
+) -> None:
+    texts = (("a text",), ("another",))
+    key, data = StoredTexts.of(texts).digest, texts_to_bytes(texts)
+
+    async def put(queue: Queue) -> None:
+        assert not await queue.has(key)
+        with pytest.raises(TrainingError, match=f"nor texts with key {key[:12]}; they were removed .* or never put"):
+            await queue.fetch(key)
+        for _ in range(2):
+            await queue.keep(key, data, "ada")
+        assert StorageQuota(tmp_path).held("ada")["results"] == Held(len(data), 1)
+        StorageQuota(tmp_path).allow("eve", 10)
+        with pytest.raises(QuotaError, match="for eve is full"):
+            await queue.keep(StoredTexts.of((("more",),)).digest, bytes(20), "eve")
+        await queue.keep(StoredTexts.of((("ours",),)).digest, bytes(20))
+        assert StorageQuota(tmp_path).held("platform")["results"] == Held()
+
+    async def next_actor(queue: Queue) -> None:
+        assert await queue.has(key) and await queue.fetch(key) == data
+
+    play(put)
+    play(next_actor)
 
 
 def test_every_request_is_logged_from_the_queue_to_its_end_and_nothing_foreign_unescaped(

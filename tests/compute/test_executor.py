@@ -24,7 +24,7 @@ from aar.errors import ModelError, TrainingError
 from aar.models.inference import embed, flatten, label_odds, log_likelihoods
 from aar.models.language_model import LanguageModel
 from aar.models.student import Student
-from tests.compute.toy import TARGETS, TEXTS, N, accuracy, fit, recipe, request, train
+from tests.compute.toy import STORE, TARGETS, TEXTS, N, accuracy, fit, recipe, request, stored, train
 from tests.tiny_model import CPU, HIDDEN, LABELS, marked_pairs
 
 PAIRS = marked_pairs(6)[0]
@@ -37,8 +37,18 @@ def students() -> dict[str, bytes]:
 
 
 @pytest.fixture
-def desk(alone: Group, students: dict[str, bytes]) -> RequestExecutor:
-    return RequestExecutor(CPU, "float32", alone, students.__getitem__)
+def loaded() -> list[str]:
+    """Keys of the artifacts that the desk has loaded."""
+    return []
+
+
+@pytest.fixture
+def desk(alone: Group, students: dict[str, bytes], loaded: list[str]) -> RequestExecutor:
+    def artifact(key: str) -> bytes:
+        loaded.append(key)
+        return (STORE | students)[key]
+
+    return RequestExecutor(CPU, "float32", alone, artifact)
 
 
 def array(desk: RequestExecutor, question: Request) -> np.ndarray:
@@ -62,7 +72,7 @@ def test_requests_of_one_company_are_answered_in_their_order(
 ) -> None:
     requests = [request(str(llama_folder)), request(str(llama_folder), targets=1 - TARGETS)]
     students.update(zip("ab", desk.execute(requests), strict=True))
-    odds = {key: array(desk, Predict(str(llama_folder), TEXTS, key)) for key in students}
+    odds = {key: array(desk, Predict(str(llama_folder), stored(TEXTS), key)) for key in students}
     assert odds["a"].shape == (N,)
     assert accuracy(odds["a"]) > 0.9
     assert accuracy(odds["b"]) < 0.1
@@ -74,7 +84,7 @@ def test_a_student_goes_on_from_the_one_that_is_named(
     [students["first"]] = desk.execute([request(str(llama_folder))])
     gentle = recipe(lr=1e-8, epochs=1)
     [students["second"]] = desk.execute([request(str(llama_folder), recipe=gentle, start="first")])
-    one, other = (array(desk, Predict(str(llama_folder), TEXTS, key)) for key in ("first", "second"))
+    one, other = (array(desk, Predict(str(llama_folder), stored(TEXTS), key)) for key in ("first", "second"))
     np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
 
 
@@ -85,7 +95,7 @@ def test_weights_that_were_trained_elsewhere_become_a_student(
     weights = safetensors.torch.save(trained.weights)
     [students["adopted"]] = desk.execute([ImportAdapter(str(llama_folder), LABELS, recipe(), weights)])
     assert Student.from_bytes(students["adopted"]).shape == trained.shape
-    assert accuracy(array(desk, Predict(str(llama_folder), TEXTS, "adopted"))) > 0.9
+    assert accuracy(array(desk, Predict(str(llama_folder), stored(TEXTS), "adopted"))) > 0.9
     with pytest.raises(ModelError, match="the adapter has a tensor '2/"):
         desk.execute([ImportAdapter(str(llama_folder), LABELS, recipe(last_layers=1), weights)])
 
@@ -94,11 +104,11 @@ def test_likelihoods_label_odds_and_embeddings_come_per_example_and_text(
     desk: RequestExecutor, llama: LanguageModel, llama_folder: Path
 ) -> None:
     name = str(llama_folder)
-    likelihoods = array(desk, LogLikelihoods(name, PAIRS, 32))
+    likelihoods = array(desk, LogLikelihoods(name, stored(PAIRS), 32))
     np.testing.assert_allclose(likelihoods.ravel(), log_likelihoods(llama, FLAT, 32), rtol=1e-4)
-    odds = array(desk, LabelOdds(name, PAIRS, LABELS, 32))
+    odds = array(desk, LabelOdds(name, stored(PAIRS), LABELS, 32))
     np.testing.assert_allclose(odds.ravel(), label_odds(llama, FLAT, LABELS, 32), rtol=1e-4, atol=1e-4)
-    vectors = array(desk, Embed(name, PAIRS, 2, 32))
+    vectors = array(desk, Embed(name, stored(PAIRS), 2, 32))
     assert likelihoods.shape == odds.shape == (6, 2)
     assert vectors.shape == (6, 2, HIDDEN)
     np.testing.assert_allclose(vectors.reshape(12, HIDDEN), embed(llama, FLAT, 2, 32), rtol=1e-4, atol=1e-4)
@@ -109,13 +119,13 @@ def test_losses_on_text_come_for_the_base_and_for_a_student(
 ) -> None:
     texts, name = (("word1 word2",), ("word3 word4 word5",)), str(llama_folder)
     [students["own"]] = desk.execute([request(name)])
-    base, own = (array(desk, TextLosses(name, texts, student)) for student in (None, "own"))
+    base, own = (array(desk, TextLosses(name, stored(texts), student)) for student in (None, "own"))
     assert base.shape == own.shape == (2,)
     assert np.isfinite(base).all() and not np.allclose(base, own)
 
 
 def test_without_a_layer_a_sentence_encoder_embeds(desk: RequestExecutor, bert_folder: Path) -> None:
-    vectors = array(desk, Embed(str(bert_folder), PAIRS, None, 32))
+    vectors = array(desk, Embed(str(bert_folder), stored(PAIRS), None, 32))
     assert vectors.shape == (6, 2, HIDDEN)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=2), 1, rtol=1e-5)
 
@@ -132,27 +142,53 @@ def test_a_model_is_loaded_once_and_the_one_used_longest_ago_makes_room(
     monkeypatch.setattr(desk_module, "model_folder", counted)
     (tmp_path / "other").symlink_to(llama_folder)
     llama, bert, other = (str(folder) for folder in (llama_folder, bert_folder, tmp_path / "other"))
-    likelihoods = LogLikelihoods(llama, PAIRS, 32)
+    likelihoods = LogLikelihoods(llama, stored(PAIRS), 32)
     first = array(desk, likelihoods)
-    array(desk, Embed(bert, PAIRS, None, 32))
+    array(desk, Embed(bert, stored(PAIRS), None, 32))
     array(desk, likelihoods)
     assert loaded == ["llama", "bert"]
-    array(desk, LogLikelihoods(other, PAIRS, 32))
+    array(desk, LogLikelihoods(other, stored(PAIRS), 32))
     array(desk, likelihoods)
     assert loaded == ["llama", "bert", "other"]
-    array(desk, Embed(bert, PAIRS, None, 32))
-    array(desk, LogLikelihoods(other, PAIRS, 32))
+    array(desk, Embed(bert, stored(PAIRS), None, 32))
+    array(desk, LogLikelihoods(other, stored(PAIRS), 32))
     np.testing.assert_array_equal(array(desk, likelihoods), first)
     assert loaded == ["llama", "bert", "other", "bert", "other", "llama"]
 
 
-def test_many_text_lists_do_not_pile_up(desk: RequestExecutor, llama_folder: Path, students: dict[str, bytes]) -> None:
+def test_many_text_lists_do_not_pile_up(
+    desk: RequestExecutor, llama_folder: Path, students: dict[str, bytes], loaded: list[str]
+) -> None:
     [students["s"]] = desk.execute([request(str(llama_folder))])
-    expected = array(desk, Predict(str(llama_folder), TEXTS, "s"))
-    for row in range(2 * desk_module.PREFIXES_KEPT):
-        odds = array(desk, Predict(str(llama_folder), TEXTS[row : row + 1], "s"))
+    expected = array(desk, Predict(str(llama_folder), stored(TEXTS), "s"))
+    rows = [stored(TEXTS[row : row + 1]) for row in range(2 * desk_module.PREFIXES_KEPT)]
+    for row, texts in enumerate(rows):
+        odds = array(desk, Predict(str(llama_folder), texts, "s"))
         np.testing.assert_allclose(odds, expected[row : row + 1], rtol=1e-3, atol=1e-4)
-    assert len(desk._prefixes) == desk_module.PREFIXES_KEPT
+    for texts in [*rows[desk_module.PREFIXES_KEPT :], stored(TEXTS)]:
+        loaded.clear()
+        array(desk, Predict(str(llama_folder), texts, "s"))
+        assert (texts.digest in loaded) is (texts == stored(TEXTS))  # only the one used long ago is computed again
+
+
+def test_texts_are_loaded_once_for_all_requests_that_name_them(
+    desk: RequestExecutor, llama_folder: Path, loaded: list[str]
+) -> None:
+    name = str(llama_folder)
+    desk.execute([request(name)])
+    desk.execute([request(name, seed=2)])
+    array(desk, LogLikelihoods(name, stored(TEXTS), 32))
+    array(desk, Embed(name, stored(PAIRS), 2, 32))
+    assert loaded == [stored(TEXTS).digest, stored(PAIRS).digest]
+
+
+def test_texts_that_are_not_stored_are_an_error_of_the_request(alone: Group, llama_folder: Path) -> None:
+    def missing(key: str) -> bytes:
+        raise TrainingError(f"no texts with key {key}")
+
+    desk = RequestExecutor(CPU, "float32", alone, missing)
+    with pytest.raises(TrainingError, match=f"no texts with key {stored(TEXTS).digest}"):
+        desk.execute([request(str(llama_folder))])
 
 
 def test_a_bad_request_is_an_error_and_the_desk_goes_on(
@@ -163,7 +199,7 @@ def test_a_bad_request_is_an_error_and_the_desk_goes_on(
     with pytest.raises(ModelError, match="the model has 4 layers"):
         desk.execute([request(str(llama_folder), recipe=recipe(last_layers=9))])
     with pytest.raises(ModelError, match="no tokens"):
-        desk.execute([LogLikelihoods(str(llama_folder), (("",),), 32)])
+        desk.execute([LogLikelihoods(str(llama_folder), stored((("",),)), 32)])
     with pytest.raises(TrainingError, match="do not know the request Request"):
         desk.execute([Request(str(llama_folder))])
     assert len(desk.execute([request(str(llama_folder))])) == 1
@@ -172,9 +208,9 @@ def test_a_bad_request_is_an_error_and_the_desk_goes_on(
 def test_a_model_cannot_be_both_encoder_and_student(
     desk: RequestExecutor, bert_folder: Path, llama_folder: Path
 ) -> None:
-    array(desk, Embed(str(bert_folder), PAIRS, None, 32))
+    array(desk, Embed(str(bert_folder), stored(PAIRS), None, 32))
     with pytest.raises(TrainingError, match="in use as a sentence encoder"):
-        desk.execute([LogLikelihoods(str(bert_folder), PAIRS, 32)])
-    array(desk, LogLikelihoods(str(llama_folder), PAIRS, 32))
+        desk.execute([LogLikelihoods(str(bert_folder), stored(PAIRS), 32)])
+    array(desk, LogLikelihoods(str(llama_folder), stored(PAIRS), 32))
     with pytest.raises(TrainingError, match="in use as a language model"):
-        desk.execute([Embed(str(llama_folder), PAIRS, None, 32)])
+        desk.execute([Embed(str(llama_folder), stored(PAIRS), None, 32)])

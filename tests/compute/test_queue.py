@@ -11,6 +11,7 @@ from aar.compute import queue as queue_module
 from aar.compute.actor import MOST_WAITING
 from aar.compute.queue import MOST_DEATHS, QUICK_AHEAD, QUICK_COST, TOGETHER, Item, Queue
 from aar.compute.requests import FineTune, ImportAdapter, Predict, Request
+from aar.compute.texts import StoredTexts
 from tests.compute.toy import recipe, request
 
 
@@ -19,7 +20,7 @@ def fit(seed: int = 0, **changes: Any) -> FineTune:
 
 
 def question(number: int = 0, characters: int = 10) -> Predict:
-    return Predict("m", (("x" * characters,),), f"student-{number}")
+    return Predict("m", StoredTexts.of((("x" * characters,),)), f"student-{number}")
 
 
 def put(queue: Queue, *requests: Request, account: str = "ada", ticket: str = "t") -> list[str]:

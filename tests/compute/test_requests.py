@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -21,16 +22,18 @@ from aar.compute.requests import (
     TextLosses,
     source_digest,
 )
+from aar.compute.texts import StoredTexts, texts_from_bytes, texts_to_bytes
 from aar.models.recipe import Recipe
 
-TEXTS = (("a", "b"), ("c", "d"))
+TEXTS = StoredTexts.of((("a", "b"), ("c", "d")))
 FIELDS: dict[str, Any] = {
     "model": "m", "texts": TEXTS, "labels": (" A", " B"), "recipe": Recipe(),
     "targets": np.array([0.0, 1.0], np.float32), "weights": np.ones(2, np.float32), "rows": np.arange(2),
     "shuffle": True, "loss": "xent", "seed": 1, "start": None, "student": "s", "max_tokens": 8, "layer": 2,
 }  # fmt: skip
 OTHER: dict[str, Any] = {
-    "model": "M", "texts": (("a", "b"), ("c", "D")), "labels": (" B", " A"), "recipe": Recipe(lora_rank=9),
+    "model": "M", "texts": StoredTexts.of((("a", "b"), ("c", "D"))), "labels": (" B", " A"),
+    "recipe": Recipe(lora_rank=9),
     "targets": np.array([0.0, 0.9], np.float32), "weights": np.array([1, 2], np.float32), "rows": np.array([1, 0]),
     "shuffle": False, "loss": "logconf", "seed": 2, "start": "abc", "student": "t", "max_tokens": 9, "layer": None,
 }  # fmt: skip
@@ -60,12 +63,14 @@ def test_kinds_with_the_same_fields_have_other_keys() -> None:
 
 def test_the_key_is_the_same_in_another_process() -> None:
     code = (
-        "from aar.compute.requests import Embed; import sys; key = Embed('m', (('a', 'b'), ('ü', '')), 2, 8).key();"
+        "from aar.compute.requests import Embed; from aar.compute.texts import StoredTexts; import sys;"
+        "key = Embed('m', StoredTexts.of((('a', 'b'), ('ü', ''))), 2, 8).key();"
         "print(key, 'torch' in sys.modules, 'ray' in sys.modules)"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    assert printed.stdout.split() == [Embed("m", (("a", "b"), ("ü", "")), 2, 8).key(), "False", "False"]
+    texts = StoredTexts.of((("a", "b"), ("ü", "")))
+    assert printed.stdout.split() == [Embed("m", texts, 2, 8).key(), "False", "False"]
 
 
 @pytest.mark.parametrize("name", ["engine.py", "divergence.py", "executor.py"])
@@ -80,12 +85,24 @@ def test_a_change_of_the_code_that_answers_changes_the_key(name: str, monkeypatc
 
 
 def test_texts_may_come_as_lists() -> None:
-    assert make(Embed, texts=[["a", "b"], ["c", "d"]]).key() == make(Embed).key()
+    assert make(Embed, texts=StoredTexts.of([["a", "b"], ["c", "d"]])).key() == make(Embed).key()
 
 
 def test_where_a_text_ends_changes_the_key() -> None:
     texts = [(("ab", "c"),), (("a", "bc"),), (("a",), ("bc",)), (('a", "bc',),)]
-    assert len({make(Embed, texts=one).key() for one in texts}) == len(texts)
+    assert len({make(Embed, texts=StoredTexts.of(one)).key() for one in texts}) == len(texts)
+
+
+def test_a_request_carries_no_text_however_much_it_names() -> None:
+    texts = tuple(("x" * 500,) for _ in range(1000))
+    question = make(Predict, texts=StoredTexts.of(texts))
+    assert len(pickle.dumps(question)) < 1000
+    assert question.cost() == 500_000
+
+
+def test_texts_come_back_from_the_store_as_they_were() -> None:
+    texts = (("a", "\ud800"), ("ü\n", ""))
+    assert texts_from_bytes(texts_to_bytes(texts)) == texts
 
 
 def test_arrays_count_by_content() -> None:

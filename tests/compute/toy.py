@@ -7,6 +7,7 @@ import numpy as np
 
 from aar.compute.engine import FitSpec, Group, fine_tune
 from aar.compute.requests import FineTune
+from aar.compute.texts import StoredTexts, texts_to_bytes
 from aar.models.batching import SampleSchedule
 from aar.models.data import Texts
 from aar.models.hidden_states import HiddenStateCache
@@ -19,6 +20,17 @@ from tests.tiny_model import CPU, LABELS, marked_texts
 N = 48
 TEXTS, CLASSES = marked_texts(N)
 TARGETS = CLASSES.astype(np.float32)
+
+
+STORE: dict[str, bytes] = {}
+"""Texts by digest, as they are in a compute actor's store."""
+
+
+def stored(texts: Texts) -> StoredTexts:
+    """Put texts into STORE, for requests to name."""
+    name = StoredTexts.of(texts)
+    STORE[name.digest] = texts_to_bytes(texts)
+    return name
 
 
 def recipe(**changes: Any) -> Recipe:
@@ -66,7 +78,7 @@ def accuracy(odds: np.ndarray, classes: np.ndarray = CLASSES) -> float:
 def request(model: str, **changes: Any) -> FineTune:
     """The same as a request to the workers."""
     settings: dict[str, Any] = {
-        "model": model, "texts": TEXTS, "labels": LABELS, "recipe": recipe(), "targets": TARGETS,
+        "model": model, "texts": stored(TEXTS), "labels": LABELS, "recipe": recipe(), "targets": TARGETS,
         "weights": np.ones(N, np.float32), "rows": np.arange(N), "shuffle": True, "loss": "xent", "seed": 1,
     }  # fmt: skip
     return FineTune(**{**settings, **changes})

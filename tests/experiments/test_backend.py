@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from aar.compute.requests import FineTune, Request
+from aar.compute.texts import StoredTexts
 from aar.errors import LabError
 from aar.experiments.backend import EXTRA_CHARACTERS, MOST_PASSES, MOST_VISITS, SMALL_FIT, ComputeClient, ModelBackend
 from aar.experiments.validation import FineTuneCall
 from aar.guest.lab import Lab
+from aar.models.data import Texts
 from aar.problems.dataset import Preference
 from aar.scoring.records import TrainingData
 from tests.compute.toy import recipe
@@ -19,6 +21,11 @@ class Answering(ComputeClient):
     """Answers everything at once, and keeps what was asked."""
 
     asked: list[Request]
+    stored: list[Texts]
+
+    def put(self, texts: Texts) -> StoredTexts:
+        self.stored.append(texts)
+        return StoredTexts.of(texts)
 
     def ask(self, request: Request) -> np.ndarray:
         self.asked.append(request)
@@ -35,11 +42,16 @@ def backend() -> ModelBackend:
     task = TrainingData("preference", examples, np.full((N, 2), 0.5, np.float32), recipe(epochs=2))
     asker = Answering(None, "ada")
     object.__setattr__(asker, "asked", [])
+    object.__setattr__(asker, "stored", [])
     return ModelBackend(task, 1, "m", asker, programs=None)  # type: ignore[arg-type]
 
 
 def asked(backend: ModelBackend) -> list[Request]:
     return backend._asker.asked  # type: ignore[attr-defined,no-any-return]
+
+
+def stored(backend: ModelBackend) -> list[Texts]:
+    return backend._asker.stored  # type: ignore[attr-defined,no-any-return]
 
 
 def call(epochs: float | None = None, repeats: int = 1) -> FineTuneCall:
@@ -50,13 +62,14 @@ def call(epochs: float | None = None, repeats: int = 1) -> FineTuneCall:
 def test_a_fit_of_four_hundred_epochs_by_its_order_is_refused_before_it_is_queued(backend: ModelBackend) -> None:
     with pytest.raises(LabError, match="would visit 160,000 rows; at most 8,000 are allowed, 10 times as many"):
         backend.fine_tune(call(epochs=20, repeats=20))
-    assert not asked(backend)
+    assert not asked(backend) and not stored(backend)
 
 
 def test_a_fit_may_be_longer_than_the_recipes(backend: ModelBackend) -> None:
     backend.fine_tune(call(epochs=2 * MOST_VISITS))
     backend.fine_tune(call(epochs=1, repeats=2 * MOST_VISITS))
     assert len(asked(backend)) == 2
+    assert len(stored(backend)) == 1  # both name the same texts
 
 
 def test_prompts_of_four_thousand_characters_are_refused_after_a_few_calls(backend: ModelBackend) -> None:
@@ -66,6 +79,7 @@ def test_prompts_of_four_thousand_characters_are_refused_after_a_few_calls(backe
             backend.zero_shot("x" * 3900 + "{first}{second}")
             made += 1
     assert 1 <= made < 10
+    assert len(stored(backend)) == made  # the prompts that were refused are not stored either
 
 
 def test_as_many_short_prompts_as_a_method_could_want_are_answered(backend: ModelBackend) -> None:

@@ -55,8 +55,8 @@ class HerePrograms(ProgramScheduler):
 
 @pytest.fixture
 def compute(alone: Group, monkeypatch: pytest.MonkeyPatch) -> DeskCompute:
-    monkeypatch.setattr("aar.compute.client.result", lambda value: value)
-    monkeypatch.setattr("aar.experiments.program_scheduler.result", lambda value: value)
+    monkeypatch.setattr("aar.compute.client.get", lambda value: value)
+    monkeypatch.setattr("aar.experiments.program_scheduler.get", lambda value: value)
     return DeskCompute(alone)
 
 

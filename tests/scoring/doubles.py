@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from aar.compute.requests import Embed, FineTune, Predict, Request, TextLosses, array_to_bytes, content_key
+from aar.compute.requests import Embed, FineTune, Predict, Request, TextLosses, TextRequest, array_to_bytes, content_key
+from aar.compute.texts import texts_from_bytes
 from aar.config import (
     BudgetConfig,
     CampaignConfig,
@@ -53,6 +54,7 @@ class ComputeDouble:
         self.forgets: dict[str, float] = {}
         self.requests: list[Request] = []
         self.run, self.fetch = Method(self._run), Method(self._fetch)
+        self.has, self.keep = Method(self._has), Method(self._keep)
         self._classes: dict[Texts, int] = {}
         self._rates: dict[str, float] = {}
         self._results: dict[str, bytes] = {}
@@ -85,10 +87,23 @@ class ComputeDouble:
         """The requests of one kind, so far."""
         return [request for request in self.requests if isinstance(request, kind)]
 
+    def texts(self, request: TextRequest) -> Any:
+        """The texts that a request names, one tuple for each example."""
+        return texts_from_bytes(self._results[request.texts.digest])
+
+    async def _has(self, key: str) -> bool:
+        return key in self._results
+
+    async def _keep(self, key: str, data: bytes) -> None:
+        assert key not in self._results, "what is stored was put again"
+        self._results[key] = data
+
     async def _run(self, request: Request) -> str:
         key = request.key()
         if key not in self._results:
             fields = {field.name: getattr(request, field.name) for field in dataclasses.fields(request)}
+            if isinstance(request, TextRequest):
+                fields["texts"] = self.texts(request)
             self._dice[key] = content_key(type(request).__name__, fields, VERSION)
             self.requests.append(request)
             self._results[key] = self._answer(request, key)
@@ -100,19 +115,19 @@ class ComputeDouble:
     def _answer(self, request: Request, key: str) -> bytes:
         match request:
             case FineTune():
-                true = np.array([self._classes[one] for one in request.texts])
+                true = np.array([self._classes[one] for one in self.texts(request)])
                 wrong = float(np.mean((request.targets > 0.5) != (true == 1)))
                 self._rates[key] = min(0.5, self.ceiling_error + 0.8 * wrong)
                 return b"a student"
             case Predict():
                 if request.student not in self._rates:
                     raise ModelError(f"no student {request.student}")
-                return array_to_bytes(self._signs(request.student, request.texts, self._rates[request.student]))
+                return array_to_bytes(self._signs(request.student, self.texts(request), self._rates[request.student]))
             case Embed():
-                return array_to_bytes(self._features(request.texts))
+                return array_to_bytes(self._features(self.texts(request)))
             case TextLosses():
                 worse = self.forgets.get(request.student or "", 0.0)
-                return array_to_bytes(np.array([2.0 + len(one[0]) % 7 / 10 + worse for one in request.texts]))
+                return array_to_bytes(np.array([2.0 + len(one[0]) % 7 / 10 + worse for one in self.texts(request)]))
         raise AssertionError(f"the scorer asked for {request}")
 
     def _signs(self, who: str, texts: Any, rate: float) -> np.ndarray:

@@ -63,7 +63,7 @@ def test_the_ceiling_is_the_student_model_on_ground_truth_by_the_same_recipe(ben
     assert (request.model, request.seed, request.loss, request.start) == ("strong", 7, "xent", None)
     assert request.recipe == Recipe(form="scalar_head")
     assert request.labels == LABEL_TOKENS[bench.data.kind]
-    assert request.texts == model_texts(split.examples, "scalar_head")
+    assert bench.compute.texts(request) == model_texts(split.examples, "scalar_head")
     np.testing.assert_array_equal(request.targets, split.labels)
     np.testing.assert_array_equal(request.weights, np.ones(60))
     np.testing.assert_array_equal(request.rows, np.arange(60))
@@ -83,7 +83,7 @@ def test_label_tokens_have_one_text_per_example(tmp_path: Path) -> None:
     predicted = asyncio.run(bench.measure.predictions(bench.compute.student("s", 0.0), bench.data.test))
     assert correct(predicted, bench.data.test).all()
     [request] = bench.compute.of_kind(Predict)
-    assert {len(texts) for texts in request.texts} == {1}
+    assert {len(texts) for texts in bench.compute.texts(request)} == {1}
 
 
 def test_a_causal_teacher_is_fine_tuned_by_its_own_recipe_on_its_rows(tmp_path: Path) -> None:
@@ -93,10 +93,11 @@ def test_a_causal_teacher_is_fine_tuned_by_its_own_recipe_on_its_rows(tmp_path: 
     answers = correct(asyncio.run(bench.measure.weak_labels(bench.data.test, seed=3)), bench.data.test)
     [request] = bench.compute.of_kind(FineTune)
     assert (request.model, request.recipe, request.seed) == ("weak", Recipe(epochs=5), 3)
-    assert len(request.texts) == len(request.targets) == 24
+    texts = bench.compute.texts(request)
+    assert len(texts) == request.texts.examples == len(request.targets) == 24
     taught = bench.data.train_label
     labels = dict(zip(model_texts(taught.examples, "label_token"), taught.labels, strict=True))
-    np.testing.assert_array_equal(request.targets, [labels[one] for one in request.texts])
+    np.testing.assert_array_equal(request.targets, [labels[one] for one in texts])
     assert answers.mean() == bench.compute.accuracy(
         request.key(), list(model_texts(bench.data.test.examples, "label_token"))
     )

@@ -164,7 +164,7 @@ def test_a_score_is_what_the_students_get_right_on_dev_rounded_to_the_step(lab: 
 
 def test_sealed_items_are_not_predicted_while_researching(lab: Lab) -> None:
     lab.vanilla(), lab.scored(0.1)
-    asked = {text for request in lab.compute.of_kind(Predict) for one in request.texts for text in one}
+    asked = {text for request in lab.compute.of_kind(Predict) for one in lab.compute.texts(request) for text in one}
     assert asked == {text for one in model_texts(lab.dev.examples, "scalar_head") for text in one}
 
 

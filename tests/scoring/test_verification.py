@@ -57,7 +57,8 @@ def test_it_runs_on_fresh_seeds_and_is_scored_on_sealed_items_with_paired_refere
     research = lab.do(lab.scorer.baselines()).seeds
     assert len(found.seeds) == 3 and set(found.seeds).isdisjoint(research)
     sealed = set(model_texts(lab.sealed.examples, "scalar_head"))
-    asked = {one for request in lab.compute.requests[before:] if isinstance(request, Predict) for one in request.texts}
+    predicted = [request for request in lab.compute.requests[before:] if isinstance(request, Predict)]
+    asked = {one for request in predicted for one in lab.compute.texts(request)}
     assert asked == sealed
     [part] = found.datasets
     students = {run: one for run, one in lab.trained(subject, 0.08).items()}

@@ -37,12 +37,16 @@ class DeskCompute:
         self.results: dict[str, bytes] = {}
         self._desk = RequestExecutor(CPU, "float32", group, self.results.__getitem__)
         self.run, self.fetch = Remote(self._run_soon), Remote(self._fetch_soon)
+        self.has, self.keep = Remote(self._has_soon), Remote(self._keep_soon)
 
     def for_threads(self) -> Any:
-        calls = {"run": self._run, "fetch": self.results.__getitem__, "kept": self.results.get, "keep": self._keep}
+        calls = {
+            "run": self._run, "fetch": self.results.__getitem__, "kept": self.results.get, "keep": self._keep,
+            "has": self.results.__contains__,
+        }  # fmt: skip
         return type("Compute", (), {name: Remote(call) for name, call in calls.items()})()
 
-    def _keep(self, key: str, data: bytes, account: str) -> None:
+    def _keep(self, key: str, data: bytes, account: str = "") -> None:
         self.results[key] = data
 
     def _run(self, request: Request, account: str = "", ticket: str = "") -> str:
@@ -58,6 +62,12 @@ class DeskCompute:
 
     async def _fetch_soon(self, key: str) -> bytes:
         return self.results[key]
+
+    async def _has_soon(self, key: str) -> bool:
+        return key in self.results
+
+    async def _keep_soon(self, key: str, data: bytes) -> None:
+        self._keep(key, data)
 
 
 class DirectStudent:
@@ -91,7 +101,7 @@ class TinyPlatform:
     """A campaign on the tiny model."""
 
     def __init__(self, folder: Path, group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("aar.compute.client.result", lambda value: value)
+        monkeypatch.setattr("aar.compute.client.get", lambda value: value)
         self.config: CampaignConfig = load_config(write_campaign(folder, port=8265))
         self.compute = DeskCompute(group)
         (folder / "campaign").mkdir()
