@@ -57,24 +57,24 @@ def seconds_per_student(students: int, pairs: int, kept: bool) -> float:
         )
         for seed in range(students)
     ]  # fmt: skip
-    desk = _desk()
+    executor = _executor()
     _TEXTS[named.digest] = texts_to_bytes(texts)
-    desk._prefixes.clear()
+    executor._prefixes.clear()
     began = time.perf_counter()
     with mock.patch.object(hidden_states, "MAX_KEPT_BYTES", hidden_states.MAX_KEPT_BYTES if kept else 0):
-        desk.execute(requests)
+        executor.execute(requests)
     return (time.perf_counter() - began) / students
 
 
 _TEXTS: dict[str, bytes] = {}
-_DESKS: list[RequestExecutor] = []
+_EXECUTORS: list[RequestExecutor] = []
 
 
-def _desk() -> RequestExecutor:
-    """One desk for all measurements, so that the model is loaded once."""
-    if not _DESKS:
-        _DESKS.append(RequestExecutor(torch.device("cpu"), "auto", Group(0), _TEXTS.__getitem__))
-    return _DESKS[0]
+def _executor() -> RequestExecutor:
+    """One executor for all measurements, so that the model is loaded once."""
+    if not _EXECUTORS:
+        _EXECUTORS.append(RequestExecutor(torch.device("cpu"), "auto", Group(0), _TEXTS.__getitem__))
+    return _EXECUTORS[0]
 
 
 if __name__ == "__main__":

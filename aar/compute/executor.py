@@ -1,6 +1,6 @@
 """Answers requests on one worker: keeps loaded models and prefixes at hand, and turns each request into bytes.
 
-Knows torch and DeepSpeed but not Ray, so that a test can sit at the desk without a cluster.
+Knows torch and DeepSpeed but not Ray, so that it can be tested without a cluster.
 """
 
 from collections import OrderedDict

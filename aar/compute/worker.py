@@ -119,7 +119,7 @@ def train_loop(settings: dict[str, Any]) -> None:
     rank = ray.train.get_context().get_world_rank()
     device = ray.train.torch.get_device()
     group = Group(settings["zero_stage"])
-    desk = _desk(compute, precision, group, device)
+    executor = _executor(compute, precision, group, device)
     log_to_ray()
     log.info("worker %d of %d on %s", rank, ray.train.get_context().get_world_size(), device)
     incarnation = agreed(ray.get(compute.join.remote()) if rank == 0 else None, Group(1), device)
@@ -131,10 +131,10 @@ def train_loop(settings: dict[str, Any]) -> None:
         if keys:
             requests: list[Request] = ray.get(compute.requests.remote(keys))
             with printable_errors():  # what ends a worker may quote the texts that it was given
-                _answer(compute, desk, keys, requests, _wanted(compute, keys, group, device), leads=leads)
+                _answer(compute, executor, keys, requests, _wanted(compute, keys, group, device), leads=leads)
 
 
-def _desk(compute: Any, precision: Precision, group: Group, device: torch.device) -> RequestExecutor:
+def _executor(compute: Any, precision: Precision, group: Group, device: torch.device) -> RequestExecutor:
     if device.type == "cpu":
         torch.set_num_threads(max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1))))
     return RequestExecutor(device, precision, group, lambda key: get(compute.fetch.remote(key)))
@@ -156,7 +156,7 @@ def _wanted(compute: Any, keys: list[str], group: Group, device: torch.device) -
 
 def _answer(
     compute: Any,
-    desk: RequestExecutor,
+    executor: RequestExecutor,
     keys: list[str],
     requests: list[Request],
     wanted: Callable[[], bool],
@@ -167,7 +167,7 @@ def _answer(
     results: list[bytes | AarError]
     began = time.monotonic()
     try:
-        results = [*desk.execute(requests, wanted)]
+        results = [*executor.execute(requests, wanted)]
     except AarError as error:
         results = [error] * len(requests)
     if not leads:

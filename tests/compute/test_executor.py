@@ -1,4 +1,4 @@
-"""The desk turns each kind of request into an array or a student, and keeps only a few models."""
+"""The executor turns each kind of request into an array or a student, and keeps only a few models."""
 
 from pathlib import Path
 
@@ -38,12 +38,12 @@ def students() -> dict[str, bytes]:
 
 @pytest.fixture
 def loaded() -> list[str]:
-    """Keys of the artifacts that the desk has loaded."""
+    """Keys of the artifacts that the executor has loaded."""
     return []
 
 
 @pytest.fixture
-def desk(alone: Group, students: dict[str, bytes], loaded: list[str]) -> RequestExecutor:
+def executor(alone: Group, students: dict[str, bytes], loaded: list[str]) -> RequestExecutor:
     def artifact(key: str) -> bytes:
         loaded.append(key)
         return (STORE | students)[key]
@@ -51,15 +51,15 @@ def desk(alone: Group, students: dict[str, bytes], loaded: list[str]) -> Request
     return RequestExecutor(CPU, "float32", alone, artifact)
 
 
-def array(desk: RequestExecutor, question: Request) -> np.ndarray:
-    [answer] = desk.execute([question])
+def array(executor: RequestExecutor, question: Request) -> np.ndarray:
+    [answer] = executor.execute([question])
     return array_from_bytes(answer)
 
 
 def test_fine_tuning_gives_the_engines_student(
-    desk: RequestExecutor, llama: LanguageModel, llama_folder: Path, alone: Group
+    executor: RequestExecutor, llama: LanguageModel, llama_folder: Path, alone: Group
 ) -> None:
-    [data] = desk.execute([request(str(llama_folder))])
+    [data] = executor.execute([request(str(llama_folder))])
     [expected] = train(llama, recipe(), [fit(recipe())], alone)
     student = Student.from_bytes(data)
     assert student.shape == expected.shape
@@ -68,70 +68,70 @@ def test_fine_tuning_gives_the_engines_student(
 
 
 def test_requests_of_one_company_are_answered_in_their_order(
-    desk: RequestExecutor, llama_folder: Path, students: dict[str, bytes]
+    executor: RequestExecutor, llama_folder: Path, students: dict[str, bytes]
 ) -> None:
     requests = [request(str(llama_folder)), request(str(llama_folder), targets=1 - TARGETS)]
-    students.update(zip("ab", desk.execute(requests), strict=True))
-    odds = {key: array(desk, Predict(str(llama_folder), stored(TEXTS), key)) for key in students}
+    students.update(zip("ab", executor.execute(requests), strict=True))
+    odds = {key: array(executor, Predict(str(llama_folder), stored(TEXTS), key)) for key in students}
     assert odds["a"].shape == (N,)
     assert accuracy(odds["a"]) > 0.9
     assert accuracy(odds["b"]) < 0.1
 
 
 def test_a_student_goes_on_from_the_one_that_is_named(
-    desk: RequestExecutor, llama_folder: Path, students: dict[str, bytes]
+    executor: RequestExecutor, llama_folder: Path, students: dict[str, bytes]
 ) -> None:
-    [students["first"]] = desk.execute([request(str(llama_folder))])
+    [students["first"]] = executor.execute([request(str(llama_folder))])
     gentle = recipe(lr=1e-8, epochs=1)
-    [students["second"]] = desk.execute([request(str(llama_folder), recipe=gentle, start="first")])
-    one, other = (array(desk, Predict(str(llama_folder), stored(TEXTS), key)) for key in ("first", "second"))
+    [students["second"]] = executor.execute([request(str(llama_folder), recipe=gentle, start="first")])
+    one, other = (array(executor, Predict(str(llama_folder), stored(TEXTS), key)) for key in ("first", "second"))
     np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
 
 
 def test_weights_that_were_trained_elsewhere_become_a_student(
-    desk: RequestExecutor, llama: LanguageModel, llama_folder: Path, students: dict[str, bytes], alone: Group
+    executor: RequestExecutor, llama: LanguageModel, llama_folder: Path, students: dict[str, bytes], alone: Group
 ) -> None:
     [trained] = train(llama, recipe(), [fit(recipe())], alone)
     weights = safetensors.torch.save(trained.weights)
-    [students["adopted"]] = desk.execute([ImportAdapter(str(llama_folder), LABELS, recipe(), weights)])
+    [students["adopted"]] = executor.execute([ImportAdapter(str(llama_folder), LABELS, recipe(), weights)])
     assert Student.from_bytes(students["adopted"]).shape == trained.shape
-    assert accuracy(array(desk, Predict(str(llama_folder), stored(TEXTS), "adopted"))) > 0.9
+    assert accuracy(array(executor, Predict(str(llama_folder), stored(TEXTS), "adopted"))) > 0.9
     with pytest.raises(ModelError, match="the adapter has a tensor '2/"):
-        desk.execute([ImportAdapter(str(llama_folder), LABELS, recipe(last_layers=1), weights)])
+        executor.execute([ImportAdapter(str(llama_folder), LABELS, recipe(last_layers=1), weights)])
 
 
 def test_likelihoods_label_odds_and_embeddings_come_per_example_and_text(
-    desk: RequestExecutor, llama: LanguageModel, llama_folder: Path
+    executor: RequestExecutor, llama: LanguageModel, llama_folder: Path
 ) -> None:
     name = str(llama_folder)
-    likelihoods = array(desk, LogLikelihoods(name, stored(PAIRS), 32))
+    likelihoods = array(executor, LogLikelihoods(name, stored(PAIRS), 32))
     np.testing.assert_allclose(likelihoods.ravel(), log_likelihoods(llama, FLAT, 32), rtol=1e-4)
-    odds = array(desk, LabelOdds(name, stored(PAIRS), LABELS, 32))
+    odds = array(executor, LabelOdds(name, stored(PAIRS), LABELS, 32))
     np.testing.assert_allclose(odds.ravel(), label_odds(llama, FLAT, LABELS, 32), rtol=1e-4, atol=1e-4)
-    vectors = array(desk, Embed(name, stored(PAIRS), 2, 32))
+    vectors = array(executor, Embed(name, stored(PAIRS), 2, 32))
     assert likelihoods.shape == odds.shape == (6, 2)
     assert vectors.shape == (6, 2, HIDDEN)
     np.testing.assert_allclose(vectors.reshape(12, HIDDEN), embed(llama, FLAT, 2, 32), rtol=1e-4, atol=1e-4)
 
 
 def test_losses_on_text_come_for_the_base_and_for_a_student(
-    desk: RequestExecutor, llama_folder: Path, students: dict[str, bytes]
+    executor: RequestExecutor, llama_folder: Path, students: dict[str, bytes]
 ) -> None:
     texts, name = (("word1 word2",), ("word3 word4 word5",)), str(llama_folder)
-    [students["own"]] = desk.execute([request(name)])
-    base, own = (array(desk, TextLosses(name, stored(texts), student)) for student in (None, "own"))
+    [students["own"]] = executor.execute([request(name)])
+    base, own = (array(executor, TextLosses(name, stored(texts), student)) for student in (None, "own"))
     assert base.shape == own.shape == (2,)
     assert np.isfinite(base).all() and not np.allclose(base, own)
 
 
-def test_without_a_layer_a_sentence_encoder_embeds(desk: RequestExecutor, bert_folder: Path) -> None:
-    vectors = array(desk, Embed(str(bert_folder), stored(PAIRS), None, 32))
+def test_without_a_layer_a_sentence_encoder_embeds(executor: RequestExecutor, bert_folder: Path) -> None:
+    vectors = array(executor, Embed(str(bert_folder), stored(PAIRS), None, 32))
     assert vectors.shape == (6, 2, HIDDEN)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=2), 1, rtol=1e-5)
 
 
 def test_a_model_is_loaded_once_and_the_one_used_longest_ago_makes_room(
-    desk: RequestExecutor, llama_folder: Path, bert_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    executor: RequestExecutor, llama_folder: Path, bert_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded: list[str] = []
 
@@ -143,42 +143,42 @@ def test_a_model_is_loaded_once_and_the_one_used_longest_ago_makes_room(
     (tmp_path / "other").symlink_to(llama_folder)
     llama, bert, other = (str(folder) for folder in (llama_folder, bert_folder, tmp_path / "other"))
     likelihoods = LogLikelihoods(llama, stored(PAIRS), 32)
-    first = array(desk, likelihoods)
-    array(desk, Embed(bert, stored(PAIRS), None, 32))
-    array(desk, likelihoods)
+    first = array(executor, likelihoods)
+    array(executor, Embed(bert, stored(PAIRS), None, 32))
+    array(executor, likelihoods)
     assert loaded == ["llama", "bert"]
-    array(desk, LogLikelihoods(other, stored(PAIRS), 32))
-    array(desk, likelihoods)
+    array(executor, LogLikelihoods(other, stored(PAIRS), 32))
+    array(executor, likelihoods)
     assert loaded == ["llama", "bert", "other"]
-    array(desk, Embed(bert, stored(PAIRS), None, 32))
-    array(desk, LogLikelihoods(other, stored(PAIRS), 32))
-    np.testing.assert_array_equal(array(desk, likelihoods), first)
+    array(executor, Embed(bert, stored(PAIRS), None, 32))
+    array(executor, LogLikelihoods(other, stored(PAIRS), 32))
+    np.testing.assert_array_equal(array(executor, likelihoods), first)
     assert loaded == ["llama", "bert", "other", "bert", "other", "llama"]
 
 
 def test_many_text_lists_do_not_pile_up(
-    desk: RequestExecutor, llama_folder: Path, students: dict[str, bytes], loaded: list[str]
+    executor: RequestExecutor, llama_folder: Path, students: dict[str, bytes], loaded: list[str]
 ) -> None:
-    [students["s"]] = desk.execute([request(str(llama_folder))])
-    expected = array(desk, Predict(str(llama_folder), stored(TEXTS), "s"))
+    [students["s"]] = executor.execute([request(str(llama_folder))])
+    expected = array(executor, Predict(str(llama_folder), stored(TEXTS), "s"))
     rows = [stored(TEXTS[row : row + 1]) for row in range(2 * desk_module.PREFIXES_KEPT)]
     for row, texts in enumerate(rows):
-        odds = array(desk, Predict(str(llama_folder), texts, "s"))
+        odds = array(executor, Predict(str(llama_folder), texts, "s"))
         np.testing.assert_allclose(odds, expected[row : row + 1], rtol=1e-3, atol=1e-4)
     for texts in [*rows[desk_module.PREFIXES_KEPT :], stored(TEXTS)]:
         loaded.clear()
-        array(desk, Predict(str(llama_folder), texts, "s"))
+        array(executor, Predict(str(llama_folder), texts, "s"))
         assert (texts.digest in loaded) is (texts == stored(TEXTS))  # only the one used long ago is computed again
 
 
 def test_texts_are_loaded_once_for_all_requests_that_name_them(
-    desk: RequestExecutor, llama_folder: Path, loaded: list[str]
+    executor: RequestExecutor, llama_folder: Path, loaded: list[str]
 ) -> None:
     name = str(llama_folder)
-    desk.execute([request(name)])
-    desk.execute([request(name, seed=2)])
-    array(desk, LogLikelihoods(name, stored(TEXTS), 32))
-    array(desk, Embed(name, stored(PAIRS), 2, 32))
+    executor.execute([request(name)])
+    executor.execute([request(name, seed=2)])
+    array(executor, LogLikelihoods(name, stored(TEXTS), 32))
+    array(executor, Embed(name, stored(PAIRS), 2, 32))
     assert loaded == [stored(TEXTS).digest, stored(PAIRS).digest]
 
 
@@ -186,31 +186,31 @@ def test_texts_that_are_not_stored_are_an_error_of_the_request(alone: Group, lla
     def missing(key: str) -> bytes:
         raise TrainingError(f"no texts with key {key}")
 
-    desk = RequestExecutor(CPU, "float32", alone, missing)
+    executor = RequestExecutor(CPU, "float32", alone, missing)
     with pytest.raises(TrainingError, match=f"no texts with key {stored(TEXTS).digest}"):
-        desk.execute([request(str(llama_folder))])
+        executor.execute([request(str(llama_folder))])
 
 
 def test_a_bad_request_is_an_error_and_the_desk_goes_on(
-    desk: RequestExecutor, llama_folder: Path, tmp_path: Path
+    executor: RequestExecutor, llama_folder: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(ModelError, match="no model here"):
-        desk.execute([request(str(tmp_path))])
+        executor.execute([request(str(tmp_path))])
     with pytest.raises(ModelError, match="the model has 4 layers"):
-        desk.execute([request(str(llama_folder), recipe=recipe(last_layers=9))])
+        executor.execute([request(str(llama_folder), recipe=recipe(last_layers=9))])
     with pytest.raises(ModelError, match="no tokens"):
-        desk.execute([LogLikelihoods(str(llama_folder), stored((("",),)), 32)])
+        executor.execute([LogLikelihoods(str(llama_folder), stored((("",),)), 32)])
     with pytest.raises(TrainingError, match="do not know the request Request"):
-        desk.execute([Request(str(llama_folder))])
-    assert len(desk.execute([request(str(llama_folder))])) == 1
+        executor.execute([Request(str(llama_folder))])
+    assert len(executor.execute([request(str(llama_folder))])) == 1
 
 
 def test_a_model_cannot_be_both_encoder_and_student(
-    desk: RequestExecutor, bert_folder: Path, llama_folder: Path
+    executor: RequestExecutor, bert_folder: Path, llama_folder: Path
 ) -> None:
-    array(desk, Embed(str(bert_folder), stored(PAIRS), None, 32))
+    array(executor, Embed(str(bert_folder), stored(PAIRS), None, 32))
     with pytest.raises(TrainingError, match="in use as a sentence encoder"):
-        desk.execute([LogLikelihoods(str(bert_folder), stored(PAIRS), 32)])
-    array(desk, LogLikelihoods(str(llama_folder), stored(PAIRS), 32))
+        executor.execute([LogLikelihoods(str(bert_folder), stored(PAIRS), 32)])
+    array(executor, LogLikelihoods(str(llama_folder), stored(PAIRS), 32))
     with pytest.raises(TrainingError, match="in use as a language model"):
-        desk.execute([Embed(str(llama_folder), stored(PAIRS), None, 32)])
+        executor.execute([Embed(str(llama_folder), stored(PAIRS), None, 32)])

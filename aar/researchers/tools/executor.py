@@ -47,7 +47,7 @@ class ToolExecutor:
     """Executes the calls of one researcher, from any thread, and writes its transcript."""
 
     def __init__(self, context: ToolContext, transcript: Transcript) -> None:
-        self._desk, self._transcript = context, transcript
+        self._context, self._transcript = context, transcript
         self._before: Conversation = conversation(transcript.entries)
         self._answers: dict[str, Future[Answer]] = {}
         self._turn = threading.Lock()
@@ -109,7 +109,7 @@ class ToolExecutor:
         # Arguments, and everything that a tool reads, are foreign input. A fault that they cause is an answer: it must
         # not end the researcher.
         except Exception as fault:
-            log.exception("%s: the tool %.80r failed", self._desk.name, tool)
+            log.exception("%s: the tool %.80r failed", self._context.name, tool)
             answer = Answer(fitted_line(f"not done: {type(fault).__name__}: {fault}", FAULT_CHARACTERS), True)
         return self._record(answer, call_id, id, tool, began)
 
@@ -117,7 +117,7 @@ class ToolExecutor:
         """Reserve room for one more call in the transcript. Its result is bounded and always written."""
         size, entries = self._transcript.size + len(json.dumps(arguments)), len(self._transcript.entries) + 1
         try:
-            self._desk.account.hold("transcript", "all", size, entries)
+            self._context.account.hold("transcript", "all", size, entries)
         except QuotaError as error:
             raise BudgetError(str(error)) from None
 
@@ -125,7 +125,7 @@ class ToolExecutor:
         tool = find(name)
         if is_retry and not tool.idempotent:
             raise ToolError(INTERRUPTED)
-        return tool.run(self._desk, Call(tool.parse(arguments), f"{self._desk.name}/{call_id}", is_retry))
+        return tool.run(self._context, Call(tool.parse(arguments), f"{self._context.name}/{call_id}", is_retry))
 
     def _record(self, answer: Answer, call_id: str, id: str | None, tool: str, began: float) -> Answer:
         """Write the full result of a call and return the bounded answer to it. Neither contains anybody's mark."""
@@ -141,7 +141,7 @@ class ToolExecutor:
         return told
 
     def _log(self, tool: str, call_id: str, seconds: float, status: str) -> None:
-        name = self._desk.name
+        name = self._context.name
         log.info("%.80s %s/%s: %s after %.1f s", tool, name, call_id, status, seconds)
         metrics.TOOL_CALLS.add(researcher=name, tool=label(tool), status=status)
         metrics.TOOL_SECONDS.add(seconds, researcher=name, tool=label(tool))
@@ -160,10 +160,10 @@ class ToolExecutor:
         """Keep a long text where the researcher can read it; in words, where that is."""
         content = text.encode()
         try:
-            self._desk.account.hold("shared", name, len(content))
+            self._context.account.hold("shared", name, len(content))
         except QuotaError as error:
             return str(error)
-        return f"the whole is in {self._desk.shared.write(name, content)}: read it with grep, sed -n or files view"
+        return f"the whole is in {self._context.shared.write(name, content)}: read it with grep, sed -n or files view"
 
 
 def _encodable(text: str) -> str:
