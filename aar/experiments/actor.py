@@ -230,16 +230,14 @@ class Experiments:
 
 def start_experiments(config: CampaignConfig, namespace: str, *, resume: bool) -> ActorHandle[Any]:
     """The actor that runs a campaign's experiments; it lives as long as the campaign's driver."""
-    actor = ray.remote(Experiments).options(
-        name=EXPERIMENTS,
-        namespace=namespace,
+    make: Any = ray.remote(
         num_cpus=0,
         max_concurrency=CALLS_AT_ONCE,
         concurrency_groups={WAITING: WAITS_AT_ONCE},
         max_restarts=-1,
         max_task_retries=3,
-        get_if_exists=True,
     )
+    actor = make(Experiments).options(name=EXPERIMENTS, namespace=namespace, get_if_exists=True)
     experiments: ActorHandle[Any] = actor.remote(config, resume)
     get(experiments.ping.remote())  # others look it up by name
     return experiments
