@@ -48,7 +48,7 @@ def log_to_ray() -> None:
     if context is None or (context.get_actor_id() is None and context.get_task_id() is None):
         return
     log_to(logging.StreamHandler())
-    is_actor = context.get_actor_id() is not None  # a task has none
+    is_actor = context.get_actor_id() is not None
     begun = "restarted" if is_actor and context.was_current_actor_reconstructed else "started"
     log.info("%s: %s in process %d", context.get_actor_name() or "worker", begun, os.getpid())
 
