@@ -212,6 +212,13 @@ def test_every_module_that_the_document_names_exists() -> None:
         assert file.with_suffix(".py").is_file() or file.is_dir() or parent.is_file(), name
 
 
+def test_every_file_that_the_readme_names_exists() -> None:
+    text = (ROOT.parent / "README.md").read_text()
+    named = re.findall(r"[`(]((?:aar|benchmarks|docs|examples|jobs|tests)/[\w./-]+)[`)]", text)
+    assert len(named) > 20
+    assert [name for name in named if not (ROOT.parent / name).exists()] == []
+
+
 def test_every_module_says_what_it_is() -> None:
     for file in FILES:
         if file.read_text().strip():
