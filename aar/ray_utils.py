@@ -45,7 +45,7 @@ def log_to_ray() -> None:
     Does nothing in a driver, and where Ray does not run.
     """
     context = ray.get_runtime_context() if ray.is_initialized() else None
-    if context is None or (context.get_actor_id() is None and context.get_task_id() is None):
+    if context is None or context.worker.mode != ray.WORKER_MODE:
         return
     log_to(logging.StreamHandler())
     is_actor = context.get_actor_id() is not None

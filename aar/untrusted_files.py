@@ -1,9 +1,4 @@
-"""Which files a snapshot may hold: few, small, ordinary, and with names that mean the same everywhere.
-
-Protected: a checkout never leaves its folder and never lands in a `.git` folder, however a file system spells it; names
-cannot act on a terminal. Not protected: what the files contain is code of an agent, to be run in a sandbox alone.
-
-Files in and out of a workspace: a folder that an agent owns, and may change while it is read or written.
+"""Files in and out of a workspace: a folder that an agent owns, and may change while it is read or written.
 
 Protected: nothing outside the folder is read or written, whatever links are planted or swapped in meanwhile, because
 every step goes by file descriptor from a folder that is open to one entry in it, and follows no link. An entry is
@@ -13,6 +8,11 @@ while it is scanned. Nothing in the folder is executed, and its `.git` is not lo
 
 Not protected: what is read while it is changed may be a mixture of before and after. The way to the folder is taken as
 it is: its parents must not belong to the agent.
+
+Which files a snapshot may hold: few, small, ordinary, and with names that mean the same everywhere.
+
+Protected: a checkout never leaves its folder and never lands in a `.git` folder, however a file system spells it; names
+cannot act on a terminal. Not protected: what the files contain is code of an agent, to be run in a sandbox alone.
 """
 
 import errno

@@ -1,6 +1,4 @@
-"""What a researcher uses up, as data.
-
-What a campaign's researchers have used up, in one database: it outlives every process.
+"""What a campaign's researchers have used up, in one database: it outlives every process.
 
 Each entry has a key; the same key again changes nothing, so that whoever goes on after a crash may write it again.
 Several processes write, each in short transactions.

@@ -1,4 +1,9 @@
-"""Whether a port of this machine can be had.
+"""The Ray cluster that a campaign runs on: the one its process belongs to, one given by address, or a local one.
+
+Protected: a cluster that aar starts lets nobody in without a token; the token's file can be read by its user alone, and
+so can the folder with Ray's sockets. A cluster elsewhere that lets everybody in is refused unless the campaign's
+settings allow it, and told of otherwise.
+Not protected: a cluster that aar did not start, in all other ways: who has its token, and where it keeps its sockets.
 
 The token of the Ray clusters that aar starts: whoever has it may run anything on them.
 
@@ -9,12 +14,7 @@ Whether a Ray cluster lets strangers in: asked as a stranger would, without a to
 
 On a cluster that answers, whoever reaches its ports runs commands as the user who started it and reads all its data.
 
-The Ray cluster that a campaign runs on: the one its process belongs to, one given by address, or a local one.
-
-Protected: a cluster that aar starts lets nobody in without a token; the token's file can be read by its user alone, and
-so can the folder with Ray's sockets. A cluster elsewhere that lets everybody in is refused unless the campaign's
-settings allow it, and told of otherwise.
-Not protected: a cluster that aar did not start, in all other ways: who has its token, and where it keeps its sockets.
+Whether a port of this machine can be had.
 """
 
 import ipaddress

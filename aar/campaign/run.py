@@ -1,9 +1,9 @@
-"""A driver's hold on one campaign: its folder, its Ray actors, and the loop that watches them.
+"""One campaign from start to end: baselines, research, verification, audit.
+
+A driver's hold on one campaign: its folder, its Ray actors, and the loop that watches them.
 
 Everything that counts is on disk before it is acknowledged, so that the driver too may be killed: the same command goes
 on from there. Time in which no driver runs does not count against the budget.
-
-One campaign from start to end: baselines, research, verification, audit.
 """
 
 import logging

@@ -1,8 +1,7 @@
-"""What went wrong for researchers that think, told from their transcripts: also when they have gone on since.
+"""How a campaign and its researchers are, read from its folder alone: for the driver's live view and for `aar status`.
 
-How researchers stand, read from their campaign's folder alone.
-
-How a campaign stands, read from its folder alone: the same for the driver's live view and for `aar status`.
+Failed requests to language models are read from the researchers' transcripts: also those of researchers that have
+recovered since.
 """
 
 from collections.abc import Mapping, Sequence

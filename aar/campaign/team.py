@@ -1,11 +1,11 @@
-"""One researcher at work, under the eyes of the driver: tried again a few times when it fails, then ended alone.
+"""The researchers of a running campaign: those it was configured with, and those that people add while it runs.
+
+One researcher at work, under the eyes of the driver: tried again a few times when it fails, then ended alone.
 
 Whose fault an exception is, its type decides. PLATFORM_ERRORS say that something is gone which everybody needs (the
 disk, the compute workers, a process of the campaign): they end the run, and the same command goes on. Whatever else
 comes out of a researcher's actor is the researcher's own, also what nobody has thought of, what cannot be unpickled,
 and the loss of its process more often than Ray starts it again: others are not stopped for it.
-
-The researchers of a running campaign: those it was configured with, and those that people add while it runs.
 """
 
 import time

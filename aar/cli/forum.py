@@ -1,8 +1,8 @@
-"""A person's post: through the commons actor while the campaign runs, because it is then the only one who writes.
-
-`aar forum`: read what researchers write to one another, and write to them.
+"""`aar forum`: read what researchers write to one another, and write to them.
 
 Posts were written by others, agents among them: they are shown as plain text, whatever they contain.
+
+A person's post: through the commons actor while the campaign runs, because it is then the only one who writes.
 """
 
 import getpass

@@ -1,6 +1,4 @@
-"""Snapshots of the code store, as data.
-
-The code store: snapshots of workspaces in one bare git repository, readable with plain git.
+"""The code store: snapshots of workspaces in one bare git repository, readable with plain git.
 
 A snapshot is a commit whose parent is the snapshot it was built on. It exists from the moment that its one ref does,
 `refs/snapshots/<sha256 of the idempotency key>`, which git writes last and atomically: a publish that was killed either
@@ -68,6 +66,11 @@ SHORTEST_ID = 7
 
 _REFS = "refs/snapshots/"
 _FIELDS = ("%(objectname)", "%(authorname)", "%(parent)", "%(contents)", "%(authordate:unix)", "%(committerdate:unix)")
+
+
+def files_digest(files: Mapping[str, bytes]) -> str:
+    """16 hex digits for files and their names, for the key of their publication: other files need another key."""
+    return hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
 
 
 class CodeStore:

@@ -1,6 +1,4 @@
-"""Posts of the forum, as data.
-
-The forum: typed posts with replies, votes and full-text search, in one SQLite file.
+"""The forum: typed posts with replies, votes and full-text search, in one SQLite file.
 
 A post or vote that was acknowledged survives a kill at any moment. Each carries an idempotency key: the same key again
 returns the first answer and changes nothing, so a caller who saw an error may simply call again. Posts are never

@@ -1,15 +1,15 @@
-"""The mark with which people's messages to one researcher begin, as far as it has a form.
-
-What is handed to a researcher by tools never has that form, whoever wrote it: so a mark that got about, in a post or
-in the last words of its owner, is neither read by others there nor of use to them.
-
-What others wrote as a language model is handed it: quoted, and outside of the quotation what the platform knows.
+"""What others wrote as a language model is handed it: quoted, and outside of the quotation what the platform knows.
 
 Protected: every line of an author's text begins with "> ", and no other line does, so that no text can end its own
 quotation, pretend to be another post, author or vote, or speak for the platform. Characters that are not seen, or that
 some reader takes for a line break, stand as their number, such as <U+202E>; marks of people's messages are hidden; the
 length is bounded.
 Not protected: what the quoted text says. A model that believes it, or does what it asks, was told where it comes from.
+
+The mark with which people's messages to one researcher begin, as far as it has a form.
+
+What is handed to a researcher by tools never has that form, whoever wrote it: so a mark that got about, in a post or
+in the last words of its owner, is neither read by others there nor of use to them.
 """
 
 import json

@@ -257,13 +257,14 @@ class Compute:
 
     def _check_device_time(self, account: str, request: Request) -> None:
         """Raise TrainingError when the account has not as much device time left as this will take, as far as known."""
-        if account == PLATFORM:
+        if account == PLATFORM or not self._measured.cost:
             return
+        cost = request.cost()
         known = {one.name: one for one in self._campaign.researchers}
         researcher = known.get(account) or ResearcherConfig(name=account)
         for limit in limits_of(researcher, self._campaign, self._spend):
             pending = self._queue.pending_cost(account if limit.scope == account else None)
-            wanted = self._device_seconds(self._measured.seconds_of(request.cost() + pending))
+            wanted = self._device_seconds(self._measured.seconds_of(cost + pending))
             needed = {"cpu_seconds": wanted.cpu_seconds, "gpu_seconds": wanted.gpu_seconds}.get(limit.what, 0.0)
             if needed > limit.left:
                 raise TrainingError(

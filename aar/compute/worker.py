@@ -1,4 +1,6 @@
-"""How the training workers find each other: on one machine through a file that their user alone may open.
+"""What each worker of the Ray Train job runs: take work from the compute actor, answer it, until there is no more.
+
+How the training workers find each other: on one machine through a file that their user alone may open.
 
 torch.distributed's usual store listens on every network interface and asks nobody for a token, and whoever can write to
 it can take part. So workers that share a machine, and a single one, meet in a file and speak over loopback. What ranks
@@ -6,8 +8,6 @@ tell each other is JSON, never pickle.
 
 Not protected: workers on several machines meet through torch's TCP store and speak gloo or NCCL, none of which knows
 passwords or encryption. The network between a cluster's machines must be one that nobody else can reach.
-
-What each worker of the Ray Train job runs: take work from the compute actor, answer it, until there is no more.
 """
 
 import json

@@ -8,7 +8,6 @@ It keeps nothing in memory that is not on disk elsewhere. The scorer's records s
 new process of this actor resumes them whichever process was killed, their researcher's included.
 """
 
-import hashlib
 import logging
 import threading
 import time
@@ -23,6 +22,7 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import RayError
 
+from aar.commons.code_store import files_digest
 from aar.commons.foreign import Foreign
 from aar.config import CampaignConfig
 from aar.errors import AarError, LabError, MethodError
@@ -92,7 +92,7 @@ class Experiments:
             CodeStoreError, QuotaError: the files cannot be published.
             ScoringError: it is not admitted, or the key was used for something else.
         """
-        digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
+        digest = files_digest(files)
         publish = self._commons.publish.remote(researcher, dict(files), note, parent, key=f"{key}/publish/{digest}")
         return self.start(researcher, get(publish).id, note, key)
 

@@ -1,9 +1,9 @@
-"""What a run's fits had in common with any other method's: the recipe, noted while the method runs.
+"""How far an experiment is: what its method has printed in each run, and how to end what runs. In memory alone.
+
+What a run's fits had in common with any other method's: the recipe, noted while the method runs.
 
 Verification replays it with other labels, to tell a better recipe from better supervision (see
 aar.scoring.verification.controls).
-
-How far an experiment is: what its method has printed in each run, and how to end what runs. In memory alone.
 """
 
 from collections.abc import Callable

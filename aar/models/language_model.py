@@ -1,9 +1,9 @@
-"""Which floating-point type a model runs in on this machine.
-
-A frozen causal language model, loaded once and cut in two where the trainable layers begin.
+"""A frozen causal language model, loaded once and cut in two where the trainable layers begin.
 
 What enters the first layer that LoRA touches does not depend on the student. So the layers below (the *bottom*) run
 once per text, and only those above (the *top*) run for every student, seed and epoch.
+
+Which floating-point type a model runs in on this machine.
 """
 
 import copy

@@ -1,6 +1,4 @@
-"""A gate that lets so many in at a time, and turns the others away at once.
-
-A researcher: one Ray actor with a brain, a direction and its tools, that works until its budget is used up.
+"""A researcher: one Ray actor with a brain, a direction and its tools, that works until its budget is used up.
 
 The actor keeps nothing that matters: killed at any moment, it is started again and its brain reads from the campaign's
 folder where it was. It runs on the node that has this folder.
@@ -26,7 +24,7 @@ from aar.researchers.runtime import ResearcherRuntime
 
 
 class ConcurrencyLimiter:
-    """For any thread."""
+    """Admits a number of callers at a time and turns the others away at once. For any thread."""
 
     def __init__(self, most: int) -> None:
         self._places = threading.Semaphore(most)

@@ -5,10 +5,12 @@ What is asked of a sandbox, as data; the same for every provider.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:  # the sandbox itself runs without the settings and what they import
     from aar.config import SandboxConfig
@@ -16,6 +18,22 @@ if TYPE_CHECKING:  # the sandbox itself runs without the settings and what they 
 MIB = 2**20
 GIB = 2**30
 SHARED_MEMORY_BYTES = 64 * MIB  # of /dev/shm
+
+
+class Closing(ABC):
+    """A context manager that closes what it holds at the end of its block."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release what is held; again is harmless."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from aar.errors import CrowdedError, SandboxError
-from aar.sandbox.api import MIB, readable_bytes
+from aar.sandbox.api import MIB, Closing, readable_bytes
 
 SHARE = 0.75
 """Of the machine's memory, for all sandboxes; the training workers and the other processes of aar have the rest."""
@@ -82,7 +81,7 @@ def check_size(size: int, part: Part) -> None:
         )
 
 
-class Reservation:
+class Reservation(Closing):
     """One sandbox's memory, for an owner: a context manager that begins with nothing and leaves nothing."""
 
     def __init__(self, owner: str, part: Part = "others") -> None:
@@ -90,14 +89,6 @@ class Reservation:
         self._claim = Claim(owner, part)
         self._file: int | None = None
         self._path: Path | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def take(self, size: int, seconds: float = WAIT_SECONDS, stopped: threading.Event | None = None) -> None:
         """Hold `size` bytes in all, as soon as there is room. What is held already stays held meanwhile.

@@ -14,11 +14,9 @@ import struct
 import threading
 from collections import deque
 from contextlib import ExitStack, closing
-from types import TracebackType
-from typing import Self
 
 from aar.errors import SandboxError
-from aar.sandbox.api import Spec
+from aar.sandbox.api import Closing, Spec
 from aar.sandbox.memory import Reservation
 from aar.sandbox.processes import SandboxProcess
 from aar.sandbox.provider import Provider
@@ -29,7 +27,7 @@ START_SECONDS = 60.0
 CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
-class WarmSandbox:
+class WarmSandbox(Closing):
     """A started sandbox whose program has connected to the broker's socket: a context manager, used once.
 
     Attributes:
@@ -47,14 +45,6 @@ class WarmSandbox:
                 self._running = self._sandbox.start()
                 self.connection = stack.enter_context(_connection(self._sandbox, self._running, listener))
             self.closing = stack.pop_all()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def alive(self) -> bool:

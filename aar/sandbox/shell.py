@@ -24,11 +24,9 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from aar.errors import SandboxError
-from aar.sandbox.api import Limits, Spec, readable_bytes
+from aar.sandbox.api import Closing, Limits, Spec, readable_bytes
 from aar.sandbox.memory import Reservation
 from aar.sandbox.monitor import TICK_SECONDS
 from aar.sandbox.provider import Provider
@@ -60,7 +58,7 @@ class ShellReply:
     killed: str | None
 
 
-class Shell:
+class Shell(Closing):
     """A persistent shell in `workspace`. bash starts with the first command, and anew after one that ended it."""
 
     def __init__(
@@ -77,14 +75,6 @@ class Shell:
         self._spec = Spec(BASH, limits, view="shell", workspace=workspace, read_only=shown, owner=owner)
         self._session: _Session | None = None
         self._turn = threading.Lock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def run(self, command: str, seconds: float) -> ShellReply:
         """Run a command and wait for it, at most so many seconds. Calls from several threads take turns.

@@ -10,7 +10,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from aar.commons.code_store import CodeStore, Snapshot
+from aar.commons.code_store import CodeStore, Snapshot, files_digest
 from aar.commons.foreign import Foreign
 from aar.commons.forum import Forum, Kind, Links, NamedFamily, Post
 from aar.errors import MethodError, ScoringError
@@ -163,7 +163,7 @@ class ClientDouble:
         return self.campaign.code.snapshot(snapshot)
 
     def submit(self, files: Mapping[str, bytes], note: str, parent: str | None, *, key: str) -> Experiment:
-        digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
+        digest = files_digest(files)
         return self.start(self.publish(files, note, parent, key=f"{key}/publish/{digest}").id, note, key=key)
 
     def start(self, snapshot: str, note: str, *, key: str) -> Experiment:

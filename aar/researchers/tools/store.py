@@ -1,10 +1,10 @@
 """Code store tools."""
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from aar.commons.code_store import files_digest
 from aar.commons.foreign import Foreign
 from aar.commons.quoting import quoted_block, quoted_line, quoted_name
 from aar.errors import ToolError
@@ -46,7 +46,7 @@ class DiffArguments(Arguments):
 def _publish(context: "ToolContext", call: Call) -> str:
     arguments: PublishArguments = call.arguments
     files = read_files(context.places.workspace, arguments.paths)
-    digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
+    digest = files_digest(files)
     parent = context.resolved(arguments.parent) if arguments.parent else None
     snapshot = context.client.publish(files, arguments.message, parent, key=f"{call.key}/{digest}")
     return f"published {len(files)} files as snapshot {snapshot.id[:10]}"
