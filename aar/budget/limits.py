@@ -40,8 +40,8 @@ def limits_of(researcher: ResearcherConfig, config: CampaignConfig, spend: Usage
     allowed = {**_allowed(own), "seconds": _seconds(own.minutes)}
     allowed["experiments"] = experiments_allowed(researcher, config)
     allowed["checks"] = own.checks or config.budget.checks_per_researcher
-    mine = _limits(researcher.name, allowed, spend.spent(researcher.name).amounts)
-    return mine + _limits("the campaign", _allowed(shared), spend.spent().amounts)
+    mine = _limits(researcher.name, allowed, spend.resources(researcher.name))
+    return mine + _limits("the campaign", _allowed(shared), spend.resources())
 
 
 def experiments_allowed(researcher: ResearcherConfig, config: CampaignConfig) -> int:

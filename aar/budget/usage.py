@@ -1,11 +1,13 @@
-"""What a campaign's researchers have used up, in one database: it outlives every process.
+"""What a campaign's researchers have used up, in one database that outlives every process.
 
-Each entry has a key; the same key again changes nothing, so that whoever goes on after a crash may write it again.
-Several processes write, each in short transactions.
+Each entry has a key. The same key again changes nothing, so a process that resumes after a crash may write it again.
+Several processes write, each in short transactions. Sums are kept beside the entries, so that asking for them takes the
+same time however many entries there are.
 """
 
 import sqlite3
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -57,16 +59,20 @@ KINDS = tuple(one.name for one in fields(Tokens))
 
 
 FILE = "spend.sqlite"
-VERSION = 2
+VERSION = 3
 _COLUMNS = (*KINDS, "dollars", "seconds", "experiments", "checks", "cpu_seconds", "gpu_seconds")
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS entries (
     key TEXT PRIMARY KEY, time REAL NOT NULL, researcher TEXT NOT NULL, model TEXT,
     {", ".join(f"{column} REAL NOT NULL DEFAULT 0" for column in _COLUMNS)}
 ) STRICT;
-CREATE INDEX IF NOT EXISTS entries_by_researcher ON entries(researcher);
+CREATE INDEX IF NOT EXISTS entries_by_time ON entries(time, researcher, dollars);
+CREATE TABLE IF NOT EXISTS totals (
+    researcher TEXT PRIMARY KEY, {", ".join(f"{column} REAL NOT NULL DEFAULT 0" for column in _COLUMNS)}
+) STRICT;
 """
 _SUMS = ", ".join(f"coalesce(sum({column}), 0) AS {column}" for column in _COLUMNS)
+_WHOSE = "(? IS NULL OR researcher = ?)"
 RATE_SECONDS = 600.0
 
 
@@ -111,28 +117,40 @@ class UsageStore:
         used = {name: value for name, value in vars(amounts or Resources()).items() if name != "tokens"}
         row = {"key": key, "time": time.time(), "researcher": researcher, "model": model}
         row |= vars(tokens or Tokens()) | used
-        marks = ", ".join(f":{column}" for column in row)
         with transaction(self._db.get()) as db:
-            db.execute(f"INSERT OR IGNORE INTO entries ({', '.join(row)}) VALUES ({marks})", row)
+            columns, marks = ", ".join(row), ", ".join(f":{column}" for column in row)
+            if db.execute(f"INSERT OR IGNORE INTO entries ({columns}) VALUES ({marks})", row).rowcount:
+                _add_to_totals(db, {column: row[column] for column in ("researcher", *_COLUMNS) if column in row})
 
     def spent(self, researcher: str | None = None) -> Usage:
-        """What a researcher has used up, or all of them together."""
-        whose = "? IS NULL OR researcher = ?"
-        row = select(self._db.get(), f"SELECT {_SUMS} FROM entries WHERE {whose}", researcher, researcher)[0]
-        since = time.time() - RATE_SECONDS
-        recent = select(
-            self._db.get(),
-            f"SELECT coalesce(sum(dollars), 0) FROM entries WHERE ({whose}) AND time > ?",
-            researcher, researcher, since,
-        )  # fmt: skip
-        return _spent(row, float(recent[0][0]))
+        """Return what a researcher has used up, or all of them together."""
+        row = self._totals(researcher)
+        sql = f"SELECT coalesce(sum(dollars), 0) FROM entries WHERE time > ? AND {_WHOSE}"
+        recent = select(self._db.get(), sql, time.time() - RATE_SECONDS, researcher, researcher)
+        return Usage(_resources(row), _tokens(row), float(recent[0][0]))
+
+    def resources(self, researcher: str | None = None) -> Resources:
+        """Return what can be limited of that, in less time: it does not look at when it was used up."""
+        return _resources(self._totals(researcher))
+
+    def _totals(self, researcher: str | None) -> sqlite3.Row:
+        return select(self._db.get(), f"SELECT {_SUMS} FROM totals WHERE {_WHOSE}", researcher, researcher)[0]
 
     def researchers(self) -> list[str]:
         """Everybody who has used up anything, by name."""
-        return [row[0] for row in select(self._db.get(), "SELECT DISTINCT researcher FROM entries ORDER BY researcher")]
+        return [row[0] for row in select(self._db.get(), "SELECT researcher FROM totals ORDER BY researcher")]
 
 
-def _spent(row: sqlite3.Row, recent: float) -> Usage:
-    tokens = Tokens(**{name: int(row[name]) for name in KINDS})
-    values = {name: row[name] for name in NAMES if name != "tokens"}
-    return Usage(Resources(tokens=tokens.total, **values), tokens, recent)
+def _add_to_totals(db: sqlite3.Connection, row: Mapping[str, object]) -> None:
+    columns, marks = ", ".join(row), ", ".join(f":{column}" for column in row)
+    sums = ", ".join(f"{column} = {column} + excluded.{column}" for column in row if column != "researcher")
+    sql = f"INSERT INTO totals ({columns}) VALUES ({marks}) ON CONFLICT DO UPDATE SET {sums}"
+    db.execute(sql if sums else f"INSERT OR IGNORE INTO totals ({columns}) VALUES ({marks})", row)
+
+
+def _tokens(row: sqlite3.Row) -> Tokens:
+    return Tokens(**{name: int(row[name]) for name in KINDS})
+
+
+def _resources(row: sqlite3.Row) -> Resources:
+    return Resources(tokens=_tokens(row).total, **{name: row[name] for name in NAMES if name != "tokens"})

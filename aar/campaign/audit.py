@@ -28,7 +28,7 @@ from aar.scoring.audit.code import code_findings, seed_hunting
 from aar.scoring.audit.findings import GRADES, Finding
 from aar.scoring.audit.probing import probing
 from aar.scoring.audit.traces import decoys_touched, transcript_findings
-from aar.scoring.ledger import head, verify_chain
+from aar.scoring.ledger import ORIGIN, verify_chain
 from aar.scoring.records import DEV, PLATFORM, Experiment
 from aar.scoring.split import INSTRUCTION_SHARE
 from aar.scoring.store import FILE as SCORES_FILE
@@ -100,7 +100,7 @@ class _Audit:
         self._ledger = self._book.ledger() if self._book else []
         self._experiments = [one for one in self._book.experiments() if not one.verification_of] if self._book else []
         self._key = self._book.key() if self._book else Key.new()
-        self.head = head(self._ledger)
+        self.head = self._book.ledger_head() if self._book else ORIGIN
 
     def findings(self) -> Iterator[Finding]:
         yield from self._chain()

@@ -78,6 +78,12 @@ class EventLog:
         """All events, oldest first."""
         return [Event(row["time"], row["source"], row["text"]) for row in select(self._db, "SELECT * FROM events")]
 
+    def latest(self, after: int = 0) -> tuple[dict[str, str], int]:
+        """Return the last event of each source that had one after event number `after`, and the last event's number."""
+        numbers = "SELECT max(number) FROM events WHERE number > ? GROUP BY source"
+        rows = select(self._db, f"SELECT * FROM events WHERE number IN ({numbers})", after)
+        return {row["source"]: row["text"] for row in rows}, max((int(row["number"]) for row in rows), default=after)
+
     def runs(self) -> list[DriverRun]:
         """All runs, oldest first."""
         rows = select(self._db, "SELECT * FROM runs ORDER BY number")

@@ -23,8 +23,8 @@ from aar.campaign.events import EventLog
 from aar.campaign.folder import ADDRESS_FILE, COMMONS, CampaignFolder
 from aar.campaign.gauges import export_metrics
 from aar.campaign.progress import BaselineProgress
-from aar.campaign.state import CAMPAIGN, CampaignState, read_state
-from aar.campaign.team import ResearcherSupervisor
+from aar.campaign.state import CAMPAIGN, CampaignState, StateReader
+from aar.campaign.team import RESTARTING, ActivityWatch, ResearcherSupervisor
 from aar.commons.actor import start_commons
 from aar.compute.actor import start_compute
 from aar.config import CampaignConfig, VerificationConfig
@@ -90,7 +90,7 @@ def run_session(
             raise CampaignError(f"a process of the campaign failed; run the same command to go on. {error}") from error
         finally:
             session.end()
-    return read_state(folder.path)
+    return StateReader(folder.path).read()
 
 
 @contextmanager
@@ -147,7 +147,9 @@ class CampaignRun:
         self.config, self.namespace = config, f"aar-{config.name}"
         self.folder, self.record = folder.path, record
         self._folder, self._view = folder, view
+        self._reader = StateReader(self.folder)
         self._activities: dict[str, str] = {}
+        self._activity_watch = ActivityWatch()
         self._closing = ExitStack()
         self.commands, self._noted = CommandQueue(self.folder), 0
 
@@ -266,7 +268,7 @@ class CampaignRun:
 
     def state(self) -> CampaignState:
         """How the campaign stands."""
-        return read_state(self._folder.path)
+        return self._reader.read()
 
     def phase(self, text: str) -> None:
         """A new part of the campaign begins."""
@@ -292,14 +294,10 @@ class CampaignRun:
             self._activities.pop(command.researcher, None)  # what it is doing stands last, so it is noted anew
 
     def _note_statuses(self, researchers: dict[str, Any]) -> None:
-        for name, actor in researchers.items():
-            try:
-                activity = ray.get(actor.status.remote(), timeout=5)
-            except RayError:
-                activity = "restarting"
+        for name, activity in self._activity_watch.poll(researchers).items():
             if self._activities.get(name) != activity:
                 self._activities[name] = activity
-                if activity == "restarting":  # the actor itself logs everything else
+                if activity == RESTARTING:  # the actor itself logs everything else
                     log.info("%s: does not answer; its process starts or restarts", name)
                 self.record.event(name, activity)
 

@@ -1,12 +1,14 @@
-"""How a campaign and its researchers are, read from its folder alone: for the driver's live view and for `aar status`.
+"""The state of a campaign and its researchers, read from its folder alone: for the live view and for `aar status`.
 
 Failed requests to language models are read from the researchers' transcripts: also those of researchers that have
 recovered since.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from aar.budget import Limit, Resources, Tokens, Usage, UsageStore, limits_of
 from aar.budget.limits import experiments_allowed
@@ -16,14 +18,14 @@ from aar.campaign.events import FILE as RECORD_FILE
 from aar.campaign.events import EventLog
 from aar.campaign.folder import COMMONS, is_running, stored_config
 from aar.commons import FORUM_FILE
-from aar.commons.diversity import Step, families, history
-from aar.commons.forum import Forum, NamedFamily
+from aar.commons.diversity import DiversityHistory, Step
+from aar.commons.forum import Forum
 from aar.config import CampaignConfig, ResearcherConfig
 from aar.researchers.commands import FILE as COMMANDS_FILE
 from aar.researchers.commands import CommandQueue, DesiredState, OperatorCommand, active_researchers, desired_state
 from aar.researchers.directions import direction_name
 from aar.researchers.transcript import read, transcript_folders
-from aar.scoring.ledger import ORIGIN, head
+from aar.scoring.ledger import ORIGIN
 from aar.scoring.records import PLATFORM, Baselines, Experiment, Verification
 from aar.scoring.store import FILE as SCORES_FILE
 from aar.scoring.store import ScoreStore
@@ -48,7 +50,9 @@ def api_failures_in(folder: Path) -> dict[str, ApiFailures]:
     }
 
 
+Store = TypeVar("Store")
 NOTHING = Usage(Resources(), Tokens())
+NOT_STARTED = "not started"
 
 
 @dataclass(frozen=True)
@@ -65,60 +69,6 @@ class ResearcherState:
     best_pgr: float | None
     spent: Usage
     limits: tuple[Limit, ...]
-
-
-def researcher_states(
-    folder: Path, config: CampaignConfig, activities: Mapping[str, str], experiments: Sequence[Experiment]
-) -> tuple[ResearcherState, ...]:
-    """Every researcher of a campaign, those too that were added. `activities`: the latest of each, by name."""
-    commands, spend = _commands(folder), _spend(folder)
-    return tuple(
-        _state(
-            one,
-            config,
-            activities.get(one.name, "not started"),
-            [command for command in commands if command.researcher == one.name],
-            [done for done in experiments if done.researcher == one.name],
-            spend,
-        )
-        for one in active_researchers(config, commands)
-    )
-
-
-def spent_in(folder: Path) -> Usage:
-    """What all researchers of a campaign have used up."""
-    spend = _spend(folder)
-    return spend.spent() if spend else NOTHING
-
-
-def _state(
-    one: ResearcherConfig,
-    config: CampaignConfig,
-    activity: str,
-    commands: Sequence[OperatorCommand],
-    own: Sequence[Experiment],
-    spend: UsageStore | None,
-) -> ResearcherState:
-    return ResearcherState(
-        name=one.name,
-        brain=one.brain,
-        direction=direction_name(one.direction),
-        activity=activity,
-        desired_state=desired_state(commands),
-        experiments=sum(done.status != "running" for done in own),
-        limit=experiments_allowed(one, config),
-        best_pgr=max((done.score.pgr for done in own if done.score), default=None),
-        spent=spend.spent(one.name) if spend else NOTHING,
-        limits=tuple(limits_of(one, config, spend)) if spend else (),
-    )
-
-
-def _commands(folder: Path) -> list[OperatorCommand]:
-    return CommandQueue(folder, read_only=True).commands() if (folder / COMMANDS_FILE).exists() else []
-
-
-def _spend(folder: Path) -> UsageStore | None:
-    return UsageStore(folder, read_only=True) if (folder / SPEND_FILE).exists() else None
 
 
 CAMPAIGN = "campaign"
@@ -190,37 +140,113 @@ class CampaignState:
         return [one for one in self.experiments if one.status == "scored" and one.score is None]
 
 
+class StateReader:
+    """Reads the state of the campaign in `folder` again and again, for one thread.
+
+    What can only grow (events, results, commands) is read from where the last call ended; what is final (an
+    experiment's outcome) is read once. So a refresh takes as long as what has changed, and not as the whole record.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._events = _Database(folder / RECORD_FILE, lambda: EventLog(folder, read_only=True))
+        self._scores = _Database(folder / SCORES_FILE, lambda: ScoreStore(folder, read_only=True))
+        self._usage = _Database(folder / SPEND_FILE, lambda: UsageStore(folder, read_only=True))
+        self._queue = _Database(folder / COMMANDS_FILE, lambda: CommandQueue(folder, read_only=True))
+        forum = folder / COMMONS / FORUM_FILE
+        self._forum = _Database(forum, lambda: Forum(forum, read_only=True))
+        self._activities: dict[str, str] = {}
+        self._last_event = 0
+        self._experiments: list[Experiment] = []
+        self._commands: list[OperatorCommand] = []
+        self._diversity = DiversityHistory()
+
+    def read(self) -> CampaignState:
+        """Return the state at this moment. Raises CampaignError or StorageError when it cannot be read."""
+        config = stored_config(self._folder)
+        self._read_increments()
+        events, scores, usage = self._events.get(), self._scores.get(), self._usage.get()
+        experiments = [experiment for experiment in self._experiments if experiment.verification_of is None]
+        baselines = [scores.baselines(dataset.name) for dataset in config.problem.research] if scores else []
+        return CampaignState(
+            name=config.name,
+            folder=self._folder,
+            running=is_running(self._folder),
+            protected=config.sandbox.provider != "none",
+            phase=self._activities.get(CAMPAIGN, NOT_STARTED),
+            seconds_used=events.seconds_used() if events else 0.0,
+            seconds_budget=config.budget.minutes * 60,
+            researchers=self._researchers(config, experiments),
+            experiments=tuple(experiments),
+            spent=usage.spent() if usage else NOTHING,
+            families=dict(self._diversity.counts),
+            diversity=tuple(self._diversity.steps),
+            baselines=tuple(baseline for baseline in baselines if baseline) if all(baselines) else (),
+            verifications=tuple(scores.verifications()) if scores else (),
+            protocol=config.scoring.protocol,
+            findings=stored_findings(self._folder),
+            ledger_head=scores.ledger_head() if scores else ORIGIN,
+        )
+
+    def _read_increments(self) -> None:
+        if events := self._events.get():
+            latest, self._last_event = events.latest(after=self._last_event)
+            self._activities |= latest
+        if scores := self._scores.get():
+            self._experiments = scores.experiments(self._experiments)
+        if queue := self._queue.get():
+            self._commands += queue.commands(after=self._commands[-1].number if self._commands else 0)
+        if forum := self._forum.get():
+            self._diversity.add(forum.named_families(after=self._diversity.last))
+
+    def _researchers(self, config: CampaignConfig, experiments: Sequence[Experiment]) -> tuple[ResearcherState, ...]:
+        """Every researcher of the campaign, including those that were added to it."""
+        commands, done = defaultdict(list), defaultdict(list)
+        for command in self._commands:
+            commands[command.researcher].append(command)
+        for experiment in experiments:
+            done[experiment.researcher].append(experiment)
+        return tuple(
+            self._researcher(researcher, config, commands[researcher.name], done[researcher.name])
+            for researcher in active_researchers(config, self._commands)
+        )
+
+    def _researcher(
+        self,
+        researcher: ResearcherConfig,
+        config: CampaignConfig,
+        commands: Sequence[OperatorCommand],
+        experiments: Sequence[Experiment],
+    ) -> ResearcherState:
+        usage = self._usage.get()
+        return ResearcherState(
+            name=researcher.name,
+            brain=researcher.brain,
+            direction=direction_name(researcher.direction),
+            activity=self._activities.get(researcher.name, NOT_STARTED),
+            desired_state=desired_state(commands),
+            experiments=sum(experiment.status != "running" for experiment in experiments),
+            limit=experiments_allowed(researcher, config),
+            best_pgr=max((experiment.score.pgr for experiment in experiments if experiment.score), default=None),
+            spent=usage.spent(researcher.name) if usage else NOTHING,
+            limits=tuple(limits_of(researcher, config, usage)) if usage else (),
+        )
+
+
+class _Database(Generic[Store]):
+    """One of a campaign's databases, opened when its file exists."""
+
+    def __init__(self, file: Path, open_store: Callable[[], Store]) -> None:
+        self._file, self._open = file, open_store
+        self._store: Store | None = None
+
+    def get(self) -> Store | None:
+        """Return the database, or None while its writer has not created it."""
+        if self._store is None and self._file.exists():
+            self._store = self._open()
+        return self._store
+
+
 def read_state(folder: Path) -> CampaignState:
-    """The state of the campaign in `folder`. Raises CampaignError or StorageError when it cannot be read."""
-    config = stored_config(folder)
-    record = EventLog(folder, read_only=True) if (folder / RECORD_FILE).exists() else None
-    book = ScoreStore(folder, read_only=True) if (folder / SCORES_FILE).exists() else None
-    events = record.events() if record else []
-    latest = {event.source: event.text for event in events}
-    experiments = [one for one in (book.experiments() if book else []) if one.verification_of is None]
-    known = [book.baselines(dataset.name) for dataset in config.problem.research] if book else []
-    named = _named_families(folder)
-    return CampaignState(
-        name=config.name,
-        folder=folder,
-        running=is_running(folder),
-        protected=config.sandbox.provider != "none",
-        phase=latest.get(CAMPAIGN, "not started"),
-        seconds_used=record.seconds_used() if record else 0.0,
-        seconds_budget=config.budget.minutes * 60,
-        researchers=researcher_states(folder, config, latest, experiments),
-        experiments=tuple(experiments),
-        spent=spent_in(folder),
-        families=dict(families(named)),
-        diversity=tuple(history(named)),
-        baselines=tuple(one for one in known if one) if all(known) else (),
-        verifications=tuple(book.verifications()) if book else (),
-        protocol=config.scoring.protocol,
-        findings=stored_findings(folder),
-        ledger_head=head(book.ledger()) if book else ORIGIN,
-    )
-
-
-def _named_families(folder: Path) -> list[NamedFamily]:
-    file = folder / COMMONS / FORUM_FILE
-    return Forum(file, read_only=True).named_families() if file.exists() else []
+    """Return the state of the campaign in `folder`. Raises CampaignError or StorageError when it cannot be read."""
+    return StateReader(folder).read()

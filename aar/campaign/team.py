@@ -9,7 +9,8 @@ and the loss of its process more often than Ray starts it again: others are not 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -106,6 +107,50 @@ def _reason(error: Exception) -> str:
         said = []
     words = (said[-1] if isinstance(cause, RayError) else " ".join(said)) if said else "it says nothing"
     return fitted_line(f"{type(cause).__name__}: {words}", REASON_CHARACTERS)
+
+
+RESTARTING = "restarting"
+ANSWER_SECONDS = 0.25
+"""How long one poll waits for the researchers' answers, all together."""
+SILENT_SECONDS = 5.0
+"""A researcher that has not answered for this long is shown as restarting."""
+
+
+class ActivityWatch:
+    """Asks researchers what they are doing, all at once, so that one that does not answer holds up nobody."""
+
+    def __init__(self) -> None:
+        self._pending: dict[str, _Question] = {}
+
+    def poll(self, actors: Mapping[str, Any]) -> dict[str, str]:
+        """Return the activities that are newly known, by name; RESTARTING for a process that is lost or silent."""
+        current = {name: question for name, question in self._pending.items() if question.actor is actors.get(name)}
+        for name, actor in actors.items():
+            if name not in current:
+                current[name] = _Question(actor, actor.status.remote(), time.monotonic())
+        calls = [question.call for question in current.values()]
+        answered = ray.wait(calls, num_returns=len(calls), timeout=ANSWER_SECONDS)[0] if calls else []
+        now = time.monotonic()
+        activities = {name: _activity(one.call) for name, one in current.items() if one.call in answered}
+        self._pending = {name: one for name, one in current.items() if name not in activities}
+        silent = {name: RESTARTING for name, one in self._pending.items() if now - one.asked > SILENT_SECONDS}
+        return activities | silent
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A call of a researcher's `status`, and when it was made."""
+
+    actor: Any
+    call: Any
+    asked: float
+
+
+def _activity(call: Any) -> str:
+    try:
+        return str(ray.get(call))
+    except RayError:
+        return RESTARTING
 
 
 class ResearcherSupervisor:

@@ -43,15 +43,40 @@ def entropy(counts: Counter[str]) -> float:
     return sum(-count / total * math.log2(count / total) for count in counts.values()) + 0.0
 
 
-def history(named: Iterable[NamedFamily]) -> list[Step]:
-    """The entropy after each result, oldest first."""
-    counts: Counter[str] = Counter()
-    steps = []
-    for one in named:
-        if name := family_of(one.family.words):
-            counts[name] += 1
-            steps.append(Step(counts.total(), one.time, entropy(counts)))
-    return steps
+class DiversityHistory:
+    """The families of a growing list of results, and the entropy over them after each.
+
+    Attributes:
+        counts: results by family.
+        steps: the entropy after each result, oldest first.
+        last: the post of the last result that was added; 0 before the first.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.steps: list[Step] = []
+        self.last = 0
+        self._weighted = 0.0
+
+    def add(self, named: Iterable[NamedFamily]) -> None:
+        """Add results that are newer than those before."""
+        for result in named:
+            self.last = result.post
+            if name := family_of(result.family.words):
+                self._count(name)
+                total = len(self.steps) + 1
+                # Shannon's sum, rearranged: each result changes one term, however many families there are.
+                bits = max(0.0, math.log2(total) - self._weighted / total)
+                self.steps.append(Step(total, result.time, bits))
+
+    def _count(self, name: str) -> None:
+        count = self.counts[name]
+        self.counts[name] = count + 1
+        self._weighted += _weight(count + 1) - _weight(count)
+
+
+def _weight(count: int) -> float:
+    return count * math.log2(count) if count else 0.0
 
 
 def diversity_words(named: Iterable[NamedFamily]) -> str:

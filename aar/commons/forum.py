@@ -62,8 +62,9 @@ def _parts(value: Any) -> list[Any]:
 
 @dataclass(frozen=True)
 class NamedFamily:
-    """The family of methods that a result was said to belong to, in its author's spelling, and when."""
+    """The family of methods to which a result, the post with this number, assigns itself, in its author's spelling."""
 
+    post: int
     time: float
     family: Foreign
 
@@ -214,11 +215,12 @@ class Forum:
         after = min(max(after, 0), LARGEST_ID)
         return self._read(sql, after, kind, kind, author, author, _checked_limit(limit))
 
-    def named_families(self) -> list[NamedFamily]:
-        """The family that each result names in its data, oldest first, without limit."""
+    def named_families(self, after: int = 0) -> list[NamedFamily]:
+        """Return the family that each result with a number above `after` names in its data, oldest first."""
         family = "json_extract(data, '$.family')"
-        sql = f"SELECT time, {family} FROM posts WHERE kind = 'result' AND typeof({family}) = 'text' ORDER BY id"
-        return [NamedFamily(row[0], Foreign(row[1])) for row in select(self._database, sql)]
+        where = f"id > ? AND kind = 'result' AND typeof({family}) = 'text'"
+        sql = f"SELECT id, time, {family} FROM posts WHERE {where} ORDER BY id"
+        return [NamedFamily(row[0], row[1], Foreign(row[2])) for row in select(self._database, sql, after)]
 
     def replies(self, post: int) -> list[Post]:
         """The direct replies to a post, oldest first. Raises ForumError when the post does not exist."""

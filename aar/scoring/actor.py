@@ -26,7 +26,6 @@ from aar.ray_utils import COMPUTE, SCORER, get_actor, log_to_ray, on_this_node
 from aar.sandbox.decoys import decoys
 from aar.scoring.dataset import CEILING, TEACHER, HeldOutDataset
 from aar.scoring.feedback import Feedback
-from aar.scoring.ledger import head
 from aar.scoring.records import (
     DEV,
     NOTE_CHARACTERS,
@@ -145,9 +144,9 @@ class Scorer:
 
     async def experiments_left(self, researcher: str) -> int:
         """How many more this researcher may start."""
-        budget, started = self._config.budget, self._started()
-        left = [budget.experiments_per_researcher - started.count(researcher)]
-        left += [] if budget.experiments is None else [budget.experiments - len(started)]
+        budget = self._config.budget
+        left = [budget.experiments_per_researcher - self._book.count_started(researcher)]
+        left += [] if budget.experiments is None else [budget.experiments - self._book.count_started()]
         return max(0, min(left))
 
     async def best(self, count: int) -> list[Experiment]:
@@ -182,30 +181,26 @@ class Scorer:
 
     async def ledger_head(self) -> str:
         """The digest that stands for the whole ledger."""
-        return head(self._book.ledger())
+        return self._book.ledger_head()
 
     def _check_limits(self, researcher: str, key: str) -> None:
-        budget, started = self._config.budget, self._started()
+        budget = self._config.budget
         refusal = None
-        if started.count(researcher) >= budget.experiments_per_researcher:
+        if self._book.count_started(researcher) >= budget.experiments_per_researcher:
             refusal = f"{researcher} has used its {budget.experiments_per_researcher} experiments"
-        elif budget.experiments is not None and len(started) >= budget.experiments:
+        elif budget.experiments is not None and self._book.count_started() >= budget.experiments:
             refusal = f"the campaign has used its {budget.experiments} experiments"
         if refusal:
             log.info("%s: refused, %s", researcher, refusal)
             self._book.refuse(researcher, key, refusal)
             raise ScoringError(refusal)
 
-    def _started(self) -> list[str]:
-        """Who started an experiment, once for each."""
-        return [one.researcher for one in self._book.experiments() if one.researcher != PLATFORM]
-
     def _check_new(self, record: Experiment, digests: dict[str, str]) -> None:
         """In the predictions protocol nobody is answered twice for the same predictions."""
         if self._config.scoring.protocol != "predictions" or record.verification_of or record.researcher == PLATFORM:
             return
-        for entry in self._book.ledger():
-            if (entry.kind, entry.author) == ("answered", record.researcher) and entry.body["predictions"] == digests:
+        for entry in self._book.answers(record.researcher):
+            if entry.body["predictions"] == digests:
                 raise ScoringError(f"the predictions are those of {entry.body['experiment']}, which was answered")
 
     async def _measure(self, record: Experiment, trained: dict[ExperimentRun, RunOutput]) -> dict[str, str]:

@@ -138,8 +138,8 @@ class HeldOutDataset:
 
     def _note_cut(self) -> None:
         body = {name: {"items": len(part), "sha256": fingerprint(part)} for name, part in self.parts.items()}
-        known = next((one.body for one in self._book.ledger() if one.key == f"split/{self.name}"), None)
-        if known not in (None, body):
+        first = self._book.ledger_entry(f"split/{self.name}")
+        if first is not None and first.body != body:
             raise ScoringError(
                 f"{self.name}: its test set is not the one that this campaign began with, so scores would not be "
                 "comparable. Restore its files, or start another campaign."

@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS ledger (
     number INTEGER PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT NULL, author TEXT NOT NULL, key TEXT NOT NULL UNIQUE,
     body TEXT NOT NULL, previous TEXT NOT NULL, digest TEXT NOT NULL
 );
+CREATE INDEX IF NOT EXISTS ledger_by_kind ON ledger(kind, author);
 CREATE TRIGGER IF NOT EXISTS ledger_is_not_updated BEFORE UPDATE ON ledger
     BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS ledger_is_not_deleted BEFORE DELETE ON ledger
@@ -79,13 +80,26 @@ def _same(earlier: LedgerEntry, kind: Kind, author: str, body: dict[str, Any]) -
 
 
 def entries(db: sqlite3.Connection) -> list[LedgerEntry]:
-    """All entries, oldest first."""
+    """Return all entries, oldest first."""
     return [_entry(row) for row in select(db, "SELECT * FROM ledger ORDER BY number")]
 
 
-def head(chain: Sequence[LedgerEntry]) -> str:
-    """The digest that stands for the whole ledger."""
-    return chain[-1].digest if chain else ORIGIN
+def entries_of(db: sqlite3.Connection, kind: Kind, author: str) -> list[LedgerEntry]:
+    """Return the entries of one kind by one author, oldest first."""
+    sql = "SELECT * FROM ledger WHERE kind = ? AND author = ? ORDER BY number"
+    return [_entry(row) for row in select(db, sql, kind, author)]
+
+
+def entry_with_key(db: sqlite3.Connection, key: str) -> LedgerEntry | None:
+    """Return the entry with this idempotency key, if there is one."""
+    rows = select(db, "SELECT * FROM ledger WHERE key = ?", key)
+    return _entry(rows[0]) if rows else None
+
+
+def head(db: sqlite3.Connection) -> str:
+    """Return the digest that stands for the whole ledger: that of its last entry."""
+    rows = select(db, "SELECT digest FROM ledger ORDER BY number DESC LIMIT 1")
+    return str(rows[0]["digest"]) if rows else ORIGIN
 
 
 def verify_chain(chain: Sequence[LedgerEntry]) -> None:

@@ -27,10 +27,10 @@ def research_seeds(config: CampaignConfig, key: Key) -> tuple[int, ...]:
 
 def verification_seeds(config: CampaignConfig, book: ScoreStore, count: int) -> tuple[int, ...]:
     """`count` seeds that no research experiment ran on, drawn once per campaign by the system's generator."""
-    known = next((entry.body["seeds"] for entry in book.ledger() if entry.key == DRAWN_ONCE), None)
-    if known is None:
+    drawing = book.ledger_entry(DRAWN_ONCE)
+    if drawing is None:
         used = set(research_seeds(config, book.key()))
         drawn = secrets.SystemRandom().sample(range(RANGE), KEPT_FRESH + len(used))
         fresh = [seed for seed in drawn if seed not in used][:KEPT_FRESH]
-        known = book.note("seeds", PLATFORM, DRAWN_ONCE, {"seeds": fresh}).body["seeds"]
-    return tuple(known[:count])
+        drawing = book.note("seeds", PLATFORM, DRAWN_ONCE, {"seeds": fresh})
+    return tuple(drawing.body["seeds"][:count])

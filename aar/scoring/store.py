@@ -7,7 +7,7 @@ one transaction with its ledger entry.
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from aar.scoring.stats.pgr import Correctness
 from aar.storage import open_database, select, transaction
 
 FILE = "scores.sqlite"
-VERSION = 4
+VERSION = 5
 NOTED_REFUSALS = 20
 """So many refused admissions of one author get a ledger entry each; of those that follow only the number is kept."""
 SCHEMA = f"""
@@ -163,8 +163,20 @@ class ScoreStore:
         return int(rows[0]["count"]) if rows else 0
 
     def ledger(self) -> list[LedgerEntry]:
-        """The whole ledger, oldest entry first."""
+        """Return the whole ledger, oldest entry first."""
         return ledger.entries(self._db)
+
+    def ledger_head(self) -> str:
+        """Return the digest that stands for the whole ledger."""
+        return ledger.head(self._db)
+
+    def ledger_entry(self, key: str) -> LedgerEntry | None:
+        """Return the ledger entry with this idempotency key, if there is one."""
+        return ledger.entry_with_key(self._db, key)
+
+    def answers(self, researcher: str) -> list[LedgerEntry]:
+        """Return the ledger entries of what a researcher's experiments were answered, oldest first."""
+        return ledger.entries_of(self._db, "answered", researcher)
 
     def experiment(self, experiment: str) -> Experiment:
         """One experiment by its id. Raises ScoringError when there is none."""
@@ -173,9 +185,23 @@ class ScoreStore:
             raise ScoringError(f"there is no experiment {experiment}")
         return _experiment(rows[0])
 
-    def experiments(self) -> list[Experiment]:
-        """All experiments, oldest first."""
-        return [_experiment(row) for row in select(self._db, "SELECT * FROM experiments ORDER BY number")]
+    def experiments(self, earlier: Sequence[Experiment] = ()) -> list[Experiment]:
+        """Return all experiments, oldest first.
+
+        Args:
+            earlier: what an earlier call returned. Outcomes are final, so those that had one are not read again.
+        """
+        final = {one.id: one for one in earlier if one.status != "running"}
+        unread = json.dumps([_number(one.id) for one in earlier if one.status == "running"])
+        last = _number(earlier[-1].id) if earlier else 0
+        sql = "SELECT * FROM experiments WHERE number > ? OR number IN (SELECT value FROM json_each(?)) ORDER BY number"
+        read = {one.id: one for one in map(_experiment, select(self._db, sql, last, unread))}
+        return [final.get(one.id) or read[one.id] for one in earlier] + [read[id] for id in read if _number(id) > last]
+
+    def count_started(self, researcher: str | None = None) -> int:
+        """Return how many experiments a researcher has started, or all of them together, without the platform."""
+        sql = "SELECT count(*) FROM experiments WHERE researcher != ? AND (? IS NULL OR researcher = ?)"
+        return int(select(self._db, sql, PLATFORM, researcher, researcher)[0][0])
 
     def has(self, key: str) -> bool:
         """Was an experiment admitted with this key?"""

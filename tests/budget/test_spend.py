@@ -1,10 +1,12 @@
 """Spending: nothing counted twice, nothing forgotten, and the innermost limit is the one that is told."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from aar.budget import Resources, Tokens, UsageStore, exceeded, limits_of
+from aar.budget.usage import FILE
 from aar.config import CampaignConfig, ResearcherBudget, load_config
 from tests.campaign_fixture import write_toml
 
@@ -29,6 +31,29 @@ def test_two_processes_write_to_one_account(tmp_path: Path) -> None:
     other.add("ben", "2", amounts=Resources(dollars=2))
     assert one.spent().amounts.dollars == other.spent().amounts.dollars == 3
     assert one.researchers() == ["ada", "ben"]
+
+
+def test_sums_are_those_of_the_entries_however_often_each_was_written(tmp_path: Path) -> None:
+    spend = UsageStore(tmp_path)
+    for number in range(20):
+        for _ in range(1 + number % 3):
+            spend.add("ada", f"ada/{number}", tokens=Tokens(input=number), amounts=Resources(gpu_seconds=number / 2))
+    spend.add("ben", "ben/1")
+    with sqlite3.connect(tmp_path / FILE) as db:
+        tokens, seconds = db.execute("SELECT sum(input), sum(gpu_seconds) FROM entries").fetchone()
+    spent = spend.spent("ada")
+    assert (spent.tokens.input, spent.amounts.gpu_seconds) == (tokens, seconds) == (190, 95)
+    assert spend.spent("ben").amounts == Resources() and spend.researchers() == ["ada", "ben"]
+
+
+def test_what_was_spent_within_the_last_ten_minutes_is_told_apart(tmp_path: Path) -> None:
+    spend = UsageStore(tmp_path)
+    spend.add("ada", "1", amounts=Resources(dollars=2))
+    spend.add("ben", "2", amounts=Resources(dollars=1))
+    with sqlite3.connect(tmp_path / FILE) as db:
+        db.execute("UPDATE entries SET time = time - 700 WHERE key = '1'")
+    assert (spend.spent("ada").recent_dollars, spend.spent().recent_dollars) == (0, 1)
+    assert spend.spent().amounts.dollars == 3
 
 
 def test_cost_per_researcher_hour(tmp_path: Path) -> None:

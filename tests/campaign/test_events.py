@@ -25,6 +25,18 @@ def test_events_are_kept_in_order(tmp_path: Path) -> None:
     assert kept[0].time <= kept[1].time
 
 
+def test_the_latest_event_of_each_source_is_read_from_where_an_earlier_reading_ended(tmp_path: Path) -> None:
+    record = EventLog(tmp_path)
+    assert record.latest() == ({}, 0)
+    for source, text in (("campaign", "research"), ("ada", "thinking"), ("ada", "posting")):
+        record.event(source, text)
+    latest, number = record.latest()
+    assert latest == {"campaign": "research", "ada": "posting"}
+    record.event("campaign", "audit")
+    assert record.latest(after=number) == ({"campaign": "audit"}, number + 1)
+    assert record.latest(after=number + 1) == ({}, number + 1)
+
+
 def test_what_was_asked_is_noted_once_whoever_notes_it(tmp_path: Path) -> None:
     EventLog(tmp_path).note_command(1, "ada", "dana asks: pause ada")
     record = EventLog(tmp_path)

@@ -186,6 +186,31 @@ def test_one_that_recovers_goes_on(stage: Stage) -> None:
     assert [text for text in stage.events(BAD) if text.startswith("failed: ")] == []
 
 
+class Mute(Honest):
+    @ray.method(concurrency_group=WATCHING)  # type: ignore[untyped-decorator]
+    def status(self) -> str:
+        time.sleep(3600)
+        return "never"
+
+
+def test_one_that_does_not_say_what_it_does_is_shown_as_restarting_and_holds_up_nobody(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(team, "SILENT_SECONDS", 0.5)
+    mute = as_actor(Mute).remote(stage.session.folder)
+    talking = as_actor(Honest).remote(stage.session.folder)
+    ray.get(talking.status.remote())
+    watch, seen = team.ActivityWatch(), []
+    began = time.monotonic()
+    for _ in range(4):
+        seen.append(watch.poll({BAD: mute, GOOD: talking}))
+    assert all(activities[GOOD] == "works" for activities in seen)
+    assert BAD not in seen[0] and seen[-1][BAD] == team.RESTARTING
+    assert time.monotonic() - began < 3
+    ray.kill(mute)
+    assert watch.poll({GOOD: talking}) == {GOOD: "works"}
+
+
 GONE: tuple[Callable[[str], AarError], ...] = (StorageError, ComputeError, CampaignError)
 
 

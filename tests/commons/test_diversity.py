@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aar.commons.diversity import diversity_words, families, family_of, history
+from aar.commons.diversity import DiversityHistory, diversity_words, entropy, families, family_of
 from aar.commons.forum import Forum, NamedFamily
 
 
@@ -27,9 +27,24 @@ def test_only_results_count(named: list[NamedFamily]) -> None:
 
 
 def test_entropy_is_recorded_after_each_result(named: list[NamedFamily]) -> None:
-    steps = history(named)
-    assert [step.results for step in steps] == [1, 2, 3, 4, 5]
-    assert [round(step.entropy, 3) for step in steps] == [0.0, 0.0, 0.918, 1.5, 1.522]
+    history = DiversityHistory()
+    history.add(named)
+    assert [step.results for step in history.steps] == [1, 2, 3, 4, 5]
+    assert [round(step.entropy, 3) for step in history.steps] == [0.0, 0.0, 0.918, 1.5, 1.522]
+    assert history.counts == families(named) and history.steps[-1].entropy == pytest.approx(entropy(history.counts))
+
+
+def test_a_history_that_grows_by_parts_is_the_same_as_one_that_is_read_at_once(tmp_path: Path) -> None:
+    forum, grown = Forum(tmp_path / "forum.sqlite"), DiversityHistory()
+    for number in range(40):
+        forum.post("ada", "result", "x", key=str(number), data={"family": f"family {number * number % 7}"})
+        if number % 3 == 0:
+            grown.add(forum.named_families(after=grown.last))
+    grown.add(forum.named_families(after=grown.last))
+    whole = DiversityHistory()
+    whole.add(forum.named_families())
+    assert (grown.counts, grown.steps, grown.last) == (whole.counts, whole.steps, whole.last)
+    assert grown.steps[-1].entropy == pytest.approx(entropy(grown.counts))
 
 
 def test_it_is_told_in_words(named: list[NamedFamily]) -> None:

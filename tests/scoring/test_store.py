@@ -12,6 +12,7 @@ from aar.commons.foreign import Foreign
 from aar.errors import LedgerError, ScoringError, StorageError
 from aar.scoring.ledger import verify_chain
 from aar.scoring.records import (
+    PLATFORM,
     Baselines,
     ControlResult,
     DatasetScore,
@@ -95,6 +96,36 @@ def test_every_step_of_an_experiment_stands_in_the_ledger(book: ScoreStore) -> N
     assert (answered.author, answered.body["predictions"]) == ("ada", {"data/7": "abc"})
     assert answered.body["seconds"] >= 0
     verify_chain(book.ledger())
+
+
+def test_experiments_are_read_from_where_an_earlier_reading_ended(book: ScoreStore) -> None:
+    ended, running = admit(book, "k"), admit(book, "l")
+    book.fail(ended, "it raised")
+    earlier = book.experiments()
+    assert book.experiments(earlier) == earlier
+    book.finish(running, SCORE, {})
+    later = admit(book, "m")
+    assert [(one.id, one.status) for one in book.experiments(earlier)] == [
+        (ended, "failed"), (running, "scored"), (later, "running"),
+    ]  # fmt: skip
+    assert book.experiments(earlier) == book.experiments()
+
+
+def test_what_researchers_have_started_is_counted_without_the_platform(book: ScoreStore) -> None:
+    assert book.count_started() == 0
+    admit(book, "k"), admit(book, "l")
+    book.admit(Admission("m", PLATFORM, "s", ("data",), "vanilla", (1, 2)))
+    book.admit(Admission("n", "ben", "s", ("data",), "his", (1, 2)))
+    assert (book.count_started(), book.count_started("ada"), book.count_started("eve")) == (3, 2, 0)
+
+
+def test_the_ledger_is_looked_up_by_key_and_by_researcher(book: ScoreStore) -> None:
+    assert book.ledger_entry("split/data") is None and book.answers("ada") == []
+    noted = book.note("split", PLATFORM, "split/data", {"items": 3})
+    book.finish(admit(book, "k"), SCORE, {"released": True})
+    assert book.ledger_entry("split/data") == noted
+    assert [entry.key for entry in book.answers("ada")] == ["answered/e1"] and book.answers("ben") == []
+    assert book.ledger_head() == book.ledger()[-1].digest
 
 
 def test_an_entry_of_its_own_is_written_once(book: ScoreStore) -> None:

@@ -70,8 +70,9 @@ def _scored(arm: Experiment) -> Experiment:
 
 
 def _candidates(book: ScoreStore) -> int:
-    """How many submissions of researchers the ledger has answers to."""
-    return sum(entry.kind == "answered" and entry.author != PLATFORM for entry in book.ledger())
+    """Return how many submissions of researchers were scored: the family over which p-values are corrected."""
+    submissions = [one for one in book.experiments() if one.researcher != PLATFORM and one.verification_of is None]
+    return sum(one.status == "scored" for one in submissions)
 
 
 def _entry(found: Verification) -> dict[str, object]:
