@@ -93,7 +93,7 @@ def main(names: list[str], seeds: int) -> None:
     settings = load_config(ROOT / "jobs" / "quickstart.toml", [f"budget.fits_per_method={FITS}"])
     config = derived_config(settings, "planted", None)
     state = run_session(config, Quiet(), planted(names, VerificationConfig(transfer=False, seeds=seeds)))
-    notes, verdicts = {one.id: one.note.words for one in state.experiments}, verdict_words(state)
+    notes, verdicts = {one.id: one.note.text for one in state.experiments}, verdict_words(state)
     found = stored_findings(state.folder)
     for one in latest(state.verifications):
         print(f"\n{notes[one.experiment]}: {verdicts[one.experiment]}")

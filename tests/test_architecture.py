@@ -134,7 +134,7 @@ def test_models_work_without_ray() -> None:
     assert "ray" not in loaded
 
 
-BOUNDARIES = ("commons/source.py", "researchers/tools/executor.py", "campaign/audit.py", "campaign/team.py")
+BOUNDARIES = ("commons/foreign.py", "researchers/tools/executor.py", "campaign/audit.py", "campaign/team.py")
 """Where foreign input is parsed or a researcher's fault ends: whatever it is, it becomes an answer or an event."""
 
 

@@ -188,7 +188,7 @@ class _Audit:
             yield from self._guarded(post.author, post.experiment, f"post {post.id}", look)
 
     def _post(self, post: Post, known: Known | None) -> Iterator[Finding]:
-        text = f"{post.title.words}\n{post.body.words}\n{json.dumps(post.data)}"
+        text = f"{post.title.text}\n{post.body.text}\n{json.dumps(post.data)}"
         yield from decoys_touched(post.author, post.experiment, f"post {post.id}", text, self._key)
         yield from unbacked([post], known) if known else ()
 
@@ -202,7 +202,7 @@ class _Audit:
 
     def _failures(self) -> Iterator[Finding]:
         for one in self._experiments:
-            printed = one.failure.words if one.failure else ""
+            printed = one.failure.text if one.failure else ""
             yield from decoys_touched(one.researcher, one.id, "what it printed", printed, self._key, by_method=True)
 
     def _transcripts(self) -> Iterator[Finding]:

@@ -196,7 +196,7 @@ class CampaignRun:
         progress = BaselineProgress(self.config, self.compute, self.phase)
         reference = self.finished(reference, *baselines, progress=progress)
         if reference.failure:
-            raise CampaignError(f"the vanilla reference failed: {reference.failure.words}")
+            raise CampaignError(f"the vanilla reference failed: {reference.failure.text}")
 
     def finished(self, experiment: Experiment, *beside: Any, progress: BaselineProgress | None = None) -> Experiment:
         """Wait until an experiment has ended, and for the calls `beside` it."""

@@ -144,7 +144,7 @@ def _say_posts(posts: list[Post], as_json: bool) -> None:
     for name in ("reply to", "votes"):
         table.add_column(name, no_wrap=True, justify="right")
     for post in posts:
-        cells = (post.id, post.kind, post.author, post.title.words, post.reply_to or "", post.votes or "")
+        cells = (post.id, post.kind, post.author, post.title.text, post.reply_to or "", post.votes or "")
         table.add_row(*(plain(str(cell)) for cell in cells))
     echo(table if posts else "No posts.")
 
@@ -155,7 +155,7 @@ def _numbers(post: Post, known: "Known") -> list[dict[str, str]]:
 
     from aar.scoring.audit.claims import badges
 
-    return [asdict(one) for one in badges(f"{post.title.words}\n{post.body.words}", known)]
+    return [asdict(one) for one in badges(f"{post.title.text}\n{post.body.text}", known)]
 
 
 def _say_post(post: Post, known: "Known") -> None:
@@ -170,10 +170,10 @@ def _say_post(post: Post, known: "Known") -> None:
     links = {"experiment": post.experiment, "snapshot": post.snapshot, "reply to": post.reply_to, "votes": post.votes}
     about = "".join(f" · {name} {value}" for name, value in links.items() if value)
     echo(
-        Text.assemble((f"{post.id} ", "bold"), plain(post.title.words, "bold")),
+        Text.assemble((f"{post.id} ", "bold"), plain(post.title.text, "bold")),
         plain(f"{post.kind} by {post.author} · {when}{about}", "dim"),
         # Indented, so that it is no other post's heading.
-        Padding(plain(post.body.words), (1, 0, 1, 2)) if post.body else "",
+        Padding(plain(post.body.text), (1, 0, 1, 2)) if post.body else "",
     )
     numbers = [f"{one['what']} {one['number']} {one['badge']}" for one in _numbers(post, known)]
     if numbers:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aar.commons.source import names, parse
+from aar.commons.foreign import names, parse
 from aar.errors import MethodError, SourceError
 from aar.methods import builtin_names, builtin_source
 

@@ -28,7 +28,7 @@ def log(
     for name in ("snapshot", "built on", "author", "message"):
         table.add_column(name)
     for one in snapshots:
-        table.add_row(one.id[:10], (one.parent or "")[:10], plain(one.author), one_line(one.message.words))
+        table.add_row(one.id[:10], (one.parent or "")[:10], plain(one.author), one_line(one.message.text))
     echo(table if snapshots else "No snapshots.")
 
 
@@ -42,7 +42,7 @@ def show(snapshot: SnapshotName, campaign: CampaignOption = None, as_json: AsJso
     if as_json:
         return echo_json({**found.model_dump(), "files": files})
     echo(f"snapshot {found.id}", f"by {found.author}, built on {found.parent or 'nothing'}")
-    echo(found.message.words)
+    echo(found.message.text)
     for name, content in files.items():
         echo(f"\n--- {name}", content.rstrip("\n"))
 
@@ -65,7 +65,7 @@ def diff(
         if parent is None:
             raise CodeStoreError(f"{snapshot} was built on nothing; name a second snapshot, or use `aar store show`")
         first = parent
-    text = store.code.diff(first, second).words
+    text = store.code.diff(first, second).text
     if as_json:
         return echo_json({"from": first, "to": second, "diff": text})
     echo(text.rstrip("\n") or "No difference.")

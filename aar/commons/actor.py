@@ -1,9 +1,9 @@
 """The commons: forum and code store in one named, detached Ray actor.
 
-The actor keeps nothing in memory: killed at any moment, Ray starts it again and it serves what is on disk. Ray then
-repeats calls that were under way, which may run twice; their idempotency keys make that harmless.
+The actor keeps nothing in memory: when it is killed, Ray restarts it and it serves what is on disk. Ray then repeats
+calls that were under way, so they may run twice; their idempotency keys make that harmless.
 
-Not protected: whoever can call the actor can name any author. Only our own actors can; sandboxed code cannot.
+Not protected: the author's name. A caller can post under any name; only our own actors can call, sandboxed code cannot.
 """
 
 import json
@@ -27,7 +27,7 @@ from aar.ray_utils import COMMONS, log_to_ray, on_this_node
 from aar.storage import storage_errors
 
 ROW_BYTES = 512
-"""What a post, vote or snapshot takes beside its texts and files."""
+"""The storage that a post, vote or snapshot takes in addition to its texts and files."""
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 class Commons:
     """Forum and code store in `folder`; every method is that of Forum or CodeStore.
 
-    What authors write is held in the accounts in the folder `accounts` before it is written; where that is refused, the
-    methods raise QuotaError.
+    Storage is reserved in the author's account, in the folder `accounts`, before anything is written. The methods raise
+    QuotaError where that is refused.
     """
 
     def __init__(self, folder: str, accounts: str) -> None:
@@ -44,7 +44,7 @@ class Commons:
         self._folder = folder
         with storage_errors(Path(folder)):
             Path(folder).mkdir(parents=True, exist_ok=True)
-        self._code = CodeStore(Path(folder, CODE_FOLDER))  # first: it waits for a predecessor that is still at work
+        self._code = CodeStore(Path(folder, CODE_FOLDER))  # first: it waits until a previous actor's git has ended
         self._forum = Forum(Path(folder, FORUM_FILE))
         self._accounts = StorageQuota(Path(accounts))
 
@@ -52,7 +52,7 @@ class Commons:
         return COMMONS
 
     def ping(self) -> str:
-        """The folder that is served."""
+        """Return the folder that this actor serves."""
         return self._folder
 
     def post(self, author: str, kind: Kind, title: str, body: str = "", *, key: str, **links: Unpack[Links]) -> Post:
@@ -65,14 +65,14 @@ class Commons:
         return post
 
     def vote(self, post: int, author: str, value: int, *, key: str) -> int:
-        """Vote on a post; returns the sum of its votes."""
+        """Vote on a post; return the sum of its votes."""
         with self._accounts.held_for(author, "forum", f"vote/{key}", ROW_BYTES):
             votes = self._forum.vote(post, author, value, key=key)
         log.info("vote on post %d by %s: %+d, now %d", post, author, value, votes)
         return votes
 
     def get(self, post: int) -> Post:
-        """One post."""
+        """Return one post."""
         return self._forum.get(post)
 
     def posts(
@@ -84,7 +84,7 @@ class Commons:
         *,
         newest_first: bool = False,
     ) -> list[Post]:
-        """Posts with a number above `after`."""
+        """Return posts with a number above `after`."""
         return self._forum.posts(kind, author, after, limit, newest_first=newest_first)
 
     def named_families(self) -> list[NamedFamily]:
@@ -92,11 +92,11 @@ class Commons:
         return self._forum.named_families()
 
     def replies(self, post: int) -> list[Post]:
-        """The direct replies to a post."""
+        """Return the direct replies to a post."""
         return self._forum.replies(post)
 
     def search(self, query: str, limit: int = 20) -> list[Post]:
-        """Posts that have every word of `query`."""
+        """Return posts that have every word of `query`."""
         return self._forum.search(query, limit)
 
     def publish(
@@ -110,36 +110,36 @@ class Commons:
         return snapshot
 
     def checkout(self, snapshot: str) -> dict[str, bytes]:
-        """The files of a snapshot."""
+        """Return the files of a snapshot."""
         files = self._code.checkout(snapshot)
         log.info("snapshot %.10s: checked out, %d files", snapshot, len(files))
         return files
 
     def diff(self, a: str, b: str) -> Foreign:
-        """What changed between two snapshots."""
+        """Return the changes between two snapshots."""
         return self._code.diff(a, b)
 
     def log(self, limit: int = 50) -> list[Snapshot]:
-        """The last snapshots, newest first."""
+        """Return the last snapshots, newest first."""
         return self._code.log(limit)
 
     def snapshot(self, snapshot: str) -> Snapshot:
-        """Author, parent, message and time of a snapshot."""
+        """Return author, parent, message and time of a snapshot."""
         return self._code.snapshot(snapshot)
 
     def resolve(self, snapshot: str) -> str:
-        """The full id of a shortened one."""
+        """Return the full id of a shortened one."""
         return self._code.resolve(snapshot)
 
 
 def start_commons(folder: Path, namespace: str, accounts: Path) -> ActorHandle[Any]:
-    """The commons of a Ray namespace, started when it does not run yet, and ready to be called.
+    """Return the commons of a Ray namespace, ready to be called; start it if it is not running.
 
     Args:
-        accounts: the folder with the accounts of what is kept for researchers (aar.budget.quota).
+        accounts: the folder with the researchers' storage accounts (aar.budget.quota).
 
     Raises:
-        StorageError: the folder cannot be used, or the namespace's commons serves another one.
+        StorageError: the folder cannot be used, or the namespace's commons serves another folder.
     """
     actor = ray.remote(Commons).options(
         name=COMMONS,
@@ -157,5 +157,5 @@ def start_commons(folder: Path, namespace: str, accounts: Path) -> ActorHandle[A
     except ActorDiedError as error:
         raise StorageError(f"the commons could not start in {folder}: {str(error).strip().splitlines()[-1]}") from error
     if served != str(folder.resolve()):
-        raise StorageError(f"{namespace}: its commons serves {served}, not {folder}; stop that campaign")
+        raise StorageError(f"{namespace}: its commons serves {served}, not {folder}; stop that campaign first")
     return commons

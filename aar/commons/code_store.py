@@ -1,10 +1,10 @@
 """The code store: snapshots of workspaces in one bare git repository, readable with plain git.
 
 A snapshot is a commit whose parent is the snapshot it was built on. It exists from the moment that its one ref does,
-`refs/snapshots/<sha256 of the idempotency key>`, which git writes last and atomically: a publish that was killed either
-happened or left nothing but unused objects, and can be repeated with the same key in both cases.
+`refs/snapshots/<sha256 of the idempotency key>`, which git writes last and atomically. A publish that was killed either
+happened or left only unused objects; in both cases it can be repeated with the same key.
 
-The author date is when the snapshot was published. The committer date is a clock that never stands still: it orders
+The author date is when the snapshot was published. The committer date is a clock that always advances: it orders
 snapshots of the same second.
 """
 
@@ -35,12 +35,12 @@ def _checked_author(author: str) -> str:
 
 def _checked_message(message: str) -> str:
     if not message.strip():
-        raise ValueError("is empty; say in a line what the snapshot is")
+        raise ValueError("is empty; describe the snapshot in one line")
     return checked_text(message.strip(), MESSAGE_BYTES)
 
 
 class SnapshotDraft(BaseModel):
-    """What an author says about files: the snapshot they were built on, and a message (blanks around it removed)."""
+    """An author's description of files: the snapshot they were built on, and a message without blanks around it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -69,14 +69,14 @@ _FIELDS = ("%(objectname)", "%(authorname)", "%(parent)", "%(contents)", "%(auth
 
 
 def files_digest(files: Mapping[str, bytes]) -> str:
-    """16 hex digits for files and their names, for the key of their publication: other files need another key."""
+    """Return 16 hex digits of files and their names, to be part of the idempotency key of their publication."""
     return hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
 
 
 class CodeStore:
-    """One code store; the writer creates it. With `read_only` it only reads, beside the process that writes.
+    """One code store; the writer creates it. With `read_only` it only reads, while another process may write.
 
-    Ids may be shortened to seven digits wherever one is asked for.
+    Every method accepts ids that are shortened to seven digits or more.
 
     Raises:
         StorageError: the repository is missing (read-only), has another writer, or cannot be used.
@@ -88,7 +88,7 @@ class CodeStore:
         self._last_order = newest[0][1] if newest else 0
 
     def close(self) -> None:
-        """Let another process write."""
+        """Release the write lock, so that another process may write."""
         self._git.close()
 
     def publish(
@@ -98,8 +98,8 @@ class CodeStore:
 
         Raises:
             CodeStoreError: a name, size or text is out of bounds, `parent` is unknown, or `key` was used for
-                something else.
-            StorageError: it could not be written.
+                another snapshot.
+            StorageError: the snapshot could not be written.
         """
         if self._git.read_only:
             raise StorageError(f"{self._git.folder}: the code store was opened for reading only")
@@ -110,13 +110,13 @@ class CodeStore:
         if not earlier:
             return self._commit(ref, draft, files)
         snapshot = earlier[0][0]
-        same = (snapshot.author, snapshot.parent, snapshot.message.words) == (draft.author, draft.parent, draft.message)
+        same = (snapshot.author, snapshot.parent, snapshot.message.text) == (draft.author, draft.parent, draft.message)
         if not same or self.checkout(snapshot.id) != dict(files):
             raise CodeStoreError(f'the key "{key}" was used before, for another snapshot; use a new key for a new one')
         return snapshot
 
     def checkout(self, snapshot: str) -> dict[str, bytes]:
-        """The files of a snapshot, name to content. Raises CodeStoreError when it is unknown."""
+        """Return the files of a snapshot, name to content. Raises CodeStoreError when it is unknown."""
         listed = self._git.run("ls-tree", "-r", "-z", self.resolve(snapshot)).split(b"\0")[:-1]
         entries = [(entry.split(b"\t", 1)[1].decode(), entry.split()[2]) for entry in listed]
         answer = self._git.run("cat-file", "--batch", stdin=b"".join(blob + b"\n" for _, blob in entries))
@@ -128,58 +128,58 @@ class CodeStore:
         return files
 
     def diff(self, a: str, b: str) -> Foreign:
-        """What changed from snapshot `a` to `b`, as unified text. Raises CodeStoreError when one is unknown."""
+        """Return the changes from snapshot `a` to `b` as a unified diff. Raises CodeStoreError when one is unknown."""
         options = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames")
         changed = self._git.run("diff", *options, self.resolve(a), self.resolve(b))
         return Foreign(changed.decode(errors="replace"))
 
     def log(self, limit: int = 50) -> list[Snapshot]:
-        """The last `limit` snapshots, newest first."""
+        """Return the last `limit` snapshots, newest first."""
         if limit < 1:
-            raise CodeStoreError(f"the limit is at least 1 snapshot, not {limit}")
+            raise CodeStoreError(f"the limit is {limit}; it must be at least 1 snapshot")
         return [snapshot for snapshot, _ in self._list("--sort=-committerdate", f"--count={limit}", _REFS)]
 
     def snapshot(self, snapshot: str) -> Snapshot:
-        """Author, parent, message and time of a snapshot. Raises CodeStoreError when it is unknown."""
+        """Return author, parent, message and time of a snapshot. Raises CodeStoreError when it is unknown."""
         return self._list(f"--points-at={self.resolve(snapshot)}", _REFS)[0][0]
 
     def resolve(self, snapshot: str) -> str:
-        """The full id of the one snapshot whose id begins so. Raises CodeStoreError when there is none, or several."""
+        """Return the full id of the one snapshot with this prefix. Raises CodeStoreError unless exactly one has it."""
         prefix = snapshot.lower()
         if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST_ID},40}}", prefix):
-            raise CodeStoreError(f"{snapshot!r} is no snapshot id; give its first {SHORTEST_ID} to 40 hex digits")
-        known = self._git.run("for-each-ref", "--format=%(objectname)", _REFS).decode().split()
-        found = [id for id in known if id.startswith(prefix)]
-        if len(found) != 1:
-            trouble = "there is no snapshot" if not found else f"{len(found)} snapshots begin with"
-            raise CodeStoreError(f"{trouble} {prefix}; look it up in the log of the code store")
-        return found[0]
+            raise CodeStoreError(f"{snapshot!r} is not a snapshot id; give its first {SHORTEST_ID} to 40 hex digits")
+        ids = self._git.run("for-each-ref", "--format=%(objectname)", _REFS).decode().split()
+        matches = [id for id in ids if id.startswith(prefix)]
+        if len(matches) != 1:
+            problem = "there is no snapshot" if not matches else f"{len(matches)} snapshots begin with"
+            raise CodeStoreError(f"{problem} {prefix}; look it up in the log of the code store")
+        return matches[0]
 
     def _list(self, *options: str) -> list[tuple[Snapshot, int]]:
-        """Snapshots with their committer date."""
-        shown = self._git.run("for-each-ref", f"--format={'%00'.join(_FIELDS)}%00", *options).decode()
-        values = shown.split("\0")[:-1]
+        """Return snapshots, each with its committer date."""
+        listing = self._git.run("for-each-ref", f"--format={'%00'.join(_FIELDS)}%00", *options).decode()
+        values = listing.split("\0")[:-1]
         records = [values[start : start + len(_FIELDS)] for start in range(0, len(values), len(_FIELDS))]
         return [_parse(record) for record in records]
 
     def _draft(self, author: str, message: str, parent: str | None) -> SnapshotDraft:
-        known = None if parent is None else self.resolve(parent)
+        parent_id = None if parent is None else self.resolve(parent)
         try:
-            return SnapshotDraft(author=author, parent=known, message=message)
+            return SnapshotDraft(author=author, parent=parent_id, message=message)
         except ValidationError as error:
             raise CodeStoreError(f"the snapshot is refused: {explain(error)}") from None
 
     def _commit(self, ref: str, draft: SnapshotDraft, files: Mapping[str, bytes]) -> Snapshot:
         now = int(time.time())
         order = max(now, self._last_order + 1)
-        self._git.sweep()  # the lock of a git that was killed would be in the way
-        # --done: a stream that was cut short makes no commit
+        self._git.sweep()  # a git process that was killed may have left its lock file, which would block this one
+        # With --done, a stream that was cut short makes no commit.
         options = ("--quiet", "--done", "--date-format=raw")
-        printed = self._git.run("fast-import", *options, stdin=_stream(ref, draft, (now, order), files))
+        output = self._git.run("fast-import", *options, stdin=_stream(ref, draft, (now, order), files))
         self._last_order = order
-        said = Foreign(draft.message)
-        id = printed.decode().strip()
-        return Snapshot(author=draft.author, parent=draft.parent, message=said, id=id, time=float(now))
+        message = Foreign(draft.message)
+        id = output.decode().strip()
+        return Snapshot(author=draft.author, parent=draft.parent, message=message, id=id, time=float(now))
 
 
 def _ref(key: str) -> str:
@@ -198,7 +198,7 @@ def _parse(record: list[str]) -> tuple[Snapshot, int]:
 
 
 def _stream(ref: str, draft: SnapshotDraft, times: tuple[int, int], files: Mapping[str, bytes]) -> bytes:
-    """What git fast-import reads: one commit with all its files, and the wish to be told its id."""
+    """Return the input of git fast-import: one commit with all its files, and a command to print its id."""
     lines = [
         f"commit {ref}\nmark :1\nauthor {draft.author} <> {times[0]} +0000\n".encode(),
         f"committer {draft.author} <> {times[1]} +0000\n".encode(),

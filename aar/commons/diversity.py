@@ -1,7 +1,7 @@
-"""How different the methods are that researchers try: families of methods, and the entropy over them.
+"""Diversity of the methods that researchers try: families of methods, and the entropy over them.
 
-The family of a result is named by whoever posts it. Entropy in bits: 0 when all results are of one family, log2(n)
-when n families have equally many.
+The author of a result names its family. Entropy in bits: 0 when all results are of one family, log2(n) when n families
+have equally many.
 """
 
 import math
@@ -14,12 +14,12 @@ from aar.commons.forum import NamedFamily
 from aar.commons.quoting import quoted_line
 
 FAMILY_CHARACTERS = 40
-SHOWN = 12
+LISTED = 12
 
 
 @dataclass(frozen=True)
 class Step:
-    """After so many results with a family: when the last of them was posted, and the entropy over all in bits."""
+    """The entropy in bits over the first `results` results with a family, and when the last of these was posted."""
 
     results: int
     time: float
@@ -27,18 +27,18 @@ class Step:
 
 
 def family_of(text: str | None) -> str | None:
-    """A family's name in its one spelling: lower case, words joined by "-"; None when there is none."""
+    """Return a family's name in canonical spelling: lower case, words joined by "-"; None when there is no name."""
     words = "".join(letter if letter.isalnum() else " " for letter in (text or "").lower()).split()
     return "-".join(words)[:FAMILY_CHARACTERS] or None
 
 
 def families(named: Iterable[NamedFamily]) -> Counter[str]:
-    """How many results there are of each family."""
-    return Counter(name for one in named if (name := family_of(one.family.words)))
+    """Count the results of each family."""
+    return Counter(name for result in named if (name := family_of(result.family.text)))
 
 
 def entropy(counts: Counter[str]) -> float:
-    """Shannon's entropy in bits."""
+    """Return Shannon's entropy in bits."""
     total = counts.total()
     return sum(-count / total * math.log2(count / total) for count in counts.values()) + 0.0
 
@@ -62,7 +62,7 @@ class DiversityHistory:
         """Add results that are newer than those before."""
         for result in named:
             self.last = result.post
-            if name := family_of(result.family.words):
+            if name := family_of(result.family.text):
                 self._count(name)
                 total = len(self.steps) + 1
                 # Shannon's sum, rearranged: each result changes one term, however many families there are.
@@ -79,10 +79,10 @@ def _weight(count: int) -> float:
     return count * math.log2(count) if count else 0.0
 
 
-def diversity_words(named: Iterable[NamedFamily]) -> str:
-    """Families so far, for researchers and people; their names, which authors choose, as quotations."""
+def format_diversity(named: Iterable[NamedFamily]) -> str:
+    """Return the families so far as text; authors choose the names, so they are quoted."""
     counts = families(named)
     if not counts:
         return "No result names a family of methods yet."
-    shown = ", ".join(f"{quoted_line(Foreign(name))} ({count})" for name, count in counts.most_common(SHOWN))
-    return f"Families of methods so far: {shown}; entropy {entropy(counts):.2f} bits over {counts.total()} results."
+    largest = ", ".join(f"{quoted_line(Foreign(name))} ({count})" for name, count in counts.most_common(LISTED))
+    return f"Families of methods so far: {largest}; entropy {entropy(counts):.2f} bits over {counts.total()} results."

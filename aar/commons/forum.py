@@ -1,8 +1,8 @@
 """The forum: typed posts with replies, votes and full-text search, in one SQLite file.
 
 A post or vote that was acknowledged survives a kill at any moment. Each carries an idempotency key: the same key again
-returns the first answer and changes nothing, so a caller who saw an error may simply call again. Posts are never
-changed or removed. Who the author is, the caller decides: an agent must not be let choose it.
+returns the first answer and changes nothing, so a caller that saw an error may simply call again. Posts are never
+changed or removed. The caller names the author, so callers must not let an agent choose that name.
 """
 
 import hashlib
@@ -33,16 +33,19 @@ LARGEST_ID = 2**63 - 1
 
 
 def _checked_data(data: dict[str, Any]) -> dict[str, Any]:
-    """`data` as it comes back from JSON. Raises ValueError: no JSON, too large, too deep, unwanted text."""
+    """Return `data` after a round trip through JSON.
+
+    Raises ValueError when it is not JSON, too large, nested too deeply, or holds text that is not allowed.
+    """
     try:
-        written = json.dumps(data, allow_nan=False, ensure_ascii=False)
+        encoded = json.dumps(data, allow_nan=False, ensure_ascii=False)
     except (TypeError, RecursionError) as error:
         raise ValueError(f"is not JSON: {error}") from None
-    read: dict[str, Any] = json.loads(written)
-    for text in _strings(read):
+    decoded: dict[str, Any] = json.loads(encoded)
+    for text in _strings(decoded):
         checked_text(text, DATA_BYTES)
-    checked_text(written, DATA_BYTES)
-    return read
+    checked_text(encoded, DATA_BYTES)
+    return decoded
 
 
 def _strings(data: dict[str, Any]) -> Iterator[str]:
@@ -74,7 +77,7 @@ _PostId = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 
 
 class Draft(BaseModel):
-    """What an author hands in. `experiment` and `snapshot` name what the post is about, `data` is for programs."""
+    """A post as its author submits it. `experiment` and `snapshot`: what it is about; `data`: for programs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -89,7 +92,7 @@ class Draft(BaseModel):
 
 
 class Links(TypedDict, total=False):
-    """What a post is about or answers, and its data for programs; the fields are those of `Draft`."""
+    """The fields of `Draft` that relate a post to other things, and its data for programs."""
 
     experiment: str | None
     snapshot: str | None
@@ -142,7 +145,7 @@ _SELECT = f"SELECT posts.*, {_VOTES} AS votes FROM posts"
 
 
 class Forum:
-    """One forum. With `read_only` it only reads, beside the process that writes.
+    """One forum. With `read_only` it only reads, while another process may write.
 
     Raises:
         StorageError: the file is missing (read-only) or cannot be used.
@@ -152,7 +155,7 @@ class Forum:
         self._database = open_database(path, _SCHEMA, read_only=read_only)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the database."""
         self._database.close()
 
     def post(
@@ -184,7 +187,7 @@ class Forum:
             The sum of the post's votes, after this one.
 
         Raises:
-            ForumError: the post does not exist, the value is another, or `key` was used for something else.
+            ForumError: the post does not exist, the value is not allowed, or `key` was used for something else.
         """
         if type(value) is not int or value not in (-1, 0, 1):
             raise ForumError(f"a vote is -1, 0 or 1, not {value!r}")
@@ -193,11 +196,11 @@ class Forum:
         return self._once(key, call, lambda: self._set_vote(post, author, value))
 
     def get(self, post: int) -> Post:
-        """The post with this number. Raises ForumError when there is none."""
-        found = select(self._database, f"{_SELECT} WHERE id = ?", post) if 0 < post <= LARGEST_ID else []
-        if not found:
+        """Return the post with this number. Raises ForumError when it does not exist."""
+        rows = select(self._database, f"{_SELECT} WHERE id = ?", post) if 0 < post <= LARGEST_ID else []
+        if not rows:
             raise ForumError(f"there is no post {post}; list the posts to see their numbers")
-        return _to_post(found[0])
+        return _to_post(rows[0])
 
     def posts(
         self,
@@ -208,7 +211,7 @@ class Forum:
         *,
         newest_first: bool = False,
     ) -> list[Post]:
-        """At most `limit` posts with a number above `after`, replies included: the oldest of them, or the newest."""
+        """Return at most `limit` posts with a number above `after`, replies included: the oldest, or the newest."""
         order = "DESC" if newest_first else "ASC"
         where = "id > ? AND (? IS NULL OR kind = ?) AND (? IS NULL OR author = ?)"
         sql = f"{_SELECT} WHERE {where} ORDER BY id {order} LIMIT ?"
@@ -223,12 +226,12 @@ class Forum:
         return [NamedFamily(row[0], row[1], Foreign(row[2])) for row in select(self._database, sql, after)]
 
     def replies(self, post: int) -> list[Post]:
-        """The direct replies to a post, oldest first. Raises ForumError when the post does not exist."""
+        """Return the direct replies to a post, oldest first. Raises ForumError when the post does not exist."""
         self.get(post)
         return self._read(f"{_SELECT} WHERE reply_to = ? ORDER BY id", post)
 
     def search(self, query: str, limit: int = 20) -> list[Post]:
-        """Posts that have every word of `query` in title or body, in any form of the word, best match first.
+        """Return posts that have every word of `query` in title or body, in any form of the word, best match first.
 
         The query has no syntax: every character in it is text.
 
@@ -244,7 +247,7 @@ class Forum:
         return [_to_post(row) for row in select(self._database, sql, *parameters)]
 
     def _once(self, key: str, call: dict[str, Any], write: Callable[[], int]) -> int:
-        """What `write` returned when `key` was first used; it runs now if that is now."""
+        """Return the result of `write` from the first use of `key`; run `write` if this is the first use."""
         self._check_line("the idempotency key", key, KEY_CHARACTERS)
         digest = hashlib.sha256(json.dumps(call, sort_keys=True).encode()).hexdigest()
         with transaction(self._database) as database:

@@ -1,10 +1,10 @@
 """A bare git repository, driven through the git command line.
 
-Git runs with an environment made from nothing: neither the user's configuration, attributes and hooks nor GIT_*
-variables of the caller have any effect. Every write is flushed to the disk before git ends.
+Git runs with an environment built from nothing: the user's configuration, attributes and hooks and the caller's GIT_*
+variables have no effect. Every write is flushed to the disk before git ends.
 
-One process at a time writes. Its lock is inherited by the git processes it starts, so that a successor waits until the
-last of them is gone, too, when the writer is killed.
+One process at a time writes. The git processes it starts inherit its lock, so that after the writer was killed, its
+successor also waits until the last of them has ended.
 """
 
 import fcntl
@@ -20,10 +20,10 @@ from aar.storage import storage_errors
 SECONDS = 60.0
 LOCK_SECONDS = 30.0
 
-# unpackLimit: a snapshot is one pack file, flushed once, and not a loose file for each of its files
+# unpackLimit: store a snapshot as one pack file, flushed once, instead of one loose object per file
 _SETTINGS = ("core.hooksPath=/dev/null", "core.fsync=all", "fastimport.unpackLimit=1", "core.quotePath=false")
 _LEFTOVERS = ("refs/*/*.lock", "objects/pack/tmp_*", "fast_import_crash_*")
-_DISK_TROUBLE = (
+_DISK_ERRORS = (
     "No space left on device",
     "Out of diskspace",
     "Disk quota exceeded",
@@ -33,10 +33,10 @@ _DISK_TROUBLE = (
 
 
 class Git:
-    """The repository at `folder`: opened for reading, or as its one writer, who also creates it.
+    """The repository at `folder`, opened for reading, or for writing, which also creates it.
 
     Raises:
-        StorageError: git is not installed, the repository is missing (reading), cannot be made or has a writer already.
+        StorageError: git is not installed, or the repository is missing (reading), cannot be created, or has a writer.
     """
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
@@ -52,24 +52,24 @@ class Git:
 
     @property
     def read_only(self) -> bool:
-        """Whether this may not write."""
+        """True if this object may not write."""
         return self._lock is None
 
     def close(self) -> None:
-        """Let another process write; this one only reads from now on."""
+        """Release the write lock; this object only reads from now on."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     def run(self, command: str, *arguments: str, stdin: bytes = b"") -> bytes:
-        """What `git command arguments` prints.
+        """Run `git command arguments` and return its output.
 
         Raises:
             StorageError: git failed, did not end within a minute, or is not installed.
         """
         settings = [part for setting in _SETTINGS for part in ("-c", setting)]
         try:
-            ended = subprocess.run(
+            process = subprocess.run(
                 ["git", *settings, command, *arguments],
                 input=stdin,
                 capture_output=True,
@@ -81,13 +81,16 @@ class Git:
         except FileNotFoundError:
             raise StorageError("git is not installed. Install it (apt-get install git) and try again.") from None
         except subprocess.TimeoutExpired:
-            raise StorageError(f"{self.folder}: git {command} took over {SECONDS:.0f} s. Is the disk well?") from None
-        if ended.returncode != 0:
-            raise StorageError(self._failure(command, ended.returncode, ended.stderr.decode(errors="replace").strip()))
-        return ended.stdout
+            raise StorageError(
+                f"{self.folder}: git {command} timed out after {SECONDS:.0f} s; check the disk."
+            ) from None
+        if process.returncode != 0:
+            output = process.stderr.decode(errors="replace").strip()
+            raise StorageError(self._failure(command, process.returncode, output))
+        return process.stdout
 
     def sweep(self) -> None:
-        """Remove what git processes that were killed left behind. For the writer only, before it writes."""
+        """Remove the files that killed git processes left behind. Only the writer may call this, before it writes."""
         with storage_errors(self.folder):
             for pattern in _LEFTOVERS:
                 for file in self.folder.glob(pattern):
@@ -105,16 +108,16 @@ class Git:
             "GIT_TERMINAL_PROMPT": "0",
         }
 
-    def _failure(self, command: str, code: int, said: str) -> str:
-        if any(trouble in said for trouble in _DISK_TROUBLE):
-            advice = "Free some space or give this user write rights, then do it again; nothing acknowledged is lost."
+    def _failure(self, command: str, code: int, output: str) -> str:
+        if any(text in output for text in _DISK_ERRORS):
+            advice = "Free some space or give this user write access, then try again; nothing acknowledged is lost."
         else:
-            advice = "Do the same again; if it fails again, run `git fsck` there."
-        return f"{self.folder}: git {command} failed ({code}): {said or 'without a word'}. {advice}"
+            advice = "Try again; if it fails again, run `git fsck` there."
+        return f"{self.folder}: git {command} failed ({code}): {output or 'no output'}. {advice}"
 
 
 def _lock(file: Path) -> IO[bytes]:
-    """`file`, open and locked for this process and the children that inherit it, as soon as nobody else holds it."""
+    """Wait for the lock on `file`; return the file, locked for this process and the children that inherit it."""
     opened = file.open("ab")
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
@@ -124,5 +127,5 @@ def _lock(file: Path) -> IO[bytes]:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 opened.close()
-                raise StorageError(f"{file}: another process writes to this code store. Stop it first.") from None
+                raise StorageError(f"{file}: another process is writing to this code store. Stop it first.") from None
         time.sleep(0.02)

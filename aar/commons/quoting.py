@@ -1,15 +1,13 @@
-"""What others wrote as a language model is handed it: quoted, and outside of the quotation what the platform knows.
+"""Text by others as a language model gets it: quoted, with the platform's facts outside of the quotation.
 
-Protected: every line of an author's text begins with "> ", and no other line does, so that no text can end its own
-quotation, pretend to be another post, author or vote, or speak for the platform. Characters that are not seen, or that
-some reader takes for a line break, stand as their number, such as <U+202E>; marks of people's messages are hidden; the
-length is bounded.
-Not protected: what the quoted text says. A model that believes it, or does what it asks, was told where it comes from.
+Protected: every line of an author's text begins with "> ", and no other line does. So no text can end its own
+quotation, pretend to be another post, author or vote, or speak for the platform. Invisible characters, and those that
+some readers take for a line break, are replaced by their number, such as <U+202E>. The length is bounded.
+Not protected: what the quoted text says. A model that believes it, or follows it, was told where it comes from.
 
-The mark with which people's messages to one researcher begin, as far as it has a form.
-
-What is handed to a researcher by tools never has that form, whoever wrote it: so a mark that got about, in a post or
-in the last words of its owner, is neither read by others there nor of use to them.
+An operator's message to a researcher begins with a secret mark. Text that tools return to a researcher never has the
+form of a mark, whoever wrote it. So a mark that leaked, in a post or in its owner's last message, cannot be read there
+by other researchers, and is of no use to them.
 """
 
 import json
@@ -24,16 +22,16 @@ from aar.text import fitted_line, is_unseen
 
 _DIGITS = 12
 _MARK = re.compile(rf"people-[0-9a-f]{{{_DIGITS}}}")
-_HIDDEN = f"people-{'x' * _DIGITS}"  # as long as a mark, so that places in a text stay what they were
+_HIDDEN = f"people-{'x' * _DIGITS}"  # as long as a mark, so that positions in the text do not change
 
 
 def new_mark() -> str:
-    """A mark that nobody can guess."""
+    """Return a new mark that nobody can guess."""
     return f"people-{secrets.token_hex(_DIGITS // 2)}"
 
 
 def without_marks(text: str) -> str:
-    """`text`, of the same length, with no mark of anybody's in it."""
+    """Return `text` with every mark hidden, at the same length."""
     return _MARK.sub(_HIDDEN, text)
 
 
@@ -53,52 +51,52 @@ _NAME_CHARACTERS = 64
 
 
 def quoted(post: Post, start: int = 0) -> str:
-    """One post, or what follows the first `start` characters of its body; at most 8,000 of them."""
+    """Return one post with at most 8,000 characters of its body, from character `start` on."""
     return f"{_NOTICE}\n{_quoted(post, start, POST_CHARACTERS)}"
 
 
 def quoted_list(posts: Sequence[Post]) -> str:
-    """Several posts, each with the beginning of its body; about 40,000 characters in all, and who is left out."""
-    shown: list[str] = []
+    """Return several posts, each with the beginning of its body: about 40,000 characters, then which are left out."""
+    blocks: list[str] = []
     for post in posts:
         block = _quoted(post, 0, LISTED_CHARACTERS)
-        if sum(map(len, shown)) + len(block) > LIST_CHARACTERS:
+        if sum(map(len, blocks)) + len(block) > LIST_CHARACTERS:
             break
-        shown.append(block)
-    return "\n\n".join([_NOTICE, *shown, *_left_out(posts[len(shown) :], len(shown))])
+        blocks.append(block)
+    return "\n\n".join([_NOTICE, *blocks, *_left_out(posts[len(blocks) :], len(blocks))])
 
 
-def _left_out(posts: Sequence[Post], shown: int) -> list[str]:
+def _left_out(posts: Sequence[Post], listed: int) -> list[str]:
     if not posts:
-        return ["(no posts)"] if shown == 0 else []
+        return ["(no posts)"] if listed == 0 else []
     return [f"({len(posts)} more posts are not shown, from post {posts[0].id} to post {posts[-1].id}; ask for fewer)"]
 
 
 def _quoted(post: Post, start: int, limit: int) -> str:
-    whole = without_marks(post.body.words)
+    whole = without_marks(post.body.text)
     body = whole[start : start + limit]
     left = len(whole) - start - len(body)
-    lines = [_heading(post), *_marked(without_marks(post.title.words))]
+    lines = [_heading(post), *_marked(without_marks(post.title.text))]
     if start:
         lines.append(f"(the body of post {post.id} from character {start})")
     lines += _marked(body) if body else []
     if left > 0:
-        lines.append(f"(post {post.id} goes on: {left} more characters; read it from character {start + len(body)})")
+        lines.append(f"(post {post.id} has {left} more characters; read it from character {start + len(body)})")
     return "\n".join(lines)
 
 
 def _heading(post: Post) -> str:
-    """What the platform knows. A name that an author may have chosen stands in quotation marks unless it is plain."""
+    """Return the platform's facts about a post. Names that an author may have chosen are quoted unless plain."""
     when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(post.time))
     votes = f"{post.votes:+d}" if post.votes else "0"
-    about = {"experiment": post.experiment, "snapshot": post.snapshot}
-    said = "".join(f", {what} {quoted_name(name)}" for what, name in about.items() if name)
+    subjects = {"experiment": post.experiment, "snapshot": post.snapshot}
+    about = "".join(f", {what} {quoted_name(name)}" for what, name in subjects.items() if name)
     answers = f", in reply to post {post.reply_to}" if post.reply_to else ""
-    return f"Post {post.id}: {post.kind} by {quoted_name(post.author)}, {when}, votes {votes}{answers}{said}"
+    return f"Post {post.id}: {post.kind} by {quoted_name(post.author)}, {when}, votes {votes}{answers}{about}"
 
 
 def quoted_name(name: str) -> str:
-    """A name within a line of the platform's: as it is where it is plain, else in double quotes and bounded."""
+    """Return a name to stand in a line of the platform's: unchanged if plain, else bounded and in double quotes."""
     if _PLAIN_NAME.fullmatch(name):
         return name
     cut = name if len(name) <= _NAME_CHARACTERS else name[:_NAME_CHARACTERS] + "..."
@@ -110,29 +108,29 @@ def _marked(text: str) -> list[str]:
 
 
 def _visible(text: str) -> str:
-    """`text` with every character that is not seen as its number; line feeds and tabs stay."""
+    """Return `text` with every invisible character replaced by its number; line feeds and tabs stay."""
     return "".join(
         f"<U+{ord(character):04X}>" if is_unseen(character) and character not in "\n\t" else character
         for character in text
     )
 
 
-def quoted_line(words: Foreign) -> str:
-    """Somebody's words within a line of the platform's: one line in double quotes, which nothing in them ends."""
-    line = " ".join(without_marks(words.words)[: 4 * LINE_CHARACTERS].split())
+def quoted_line(foreign: Foreign) -> str:
+    """Return somebody's text to stand in a line of the platform's: in double quotes that nothing in the text ends."""
+    line = " ".join(without_marks(foreign.text)[: 4 * LINE_CHARACTERS].split())
     cut = line if len(line) <= LINE_CHARACTERS else line[:LINE_CHARACTERS] + "..."
     return json.dumps(_visible(cut), ensure_ascii=False)
 
 
-def quoted_block(words: Foreign, limit: int = POST_CHARACTERS) -> str:
-    """Somebody's words as lines of their own, each of them marked as a quotation; at most `limit` characters."""
-    cut = without_marks(words.words)[:limit]
-    left = len(words.words) - len(cut)
+def quoted_block(foreign: Foreign, limit: int = POST_CHARACTERS) -> str:
+    """Return at most `limit` characters of somebody's text as separate lines, each marked as a quotation."""
+    cut = without_marks(foreign.text)[:limit]
+    left = len(foreign.text) - len(cut)
     return "\n".join([*_marked(cut), *([f"({left} more characters are left out)"] if left else [])])
 
 
 def markdown_span(text: str) -> str:
-    """Any text on one line of a Markdown document, as code: nothing in it is markup, and it cannot end the span."""
-    shown = fitted_line(text, SPAN_CHARACTERS)
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
-    return f"{fence} {shown} {fence}"
+    """Return any text as a code span on one line of Markdown: nothing in it is markup, and it cannot end the span."""
+    line = fitted_line(text, SPAN_CHARACTERS)
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    return f"{fence} {line} {fence}"

@@ -27,7 +27,7 @@ def _finite(data: Any) -> Any:
         case list() | tuple():
             return [_finite(value) for value in data]
         case Foreign():
-            return data.words
+            return data.text
         case float() if not math.isfinite(data):
             return None
     return data

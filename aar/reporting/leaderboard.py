@@ -44,7 +44,7 @@ def _table(state: CampaignState) -> Table:
 def _experiment_row(rank: int | None, one: Experiment, state: CampaignState) -> list[Text]:
     assert one.score is not None
     style = REFERENCE_STYLE if one.researcher == PLATFORM else "bold" if rank == 1 else ""
-    note = f"{one.note.words} (reference)" if one.researcher == PLATFORM else one.note.words
+    note = f"{one.note.text} (reference)" if one.researcher == PLATFORM else one.note.text
     found = (*(() if state.protected else (UNPROTECTED,)), *state.findings.get(one.id, ()))
     marks = "".join(f" ({mark})" for mark in found)
     verified = next((f"{each.pgr.value:.2f}" for each in latest(state.verifications) if each.experiment == one.id), "")
@@ -68,7 +68,7 @@ def _caption(state: CampaignState) -> str | None:
 
 
 def _unimproved(others: list[Experiment]) -> list[Text]:
-    shown = [(f"  {one.id} ", one_line(one.researcher), ": ", one_line(one.note.words)) for one in others]
+    shown = [(f"  {one.id} ", one_line(one.researcher), ": ", one_line(one.note.text)) for one in others]
     lines = [Text.assemble(*parts, **FITTED) for parts in shown]
     return [Text("No significant improvement over the researcher's best", "bold"), *lines, Text("")] if lines else []
 
@@ -81,4 +81,4 @@ def _failures(failed: list[Experiment]) -> list[Text]:
 
 
 def _why(one: Experiment) -> str:
-    return one.failure.words if one.failure else ""
+    return one.failure.text if one.failure else ""

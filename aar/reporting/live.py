@@ -150,9 +150,9 @@ def _running_row(one: Experiment, now: float) -> list[Text]:
 
 def _ended_row(one: Experiment) -> list[Text]:
     if one.failure:
-        return _row(one, one_line(f"failed: {one.failure.words}", "red"))
+        return _row(one, one_line(f"failed: {one.failure.text}", "red"))
     return _row(one, Text(f"PGR {pgr_text(one.score)}" if one.score else "no significant improvement"))
 
 
 def _row(one: Experiment, outcome: Text) -> list[Text]:
-    return [Text(one.id), one_line(one.researcher), one_line(one.note.words), outcome]
+    return [Text(one.id), one_line(one.researcher), one_line(one.note.text), outcome]

@@ -60,7 +60,7 @@ def changes(before: CampaignState, after: CampaignState) -> Iterator[tuple[str, 
 
 def _outcome(one: Experiment) -> str:
     if one.failure is not None:
-        return f"{one.id} failed: {one.failure.words}"
+        return f"{one.id} failed: {one.failure.text}"
     if one.score is None:
-        return f"{one.id}: no significant improvement: {one.note.words}"
-    return f"{one.id} scored PGR {pgr_text(one.score)}, accuracy {one.score.accuracy:.3f}: {one.note.words}"
+        return f"{one.id}: no significant improvement: {one.note.text}"
+    return f"{one.id} scored PGR {pgr_text(one.score)}, accuracy {one.score.accuracy:.3f}: {one.note.text}"

@@ -67,9 +67,9 @@ def campaign_argument(state: CampaignState) -> str:
 def trial_words(state: CampaignState, trial: Experiment) -> RenderableType:
     """How a method that a person tried did, against the references."""
     if trial.failure is not None:
-        return plain(f"{trial.note.words} failed: {trial.failure.words}")
+        return plain(f"{trial.note.text} failed: {trial.failure.text}")
     vanilla = state.reference.score if state.reference else None
     beside = f"; vanilla: {vanilla.accuracy:.3f}, PGR {pgr_text(vanilla)}" if vanilla else ""
     if trial.score is None:
-        return plain(f"{trial.note.words}: no significant improvement over the best that was tried here before{beside}")
-    return plain(f"{trial.note.words}: accuracy {trial.score.accuracy:.3f}, PGR {pgr_text(trial.score)}{beside}")
+        return plain(f"{trial.note.text}: no significant improvement over the best that was tried here before{beside}")
+    return plain(f"{trial.note.text}: accuracy {trial.score.accuracy:.3f}, PGR {pgr_text(trial.score)}{beside}")

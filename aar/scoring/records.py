@@ -115,7 +115,7 @@ class Experiment:
     @property
     def is_reference(self) -> bool:
         """Is it the platform's own vanilla?"""
-        return self.verification_of is None and (self.researcher, self.note.words) == (PLATFORM, VANILLA)
+        return self.verification_of is None and (self.researcher, self.note.text) == (PLATFORM, VANILLA)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def counts(folder: Path) -> dict[str, list[object]]:
         CodeStore(folder / "commons/code.git", read_only=True),
     )
     return {
-        "posts": [(post.author, post.title.words) for post in forum.posts(limit=1000)],
+        "posts": [(post.author, post.title.text) for post in forum.posts(limit=1000)],
         "snapshots": sorted(snapshot.id for snapshot in store.log(1000)),
         "scores": [(one.id, one.score) for one in read_state(folder).experiments if one.status == "scored"],
     }
@@ -105,7 +105,7 @@ def test_any_process_may_be_killed_at_any_moment(tiny: Path) -> None:
         wait_for(f"a {victim} to kill", lambda victim=victim: kill(process, victim))
     finish(process)
     experiments = read_state(folder).experiments
-    failures = [one.failure.words for one in experiments if one.failure]
+    failures = [one.failure.text for one in experiments if one.failure]
     assert len(experiments) == 9
     assert len(failures) <= 1 and all("killed" in failure for failure in failures)
     posts = counts(folder)["posts"]

@@ -106,7 +106,7 @@ def check_the_record(folder: Path) -> None:
     events = [event.text for event in EventLog(folder, read_only=True).events()]
     for words in ("dana asks: message eve: Be quick.", "dana asks: add fay", "dana asks: stop eve"):
         assert words in events
-    titles = [post.title.words for post in Forum(folder / "commons/forum.sqlite", read_only=True).posts(author="eve")]
+    titles = [post.title.text for post in Forum(folder / "commons/forum.sqlite", read_only=True).posts(author="eve")]
     assert titles == ["By hand", "eve has ended: a person stopped it"]
     calls = [entry.data["tool"] for entry in read(transcript_folder(folder, "eve")) if entry.kind == "call"]
     assert calls[:2] == ["bash", "budget"] and "run_experiment" in calls

@@ -43,7 +43,7 @@ def check_they_built_on_each_other(folder: Path) -> CampaignState:
     assert parents["eve"] in (own["ada"].snapshot, own["ben"].snapshot)
     posts = Forum(folder / "commons/forum.sqlite", read_only=True).posts(limit=1000)
     assert [post.author for post in posts if post.kind == "result"] == ["ada", "ben", "eve"]
-    assert len({(post.author, post.title.words) for post in posts}) == len(posts)
+    assert len({(post.author, post.title.text) for post in posts}) == len(posts)
     for name in NAMES:
         assert transcript(folder, name)[-1].data["reason"] == "finished"
     return state

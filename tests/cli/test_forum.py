@@ -52,8 +52,8 @@ def test_a_person_posts_to_a_campaign_that_does_not_run(campaign: Path, aar: Aar
     ended = aar("forum", "post", "try probes", "They are cheap.", "--author", "ada", "--reply-to", "1")
     assert (ended.code, ended.out) == (0, "post 3 by ada\n")
     post = Forum(campaign / "commons" / "forum.sqlite", read_only=True).get(3)
-    assert (post.kind, post.title.words, post.reply_to) == ("insight", "try probes", 1)
-    assert post.body.words == "They are cheap."
+    assert (post.kind, post.title.text, post.reply_to) == ("insight", "try probes", 1)
+    assert post.body.text == "They are cheap."
 
 
 @pytest.mark.parametrize("author", ["researcher-1", "Platform"])

@@ -29,7 +29,7 @@ def test_a_post_reaches_the_commons_of_a_running_campaign(ray_session: None, cam
         command = [sys.executable, "-m", "aar", "forum", "post", "stop using [red]probes", "--author", "ada"]
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (0, "post 3 by ada\n"), ended.stderr
-    assert ray.get(commons.get.remote(3)).title.words == "stop using [red]probes"
+    assert ray.get(commons.get.remote(3)).title.text == "stop using [red]probes"
     ray.kill(commons)
 
 

@@ -45,4 +45,4 @@ def test_checkout_overwrites_nothing(campaign: Path, aar: Aar, tmp_path: Path) -
 def test_unknown_snapshots_and_experiments_are_messages(campaign: Path, aar: Aar) -> None:
     assert "no experiment e99" in aar("store", "show", "e99").err
     assert "no snapshot deadbeef" in aar("store", "show", "deadbeef").err
-    assert "is no snapshot id" in aar("store", "show", "latest").err
+    assert "is not a snapshot id" in aar("store", "show", "latest").err

@@ -57,8 +57,8 @@ def test_a_writer_that_was_killed_lost_nothing_and_can_be_repeated(tmp_path: Pat
         post = forum.post("ada", "result", f"number {n}", snapshot=snapshot.id, key=f"{n}")
         again.append(f"{post.id} {snapshot.id}")
     assert again[: len(acknowledged)] == acknowledged
-    assert [snapshot.message.words for snapshot in code.log()] == [f"number {n}" for n in range(len(again))][::-1]
-    assert [post.title.words for post in forum.posts()] == [f"number {n}" for n in range(len(again))]
+    assert [snapshot.message.text for snapshot in code.log()] == [f"number {n}" for n in range(len(again))][::-1]
+    assert [post.title.text for post in forum.posts()] == [f"number {n}" for n in range(len(again))]
     code.close()
 
 
@@ -111,14 +111,14 @@ def test_a_git_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Monkey
     store = CodeStore(tmp_path / "code.git")
     monkeypatch.setattr(git, "SECONDS", 0.1)
     git_that(tmp_path, monkeypatch, "exec sleep 5")
-    with pytest.raises(StorageError, match="fast-import took over"):
+    with pytest.raises(StorageError, match="fast-import timed out"):
         store.publish("ada", FILES, "hangs", None, key="k")
 
 
 def test_a_second_writer_is_refused_until_the_first_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = CodeStore(tmp_path / "code.git")
     monkeypatch.setattr(git, "LOCK_SECONDS", 0.1)
-    with pytest.raises(StorageError, match="another process writes to this code store"):
+    with pytest.raises(StorageError, match="another process is writing to this code store"):
         CodeStore(tmp_path / "code.git")
     first.close()
     CodeStore(tmp_path / "code.git").close()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aar.commons.diversity import DiversityHistory, diversity_words, entropy, families, family_of
+from aar.commons.diversity import DiversityHistory, entropy, families, family_of, format_diversity
 from aar.commons.forum import Forum, NamedFamily
 
 
@@ -48,8 +48,8 @@ def test_a_history_that_grows_by_parts_is_the_same_as_one_that_is_read_at_once(t
 
 
 def test_it_is_told_in_words(named: list[NamedFamily]) -> None:
-    assert diversity_words(named).endswith("entropy 1.52 bits over 5 results.")
-    assert diversity_words([]) == "No result names a family of methods yet."
+    assert format_diversity(named).endswith("entropy 1.52 bits over 5 results.")
+    assert format_diversity([]) == "No result names a family of methods yet."
 
 
 def test_results_count_however_many_there_are(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_a_post_comes_back_with_everything_its_author_gave(forum: Forum) -> None
     links: dict[str, Any] = {"experiment": "e-17", "snapshot": "ab" * 20, "data": data}
     made = post(forum, kind="result", body="two\nlines\tand a tab", **links)
     assert forum.get(made.id) == made
-    assert (made.kind, made.body.words, made.votes, made.data) == ("result", "two\nlines\tand a tab", 0, data)
+    assert (made.kind, made.body.text, made.votes, made.data) == ("result", "two\nlines\tand a tab", 0, data)
 
 
 def test_posts_are_filtered_and_paged_by_number(forum: Forum) -> None:

@@ -84,7 +84,7 @@ def test_a_long_post_says_where_the_rest_is_and_reads_on_from_there() -> None:
     body = "".join(f"line {number}\n" for number in range(2000))
     first = quoted(post(body=body))
     left = len(body) - POST_CHARACTERS
-    assert first.endswith(f"\n(post 17 goes on: {left} more characters; read it from character {POST_CHARACTERS})")
+    assert first.endswith(f"\n(post 17 has {left} more characters; read it from character {POST_CHARACTERS})")
     read, start = "", 0
     while start < len(body):
         lines = [line for line in quoted(post(body=body), start).split("\n") if line.startswith("> ")]
@@ -93,9 +93,9 @@ def test_a_long_post_says_where_the_rest_is_and_reads_on_from_there() -> None:
     assert read == body
 
 
-def test_an_author_cannot_write_the_note_that_a_post_goes_on() -> None:
-    text = quoted(post(body="x\n(post 17 goes on: 5 more characters; read it from character 0)"))
-    assert "goes on" not in "".join(outside(text))
+def test_an_author_cannot_write_the_note_that_a_post_has_more() -> None:
+    text = quoted(post(body="x\n(post 17 has 5 more characters; read it from character 0)"))
+    assert "more characters" not in "".join(outside(text))
 
 
 def test_a_list_is_bounded_and_says_who_is_left_out() -> None:

@@ -85,7 +85,7 @@ def test_a_brain_continues_where_it_was_killed(tmp_path: Path) -> None:
         runtime = ResearcherRuntime(settings.researchers[0], settings, tmp_path)
         brain(runtime, campaign.client("researcher-1")).run()
     assert len(campaign.started) == 4
-    assert sorted(post.title.words for post in campaign.posts("result")) == [
+    assert sorted(post.title.text for post in campaign.posts("result")) == [
         f"{name}: 0.60" for name in ("confident_labels", "em_posterior", "logconf", "soft_labels")
     ]
 

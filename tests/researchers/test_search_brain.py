@@ -87,7 +87,7 @@ def test_every_experiment_has_a_hypothesis_a_snapshot_and_a_conclusion_that_repl
         assert hypothesis.snapshot == result.snapshot in {snapshot.id for snapshot in campaign.code.log()}
         assert result.data["spec"] == hypothesis.data["spec"]
         assert result.data["value"] == result.data["score"]["pgr"]
-        assert "Against vanilla" in result.body.words and result.experiment
+        assert "Against vanilla" in result.body.text and result.experiment
 
 
 def test_no_method_is_run_twice_in_a_campaign(tmp_path):
@@ -110,9 +110,9 @@ def test_a_researcher_builds_on_anothers_best_snapshot_and_names_it(tmp_path):
     assert any(base.author != post.author for post, base in zip(built, bases, strict=True))
     for post, base in zip(built, bases, strict=True):
         assert campaign.code.snapshot(post.snapshot).parent == base.snapshot
-        assert f"post {base.id} by {base.author}" in post.body.words
+        assert f"post {base.id} by {base.author}" in post.body.text
         (reply,) = campaign.forum.replies(post.id)
-        assert f"Against what it varies (post {base.id})" in reply.body.words
+        assert f"Against what it varies (post {base.id})" in reply.body.text
 
 
 def test_research_goes_on_without_being_told_what_was_no_improvement(tmp_path):
@@ -130,8 +130,8 @@ def test_research_goes_on_without_being_told_what_was_no_improvement(tmp_path):
     results = campaign.posts("result")
     untold = [post for post in results if post.data["value"] is None]
     assert len(results) == 18 and len(set(specs_tried(campaign))) == 18
-    assert untold and all(post.title.words.startswith("No significant improvement: ") for post in untold)
-    assert all("score" not in post.data and "How good it is was not told" in post.body.words for post in untold)
+    assert untold and all(post.title.text.startswith("No significant improvement: ") for post in untold)
+    assert all("score" not in post.data and "How good it is was not told" in post.body.text for post in untold)
     assert not campaign.posts("error")
 
 
@@ -140,7 +140,7 @@ def test_the_hypothesis_stands_in_the_method_file(tmp_path):
     run(campaign, {"ada": "curriculum"})
     for post in campaign.posts("hypothesis"):
         source = campaign.code.checkout(post.snapshot)["method.py"].decode()
-        assert post.body.words.split("\n\n")[0][:60] in source
+        assert post.body.text.split("\n\n")[0][:60] in source
 
 
 def test_a_failed_experiment_becomes_an_error_post_and_is_not_repeated(tmp_path):
@@ -152,7 +152,7 @@ def test_a_failed_experiment_becomes_an_error_post_and_is_not_repeated(tmp_path)
     campaign = begun(tmp_path, evaluate)
     run(campaign, TEAM)
     errors = campaign.posts("error")
-    assert errors and all("the method raised LabError: no" in post.body.words for post in errors)
+    assert errors and all("the method raised LabError: no" in post.body.text for post in errors)
     assert len(campaign.posts("result")) + len(errors) == len(set(specs_tried(campaign))) == 9
 
 
@@ -167,7 +167,7 @@ def test_a_researcher_works_before_vanilla_has_a_score(tmp_path):
     campaign = begun(tmp_path)
     campaign.vanilla = None
     run(campaign, TEAM)
-    assert all("Against vanilla" not in post.body.words for post in campaign.posts("result"))
+    assert all("Against vanilla" not in post.body.text for post in campaign.posts("result"))
 
 
 def test_an_unknown_direction_has_a_first_method_too(tmp_path):

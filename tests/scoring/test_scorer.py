@@ -341,9 +341,9 @@ class TestPredictions:
         assert record.status == "failed"
         assert record.failure is not None
         with pytest.raises(AssertionError, match=told):
-            raise AssertionError(record.failure.words)
+            raise AssertionError(record.failure.text)
         refused = [entry for entry in lab.ledger() if entry.kind == "refused"]
-        assert [(entry.author, entry.body["reason"]) for entry in refused] == [("ada", record.failure.words)]
+        assert [(entry.author, entry.body["reason"]) for entry in refused] == [("ada", record.failure.text)]
 
     def test_nobody_is_answered_twice_for_the_same_predictions(self, lab: Lab) -> None:
         lab.vanilla()

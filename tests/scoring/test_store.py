@@ -45,7 +45,7 @@ def admit(book: ScoreStore, key: str = "k", **changes: Any) -> str:
 
 def test_an_admitted_experiment_is_running(book: ScoreStore) -> None:
     experiment = book.admit(ADMISSION)
-    assert (experiment.researcher, experiment.snapshot, experiment.datasets, experiment.note.words) == (
+    assert (experiment.researcher, experiment.snapshot, experiment.datasets, experiment.note.text) == (
         "ada", "s1", ("data",), "a note",
     )  # fmt: skip
     assert (experiment.status, experiment.seeds, experiment.score, experiment.ended) == ("running", (7, 8), None, None)

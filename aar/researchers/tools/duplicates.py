@@ -9,7 +9,7 @@ import io
 import tokenize
 from dataclasses import dataclass
 
-from aar.commons.source import parse
+from aar.commons.foreign import parse
 from aar.researchers.client import CampaignClient
 from aar.scoring.records import PLATFORM, Experiment
 

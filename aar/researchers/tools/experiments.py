@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from aar.budget import Resources
+from aar.commons.foreign import names, parse
 from aar.commons.quoting import quoted_line, quoted_name
-from aar.commons.source import names, parse
 from aar.errors import BudgetError, SourceError, ToolError
 from aar.researchers.tools.duplicates import METHOD_FILE, NearDuplicate
 from aar.researchers.tools.formatting import experiment_words, outcome_words

@@ -57,7 +57,7 @@ def badge_words(posts: Sequence[Post], experiments: Sequence[Experiment]) -> str
     for post in posts:
         found = dict.fromkeys(
             f"{one.what} {one.number} {'measured' if one.badge == 'measured' else 'only claimed'}"
-            for one in badges(f"{post.title.words}\n{post.body.words}", known)
+            for one in badges(f"{post.title.text}\n{post.body.text}", known)
         )
         lines += [f"post {post.id}: {', '.join(found)}"] if found else []
     return "\n".join(["", "Of the scores in these posts the platform says:", *lines]) if lines else ""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from aar.commons.diversity import FAMILY_CHARACTERS, diversity_words, family_of
+from aar.commons.diversity import FAMILY_CHARACTERS, family_of, format_diversity
 from aar.commons.forum import Kind, Post
 from aar.commons.quoting import quoted, quoted_list
 from aar.errors import ToolError
@@ -68,7 +68,7 @@ def _post(context: "ToolContext", call: Call) -> str:
     arguments: PostArguments = call.arguments
     family = family_of(arguments.family)
     if arguments.kind == "result" and family is None:
-        known = diversity_words(context.client.named_families())
+        known = format_diversity(context.client.named_families())
         raise ToolError(f"a result needs a family of methods. {known}")
     post = context.client.post(
         arguments.kind,
@@ -79,7 +79,7 @@ def _post(context: "ToolContext", call: Call) -> str:
         snapshot=arguments.snapshot,
         data={"family": family} if family else {},
     )
-    after = diversity_words(context.client.named_families()) if family else ""
+    after = format_diversity(context.client.named_families()) if family else ""
     return f"post {post.id} is on the forum. {after}".strip()
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from aar.budget.limits import readable
-from aar.commons.diversity import diversity_words
+from aar.commons.diversity import format_diversity
 from aar.researchers.tools.formatting import ranking
 from aar.researchers.tools.tool import Arguments, Call, Tool
 
@@ -43,7 +43,7 @@ def _leaderboard(context: "ToolContext", call: Call) -> str:
     running = sum(one.status == "running" for one in experiments)
     failed = sum(one.status == "failed" for one in experiments)
     untold = sum(one.status == "scored" and one.score is None for one in experiments)
-    families = diversity_words(context.client.named_families())
+    families = format_diversity(context.client.named_families())
     others = f"Also: {running} running, {failed} failed, {untold} without a significant improvement."
     return "\n".join([*lines, others, families])
 

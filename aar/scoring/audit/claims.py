@@ -126,7 +126,7 @@ def unbacked(posts: Sequence[Post], known: Known) -> list[Finding]:
 
 
 def _unbacked(post: Post, known: Known) -> list[Finding]:
-    found = [one for one in badges(f"{post.title.words}\n{post.body.words}", known) if one.badge == "claimed"]
+    found = [one for one in badges(f"{post.title.text}\n{post.body.text}", known) if one.badge == "claimed"]
     claimed: dict[str, Grade] = {f"{one.what} {one.number}": _grade(one) for one in found}
     value = post.data.get("value")
     if isinstance(value, int | float) and math.isfinite(value) and known.badge("pgr", value, 6) == "claimed":

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from aar.commons.source import parse
+from aar.commons.foreign import parse
 from aar.errors import SourceError
 from aar.scoring.audit.findings import Finding, Grade, gravest
 

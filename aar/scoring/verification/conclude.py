@@ -64,7 +64,7 @@ def _compared(
 
 def _scored(arm: Experiment) -> Experiment:
     if arm.status != "scored":
-        why = arm.failure.words if arm.failure else "it has not ended"
+        why = arm.failure.text if arm.failure else "it has not ended"
         raise ScoringError(f"{arm.verification_of} cannot be verified: run again on fresh seeds ({arm.id}), {why}")
     return arm
 

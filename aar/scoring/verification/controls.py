@@ -108,7 +108,7 @@ def has_plain_recipe(compared: Comparison) -> bool:
 def _shuffled(compared: Comparison) -> ControlResult:
     arm = compared.controls["shuffled"]
     if arm.failure:
-        return verdicts.failed("shuffled", arm.failure.words)
+        return verdicts.failed("shuffled", arm.failure.text)
     return verdicts.shuffled(compared.over(arm.id).estimate())
 
 
@@ -116,7 +116,7 @@ def _teachers(compared: Comparison) -> ControlResult:
     better, worse = compared.controls.get("better", compared.method), compared.controls["worse"]
     failure = better.failure or worse.failure
     if failure:
-        return verdicts.failed("teachers", failure.words)
+        return verdicts.failed("teachers", failure.text)
     name = "its own teacher" if better is compared.method else "a better teacher"
     effect = compared.over(worse.id, better.id).estimate()
     return verdicts.teachers(effect, f"{name} minus that with a worse one")

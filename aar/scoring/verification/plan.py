@@ -64,5 +64,5 @@ def _control_arms(
 def _admit(book: ScoreStore, arm: Arm, seeds: tuple[int, ...]) -> Experiment:
     original, labels, datasets = arm
     key = f"verify/{original.id}/{labels}/{len(seeds)}/{'+'.join(datasets)}"
-    note = f"{original.note.words}: verification, {labels} labels"
+    note = f"{original.note.text}: verification, {labels} labels"
     return book.admit(Admission(key, PLATFORM, original.snapshot, tuple(datasets), note, seeds, labels, original.id))

@@ -94,7 +94,7 @@ def conclusion(
         best: the researcher's own best before this experiment.
     """
     if experiment.failure is not None:
-        reason = fitted_text(experiment.failure.words, FAILURE_BYTES)
+        reason = fitted_text(experiment.failure.text, FAILURE_BYTES)
         return f"The experiment gave no score: {reason}\n\nIt says nothing about the hypothesis: {method}"
     if experiment.score is None:
         beaten = f"my best so far, post {best.post}, {_interval(best.score)}" if best and best.score else "vanilla"

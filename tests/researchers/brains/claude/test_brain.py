@@ -38,8 +38,8 @@ def test_a_researcher_does_its_research_and_ends(stage: Stage) -> None:
     entries = stage.perform()
     assert stage.end() == {"reason": "finished", "why": "it saw nothing left to do"}
     posts = stage.campaign.forum.posts()
-    assert [post.title.words for post in posts] == ["Soft labels", f"{NAME} has ended: it saw nothing left to do"]
-    assert "PGR 0.60" in posts[0].body.words and "I see nothing left to do." in posts[1].body.words
+    assert [post.title.text for post in posts] == ["Soft labels", f"{NAME} has ended: it saw nothing left to do"]
+    assert "PGR 0.60" in posts[0].body.text and "I see nothing left to do." in posts[1].body.text
     kinds = [block["type"] for entry in entries if entry.kind == "message" for block in entry.data["content"]]
     assert "thinking" in kinds and kinds.count("tool_use") == kinds.count("tool_result") == 6
     assert len(endpoint.requests) == 7
@@ -150,7 +150,7 @@ def test_a_stopped_researcher_ends_with_a_note_and_without_another_request(stage
     CommandQueue(stage.folder).ask("dana", NAME, "stop")
     stage.perform()
     assert endpoint.requests == [] and stage.end()["why"] == "a person stopped it"
-    assert "a person stopped it" in stage.campaign.forum.posts()[-1].title.words
+    assert "a person stopped it" in stage.campaign.forum.posts()[-1].title.text
 
 
 def test_others_posts_are_announced_and_lie_as_files(stage: Stage) -> None:
@@ -221,7 +221,7 @@ def test_dollars_and_tokens_end_a_researcher_within_one_reply_with_nothing_lost(
         last = [entry.data for entry in stage.entries("usage")][-1]
         step = last["dollars"] if "dollars" in limits else sum(last["tokens"].values())
         assert used.maximum <= used.used < used.maximum + step
-        assert words in stage.campaign.forum.posts()[-1].title.words
+        assert words in stage.campaign.forum.posts()[-1].title.text
         asked = len(endpoint.requests)
         stage.perform()  # the same again: nothing happens
         assert len(endpoint.requests) == asked
@@ -340,7 +340,7 @@ def test_processes_that_are_lost_after_each_entry_do_nothing_twice(stage: Stage)
             break
     assert stage.end()["reason"] == "finished" and len(stage.entries("reset")) == 1
     assert len({entry.data["call_id"] for entry in stage.entries("call")}) == len(stage.entries("call")) == 2
-    assert [post.title.words for post in stage.campaign.forum.posts()].count("Once") == 1
+    assert [post.title.text for post in stage.campaign.forum.posts()].count("Once") == 1
     assert "may have happened" in stage.results()[1]
 
 

@@ -26,9 +26,9 @@ def test_three_long_failures_are_told_as_far_as_the_forum_takes_them(stage: Stag
     three_long_failures(stage)
     assert stage.end()["reason"] == "finished"
     note = stage.campaign.forum.posts(author=NAME)[-1]
-    body = note.body.words
+    body = note.body.text
     assert len(body.encode()) <= BODY_BYTES and body.endswith("[...]") and "\x1b" not in body
-    assert note.title.words == f"{NAME} has ended: it saw nothing left to do"
+    assert note.title.text == f"{NAME} has ended: it saw nothing left to do"
 
 
 def test_a_note_that_the_forum_refuses_ends_the_researcher_as_well(stage: Stage) -> None:

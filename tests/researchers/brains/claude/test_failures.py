@@ -98,7 +98,7 @@ def test_refused_credentials_are_final_and_say_what_to_do(stage: Stage) -> None:
     stage.serve(counts, {("*", 1): ("401",)})
     stage.perform()
     assert stage.end()["reason"] == "failed" and "check the key" in stage.end()["why"]
-    assert "refuses the credentials" in stage.campaign.forum.posts()[-1].title.words
+    assert "refuses the credentials" in stage.campaign.forum.posts()[-1].title.text
     stage.perform()  # with a better key it goes on
     assert stage.end()["reason"] == "finished" and log(stage) == ["0", "1", "2"]
 

@@ -86,12 +86,12 @@ def check_each_was_done_once(folder: Path, entries: list[TranscriptEntry]) -> No
     uncertain = [one for one in entries if one.kind == "result" and "may have happened" in one.data["text"]]
     assert len(lines) >= STEPS - len(uncertain)
     posts = Forum(folder / "forum.sqlite", read_only=True).posts(limit=1000)
-    titles = [post.title.words for post in posts if post.title.words.startswith("insight")]
+    titles = [post.title.text for post in posts if post.title.text.startswith("insight")]
     assert titles == [f"insight {number}" for number in range(STEPS)]
     done = accepted(entries, "run_experiment", "note")
     assert len(done) >= STEPS - 2, "only what was cut off while writing the first method can be refused"
-    assert [one.note.words for one in ScoreStore(folder, read_only=True).experiments()] == done
-    messages = [snapshot.message.words for snapshot in CodeStore(folder / "code.git", read_only=True).log(1000)]
+    assert [one.note.text for one in ScoreStore(folder, read_only=True).experiments()] == done
+    messages = [snapshot.message.text for snapshot in CodeStore(folder / "code.git", read_only=True).log(1000)]
     assert sorted(messages) == sorted(done)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aar.commons.source import LEVELS, SOURCE_BYTES, WHY_CHARACTERS, names, parse
+from aar.commons.foreign import LEVELS, REASON_CHARACTERS, SOURCE_BYTES, names, parse
 from aar.errors import SourceError
 from aar.methods import builtin_names, builtin_source
 
@@ -76,7 +76,7 @@ def refusal(source: str | bytes) -> str:
 @pytest.mark.parametrize("source", HOSTILE.values(), ids=HOSTILE)
 def test_what_cannot_be_parsed_within_bounds_is_refused_in_one_short_line(source: str | bytes) -> None:
     why = on_a_small_stack(lambda: refusal(source))
-    assert len(why) <= WHY_CHARACTERS and why.isprintable()
+    assert len(why) <= REASON_CHARACTERS and why.isprintable()
 
 
 @pytest.mark.parametrize("source", HARMLESS.values(), ids=HARMLESS)
