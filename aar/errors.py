@@ -89,6 +89,10 @@ class ForumError(AarError, ValueError):
     """A post, reply, vote or query that the forum refuses."""
 
 
+class UntrustedFileError(AarError, ValueError):
+    """A file in a folder that an agent owns is refused: its name, size or kind, or a link on the way to it."""
+
+
 class CodeStoreError(AarError, ValueError):
     """A snapshot that the code store refuses or does not have."""
 

@@ -1,27 +1,36 @@
-"""SQLite databases of a campaign: durable, checked for their version, with errors that say what to do.
+"""Files and SQLite databases of a campaign: durable, locked, versioned, with errors that say what to do.
 
 An acknowledged transaction survives a kill and a power cut (WAL, synchronous=FULL). One process writes, any number
 read at the same time. A connection belongs to the thread that opened it.
+
+A lock on a file ends with the processes that hold it, however they die. A file that is written by `write_atomic` is
+always whole: the old content or the new.
 """
 
 import errno
+import fcntl
+import os
+import secrets
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 from aar.errors import StorageError
 
 BUSY_SECONDS = 30.0
 CREATION_SECONDS = 5.0
+LOCK_POLL_SECONDS = 0.02
 
-_FULL = "the disk is full. Free some space and run the same command again; nothing acknowledged is lost."
-_RIGHTS = "it may not be written. Give this user write rights to the file and its folder."
-_DAMAGED = "it is damaged or no SQLite database. Restore it from a copy, or move it away to begin anew."
-_BUSY = f"another process has held it for {BUSY_SECONDS:.0f} s. Find and stop that process."
+_FULL = "the disk is full. Free some space and run the same command again; no acknowledged write is lost."
+_RIGHTS = "it is not writable. Give this user write rights to the file and its folder."
+_DAMAGED = "it is damaged or not a SQLite database. Restore it from a copy, or move it away to start from scratch."
+_BUSY = f"another process has held it for {BUSY_SECONDS:.0f} s. Find that process and stop it."
 _UNREADABLE = "reading or writing it failed. Check that the disk is mounted, healthy and not full."
 _NO_OPEN = "it cannot be opened. Check that its folder exists and that this user may write there."
 
@@ -47,9 +56,9 @@ _OS_ADVICE = {
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the operating system say about a failing disk or file into StorageError.
+    """Turn errors of SQLite and the operating system about a failing disk or file into StorageError.
 
-    Errors that are a caller's mistake (a constraint, wrong SQL) pass through.
+    Errors that are a caller's mistake (a constraint, invalid SQL) pass through.
     """
     try:
         yield
@@ -63,13 +72,120 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(f"{path}: {error.strerror}: {_OS_ADVICE.get(error.errno or 0, _UNREADABLE)}") from error
 
 
-def open_database(path: Path, schema: str, *, version: int = 1, read_only: bool = False) -> sqlite3.Connection:
-    """Open the database at `path`, creating it by `schema` when it is new.
+class FileLock:
+    """A lock on a file or folder, against other processes and other holders in this one; a context manager.
+
+    The lock ends when the last process that has its descriptor open closes it or dies.
+
+    Attributes:
+        descriptor: the locked file, to read or change it, or to hand the lock on to a child process.
+    """
+
+    def __init__(
+        self, path: Path, *, seconds: float | None = 0.0, flags: int = os.O_CREAT | os.O_RDWR, mode: int = 0o600
+    ) -> None:
+        """Open `path` without following a link, and take the lock.
+
+        Args:
+            seconds: how long to wait for another holder; None waits without a limit.
+            flags, mode: as for `os.open`.
+
+        Raises:
+            BlockingIOError: another process still holds the lock after `seconds`.
+            OSError: the file cannot be opened.
+        """
+        self.descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        self._release = weakref.finalize(
+            self, os.close, self.descriptor
+        )  # also if its owner was never built to the end
+        try:
+            self._acquire(seconds)
+        except BaseException:
+            self._release()
+            raise
+
+    def _acquire(self, seconds: float | None) -> None:
+        if seconds is None:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX)
+            return
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise
+            time.sleep(LOCK_POLL_SECONDS)
+
+    def close(self) -> None:
+        """Release the lock; calling it again has no effect."""
+        self._release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def is_locked(path: Path) -> bool:
+    """True if a process holds the `FileLock` on an existing file. Raises OSError if the file cannot be opened.
+
+    It takes a shared lock for an instant to find out, so a process that takes the lock should wait a moment for it.
+    """
+    with open(path, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def write_atomic(path: Path, data: bytes | str, *, fsync: bool = True, mode: int | None = None) -> None:
+    """Write a file in one step: after a crash it has its old content or the new one, never a part.
 
     Args:
-        schema: SQL that may run again after a crash half-way (CREATE ... IF NOT EXISTS).
-        version: raised by whoever changes `schema`; a file of another version is refused.
-        read_only: for readers beside the process that writes; the file must be there.
+        fsync: also make the file and its name survive a power cut before this returns.
+        mode: the file's permissions, whatever the umask; None: as for any new file.
+
+    Raises:
+        OSError: the file could not be written; an older one is unchanged.
+    """
+    staged = path.with_name(f".{secrets.token_hex(8)}.part")  # unique: several threads may write the same file
+    try:
+        with open(
+            staged, "xb", opener=lambda name, flags: os.open(name, flags, 0o666 if mode is None else mode)
+        ) as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            if fsync:
+                os.fsync(file.fileno())
+        staged.replace(path)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
+    if fsync:
+        _fsync_folder(path.parent)
+
+
+def _fsync_folder(folder: Path) -> None:
+    """Make names in a folder durable: a renamed file's name survives a power cut only after this."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_database(path: Path, schema: str, *, version: int = 1, read_only: bool = False) -> sqlite3.Connection:
+    """Open the database at `path`, and create it with `schema` if it is new.
+
+    Args:
+        schema: SQL that can run again after a crash half-way (CREATE ... IF NOT EXISTS).
+        version: the version of `schema`, to be raised with every change; a file of another version is refused.
+        read_only: for readers next to the process that writes; the file must exist.
 
     Returns:
         A connection in autocommit mode whose rows are sqlite3.Row; write through `transaction`.
@@ -78,7 +194,9 @@ def open_database(path: Path, schema: str, *, version: int = 1, read_only: bool 
         StorageError: the file is missing, of another version, damaged, or cannot be opened.
     """
     if read_only and not path.is_file():
-        raise StorageError(f"{path}: there is no such file. Check the campaign's folder, or start the campaign first.")
+        raise StorageError(
+            f"{path}: the file does not exist. Check the campaign's folder, or start the campaign first."
+        )
     mode = "ro" if read_only else "rwc"
     with storage_errors(path):
         uri = f"{path.resolve().as_uri()}?mode={mode}"
@@ -92,9 +210,9 @@ def open_database(path: Path, schema: str, *, version: int = 1, read_only: bool 
 
 
 def checkpoint(path: Path) -> None:
-    """Write what is in a database's log into its file, so that a copy of the file alone is whole.
+    """Move the content of a database's log into its file, so that a copy of the file alone is complete.
 
-    What another process is reading just now may stay in the log. Raises StorageError when it cannot be done.
+    Pages that another process is reading at this moment may stay in the log. Raises StorageError if it fails.
     """
     with storage_errors(path):
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
@@ -105,16 +223,16 @@ def checkpoint(path: Path) -> None:
 
 
 class Connections:
-    """One database for several threads: each gets a connection of its own when it first asks for one."""
+    """One database for several threads: each gets its own connection on its first call."""
 
     def __init__(self, path: Path, schema: str, *, version: int = 1, read_only: bool = False) -> None:
-        """As `open_database`, which it calls at once for the calling thread."""
+        """Take the arguments of `open_database`, and open a connection for the calling thread at once."""
         self._open = partial(open_database, path, schema, version=version, read_only=read_only)
         self._local = threading.local()
         self.get()
 
     def get(self) -> sqlite3.Connection:
-        """The calling thread's connection. Raises StorageError as `open_database`."""
+        """Return the calling thread's connection. Raises StorageError like `open_database`."""
         if not hasattr(self._local, "connection"):
             self._local.connection = self._open()
         connection: sqlite3.Connection = self._local.connection
@@ -129,20 +247,20 @@ class Connections:
 def _prepare(connection: sqlite3.Connection, path: Path, schema: str, version: int, read_only: bool) -> None:
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA foreign_keys = ON")
-    found = _version(connection)
-    until = time.monotonic() + CREATION_SECONDS
-    while read_only and found == 0 and time.monotonic() < until:  # its writer is creating it
+    stored_version = _version(connection)
+    deadline = time.monotonic() + CREATION_SECONDS
+    while read_only and stored_version == 0 and time.monotonic() < deadline:  # its writer is creating it
         time.sleep(0.02)
-        found = _version(connection)
+        stored_version = _version(connection)
     if not read_only:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        if found == 0:
+        if stored_version == 0:
             connection.executescript(f"BEGIN IMMEDIATE; {schema}; PRAGMA user_version = {version}; COMMIT;")
-            found = version
-    if found != version:
+            stored_version = version
+    if stored_version != version:
         raise StorageError(
-            f"{path}: it has schema version {found}, this aar works with version {version}. "
+            f"{path}: it has schema version {stored_version}; this aar needs version {version}. "
             "Use the version of aar that wrote it, or another campaign folder."
         )
 
@@ -153,7 +271,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """One transaction: everything in the block is on disk when it ends, or nothing is when it raises.
+    """Run a block as one transaction: all of it is on disk when the block ends, none of it when it raises.
 
     Raises:
         StorageError: the database could not be written.
@@ -170,7 +288,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 
 def select(connection: sqlite3.Connection, sql: str, *parameters: object) -> list[sqlite3.Row]:
-    """All rows of one query. Raises StorageError when the database cannot be read."""
+    """Return all rows of a query. Raises StorageError if the database cannot be read."""
     with storage_errors(_file(connection)):
         return connection.execute(sql, parameters).fetchall()
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aar.errors import CodeStoreError
+from aar.errors import UntrustedFileError
 from aar.untrusted_files import DEPTH, ENTRIES, FILE_BYTES, FILES, read_file, read_workspace, write_workspace
 
 METHOD = b"def supervise(lab):\n    return lab.fine_tune(lab.weak_labels)\n"
@@ -56,9 +56,9 @@ def test_plain_files_are_read_and_what_is_no_source_is_left_out(workspace: Path)
 
 
 def test_an_empty_workspace_and_a_missing_one_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(CodeStoreError, match="1 to 200 files, not 0"):
+    with pytest.raises(UntrustedFileError, match="1 to 200 files, not 0"):
         read_workspace(tmp_path)
-    with pytest.raises(CodeStoreError, match="no such file"):
+    with pytest.raises(UntrustedFileError, match="no such file"):
         read_workspace(tmp_path / "missing")
 
 
@@ -102,9 +102,9 @@ PLANTED: dict[str, tuple[Callable[[Path, Path], None], str]] = {
     "a link to itself": (lambda path, outside: path.symlink_to(path), "is a link"),
     "a link into /proc": (lambda path, outside: path.symlink_to("/proc/self/environ"), "is a link"),
     "a hard link": (_hard_link, "2 names"),
-    "a pipe": (_pipe, "no plain file"),
-    "a socket": (_socket, "no plain file"),
-    "a device": (_device, "no plain file"),
+    "a pipe": (_pipe, "not a plain file"),
+    "a socket": (_socket, "not a plain file"),
+    "a device": (_device, "not a plain file"),
     "a sparse file of a terabyte": (_sparse, "has 1099511627776 bytes"),
     "a file that its owner may not read": (_unreadable, "chmod u\\+r"),
 }
@@ -116,9 +116,9 @@ def test_what_is_no_plain_file_is_refused_by_name_and_never_opened(workspace: Pa
     plant, complaint = PLANTED[what]
     (workspace / "sub").mkdir()
     plant(workspace / "sub" / "bait", outside)
-    with pytest.raises(CodeStoreError, match=f"'sub/bait'.*{complaint}"):
+    with pytest.raises(UntrustedFileError, match=f"'sub/bait'.*{complaint}"):
         read_workspace(workspace)
-    with pytest.raises(CodeStoreError, match=f"'sub/bait'.*{complaint}"):
+    with pytest.raises(UntrustedFileError, match=f"'sub/bait'.*{complaint}"):
         read_file(workspace, "sub/bait", 1 << 20)
 
 
@@ -129,7 +129,7 @@ def test_a_workspace_that_is_a_link_is_refused(workspace: Path, outside: Path, t
         lambda: read_file(tmp_path / "link", "labels.json", 99),
         lambda: write_workspace(tmp_path / "link", {"a.py": b""}),
     ):
-        with pytest.raises(CodeStoreError, match="link"):
+        with pytest.raises(UntrustedFileError, match="link"):
             refused()
     assert os.listdir(outside) == ["labels.json"]
 
@@ -150,7 +150,7 @@ def test_a_hostile_name_is_refused_and_shown_without_effect(workspace: Path, nam
         os.mkdir(path)
     else:
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
-    with pytest.raises(CodeStoreError, match="the file name") as refusal:
+    with pytest.raises(UntrustedFileError, match="the file name") as refusal:
         read_workspace(workspace)
     assert str(refusal.value).isprintable() and len(str(refusal.value)) < 500
 
@@ -165,7 +165,7 @@ def test_a_file_of_any_name_is_read_exactly_or_refused(tmp_path: Path, name: byt
         file.write(b"content")
     try:
         files = read_workspace(folder)
-    except CodeStoreError as refusal:
+    except UntrustedFileError as refusal:
         assert str(refusal).isprintable()
     else:
         assert files == {name.decode(): b"content"}
@@ -183,7 +183,7 @@ def test_a_name_that_is_written_stays_in_the_folder(tmp_path: Path, name: str) -
     folder.mkdir(exist_ok=True, parents=True)
     try:
         write_workspace(folder, {name: b"content"})
-    except CodeStoreError as refusal:
+    except UntrustedFileError as refusal:
         assert str(refusal).isprintable()
     else:
         assert read_file(folder, name, 100) == b"content"
@@ -238,7 +238,7 @@ def test_too_much_is_refused_while_it_is_scanned(
     fill(workspace)
     before, began = len(os.listdir("/proc/self/fd")), time.monotonic()
     tracemalloc.start()
-    with pytest.raises(CodeStoreError, match=complaint):
+    with pytest.raises(UntrustedFileError, match=complaint):
         read_workspace(workspace)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -281,9 +281,9 @@ def test_links_swapped_in_while_it_is_read_lead_nowhere(workspace: Path, outside
             try:
                 assert read_file(workspace, name, 100) == b"own"
                 ended["read"] += 1
-            except CodeStoreError:
+            except UntrustedFileError:
                 ended["refused"] += 1
-            with suppress(CodeStoreError):
+            with suppress(UntrustedFileError):
                 assert SECRET not in read_workspace(workspace).values()
     assert min(ended.values()) > 0
 
@@ -297,7 +297,7 @@ def test_links_swapped_in_while_it_is_written_lead_nowhere(workspace: Path, outs
         for number in range(tries):
             try:
                 write_workspace(workspace, {f"folder/{number}": b"x", "folder/labels.json": b"overwritten"})
-            except CodeStoreError:
+            except UntrustedFileError:
                 refused += 1
     assert 0 < refused < tries
     assert [(file.name, file.read_bytes()) for file in outside.iterdir()] == [("labels.json", SECRET)]
@@ -324,14 +324,14 @@ def test_a_folder_that_is_a_link_or_file_is_refused(
     workspace: Path, outside: Path, plant: Callable[[Path, Path], None]
 ) -> None:
     plant(workspace / "sub", outside)
-    with pytest.raises(CodeStoreError, match=r"'sub/a\.py' in the workspace: .*plain folder"):
+    with pytest.raises(UntrustedFileError, match=r"'sub/a\.py' in the workspace: .*plain folder"):
         write_workspace(workspace, {"sub/a.py": b""})
     assert os.listdir(outside) == ["labels.json"]
 
 
 def test_a_folder_where_a_file_should_be_is_refused_and_nothing_is_left_behind(workspace: Path) -> None:
     (workspace / "a.py").mkdir()
-    with pytest.raises(CodeStoreError, match=r"'a\.py' in the workspace: there is a folder of that name"):
+    with pytest.raises(UntrustedFileError, match=r"'a\.py' in the workspace: there is a folder of that name"):
         write_workspace(workspace, {"a.py": b"x"})
     assert sorted(os.listdir(workspace)) == ["a.py", "method.py"]
 
@@ -346,9 +346,9 @@ def test_what_root_writes_belongs_to_the_workspaces_owner(workspace: Path) -> No
 
 def test_one_file_is_read_up_to_its_limit(workspace: Path) -> None:
     assert read_file(workspace, "method.py", len(METHOD)) == METHOD
-    with pytest.raises(CodeStoreError, match=rf"has {len(METHOD)} bytes, at most 5"):
+    with pytest.raises(UntrustedFileError, match=rf"has {len(METHOD)} bytes; at most 5"):
         read_file(workspace, "method.py", 5)
-    with pytest.raises(CodeStoreError, match="no such file"):
+    with pytest.raises(UntrustedFileError, match="no such file"):
         read_file(workspace, "missing/result.json", 5)
     (workspace / "large").write_bytes(bytes(3 * FILE_BYTES))
     assert len(read_file(workspace, "large", 4 * FILE_BYTES)) == 3 * FILE_BYTES
@@ -356,5 +356,5 @@ def test_one_file_is_read_up_to_its_limit(workspace: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "/etc/passwd", "../outside/labels.json", "a/../../outside/labels.json", "a\x00b"])
 def test_a_file_outside_is_never_read(workspace: Path, outside: Path, name: str) -> None:
-    with pytest.raises(CodeStoreError, match="the file name"):
+    with pytest.raises(UntrustedFileError, match="the file name"):
         read_file(workspace, name, 100)

@@ -7,29 +7,29 @@ best-pgr.png         best PGR against time               driver.lock      held b
 audit.json, audit.md what the last audit found
 """
 
-import fcntl
 import importlib.metadata
 import json
 import os
 import platform
 import shutil
 import subprocess
-import time
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import aar
 from aar.config import CampaignConfig
 from aar.errors import CampaignError
-from aar.storage import storage_errors
+from aar.storage import FileLock, is_locked, storage_errors, write_atomic
 
 FIXED_PARTS = ("problem", "scoring", "sandbox.provider")
 """What scores, and the trust in them, depend on in the configuration; it cannot change within one campaign."""
 NEEDED_BYTES = 1 << 30
 STOP_FILE = "stop-requested"
 LOCK_FILE = "driver.lock"
+LOCK_SECONDS = 0.2
+"""How long a driver waits for the lock, which `is_running` holds for an instant."""
 ADDRESS_FILE = "ray-address"
 """Where the Ray cluster is that runs the campaign, for other processes on this machine."""
 VERSION_FILE = "version.json"
@@ -92,14 +92,13 @@ class CampaignFolder:
         with storage_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             self.path.chmod(0o700)
-            self._lock = (self.path / LOCK_FILE).open("a")
-        self._take_lock()
+            self._lock = self._take_lock()
         self._check_space()
         self._check_same()
         self.unchanged = self._is_unchanged()
         with storage_errors(self.path):
-            _write(self.path / "config.json", self._config.model_dump_json(indent=1))
-            _write(self.path / VERSION_FILE, json.dumps(code_version(), indent=1))
+            write_atomic(self.path / "config.json", self._config.model_dump_json(indent=1))
+            write_atomic(self.path / VERSION_FILE, json.dumps(code_version(), indent=1))
             (self.path / STOP_FILE).unlink(missing_ok=True)
         return self
 
@@ -112,11 +111,13 @@ class CampaignFolder:
         """Did somebody ask this campaign to stop?"""
         return (self.path / STOP_FILE).exists()
 
-    def _take_lock(self) -> None:
-        if not _locked(self._lock, fcntl.LOCK_EX, tries=20):
+    def _take_lock(self) -> FileLock:
+        try:
+            return FileLock(self.path / LOCK_FILE, seconds=LOCK_SECONDS)
+        except BlockingIOError:
             raise CampaignError(
                 f"{self.path}: another process runs this campaign. Watch it with `aar status`, end it with `aar stop`."
-            )
+            ) from None
 
     def _check_space(self) -> None:
         free = shutil.disk_usage(self.path).free
@@ -145,20 +146,8 @@ def is_running(folder: Path) -> bool:
     """Does a driver hold this campaign?"""
     if not (folder / LOCK_FILE).exists():
         return False
-    with storage_errors(folder), (folder / LOCK_FILE).open() as lock:
-        return not _locked(lock, fcntl.LOCK_SH)
-
-
-def _locked(file: IO[str], kind: int, tries: int = 1) -> bool:
-    """Take a lock. Whoever asks whether a driver runs holds a shared one for an instant, so a driver tries again."""
-    for _ in range(tries):
-        try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.01)
-        else:
-            return True
-    return False
+    with storage_errors(folder):
+        return is_locked(folder / LOCK_FILE)
 
 
 def request_stop(folder: Path) -> None:
@@ -189,9 +178,3 @@ def _git_state() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return described.stdout.strip()
-
-
-def _write(path: Path, text: str) -> None:
-    staged = path.with_suffix(".part")
-    staged.write_text(text)
-    staged.replace(path)

@@ -97,8 +97,8 @@ class CodeStore:
         """Store `files` (name to content) as a snapshot built on `parent`, or on nothing.
 
         Raises:
-            CodeStoreError: a name, size or text is out of bounds, `parent` is unknown, or `key` was used for
-                another snapshot.
+            UntrustedFileError: a file's name or size is not allowed.
+            CodeStoreError: a text is out of bounds, `parent` is unknown, or `key` was used for another snapshot.
             StorageError: the snapshot could not be written.
         """
         if self._git.read_only:

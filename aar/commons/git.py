@@ -7,15 +7,12 @@ One process at a time writes. The git processes it starts inherit its lock, so t
 successor also waits until the last of them has ended.
 """
 
-import fcntl
 import os
 import subprocess
-import time
 from pathlib import Path
-from typing import IO
 
 from aar.errors import StorageError
-from aar.storage import storage_errors
+from aar.storage import FileLock, storage_errors
 
 SECONDS = 60.0
 LOCK_SECONDS = 30.0
@@ -41,7 +38,7 @@ class Git:
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self.folder = folder.resolve()
-        self._lock: IO[bytes] | None = None
+        self._lock: FileLock | None = None
         if read_only and not (self.folder / "HEAD").is_file():
             raise StorageError(f"{folder}: there is no code store. Check the campaign's folder, or start the campaign.")
         if not read_only:
@@ -76,7 +73,7 @@ class Git:
                 timeout=SECONDS,
                 env=self._environment(),
                 cwd="/",
-                pass_fds=[self._lock.fileno()] if self._lock else [],
+                pass_fds=[self._lock.descriptor] if self._lock else [],
             )
         except FileNotFoundError:
             raise StorageError("git is not installed. Install it (apt-get install git) and try again.") from None
@@ -116,16 +113,9 @@ class Git:
         return f"{self.folder}: git {command} failed ({code}): {output or 'no output'}. {advice}"
 
 
-def _lock(file: Path) -> IO[bytes]:
-    """Wait for the lock on `file`; return the file, locked for this process and the children that inherit it."""
-    opened = file.open("ab")
-    deadline = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return opened
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                opened.close()
-                raise StorageError(f"{file}: another process is writing to this code store. Stop it first.") from None
-        time.sleep(0.02)
+def _lock(file: Path) -> FileLock:
+    """Lock `file` for this process and the children that inherit it; wait for an earlier writer to end."""
+    try:
+        return FileLock(file, seconds=LOCK_SECONDS)
+    except BlockingIOError:
+        raise StorageError(f"{file}: another process is writing to this code store. Stop it first.") from None

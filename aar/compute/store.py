@@ -1,11 +1,10 @@
 """Results by their request's key, as files that are either whole or not there."""
 
 import errno
-import os
-import tempfile
 from pathlib import Path
 
 from aar.errors import StorageError
+from aar.storage import write_atomic
 
 
 class Artifacts:
@@ -32,13 +31,7 @@ class Artifacts:
         path = self._path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
-                staged = Path(folder) / key
-                with staged.open("wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                staged.rename(path)
+            write_atomic(path, data)
         except OSError as error:
             what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
             raise StorageError(f"{path}: {what}. Free some space there and run the same command again.") from None

@@ -89,7 +89,7 @@ class Experiments:
             parent: the snapshot that it was built on.
 
         Raises:
-            CodeStoreError, QuotaError: the files cannot be published.
+            UntrustedFileError, CodeStoreError, QuotaError: the files cannot be published.
             ScoringError: it is not admitted, or the key was used for something else.
         """
         digest = files_digest(files)

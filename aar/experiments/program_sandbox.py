@@ -21,7 +21,7 @@ import numpy as np
 
 from aar.compute.requests import content_key, source_digest
 from aar.config import ProgramsConfig
-from aar.errors import CodeStoreError, CrowdedError, LabError
+from aar.errors import CrowdedError, LabError, UntrustedFileError
 from aar.experiments.broker import printable
 from aar.guest.training_task import ADAPTER, DATA
 from aar.models.recipe import Recipe
@@ -163,7 +163,7 @@ def _adapter(work: Path, outcome: Outcome) -> bytes:
         raise LabError(_with_output(f"the training program {reason}", outcome))
     try:
         return read_file(work, ADAPTER, MAX_ADAPTER_BYTES)
-    except CodeStoreError as error:
+    except UntrustedFileError as error:
         raise LabError(_with_output(f"the training program handed back no {ADAPTER}: {error}", outcome)) from None
 
 

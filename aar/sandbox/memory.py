@@ -1,20 +1,19 @@
-"""The machine's memory for sandboxes: what each may use is reserved first, and all together never exceed their share.
+"""The machine's memory for sandboxes: each reserves what it may use, so that together they never exceed their share.
 
-Every reservation is a small file that its process holds locked; when the process dies, however it dies, the lock is
-gone and so is the reservation. Who does not fit waits. Those whose owner holds least go first, in steps of STEP_BYTES,
-then those who have waited longest; after PATIENCE_SECONDS only the time counts, so that nobody is passed by for ever.
-And no owner may hold more than OWNER_SHARE.
+Every reservation is a small file that its process holds locked. When the process dies, however it dies, the lock is
+released and with it the reservation. A claim that does not fit waits. Claims whose owner holds least go first, in steps
+of STEP_BYTES, then those that have waited longest. After PATIENCE_SECONDS only the waiting time counts, so that no
+claim starves. No owner may hold more than OWNER_SHARE.
 
-Training programs have a part of their own: a method keeps its memory while it waits for its program, so the two may
-never wait for each other's.
+Training programs have a separate part: a method keeps its memory while it waits for its program, so the two must
+never wait for the same memory.
 
 Covers: sandboxes of all processes of one user on this machine: methods, training programs, and shells while a command
-runs or something of theirs goes on in the background; of a shell at rest, what it still holds in memory.
-Does not cover: sandboxes of other users; warm sandboxes that wait for a method, some 60 MiB each, in which nothing of
-an agent runs; the platform's own processes, for which the rest of the machine is left.
+or a background process runs; for an idle shell, the memory that it still holds.
+Does not cover: sandboxes of other users; warm sandboxes that wait for a method, about 60 MiB each, in which no code of
+an agent runs; the platform's own processes, which have the rest of the machine.
 """
 
-import fcntl
 import json
 import os
 import stat
@@ -28,27 +27,28 @@ from typing import Any, Literal
 
 from aar.errors import CrowdedError, SandboxError
 from aar.sandbox.api import MIB, Closing, readable_bytes
+from aar.storage import FileLock
 
 SHARE = 0.75
-"""Of the machine's memory, for all sandboxes; the training workers and the other processes of aar have the rest."""
+"""Share of the machine's memory for all sandboxes; training workers and aar's other processes have the rest."""
 Part = Literal["programs", "others"]
 PARTS: dict[Part, float] = {"programs": 0.4, "others": 0.6}
-"""Of that, for training programs, and for methods and shells."""
+"""How that share is divided between training programs, and methods with shells."""
 OWNER_SHARE = 2 / 3
-"""Of a part, for one owner's sandboxes; a single one may have more."""
+"""Share of a part that one owner's sandboxes may hold; a single sandbox may have more."""
 STEP_BYTES = 256 * MIB
 PATIENCE_SECONDS = 60.0
 WAIT_SECONDS = 3600.0
 POLL_SECONDS = (0.05, 1.0)
-"""How soon who waits looks again, at first and later."""
+"""The first and the longest pause between two attempts of a waiting claim."""
 SILENT_SECONDS = 15.0
-"""Who has not looked for so long has no place in the line: its process may stand still, and nobody waits for it."""
+"""A claim that has not tried for this long loses its place in the queue: its process may be suspended."""
 CGROUPS = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a reservation holds and what it waits for besides, in bytes, since when, and when it asked for it last."""
+    """The bytes that a reservation holds and those it still waits for, since when, and when it last tried."""
 
     owner: str
     part: Part = "others"
@@ -59,85 +59,84 @@ class Claim:
 
 
 def machine_bytes(cgroups: Path = CGROUPS) -> int:
-    """The machine's memory, or a container's limit where that is less."""
+    """Return the machine's memory in bytes, or the container's limit if that is lower."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        with suppress(OSError, ValueError):  # no limit: there is no such file, or it says "max"
+        with suppress(OSError, ValueError):  # no limit: the file does not exist, or contains "max"
             limits.append(int((cgroups / name).read_text()))
     return min(limits)
 
 
 def share_bytes(part: Part) -> int:
-    """How much all sandboxes of this part together may use."""
+    """Return the bytes that all sandboxes of this part may use together."""
     return int(PARTS[part] * SHARE * machine_bytes())
 
 
 def check_size(size: int, part: Part) -> None:
-    """Raises SandboxError when a sandbox of this size can never run here."""
+    """Check that a sandbox of this size can run here at all. Raises SandboxError."""
     if size > share_bytes(part):
         raise SandboxError(
-            f"a sandbox may use {readable_bytes(size)}, and all of its kind on this machine together "
+            f"a sandbox may use {readable_bytes(size)}, but all sandboxes of its kind on this machine together only "
             f"{readable_bytes(share_bytes(part))}: use a machine with more memory, or lower sandbox.memory_gib"
         )
 
 
 class Reservation(Closing):
-    """One sandbox's memory, for an owner: a context manager that begins with nothing and leaves nothing."""
+    """The memory of one sandbox, for an owner: a context manager that holds nothing at its start and its end."""
 
     def __init__(self, owner: str, part: Part = "others") -> None:
-        """`owner`: whose sandboxes are counted together; "" for nobody's."""
+        """`owner`: whose sandboxes are counted together; "" for none."""
         self._claim = Claim(owner, part)
-        self._file: int | None = None
+        self._file: FileLock | None = None
         self._path: Path | None = None
 
     def take(self, size: int, seconds: float = WAIT_SECONDS, stopped: threading.Event | None = None) -> None:
-        """Hold `size` bytes in all, as soon as there is room. What is held already stays held meanwhile.
+        """Hold `size` bytes in total, as soon as there is room. The bytes held already stay held meanwhile.
 
         Args:
-            seconds: how long to wait at most.
+            seconds: maximum time to wait.
             stopped: ends the wait when it is set.
 
         Raises:
             CrowdedError: there was no room in that time.
-            SandboxError: there can never be, or the reservations cannot be written.
+            SandboxError: there can never be room, or the reservations cannot be written.
         """
         check_size(size, self._claim.part)
-        until, since, pause = time.monotonic() + seconds, time.time(), POLL_SECONDS[0]
-        wanted = replace(self._claim, wanted=size - self._claim.held, since=since)
+        deadline, since, pause = time.monotonic() + seconds, time.time(), POLL_SECONDS[0]
+        claim = replace(self._claim, wanted=size - self._claim.held, since=since)
         try:
-            while not self._granted(replace(wanted, asked=time.time())):
-                if time.monotonic() > until or (stopped and stopped.is_set()):
+            while not self._granted(replace(claim, asked=time.time())):
+                if time.monotonic() > deadline or (stopped and stopped.is_set()):
                     raise CrowdedError(
-                        f"no {readable_bytes(size)} of memory came free for a sandbox within {seconds:.0f} s: others "
-                        "use what the machine has for them. Try again later"
+                        f"{readable_bytes(size)} of memory for a sandbox did not become free within {seconds:.0f} s: "
+                        "other sandboxes use all that the machine has for them. Try again later"
                     )
                 time.sleep(pause)
                 pause = min(1.2 * pause, POLL_SECONDS[1])
         except BaseException:
-            self._set(self._claim)  # whatever ended the wait, nobody shall queue behind it
+            self._set(self._claim)  # whatever ended the wait, no other claim may queue behind it
             raise
 
     def keep(self, size: int) -> None:
-        """Hold no more than `size` bytes from now on."""
+        """Reduce the reservation to at most `size` bytes."""
         with _locked() as folder:
             self._write(folder, replace(self._claim, held=min(size, self._claim.held)))
 
     def close(self) -> None:
-        """Hold nothing from now on."""
+        """Release the whole reservation."""
         if self._file is not None and self._path is not None:
             self._path.unlink(missing_ok=True)
-            os.close(self._file)
+            self._file.close()
             self._file = None
         self._claim = replace(self._claim, held=0)
 
-    def _granted(self, wanted: Claim) -> bool:
+    def _granted(self, claim: Claim) -> bool:
         with _locked() as folder:
-            self._write(folder, wanted, remember=False)
-            claims = [claim for path, claim in _claims(folder) if path != self._path]
-            others = [claim for claim in claims if claim.part == wanted.part]
-            if not _fits(wanted, others):
+            self._write(folder, claim, remember=False)
+            others = [other for path, other in _claims(folder) if path != self._path and other.part == claim.part]
+            if not _fits(claim, others):
                 return False
-            self._write(folder, replace(wanted, held=wanted.held + wanted.wanted, wanted=0))
+            self._write(folder, replace(claim, held=claim.held + claim.wanted, wanted=0))
             return True
 
     def _set(self, claim: Claim) -> None:
@@ -147,81 +146,82 @@ class Reservation(Closing):
     def _write(self, folder: Path, claim: Claim, *, remember: bool = True) -> None:
         if self._file is None:
             self._path = folder / f"{os.getpid()}-{time.monotonic_ns()}"
-            self._file = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, json.dumps(asdict(claim)).encode(), 0)
+            self._file = FileLock(self._path, flags=os.O_CREAT | os.O_EXCL | os.O_RDWR)
+        os.ftruncate(self._file.descriptor, 0)
+        os.pwrite(self._file.descriptor, json.dumps(asdict(claim)).encode(), 0)
         if remember:
             self._claim = claim
 
 
-def _fits(wanted: Claim, others: list[Claim]) -> bool:
-    """Is there room for a claim beside the others of its part, and nobody before it in the line who may have it?"""
-    share = share_bytes(wanted.part)
-    held: dict[str, int] = {}
-    for claim in (*others, wanted):
-        held[claim.owner] = held.get(claim.owner, 0) + claim.held
+def _fits(claim: Claim, others: list[Claim]) -> bool:
+    """True if there is room for a claim next to the others of its part, and none before it in the queue may have it."""
+    share = share_bytes(claim.part)
+    held_by: dict[str, int] = {}
+    for each in (*others, claim):
+        held_by[each.owner] = held_by.get(each.owner, 0) + each.held
 
-    def may(claim: Claim) -> bool:
-        own = held[claim.owner]
-        return claim.owner == "" or own == claim.held or own + claim.wanted <= OWNER_SHARE * share
+    def within_owner_share(each: Claim) -> bool:
+        held = held_by[each.owner]
+        is_first = held == each.held  # an owner's only sandbox may exceed the owner's share
+        return each.owner == "" or is_first or held + each.wanted <= OWNER_SHARE * share
 
-    def rank(claim: Claim) -> tuple[int, float]:
-        patient = time.time() - claim.since < PATIENCE_SECONDS
-        return (held[claim.owner] // STEP_BYTES if patient else 0, claim.since)
+    def rank(each: Claim) -> tuple[int, float]:
+        is_patient = time.time() - each.since < PATIENCE_SECONDS
+        return (held_by[each.owner] // STEP_BYTES if is_patient else 0, each.since)
 
-    if wanted.wanted <= 0:
+    if claim.wanted <= 0:
         return True
-    if sum(held.values()) + wanted.wanted > share or not may(wanted):
+    if sum(held_by.values()) + claim.wanted > share or not within_owner_share(claim):
         return False
-    waiting = [claim for claim in others if claim.wanted and time.time() - claim.asked < SILENT_SECONDS]
-    return not any(may(claim) and rank(claim) < rank(wanted) for claim in waiting)
+    waiting = [other for other in others if other.wanted and time.time() - other.asked < SILENT_SECONDS]
+    return not any(within_owner_share(other) and rank(other) < rank(claim) for other in waiting)
+
+
+def current_claims() -> list[Claim]:
+    """Return the claims of this user's sandboxes on this machine. Raises SandboxError if they cannot be read."""
+    with _locked() as folder:
+        return [claim for _, claim in _claims(folder)]
 
 
 def _claims(folder: Path) -> Iterator[tuple[Path, Claim]]:
-    """The claims of processes that live; files of others are removed."""
+    """Yield the claims of living processes; remove the files of dead ones."""
     for path in folder.iterdir():
         if path.name == "lock":
             continue
-        try:
-            file = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except FileNotFoundError:  # given up this moment, for which nobody needs the lock
-            continue
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink(missing_ok=True)
-        except BlockingIOError:
-            yield path, _claim(os.pread(file, 1000, 0))
-        finally:
-            os.close(file)
+        with suppress(FileNotFoundError):  # released at this moment, which needs no lock on the folder
+            try:
+                with FileLock(path, flags=os.O_RDWR):
+                    path.unlink()
+            except BlockingIOError:
+                yield path, _claim(path.read_bytes())
 
 
 def _claim(text: bytes) -> Claim:
-    """What a file says, which may be of another version of aar on this machine; nothing, where it says nothing yet."""
-    known = {field.name for field in fields(Claim)}
-    said: dict[str, Any] = json.loads(text or b"{}")
-    return Claim(**({"owner": ""} | {name: value for name, value in said.items() if name in known}))
+    """Parse a claim, which another version of aar on this machine may have written; empty text is an empty claim."""
+    names = {field.name for field in fields(Claim)}
+    stored: dict[str, Any] = json.loads(text or b"{}")
+    return Claim(**({"owner": ""} | {name: value for name, value in stored.items() if name in names}))
 
 
 @contextmanager
 def _locked() -> Iterator[Path]:
-    """The folder of reservations, for one at a time."""
-    folder = _folder()
+    """Lock the folder of reservations for the length of a block."""
+    folder = reservations_folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-            raise SandboxError(f"{folder} is not this user's own folder. Remove it; aar keeps reservations there.")
-        with open(folder / "lock", "w", opener=_own_file) as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+            raise SandboxError(
+                f"{folder} is not this user's own folder. Remove it; aar creates it again for reservations of memory."
+            )
+        with FileLock(folder / "lock", seconds=None):
             yield folder
     except OSError as error:
-        raise SandboxError(f"{folder}: {error.strerror}. aar keeps reservations of memory there.") from None
+        raise SandboxError(
+            f"{folder}: {error.strerror}. aar stores reservations of memory there; make it writable."
+        ) from None
 
 
-def _own_file(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-
-
-def _folder() -> Path:
+def reservations_folder() -> Path:
+    """Return where this user's reservations are stored."""
     return Path("/run/aar/memory") if os.geteuid() == 0 else Path(f"/tmp/aar-memory-{os.geteuid()}")

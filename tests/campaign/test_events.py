@@ -80,7 +80,7 @@ def test_a_run_that_is_alive_moves_its_end(tmp_path: Path) -> None:
 
 
 def test_reading_a_record_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="no such file"):
+    with pytest.raises(StorageError, match="the file does not exist"):
         EventLog(tmp_path, read_only=True)
 
 

@@ -66,7 +66,7 @@ def test_starting_twice_gives_the_same_actor(commons: Any, tmp_path: Path) -> No
 
 def test_a_folder_that_cannot_be_used_is_said_at_the_start(ray_session: None, tmp_path: Path) -> None:
     (tmp_path / "forum.sqlite").write_text("no database " * 100)
-    with pytest.raises(StorageError, match=r"forum\.sqlite.*damaged or no SQLite database"):
+    with pytest.raises(StorageError, match=r"forum\.sqlite.*damaged or not a SQLite database"):
         start_commons(tmp_path, str(tmp_path), tmp_path)
 
 

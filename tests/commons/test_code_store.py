@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aar.commons.code_store import CodeStore, Snapshot
-from aar.errors import CodeStoreError, StorageError
+from aar.errors import CodeStoreError, StorageError, UntrustedFileError
 
 METHOD = {"method.py": b"def supervise(lab):\n    return lab.fine_tune(lab.weak_labels)\n"}
 
@@ -134,7 +134,7 @@ def test_only_snapshots_have_ids_not_the_trees_and_files_in_them(store: CodeStor
     ],
 )
 def test_a_dangerous_file_name_is_refused(store: CodeStore, name: str) -> None:
-    with pytest.raises(CodeStoreError, match="the file name") as refusal:
+    with pytest.raises(UntrustedFileError, match="the file name") as refusal:
         publish(store, {"ok.py": b"", name: b""})
     assert str(refusal.value).isprintable() and len(str(refusal.value)) < 300
     assert store.log() == []
@@ -156,7 +156,7 @@ def test_an_unusual_but_harmless_file_name_is_kept(store: CodeStore, name: str) 
 def test_any_files_are_kept_exactly_or_refused(store: CodeStore, files: dict[str, bytes]) -> None:
     try:
         made = publish(store, files, key=f"{sorted(files.items())}".encode("ascii", "backslashreplace").hex()[:200])
-    except CodeStoreError as refusal:
+    except (CodeStoreError, UntrustedFileError) as refusal:
         assert "file" in str(refusal) or "key" in str(refusal)
     else:
         assert store.checkout(made.id) == files
@@ -176,7 +176,7 @@ def test_any_files_are_kept_exactly_or_refused(store: CodeStore, files: dict[str
     ],
 )
 def test_too_many_or_too_large_files_are_refused(store: CodeStore, files: dict[str, bytes], complaint: str) -> None:
-    with pytest.raises(CodeStoreError, match=complaint):
+    with pytest.raises(UntrustedFileError, match=complaint):
         publish(store, files)
 
 

@@ -1,5 +1,6 @@
-"""Reservations of memory: all sandboxes together stay within the machine's share, whoever opens them and however."""
+"""Reservations of memory: all sandboxes together stay within the machine's share, however they are opened."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from aar.errors import CrowdedError, MethodError, SandboxError
 from aar.experiments.broker import RunBudget
 from aar.experiments.method_sandbox import method_pool, run_method
 from aar.sandbox import PYTHON, Shell, Spec, memory, provider
-from aar.sandbox.memory import Claim, Reservation
+from aar.sandbox.memory import Claim, Reservation, current_claims
 from tests.experiments.doubles import NumpyBackend
 from tests.sandbox.conftest import MIB, SMALL
 
@@ -28,7 +29,7 @@ HOLDS = """
 import sys, time
 from pathlib import Path
 from aar.sandbox import memory
-memory._folder = lambda: Path(sys.argv[1])
+memory.reservations_folder = lambda: Path(sys.argv[1])
 memory.share_bytes = lambda part: 1000 * 2**20
 with memory.Reservation("ada") as one:
     one.take(int(sys.argv[2]))
@@ -40,22 +41,23 @@ with memory.Reservation("ada") as one:
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine of this test's own that has 1000 MiB for sandboxes."""
-    monkeypatch.setattr(memory, "_folder", lambda: tmp_path / "memory")
+    monkeypatch.setattr(memory, "reservations_folder", lambda: tmp_path / "memory")
     monkeypatch.setattr(memory, "share_bytes", lambda part: SHARE)
     return tmp_path / "memory"
 
 
-def claims() -> list[Claim]:
-    with memory._locked() as folder:
-        return [claim for _, claim in memory._claims(folder)]
-
-
 def held() -> int:
-    return sum(claim.held for claim in claims())
+    return sum(claim.held for claim in current_claims())
+
+
+def claim_file(machine: Path, owner: str) -> Path:
+    """The one file that holds a claim of an owner."""
+    [file] = [file for file in machine.glob("*-*") if json.loads(file.read_bytes())["owner"] == owner]
+    return file
 
 
 class Watcher:
-    """Looks all the time at what sandboxes hold together, and at how many of them there are."""
+    """Records the most memory that sandboxes hold together, and the most sandboxes at once."""
 
     def __enter__(self) -> "Watcher":
         self.most = self.count = 0
@@ -70,7 +72,7 @@ class Watcher:
 
     def _look(self) -> None:
         while not self._over.wait(0.01):
-            now = [claim.held for claim in claims() if claim.held]
+            now = [claim.held for claim in current_claims() if claim.held]
             self.most, self.count = max(self.most, sum(now)), max(self.count, len(now))
 
 
@@ -87,24 +89,24 @@ def test_ten_sandboxes_that_exceed_the_machine_together_take_turns() -> None:
     assert held() == 0
 
 
-def test_methods_wait_for_room_and_one_that_waits_too_long_fails_with_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_methods_wait_for_room_and_one_that_waits_too_long_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory.Reservation.take, "__defaults__", (0.3, None))
     source = b"def supervise(lab):\n    return lab.fine_tune(lab.weak_labels)"
     with closing(method_pool(provider("bubblewrap"), LIMITS, size=2)) as pool:
         assert held() == 0  # those that wait for a method hold nothing
         with Reservation("others") as others:
             others.take(800 * MIB)
-            with pytest.raises(MethodError, match=r"no 300 MiB of memory came free for a sandbox within 0 s"):
+            with pytest.raises(MethodError, match="300 MiB of memory for a sandbox did not become free within 0 s"):
                 run_method(source, NumpyBackend(), pool, RunBudget(1), owner="ada")
         run_method(source, NumpyBackend(), pool, RunBudget(1), owner="ada")
     assert held() == 0
 
 
 def test_what_can_never_fit_is_refused_at_once() -> None:
-    said = r"may use 1\.172 GiB, and all of its kind .* together 1000 MiB: .*memory_gib"
-    with pytest.raises(SandboxError, match=said):
+    complaint = r"may use 1\.172 GiB, but all sandboxes of its kind .* only 1000 MiB: .*memory_gib"
+    with pytest.raises(SandboxError, match=complaint):
         Reservation("ada").take(1200 * MIB)
-    assert claims() == []
+    assert current_claims() == []
 
 
 def test_one_owner_cannot_hold_everything() -> None:
@@ -136,26 +138,26 @@ def test_all_parts_together_leave_the_platform_its_memory() -> None:
     assert sum(memory.PARTS.values()) * memory.SHARE <= 0.75
 
 
-def in_line(owner: str, size: int, order: list[str]) -> threading.Thread:
+def enqueue(owner: str, size: int, order: list[str]) -> threading.Thread:
     def wait() -> None:
         with Reservation(owner) as one:
             one.take(size, seconds=20)
             order.append(owner)
             time.sleep(0.1)
 
-    before = len(claims())
+    before = len(current_claims())
     thread = threading.Thread(target=wait)
     thread.start()
-    while len(claims()) == before:
+    while len(current_claims()) == before:
         time.sleep(0.01)
     return thread
 
 
-def test_who_has_waited_longest_goes_first_also_one_that_needs_much() -> None:
+def test_the_claim_that_has_waited_longest_goes_first_however_large_it_is() -> None:
     order: list[str] = []
     with Reservation("x") as one:
         one.take(600 * MIB)
-        threads = [in_line("large", 700 * MIB, order), in_line("small", 300 * MIB, order)]
+        threads = [enqueue("large", 700 * MIB, order), enqueue("small", 300 * MIB, order)]
         time.sleep(0.3)
         assert order == []
     for thread in threads:
@@ -163,12 +165,12 @@ def test_who_has_waited_longest_goes_first_also_one_that_needs_much() -> None:
     assert order[0] == "large"
 
 
-def test_who_holds_nothing_goes_before_who_holds_something() -> None:
+def test_an_owner_that_holds_nothing_goes_before_one_that_holds_something() -> None:
     order: list[str] = []
     with Reservation("eve") as one, Reservation("x") as other:
         one.take(300 * MIB)
         other.take(600 * MIB)
-        threads = [in_line("eve", 300 * MIB, order), in_line("ada", 600 * MIB, order)]
+        threads = [enqueue("eve", 300 * MIB, order), enqueue("ada", 600 * MIB, order)]
         other.close()
         for thread in threads:
             thread.join()
@@ -189,7 +191,7 @@ def test_a_killed_process_holds_nothing(machine: Path) -> None:
     victim.stdout.close()
 
 
-def test_who_is_stopped_waits_no_longer() -> None:
+def test_a_stopped_claim_waits_no_longer() -> None:
     stopped = threading.Event()
     with Reservation("x") as one, Reservation("ada") as other:
         one.take(900 * MIB)
@@ -207,7 +209,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
         yield shell
 
 
-def test_a_shell_at_rest_holds_what_it_uses_and_no_more(shell: Shell) -> None:
+def test_an_idle_shell_holds_only_what_it_uses(shell: Shell) -> None:
     shell.run("true", 10)
     assert 0 < held() < 50 * MIB
     shell.run("head -c 3000000 /dev/zero >/tmp/file", 10)
@@ -229,10 +231,10 @@ def test_an_ended_shell_holds_nothing(shell: Shell) -> None:
     assert held() == 0
     shell.run("true", 10)
     shell.close()
-    assert claims() == []
+    assert current_claims() == []
 
 
-def test_shells_of_many_fit_while_they_rest(tmp_path: Path) -> None:
+def test_shells_of_many_owners_fit_while_they_are_idle(tmp_path: Path) -> None:
     shells = []
     for number in range(6):
         (tmp_path / f"work-{number}").mkdir(mode=0o700)
@@ -263,26 +265,24 @@ def test_a_folder_that_is_somebody_elses_is_not_trusted(machine: Path) -> None:
         Reservation("ada").take(MIB)
 
 
-def test_a_wait_that_an_error_ends_leaves_nobody_queueing_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def breaks(folder: Path) -> None:
-        raise OSError(5, "Input/output error")
-
+def test_a_wait_that_an_error_ends_leaves_nobody_queueing_behind_it(machine: Path) -> None:
     with Reservation("ada") as ada, Reservation("ben") as ben, Reservation("cleo") as cleo:
         ada.take(900 * MIB)
         ben.take(10 * MIB)
-        with monkeypatch.context() as broken:
-            broken.setattr(memory, "_claims", breaks)
-            with pytest.raises(SandboxError, match="Input/output error"):
-                ben.take(500 * MIB, seconds=5)
+        (machine / "no-claim").mkdir()
+        with pytest.raises(SandboxError, match="Is a directory"):
+            ben.take(500 * MIB, seconds=5)
+        (machine / "no-claim").rmdir()
         cleo.take(50 * MIB, seconds=2)
-        assert {claim.owner: claim.wanted for claim in claims()} == {"ada": 0, "ben": 0, "cleo": 0}
+        assert {claim.owner: claim.wanted for claim in current_claims()} == {"ada": 0, "ben": 0, "cleo": 0}
 
 
-def test_who_has_stopped_asking_has_no_place_in_the_line() -> None:
+def test_a_claim_that_has_stopped_trying_loses_its_place_in_the_queue(machine: Path) -> None:
     with Reservation("ada") as ada, Reservation("ben") as ben, Reservation("cleo") as cleo:
         ada.take(900 * MIB)
+        ben.take(1)
         silent = Claim("ben", wanted=500 * MIB, since=time.time() - 600, asked=time.time() - memory.SILENT_SECONDS - 1)
-        ben._set(silent)
+        claim_file(machine, "ben").write_text(json.dumps(asdict(silent)))
         cleo.take(50 * MIB, seconds=2)
 
 
@@ -297,12 +297,11 @@ def test_reservations_may_come_and_go_while_others_look() -> None:
     assert held() == 0
 
 
-def test_another_version_of_aar_on_the_machine_is_counted_too() -> None:
+def test_another_version_of_aar_on_the_machine_is_counted_too(machine: Path) -> None:
     with Reservation("ada") as ada, Reservation("ben") as ben:
         ada.take(900 * MIB)
-        assert ada._file is not None
-        text = os.pread(ada._file, 1000, 0).replace(b"{", b'{"later": [1], ')
-        os.pwrite(ada._file, text, 0)
+        file = claim_file(machine, "ada")
+        file.write_bytes(file.read_bytes().replace(b"{", b'{"later": [1], '))
         with pytest.raises(CrowdedError):
             ben.take(200 * MIB, seconds=0.2)
         ben.take(50 * MIB, seconds=2)

@@ -194,12 +194,12 @@ def test_a_reader_sees_what_the_writer_wrote_and_cannot_write(book: ScoreStore, 
     reader = ScoreStore(tmp_path, read_only=True)
     admit(book)
     assert [one.id for one in reader.experiments()] == ["e1"]
-    with pytest.raises(StorageError, match="may not be written"):
+    with pytest.raises(StorageError, match="is not writable"):
         admit(reader, "l")
 
 
 def test_a_reader_of_nothing_is_told_so(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="no such file"):
+    with pytest.raises(StorageError, match="the file does not exist"):
         ScoreStore(tmp_path, read_only=True)
 
 

@@ -9,7 +9,7 @@ WORKSPACE = "/work/"
 
 
 def read_method(workspace: Path, name: str) -> bytes:
-    """One file. Raises CodeStoreError when it is no plain file of the workspace."""
+    """Read one file. Raises UntrustedFileError unless it is a plain file of the workspace."""
     return read_file(workspace, _relative(name), FILE_BYTES)
 
 
@@ -17,7 +17,7 @@ def read_files(workspace: Path, names: list[str]) -> dict[str, bytes]:
     """Files by name; a folder stands for every file in it.
 
     Raises:
-        CodeStoreError: one is no plain file of the workspace, or a folder holds what no snapshot may.
+        UntrustedFileError: one is not a plain file of the workspace, or a folder has files that no snapshot may have.
         ToolError: a folder holds no file.
     """
     files: dict[str, bytes] = {}

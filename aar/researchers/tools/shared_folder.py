@@ -19,7 +19,7 @@ from aar.guest import lab, training_task
 from aar.methods import builtin_names, builtin_source
 from aar.researchers.client import CampaignClient
 from aar.researchers.prompts import read_prompt
-from aar.storage import storage_errors
+from aar.storage import storage_errors, write_atomic
 from aar.untrusted_files import check_files
 
 SHOWN_AS = "/shared"
@@ -43,16 +43,13 @@ class SharedFolder:
             raise ValueError(f"{name!r} leads out of {SHOWN_AS}")
         with self._turn, storage_errors(path):
             self._make(path.parent)
-            staged = path.with_name(path.name + ".part")
-            staged.write_bytes(content)
-            staged.chmod(0o644)
-            staged.replace(path)
+            write_atomic(path, content, fsync=False, mode=0o644)
         return f"{SHOWN_AS}/{name}"
 
     def write_all(self, folder: str, files: Mapping[str, bytes]) -> str:
         """Put files of a snapshot below a folder; returns that as the researcher sees it.
 
-        Raises CodeStoreError when a name would leave the folder.
+        Raises UntrustedFileError if a name would leave the folder.
         """
         check_files(files)
         for name, content in files.items():

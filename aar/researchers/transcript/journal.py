@@ -4,7 +4,6 @@ An entry is on the disk when `append` returns. A crash may lose the entry that w
 Readers ignore an incomplete last line, and the next writer removes it. One process writes at a time.
 """
 
-import fcntl
 import hashlib
 import os
 import threading
@@ -15,7 +14,7 @@ from typing import Any
 
 from aar.errors import StorageError
 from aar.researchers.transcript.entries import VERSION, Kind, OtherVersion, TranscriptEntry, from_line, kind_of, to_line
-from aar.storage import storage_errors
+from aar.storage import FileLock, storage_errors, write_atomic
 
 FILE = "transcript.jsonl"
 TEXTS = "texts"
@@ -47,8 +46,8 @@ class Transcript:
         self._folder, self._turn = folder, threading.Lock()
         with storage_errors(folder):
             (folder / TEXTS).mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = _lock(folder)
             self._file = open(folder / FILE, "ab")  # noqa: SIM115 (it stays open)
-            self._take_lock()
             self._remove_torn_line()
         self.entries: list[TranscriptEntry] = list(read(folder))
         self.size = sum(file.stat().st_size for file in (folder / FILE, *(folder / TEXTS).iterdir()))
@@ -78,6 +77,7 @@ class Transcript:
     def close(self) -> None:
         """Let another process write."""
         self._file.close()
+        self._lock.close()
 
     def _keep(self, text: str) -> str:
         content = text.encode(errors="surrogatepass")
@@ -85,26 +85,9 @@ class Transcript:
         path = self._folder / TEXTS / digest
         with storage_errors(path):
             if not path.exists():
-                staged = path.with_suffix(".part")
-                with open(staged, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                staged.replace(path)
+                write_atomic(path, content)
                 self.size += len(content)
-                _sync_folder(path.parent)
         return digest
-
-    def _take_lock(self) -> None:
-        """Wait for the previous process, which may be about to end."""
-        until = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                return fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise StorageError(f"{self._folder}: another process writes this transcript; end it") from None
-            time.sleep(0.05)
 
     def _remove_torn_line(self) -> None:
         path = self._folder / FILE
@@ -113,6 +96,14 @@ class Transcript:
         if whole < len(content):
             os.truncate(path, whole)
         self._file.seek(0, os.SEEK_END)
+
+
+def _lock(folder: Path) -> FileLock:
+    """Lock a transcript for writing; wait for the previous process, which may be about to end."""
+    try:
+        return FileLock(folder / FILE, seconds=LOCK_SECONDS)
+    except BlockingIOError:
+        raise StorageError(f"{folder}: another process writes this transcript; end it") from None
 
 
 def read(folder: Path, only: Kind | None = None) -> Iterator[TranscriptEntry]:
@@ -149,11 +140,3 @@ def _fetch(folder: Path, digest: str) -> str:
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError(f"the text {digest[:12]} is not what was written")
     return content.decode(errors="surrogatepass")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -19,19 +19,18 @@ What an aar that was killed has left of its sandboxes: folders in /tmp and empty
 Their names hold the number of the process that made them, so that they can be told from those in use.
 """
 
-import fcntl
 import functools
 import os
 import re
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aar.errors import SandboxError
+from aar.storage import FileLock
 
 COUNT = 1024
 # Between the ranges that systemd and subordinate uids use, and the end of 31 bits.
@@ -61,17 +60,13 @@ def leased_uid() -> Iterator[int]:
         _end_orphans(uid)
         yield uid
     finally:
-        os.close(lease)
+        lease.close()
 
 
-def _take_lease() -> tuple[int, int]:
+def _take_lease() -> tuple[FileLock, int]:
     for number in range(COUNT):
-        lease = os.open(LEASES / str(number), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return lease, number
-        except BlockingIOError:
-            os.close(lease)
+        with suppress(BlockingIOError):
+            return FileLock(LEASES / str(number)), number
     raise SandboxError(f"all {COUNT} user ids for sandboxes are in use; wait for running experiments to end")
 
 
@@ -91,6 +86,7 @@ def _first_uid() -> int:
 
 
 WAIT_SECONDS = 2.0
+"""How long to wait for a workspace: the sandbox of a killed process takes a moment to end."""
 
 
 def open_to(uid: int, path: Path, mode: int) -> None:
@@ -107,30 +103,20 @@ def held_workspace(folder: Path, uid: int) -> Iterator[None]:
     Raises:
         SandboxError: the folder is missing or no folder, or another sandbox has it.
     """
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        raise SandboxError(f"{folder}: cannot be a workspace: {error.strerror}") from None
-    try:
-        _lock(descriptor, folder)
+    with _locked_folder(folder) as lock:
         if os.geteuid() == 0:
             _give(folder, uid)
-        os.fchmod(descriptor, 0o700)
+        os.fchmod(lock.descriptor, 0o700)
         yield
-    finally:
-        os.close(descriptor)
 
 
-def _lock(descriptor: int, folder: Path) -> None:
-    """The sandbox of a process that was killed takes a moment to end, so wait for it."""
-    until = time.monotonic() + WAIT_SECONDS
-    while True:
-        try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise SandboxError(f"{folder}: another sandbox uses this workspace; end it first") from None
-            time.sleep(0.05)
+def _locked_folder(folder: Path) -> FileLock:
+    try:
+        return FileLock(folder, seconds=WAIT_SECONDS, flags=os.O_RDONLY | os.O_DIRECTORY)
+    except BlockingIOError:
+        raise SandboxError(f"{folder}: another sandbox uses this workspace; end it first") from None
+    except OSError as error:
+        raise SandboxError(f"{folder}: cannot be a workspace: {error.strerror}") from None
 
 
 def _give(folder: Path, uid: int) -> None:

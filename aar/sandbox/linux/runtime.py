@@ -11,7 +11,6 @@ Does not cover: this user tampering with their own cache.
 """
 
 import compileall
-import fcntl
 import functools
 import hashlib
 import os
@@ -25,7 +24,6 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +31,7 @@ import numpy as np
 
 import aar
 from aar.errors import SandboxError
+from aar.storage import FileLock
 
 PACKAGE = Path(aar.__file__).parent
 LEFT_OUT = (
@@ -73,7 +72,7 @@ def prepared_runtime(home: Path | None = None) -> Runtime:
         home.mkdir(mode=0o755, parents=True, exist_ok=True)
         _check_trust(home)
         if not folder.exists():
-            with _only_builder(home):
+            with FileLock(home / "runtime.lock", seconds=None):
                 if not folder.exists():
                     _remove_unused(home)
                     _build(folder)
@@ -116,13 +115,6 @@ def _check_trust(folder: Path) -> None:
             f"{folder} must be a folder of user {os.geteuid()} that nobody else can write, because code in it runs in "
             "every sandbox. Remove it; aar makes it anew."
         )
-
-
-@contextmanager
-def _only_builder(home: Path) -> Iterator[None]:
-    with open(home / "runtime.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _remove_unused(home: Path) -> None:

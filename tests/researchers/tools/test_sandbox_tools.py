@@ -77,7 +77,7 @@ def test_planted_links_lead_nowhere_outside(bench: Bench) -> None:
     assert "is a link" in bench.refuses("run_experiment", note="a link")
     assert "link" in bench.refuses("store_publish", message="m", paths=["root/etc/passwd"])
     assert "link" in bench.refuses("store_publish", message="m", paths=["root"])
-    assert "no plain file" in bench.refuses("store_publish", message="m", paths=["pipe"])
+    assert "not a plain file" in bench.refuses("store_publish", message="m", paths=["pipe"])
     assert '".."' in bench.refuses("store_publish", message="m", paths=["../../secret"])
 
 

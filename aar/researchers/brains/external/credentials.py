@@ -7,12 +7,11 @@ gives it away; issuing a new one makes the old one void.
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from pathlib import Path
 
 from aar.errors import StorageError
-from aar.storage import storage_errors
+from aar.storage import storage_errors, write_atomic
 
 FILE = "credentials.json"
 PREFIX = "aar_"
@@ -24,10 +23,7 @@ def issue(folder: Path, researcher: str) -> str:
     digests = {**_digests(folder), researcher: _digest(token)}
     file = folder / FILE
     with storage_errors(file):
-        staged = file.with_suffix(".part")
-        staged.touch(mode=0o600)
-        staged.write_text(json.dumps(digests, indent=1))
-        os.replace(staged, file)
+        write_atomic(file, json.dumps(digests, indent=1), mode=0o600)
     return token
 
 
