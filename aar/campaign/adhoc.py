@@ -46,7 +46,7 @@ def run_trial(
         session.measure_baselines()
         experiment = _submit(session, method)
         session.phase(f"running {method.name} on seeds {', '.join(map(str, experiment.seeds))}")
-        ended.append(session.finished(experiment))
+        ended.append(session.wait_for(experiment))
 
     state = run_session(derived_config(config, "try", dataset), view, work)
     return state, ended[0]

@@ -1,10 +1,10 @@
-"""The campaign folder: where a campaign's record lies, who may write it, and whether it belongs to this configuration.
+"""The campaign folder: a campaign's record on disk, who may write it, and whether it fits a configuration.
 
 config.json          the resolved configuration          version.json     the code that wrote it
 campaign.sqlite      events and running time             scores.sqlite    experiments and scores
 commons/             forum and code store                artifacts/       students, predictions, by digest
 best-pgr.png         best PGR against time               driver.lock      held by the process that runs it
-audit.json, audit.md what the last audit found
+audit.json, audit.md the last audit's findings
 """
 
 import importlib.metadata
@@ -24,58 +24,58 @@ from aar.errors import CampaignError
 from aar.storage import FileLock, is_locked, storage_errors, write_atomic
 
 FIXED_PARTS = ("problem", "scoring", "sandbox.provider")
-"""What scores, and the trust in them, depend on in the configuration; it cannot change within one campaign."""
+"""The settings that scores, and the trust in them, depend on; they cannot change within one campaign."""
 NEEDED_BYTES = 1 << 30
 STOP_FILE = "stop-requested"
 LOCK_FILE = "driver.lock"
 LOCK_SECONDS = 0.2
 """How long a driver waits for the lock, which `is_running` holds for an instant."""
 ADDRESS_FILE = "ray-address"
-"""Where the Ray cluster is that runs the campaign, for other processes on this machine."""
+"""Holds the address of the campaign's Ray cluster, for other processes on this machine."""
 VERSION_FILE = "version.json"
-"""Written whenever a driver takes the campaign up."""
+"""Written each time a driver starts or resumes the campaign."""
 COMMONS = "commons"
 
 
 def campaigns_root() -> Path:
-    """Where campaigns lie that name no folder: `$AAR_HOME`, or `~/aar`."""
+    """Return the parent of campaigns whose configuration names no folder: `$AAR_HOME`, or `~/aar`."""
     return Path(os.environ.get("AAR_HOME") or Path.home() / "aar")
 
 
 def campaign_folder(config: CampaignConfig) -> Path:
-    """The folder of a campaign."""
+    """Return the folder of a campaign."""
     return config.folder or campaigns_root() / config.name
 
 
 def find_campaign(name_or_folder: str | None) -> Path:
-    """An existing campaign's folder, by path, by name, or, without either, the one that ran last.
+    """Find an existing campaign's folder by path or by name, or, given neither, the campaign that ran last.
 
-    Raises CampaignError when there is none.
+    Raises CampaignError when there is no such campaign.
     """
     if name_or_folder is None:
-        known = sorted(campaigns_root().glob("*/config.json"), key=lambda file: file.stat().st_mtime)
-        if not known:
+        configs = sorted(campaigns_root().glob("*/config.json"), key=lambda file: file.stat().st_mtime)
+        if not configs:
             raise CampaignError(f"there is no campaign in {campaigns_root()} yet; start one with `aar run FILE`")
-        return known[-1].parent
+        return configs[-1].parent
     for folder in (Path(name_or_folder), campaigns_root() / name_or_folder):
         if (folder / "config.json").is_file():
             return folder
-    raise CampaignError(f"there is no campaign at {name_or_folder}, nor one of that name in {campaigns_root()}")
+    raise CampaignError(f"there is no campaign at {name_or_folder}, and none of that name in {campaigns_root()}")
 
 
 def stored_config(folder: Path) -> CampaignConfig:
-    """The configuration that a campaign ran with. Raises CampaignError when it cannot be read."""
+    """Return the configuration that a campaign ran with. Raises CampaignError when it cannot be read."""
     try:
         return CampaignConfig.model_validate_json((folder / "config.json").read_text())
     except (OSError, ValueError) as error:
-        raise CampaignError(f"{folder}/config.json cannot be used by this version of aar: {error}") from None
+        raise CampaignError(f"{folder}/config.json cannot be read by this version of aar: {error}") from None
 
 
 class CampaignFolder:
-    """A campaign's folder, held by one driver from `with` to its end.
+    """A campaign's folder, locked by one driver for the duration of a `with` block.
 
     Attributes:
-        unchanged: the folder held a campaign with exactly this configuration before.
+        unchanged: True if the folder already held a campaign with exactly this configuration.
     """
 
     def __init__(self, config: CampaignConfig) -> None:
@@ -86,7 +86,7 @@ class CampaignFolder:
         """Create or reopen the folder.
 
         Raises:
-            CampaignError: another process holds it, or its problem or scoring is another one.
+            CampaignError: another process holds it, or its settings in FIXED_PARTS differ.
             StorageError: it cannot be written, or its disk is full.
         """
         with storage_errors(self.path):
@@ -108,7 +108,7 @@ class CampaignFolder:
         self._lock.close()
 
     def stop_requested(self) -> bool:
-        """Did somebody ask this campaign to stop?"""
+        """True if somebody asked this campaign to stop."""
         return (self.path / STOP_FILE).exists()
 
     def _take_lock(self) -> FileLock:
@@ -116,15 +116,16 @@ class CampaignFolder:
             return FileLock(self.path / LOCK_FILE, seconds=LOCK_SECONDS)
         except BlockingIOError:
             raise CampaignError(
-                f"{self.path}: another process runs this campaign. Watch it with `aar status`, end it with `aar stop`."
+                f"{self.path}: another process is running this campaign. "
+                "Watch it with `aar status`, or stop it with `aar stop`."
             ) from None
 
     def _check_space(self) -> None:
         free = shutil.disk_usage(self.path).free
         if free < NEEDED_BYTES:
             raise CampaignError(
-                f"{self.path}: its disk has {free >> 20} MiB left, a campaign needs {NEEDED_BYTES >> 20} MiB. "
-                "Free some space, or set folder to a place on another disk."
+                f"{self.path}: its disk has {free >> 20} MiB left, and a campaign needs {NEEDED_BYTES >> 20} MiB. "
+                "Free some space, or set `folder` to a path on another disk."
             )
 
     def _is_unchanged(self) -> bool:
@@ -143,7 +144,7 @@ class CampaignFolder:
 
 
 def is_running(folder: Path) -> bool:
-    """Does a driver hold this campaign?"""
+    """True if a driver holds this campaign."""
     if not (folder / LOCK_FILE).exists():
         return False
     with storage_errors(folder):
@@ -157,7 +158,7 @@ def request_stop(folder: Path) -> None:
 
 
 def code_version() -> dict[str, Any]:
-    """aar's version and git state, and what it runs on."""
+    """Return the versions of aar, of its git checkout, and of what it runs on."""
     packages = ("ray", "torch", "transformers", "deepspeed", "numpy")
     return {
         "aar": importlib.metadata.version("aar"),

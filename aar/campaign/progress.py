@@ -1,22 +1,26 @@
-"""How far the baselines are, for the minutes in which a campaign has nothing else to show."""
+"""What a running campaign reports beside its live view: how far its baselines are, and metrics of its whole record."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import ray
 from ray.exceptions import RayError
 
+from aar import metrics
+from aar.campaign.state import CampaignState
 from aar.config import CampaignConfig
+from aar.scoring.records import Status
 
 QUIET_SECONDS = 30.0
-"""After as long without a fit, what waits at the compute actor is reported: it starts workers, or loads models."""
+"""After this long without a fit the compute actor's queue is reported; it may be starting workers or loading models."""
 
 
 class BaselineProgress:
-    """Reports each fit of the baselines that is done, and how long the others will take.
+    """Reports each completed fit of the baselines, and how long the rest will take.
 
-    The ceiling and vanilla are a fit for each seed and dataset; so is the teacher, unless it is an encoder.
+    Ceiling and vanilla need one fit for each seed and dataset; so does the teacher, unless it is an encoder.
     """
 
     def __init__(self, config: CampaignConfig, compute: Any, report: Callable[[str], None]) -> None:
@@ -24,26 +28,25 @@ class BaselineProgress:
         models = 3 if config.problem.teacher.kind == "causal_lm" else 2
         self._fits = models * config.scoring.baseline_seeds * len(config.problem.research)
         self._seen: list[tuple[float, int]] = []
-        self._began = self._said = time.monotonic()
+        self._began = self._reported = time.monotonic()
 
     def follow(self) -> None:
-        """Ask the compute actor, and report if more fits are done than before, or if nothing was for a while."""
+        """Report if more fits are done than before, or if nothing was reported for QUIET_SECONDS."""
         try:
-            asked = [self._compute.fits_given.remote(), self._compute.status.remote()]
-            done, status = ray.get(asked, timeout=5)
+            done, status = ray.get([self._compute.fits_given.remote(), self._compute.status.remote()], timeout=5)
         except RayError:  # it is being restarted
             return
         now = time.monotonic()
         if done > (self._seen[-1][1] if self._seen else 0):
             self._seen.append((now, done))
-            self._say(progress_text(self._seen, self._fits))
-        elif now - self._said > QUIET_SECONDS:
+            self._report_now(progress_text(self._seen, self._fits))
+        elif now - self._reported > QUIET_SECONDS:
             waiting, running = status["waiting"], status["running"]
             done_text, seconds = progress_text(self._seen, self._fits), now - self._began
-            self._say(f"{done_text}; after {seconds:.0f} s, {waiting} requests wait and {running} run")
+            self._report_now(f"{done_text}; after {seconds:.0f} s, {waiting} requests wait and {running} run")
 
-    def _say(self, text: str) -> None:
-        self._said = time.monotonic()
+    def _report_now(self, text: str) -> None:
+        self._reported = time.monotonic()
         self._report(text)
 
 
@@ -51,9 +54,9 @@ def progress_text(seen: Sequence[tuple[float, int]], fits: int) -> str:
     """Return how far the baselines are.
 
     Args:
-        seen: moments in seconds and how many fits were done then, oldest first. The time before the first of them is
-            not counted: the workers were started in it.
-        fits: how many there are.
+        seen: times in seconds and the number of fits done then, oldest first. The time before the first one is not
+            counted, because the workers were starting.
+        fits: the number of all fits.
     """
     if not seen:
         return f"baselines: 0 of {fits} fits done"
@@ -63,3 +66,14 @@ def progress_text(seen: Sequence[tuple[float, int]], fits: int) -> str:
     pace = (last - first) / (done - before) if done > before else None
     left = f", about {pace * (fits - done):.0f} s left" if pace else ""
     return f"baselines: {done} of {fits} fits done{left}"
+
+
+def export_metrics(state: CampaignState) -> None:
+    """Export the number of experiments by status and each researcher's usage, including what earlier runs did."""
+    by_status = Counter(experiment.status for experiment in state.experiments)
+    for status in get_args(Status):
+        metrics.EXPERIMENTS.set(by_status[status], status=status)
+    for researcher in state.researchers:
+        metrics.DOLLARS.set(researcher.spent.amounts.dollars, researcher=researcher.name)
+        for kind, tokens in vars(researcher.spent.tokens).items():
+            metrics.TOKENS.set(tokens, researcher=researcher.name, kind=kind)

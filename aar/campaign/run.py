@@ -1,9 +1,8 @@
 """One campaign from start to end: baselines, research, verification, audit.
 
-A driver's hold on one campaign: its folder, its Ray actors, and the loop that watches them.
-
-Everything that counts is on disk before it is acknowledged, so that the driver too may be killed: the same command goes
-on from there. Time in which no driver runs does not count against the budget.
+The driver holds the campaign's folder lock, starts its Ray actors, and runs the loop that watches them. Everything that
+counts is on disk before it is acknowledged, so the driver may be killed too: the same command resumes the campaign.
+Time in which no driver runs does not count against the budget.
 """
 
 import logging
@@ -21,8 +20,7 @@ from aar.campaign.audit import audit_campaign
 from aar.campaign.cluster import connect
 from aar.campaign.events import EventLog
 from aar.campaign.folder import ADDRESS_FILE, COMMONS, CampaignFolder
-from aar.campaign.gauges import export_metrics
-from aar.campaign.progress import BaselineProgress
+from aar.campaign.progress import BaselineProgress, export_metrics
 from aar.campaign.state import CAMPAIGN, CampaignState, StateReader
 from aar.campaign.team import RESTARTING, ActivityWatch, ResearcherSupervisor
 from aar.commons.actor import start_commons
@@ -43,7 +41,7 @@ from aar.scoring.records import PLATFORM, VANILLA, Experiment, Verification
 from aar.storage import checkpoint, storage_errors
 
 POLL_SECONDS = 0.5
-UNPROTECTED = 'sandbox = "none": code that researchers wrote runs unprotected, and every score is marked so'
+UNPROTECTED = 'sandbox = "none": code that researchers wrote runs unprotected; every score is marked as such'
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +50,10 @@ class View(Protocol):
     """Shows a campaign to a person while it runs."""
 
     def show(self, state: CampaignState) -> None:
-        """Called about twice a second."""
+        """Show the state; called about twice a second."""
 
     def say(self, line: str) -> None:
-        """Write a line that stays."""
+        """Print a line that stays on the screen."""
 
 
 def run_session(
@@ -66,47 +64,47 @@ def run_session(
     *,
     resume: bool = False,
 ) -> CampaignState:
-    """Start a campaign's actors, do `work` with them, and stop them; returns how the campaign then stands.
+    """Start a campaign's actors, do `work` with them, stop them, and return the campaign's state.
 
     Args:
-        outcome: what is recorded when `work` has been done.
-        resume: run researchers' experiments that an earlier run left unfinished.
+        outcome: the outcome to record when `work` has returned.
+        resume: continue researchers' experiments that an earlier run left unfinished.
 
     Raises:
-        KeyboardInterrupt: it was stopped, by a signal or by `aar stop`.
-        AarError: a part cannot start or failed; nothing acknowledged is lost.
+        KeyboardInterrupt: the run was stopped, by a signal or by `aar stop`.
+        AarError: a part could not start, or failed; nothing acknowledged is lost.
     """
     with (
         CampaignFolder(config) as folder,
-        _whole(folder.path),
+        _checkpointed(folder.path),
         _recorded(folder.path, outcome) as record,
-        _terminable(),
+        _interrupted_by_sigterm(),
     ):
         session = CampaignRun(config, folder, record, view)
         try:
             session.start(resume=resume)
             work(session)
         except RayError as error:
-            raise CampaignError(f"a process of the campaign failed; run the same command to go on. {error}") from error
+            raise CampaignError(f"a process of the campaign failed; run the same command to resume. {error}") from error
         finally:
             session.end()
     return StateReader(folder.path).read()
 
 
 @contextmanager
-def _whole(folder: Path) -> Iterator[None]:
-    """When the run ends, every database's file is whole without its log."""
+def _checkpointed(folder: Path) -> Iterator[None]:
+    """When the run ends, write every database's log into its file, so that a copy of the file is complete."""
     try:
         yield
     finally:
         for file in (*folder.glob("*.sqlite"), *(folder / COMMONS).glob("*.sqlite")):
-            with suppress(StorageError):  # it is as durable in the log
+            with suppress(StorageError):  # what stays in the log is just as durable
                 checkpoint(file)
 
 
 @contextmanager
 def _recorded(folder: Path, outcome: str) -> Iterator[EventLog]:
-    """The record of a run, which says at its end how it ended: `outcome` when all went well."""
+    """Record the start of a run, and at its end how it ended: with `outcome` when all went well."""
     record = EventLog(folder)
     record.begin_run()
     ended = "failed"
@@ -122,8 +120,8 @@ def _recorded(folder: Path, outcome: str) -> Iterator[EventLog]:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM, which `ray job stop` sends, ends the campaign as Ctrl-C does."""
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM, which `ray job stop` sends, end the campaign as Ctrl-C does."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -136,7 +134,7 @@ def _terminable() -> Iterator[None]:
 
 
 class CampaignRun:
-    """A running campaign. Its actors can be used once it was started."""
+    """A running campaign. Its actors can be used after `start`."""
 
     commons: Any
     scorer: Any
@@ -154,7 +152,7 @@ class CampaignRun:
         self.commands, self._noted = CommandQueue(self.folder), 0
 
     def start(self, *, resume: bool) -> None:
-        """Check the machine, connect to Ray, start the actors. Raises AarError when one of that cannot be done."""
+        """Check the machine, connect to Ray, and start the actors. Raises AarError when one of these fails."""
         self.phase("checking the sandbox")
         if provider(self.config.sandbox.provider).is_isolating:
             require_sandbox()
@@ -169,7 +167,7 @@ class CampaignRun:
         folder = self.folder
         for line in (f"Folder:    {folder}", *connection.places()):
             self._view.say(line)
-        with suppress(OSError):  # Ray's folder may be another user's; what is noted is in the campaign's record anyway
+        with suppress(OSError):  # Ray's folder may belong to another user; the campaign's record has the events anyway
             self._closing.enter_context(logged_to(connection.logs / f"aar-driver-{self.config.name}.log"))
         with storage_errors(folder):
             (folder / ADDRESS_FILE).write_text(ray.get_runtime_context().gcs_address)
@@ -179,8 +177,8 @@ class CampaignRun:
         self.experiments = start_experiments(self.config, self.namespace, resume=resume)
 
     def end(self) -> None:
-        """Stop the actors; all but the detached commons end with this process's connection anyway."""
-        log.info("stops its actors")
+        """Stop the actors. All but the detached commons would end with this process's connection anyway."""
+        log.info("stopping the actors")
         self._closing.close()
         self.commands.close()
         if ray.is_initialized() and hasattr(self, "commons"):
@@ -188,37 +186,37 @@ class CampaignRun:
         ray.shutdown()
 
     def measure_baselines(self) -> None:
-        """Teacher, ceiling, and the vanilla method as reference; at once when they are known."""
+        """Measure teacher, ceiling and the vanilla reference; return at once if that was done before."""
         self.phase("baselines: teacher, ceiling and the vanilla reference")
         files = {METHOD_FILE: builtin_source(VANILLA).encode()}
         reference: Experiment = get(self.experiments.submit.remote(PLATFORM, files, VANILLA, VANILLA))
-        baselines = [self.scorer.baselines.remote(one.name) for one in self.config.problem.research]
+        baselines = [self.scorer.baselines.remote(dataset.name) for dataset in self.config.problem.research]
         progress = BaselineProgress(self.config, self.compute, self.phase)
-        reference = self.finished(reference, *baselines, progress=progress)
+        reference = self.wait_for(reference, *baselines, progress=progress)
         if reference.failure:
             raise CampaignError(f"the vanilla reference failed: {reference.failure.text}")
 
-    def finished(self, experiment: Experiment, *beside: Any, progress: BaselineProgress | None = None) -> Experiment:
-        """Wait until an experiment has ended, and for the calls `beside` it."""
-        calls = [self.experiments.wait.remote(experiment.id), *beside]
+    def wait_for(self, experiment: Experiment, *others: Any, progress: BaselineProgress | None = None) -> Experiment:
+        """Wait until an experiment has ended and the `others`, calls under way, have returned."""
+        calls = [self.experiments.wait.remote(experiment.id), *others]
         ended: Experiment = self.watch(calls, progress=progress)[0]
         return ended
 
     def verify(self, experiment: Experiment, settings: VerificationConfig) -> Verification:
-        """Rerun an experiment's method from nothing, with its controls, unless that was done; and compare.
+        """Rerun an experiment's method from scratch, with its controls, unless that was done; and compare.
 
-        Raises ScoringError when it cannot be verified.
+        Raises ScoringError when the experiment cannot be verified.
         """
         arms: list[Experiment] = get(self.scorer.plan_verification.remote(experiment.id, settings))
         running = [arm for arm in arms if arm.status == "running"]
         self.phase(f"verifying {experiment.id} on {settings.seeds} fresh seeds ({len(running)} experiments)")
         self.watch([self.experiments.wait.remote(arm.id) for arm in running])
         self.phase(f"verifying {experiment.id}: comparing")
-        found: Verification = self.watch([self.scorer.conclude_verification.remote(experiment.id, settings)])[0]
-        return found
+        verification: Verification = self.watch([self.scorer.conclude_verification.remote(experiment.id, settings)])[0]
+        return verification
 
     def audit(self) -> None:
-        """Look for signs of cheating in what the campaign left, and keep what was found."""
+        """Look for signs of cheating in the campaign's record, and store the findings."""
         self.phase("audit")
         audit_campaign(self.folder)
 
@@ -228,50 +226,51 @@ class CampaignRun:
         team: ResearcherSupervisor | None = None,
         progress: BaselineProgress | None = None,
     ) -> list[Any]:
-        """Show the campaign until the calls have returned; end it early when that is asked for or the time is up.
+        """Show the campaign until the calls have returned and the team is done, and return the calls' results.
 
         Args:
-            team: researchers, whose activity is shown, who are told when the time is up, and who may become more.
-            progress: tells how far the baselines are.
+            team: researchers to start, to show, and to wind down when the time is up.
+            progress: reports how far the baselines are.
 
-        Returns:
-            What the calls returned. Raises what the first that failed has raised; of researchers, as `Member.attend`.
+        Raises:
+            KeyboardInterrupt: somebody asked the campaign to stop.
+            Exception: of the first call that failed; of researchers, as `Member.update`.
         """
         waiting = list(calls)
-        while not self._attend(team) or waiting:
+        while not self._update(team) or waiting:
             waiting = _wait(waiting, team.calls if team else [])
             if self._folder.stop_requested():
                 raise KeyboardInterrupt
             self._note_commands()
             if progress:
                 progress.follow()
-            self._note_statuses(team.actors if team else {})
+            self._note_activities(team.actors if team else {})
             self._show()
         return [get(call) for call in calls]
 
-    def _attend(self, team: ResearcherSupervisor | None) -> bool:
-        """Let researchers join, or tell them that the time is up; have all of them ended?"""
+    def _update(self, team: ResearcherSupervisor | None) -> bool:
+        """Start researchers, or wind them down when the time is up. True if all have ended."""
         if team is None:
             return True
         if not self._is_research_over():
-            team.join()
+            team.update()
             return team.is_done
-        if not team.is_over:
-            self.note("time is up: experiments that run are finished, no more are started")
+        if not team.is_stopping:
+            self.note("time is up: running experiments are finished, no more are started")
         team.stop()
         return team.is_done
 
     def _is_research_over(self) -> bool:
-        """Has research to end now, so that verification ends in time?"""
+        """True if research has to end now, so that verification ends in time."""
         budget = self.config.budget
         return self.record.seconds_used() > 60 * max(0.0, budget.minutes - budget.verification_minutes)
 
     def state(self) -> CampaignState:
-        """How the campaign stands."""
+        """Return the campaign's state."""
         return self._reader.read()
 
     def phase(self, text: str) -> None:
-        """A new part of the campaign begins."""
+        """Record and show that a new part of the campaign begins."""
         self.note(text)
         self._show()
 
@@ -280,8 +279,8 @@ class CampaignRun:
         log.info("%s: %s", CAMPAIGN, text)
         self.record.event(CAMPAIGN, text)
 
-    def note_of(self, researcher: str, text: str) -> None:
-        """Record an event of a researcher; what it is doing then stands last, so it is noted anew."""
+    def note_researcher(self, researcher: str, text: str) -> None:
+        """Record an event of a researcher. Its activity, which is the last event of it, is then recorded again."""
         log.info("%s: %s", researcher, text)
         self.record.event(researcher, text)
         self._activities.pop(researcher, None)
@@ -291,14 +290,14 @@ class CampaignRun:
             log.info("%s: %s", command.researcher, command.describe())
             self.record.note_command(command.number, command.researcher, command.describe())
             self._noted = command.number
-            self._activities.pop(command.researcher, None)  # what it is doing stands last, so it is noted anew
+            self._activities.pop(command.researcher, None)  # its activity is the last event of it: recorded again
 
-    def _note_statuses(self, researchers: dict[str, Any]) -> None:
+    def _note_activities(self, researchers: dict[str, Any]) -> None:
         for name, activity in self._activity_watch.poll(researchers).items():
             if self._activities.get(name) != activity:
                 self._activities[name] = activity
                 if activity == RESTARTING:  # the actor itself logs everything else
-                    log.info("%s: does not answer; its process starts or restarts", name)
+                    log.info("%s: no answer; its process is starting or restarting", name)
                 self.record.event(name, activity)
 
     def _show(self) -> None:
@@ -309,9 +308,9 @@ class CampaignRun:
 
 
 def _wait(waiting: list[Any], others: list[Any]) -> list[Any]:
-    """Wait a moment, no longer than until one call has returned; those of `waiting` that have not.
+    """Wait up to POLL_SECONDS for one call to return; return those of `waiting` that have not returned.
 
-    Raises what one of them has raised. Who waits for the `others` sees to what they raise.
+    Raises what one of `waiting` has raised. What the `others` raise is for their owner.
     """
     if not waiting and not others:
         time.sleep(POLL_SECONDS)
@@ -324,9 +323,9 @@ def _wait(waiting: list[Any], others: list[Any]) -> list[Any]:
 
 
 def run_campaign(config: CampaignConfig, view: View) -> CampaignState:
-    """Run a campaign to its end, or go on with one that was interrupted.
+    """Run a campaign to its end, or resume one that was interrupted.
 
-    Raises as `run_session`, and before anything is started as `check_model_access`.
+    Raises as `run_session`, and as `check_model_access` before anything is started.
     """
     check_model_access(config)
     return run_session(config, view, _campaign, resume=True)
@@ -343,19 +342,20 @@ def _campaign(session: CampaignRun) -> None:
 def _research(session: CampaignRun) -> None:
     session.phase("research")
     team = ResearcherSupervisor(
-        session.config, session.commands, session.note_of,
-        lambda one: start_researcher(one, session.config, session.folder, session.namespace),
+        session.config, session.commands, session.note_researcher,
+        lambda researcher: start_researcher(researcher, session.config, session.folder, session.namespace),
     )  # fmt: skip
     session.watch([], team)
 
 
 def _verify(session: CampaignRun) -> None:
-    """The best methods on fresh seeds and the sealed part of the test set."""
-    settings, done = session.config.verification, {one.experiment for one in session.state().verifications}
+    """Verify the best methods on fresh seeds and the sealed part of the test set."""
+    settings = session.config.verification
+    verified = {verification.experiment for verification in session.state().verifications}
     best: list[Experiment] = get(session.scorer.best.remote(settings.best))
     for experiment in best:
         try:
-            if experiment.id not in done:
+            if experiment.id not in verified:
                 session.verify(experiment, settings)
-        except ScoringError as error:  # the method failed on fresh seeds; the others are verified all the same
+        except ScoringError as error:  # the method failed on fresh seeds; the others are still verified
             session.note(f"{experiment.id} is not verified: {error}")

@@ -1,13 +1,14 @@
 """The state of a campaign and its researchers, read from its folder alone: for the live view and for `aar status`.
 
-Failed requests to language models are read from the researchers' transcripts: also those of researchers that have
-recovered since.
+Failed requests to language models are read from the researchers' transcripts, including failures that a researcher has
+recovered from.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Generic, TypeVar
 
 from aar.budget import Limit, Resources, Tokens, Usage, UsageStore, limits_of
@@ -33,7 +34,7 @@ from aar.scoring.store import ScoreStore
 
 @dataclass(frozen=True)
 class ApiFailures:
-    """One researcher's failed requests: how many, the text of the last one, and its time in seconds since 1970."""
+    """One researcher's failed requests: their number, the last one's message, and its time in seconds since 1970."""
 
     count: int
     last: str
@@ -41,7 +42,7 @@ class ApiFailures:
 
 
 def api_failures_in(folder: Path) -> dict[str, ApiFailures]:
-    """Failed requests by researcher, of those that had any. Raises StorageError: a transcript is damaged."""
+    """Return the failed requests of each researcher that had any. Raises StorageError if a transcript is damaged."""
     failures = {name: list(read(place, only="api_failure")) for name, place in transcript_folders(folder).items()}
     return {
         name: ApiFailures(len(entries), entries[-1].data["message"], entries[-1].time)
@@ -57,7 +58,7 @@ NOT_STARTED = "not started"
 
 @dataclass(frozen=True)
 class ResearcherState:
-    """One researcher: what it is doing, what it has done and used up, and the limits that hold for it."""
+    """One researcher: its activity, its experiments, what it has used up, and its limits."""
 
     name: str
     brain: str
@@ -72,17 +73,21 @@ class ResearcherState:
 
 
 CAMPAIGN = "campaign"
-"""The source of events that are the campaign's own; its latest is the phase."""
+"""The source of the campaign's own events; the latest of them is the phase."""
 
 
 @dataclass(frozen=True)
 class CampaignState:
-    """One campaign at one moment. Seconds are wall time; `experiments` are oldest first, without verifying ones.
+    """One campaign at one moment. Seconds are wall time.
 
-    `protected`: researchers' code runs behind a wall; without one it could have changed any score of the campaign.
-    `baselines`: one for each research dataset, once they were computed. `findings`: what the last audit found, in
-    words, by experiment. `ledger_head`: the digest that stands for the whole ledger. `families`: results by family of
-    methods; `diversity`: the entropy over families after each result.
+    Attributes:
+        protected: researchers' code runs in isolating sandboxes; without them it could have changed any score.
+        experiments: oldest first, without those that verify others.
+        families: the number of results by family of methods.
+        diversity: the entropy over families after each result.
+        baselines: one for each research dataset once all are measured; empty before.
+        findings: the kinds of the last audit's findings, by experiment.
+        ledger_head: the digest that stands for the whole ledger.
     """
 
     name: str
@@ -105,24 +110,24 @@ class CampaignState:
 
     @property
     def weak_acc(self) -> float | None:
-        """The teachers' accuracy on dev: mean over the research datasets, once all are measured."""
-        return sum(one.weak.value for one in self.baselines) / len(self.baselines) if self.baselines else None
+        """The teachers' accuracy on dev, averaged over the research datasets; None until all are measured."""
+        return fmean(baseline.weak.value for baseline in self.baselines) if self.baselines else None
 
     @property
     def ceiling_acc(self) -> float | None:
         """The ceilings' accuracy, likewise."""
-        return sum(one.ceiling.value for one in self.baselines) / len(self.baselines) if self.baselines else None
+        return fmean(baseline.ceiling.value for baseline in self.baselines) if self.baselines else None
 
     @property
     def scored(self) -> list[Experiment]:
         """Experiments with a released score, best PGR first."""
-        scored = [one for one in self.experiments if one.score is not None]
-        return sorted(scored, key=lambda one: -(one.score.pgr if one.score else 0))
+        scored = [(experiment.score.pgr, experiment) for experiment in self.experiments if experiment.score]
+        return [experiment for _, experiment in sorted(scored, key=lambda pair: -pair[0])]
 
     @property
     def ranked(self) -> list[Experiment]:
         """The researchers' experiments with a released score, best first."""
-        return [one for one in self.scored if one.researcher != PLATFORM]
+        return [experiment for experiment in self.scored if experiment.researcher != PLATFORM]
 
     @property
     def best(self) -> Experiment | None:
@@ -132,12 +137,12 @@ class CampaignState:
     @property
     def reference(self) -> Experiment | None:
         """The vanilla method's experiment, once it was scored."""
-        return next((one for one in self.scored if one.is_reference), None)
+        return next((experiment for experiment in self.scored if experiment.is_reference), None)
 
     @property
     def unimproved(self) -> list[Experiment]:
-        """Researchers' experiments that were scored and found to be no significant improvement."""
-        return [one for one in self.experiments if one.status == "scored" and one.score is None]
+        """Researchers' experiments that were scored and were not a significant improvement."""
+        return [experiment for experiment in self.experiments if experiment.status == "scored" and not experiment.score]
 
 
 class StateReader:

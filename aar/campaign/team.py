@@ -1,11 +1,10 @@
-"""The researchers of a running campaign: those it was configured with, and those that people add while it runs.
+"""The researchers of a running campaign: those of its configuration, and those that operators add while it runs.
 
-One researcher at work, under the eyes of the driver: tried again a few times when it fails, then ended alone.
-
-Whose fault an exception is, its type decides. PLATFORM_ERRORS say that something is gone which everybody needs (the
-disk, the compute workers, a process of the campaign): they end the run, and the same command goes on. Whatever else
-comes out of a researcher's actor is the researcher's own, also what nobody has thought of, what cannot be unpickled,
-and the loss of its process more often than Ray starts it again: others are not stopped for it.
+The driver retries a researcher that fails; after the last retry that researcher ends and the others continue. The type
+of an exception decides whose fault it is. PLATFORM_ERRORS mean that something every researcher needs is gone (the disk,
+the compute workers, a process of the campaign): they end the run, and the same command resumes it. Any other exception
+out of a researcher's actor is the researcher's own, including unforeseen ones, ones that cannot be unpickled, and the
+loss of its process more often than Ray restarts it.
 """
 
 import time
@@ -25,50 +24,50 @@ from aar.researchers.commands import CommandQueue, active_researchers
 from aar.text import fitted_line
 
 PLATFORM_ERRORS = (StorageError, ComputeError, CampaignError)
-WAITS = (1.0, 5.0, 25.0)
-"""Seconds before each further try; after the last one it is ended."""
+RETRY_SECONDS = (1.0, 5.0, 25.0)
+"""The delay before each retry; after the last retry the researcher is ended."""
 HEALTHY_SECONDS = 600.0
-"""Who worked so long before it failed has all its tries again."""
+"""A researcher that worked this long before it failed gets all its retries again."""
 STOP_SECONDS = 60.0
 REASON_CHARACTERS = 300
 
 
 class Member:
-    """A researcher.
+    """One researcher of the team.
 
     Attributes:
-        actor: its Ray actor; None while it waits to be tried again, and once it has ended alone.
-        call: its `run`, while that is under way.
+        actor: its Ray actor; None while it waits for a retry, and after it has failed for good.
+        call: the call of its `run`, while that is under way.
     """
 
     def __init__(self, start: Callable[[], Any], note: Callable[[str], None]) -> None:
-        """`start` starts its actor; `note` records what becomes of it."""
+        """`start` starts its actor; `note` records its failures."""
         self._start, self._note = start, note
         self._failures, self._began = 0, 0.0
-        self._again: float | None = time.monotonic()
+        self._start_at: float | None = time.monotonic()
         self.actor: Any = None
         self.call: Any = None
 
     @property
     def is_done(self) -> bool:
-        """Will nothing more come of it?"""
-        return self.call is None and self._again is None
+        """True if it neither runs nor will be started again."""
+        return self.call is None and self._start_at is None
 
-    def attend(self, *, stopping: bool) -> None:
-        """Let it begin, or begin again, when it is time to; note how it ended, if it has.
+    def update(self, *, stopping: bool) -> None:
+        """Start it when it is due; if it has ended, note how.
 
         Args:
-            stopping: it is to begin nothing further, and to attend alone to what it has begun.
+            stopping: if it starts, it starts nothing new and only finishes what an earlier process began.
 
         Raises:
-            StorageError, ComputeError, CampaignError: something that everybody needs is gone.
+            StorageError, ComputeError, CampaignError: something that every researcher needs is gone.
         """
         try:
             if self.call is not None and ray.wait([self.call], timeout=0)[0]:
                 call, self.call = self.call, None
                 get(call)
-            elif self._again is not None and time.monotonic() >= self._again:
-                self._again = None
+            elif self._start_at is not None and time.monotonic() >= self._start_at:
+                self._start_at = None
                 self._begin(stopping)
         except PLATFORM_ERRORS:
             raise
@@ -84,29 +83,34 @@ class Member:
 
     def _failed(self, error: Exception) -> None:
         if self.actor is not None:
-            ray.kill(self.actor)  # the next try begins with a new process
+            ray.kill(self.actor)  # the retry gets a new process
             self.actor = None
         if time.monotonic() - self._began > HEALTHY_SECONDS:
             self._failures = 0
         reason = _reason(error)
-        if self._failures == len(WAITS):
+        if self._failures == len(RETRY_SECONDS):
             self._note(f"failed: {reason}")
             return
-        seconds = WAITS[self._failures]
+        seconds = RETRY_SECONDS[self._failures]
         self._failures += 1
-        self._again = time.monotonic() + seconds
-        self._note(f"failed, and is tried again after {seconds:.0f} s: {reason}")
+        self._start_at = time.monotonic() + seconds
+        self._note(f"failed, retrying in {seconds:.0f} s: {reason}")
 
 
 def _reason(error: Exception) -> str:
-    """What happened, on one bounded and printable line. What Ray says of an error has that at its end."""
+    """Describe an error on one bounded, printable line."""
     cause = error.cause if isinstance(error, RayTaskError) else error
     try:
-        said = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    except Exception:  # an exception that a researcher's code made may fail to say what it is
-        said = []
-    words = (said[-1] if isinstance(cause, RayError) else " ".join(said)) if said else "it says nothing"
-    return fitted_line(f"{type(cause).__name__}: {words}", REASON_CHARACTERS)
+        lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    except Exception:  # the __str__ of a foreign exception may raise anything
+        lines = []
+    if not lines:
+        text = "no message"
+    elif isinstance(cause, RayError):  # a Ray error ends with its reason
+        text = lines[-1]
+    else:
+        text = " ".join(lines)
+    return fitted_line(f"{type(cause).__name__}: {text}", REASON_CHARACTERS)
 
 
 RESTARTING = "restarting"
@@ -117,28 +121,28 @@ SILENT_SECONDS = 5.0
 
 
 class ActivityWatch:
-    """Asks researchers what they are doing, all at once, so that one that does not answer holds up nobody."""
+    """Asks researchers what they are doing, all at once, so that one that does not answer delays nobody."""
 
     def __init__(self) -> None:
-        self._pending: dict[str, _Question] = {}
+        self._pending: dict[str, _Query] = {}
 
     def poll(self, actors: Mapping[str, Any]) -> dict[str, str]:
-        """Return the activities that are newly known, by name; RESTARTING for a process that is lost or silent."""
-        current = {name: question for name, question in self._pending.items() if question.actor is actors.get(name)}
+        """Return activities reported since the last poll, by name; RESTARTING for a process that is lost or silent."""
+        current = {name: query for name, query in self._pending.items() if query.actor is actors.get(name)}
         for name, actor in actors.items():
             if name not in current:
-                current[name] = _Question(actor, actor.status.remote(), time.monotonic())
-        calls = [question.call for question in current.values()]
+                current[name] = _Query(actor, actor.status.remote(), time.monotonic())
+        calls = [query.call for query in current.values()]
         answered = ray.wait(calls, num_returns=len(calls), timeout=ANSWER_SECONDS)[0] if calls else []
         now = time.monotonic()
-        activities = {name: _activity(one.call) for name, one in current.items() if one.call in answered}
-        self._pending = {name: one for name, one in current.items() if name not in activities}
-        silent = {name: RESTARTING for name, one in self._pending.items() if now - one.asked > SILENT_SECONDS}
+        activities = {name: _activity(query.call) for name, query in current.items() if query.call in answered}
+        self._pending = {name: query for name, query in current.items() if name not in activities}
+        silent = {name: RESTARTING for name, query in self._pending.items() if now - query.asked > SILENT_SECONDS}
         return activities | silent
 
 
 @dataclass(frozen=True)
-class _Question:
+class _Query:
     """A call of a researcher's `status`, and when it was made."""
 
     actor: Any
@@ -154,10 +158,10 @@ def _activity(call: Any) -> str:
 
 
 class ResearcherSupervisor:
-    """Starts researchers and attends to them.
+    """Starts researchers, restarts those that fail, and winds all of them down.
 
     Attributes:
-        is_over: whether they were told that the time is up.
+        is_stopping: True once `stop` was called.
     """
 
     def __init__(
@@ -167,52 +171,53 @@ class ResearcherSupervisor:
         note: Callable[[str, str], None],
         start: Callable[[ResearcherConfig], Any],
     ) -> None:
-        """`note` records what becomes of a researcher, by name; `start` starts its actor."""
+        """`note` records an event of a researcher, by name; `start` starts its actor."""
         self._config, self._commands, self._note, self._start = config, commands, note, start
         self._refused: set[str] = set()
         self._members: dict[str, Member] = {}
-        self.is_over = False
+        self.is_stopping = False
 
     @property
     def actors(self) -> dict[str, Any]:
-        """Those of researchers who work or have ended well, by name, in the order in which they joined."""
+        """The actors of researchers that work or have ended well, by name, in the order in which they joined."""
         return {name: member.actor for name, member in self._members.items() if member.actor is not None}
 
     @property
     def calls(self) -> list[Any]:
-        """The calls under way, which return when a researcher has ended."""
+        """The calls of `run` that are under way; each returns when its researcher has ended."""
         return [member.call for member in self._members.values() if member.call is not None]
 
     @property
     def is_done(self) -> bool:
-        """Has everybody ended?"""
+        """True if all researchers have ended."""
         return all(member.is_done for member in self._members.values())
 
-    def join(self) -> None:
-        """Let whoever is to work and does not yet begin; attend to the others. Raises as `Member.attend`."""
+    def update(self) -> None:
+        """Start researchers that are new or due, and note those that ended. Raises as `Member.update`."""
         self._admit()
-        self._attend()
+        self._update_members()
 
     def stop(self) -> None:
-        """The time is up: nobody begins anything further. To be said again, to those whose process was lost meanwhile.
+        """Tell all researchers to wind down. Idempotent; call again to reach restarted ones. Raises as `Member.update`.
 
-        Where nobody had begun, an earlier driver may have left experiments that run: they attend to that alone.
+        If none has started yet, an earlier driver may have left running experiments: researchers start to finish these.
         """
         if not self._members:
             self._admit()
-        self.is_over = True
+        self.is_stopping = True
         for actor in self.actors.values():
             actor.stop.remote()
-        self._attend()
+        self._update_members()
 
-    def _attend(self) -> None:
+    def _update_members(self) -> None:
         for member in self._members.values():
-            member.attend(stopping=self.is_over)
+            member.update(stopping=self.is_stopping)
 
     def _admit(self) -> None:
-        for one in active_researchers(self._config, self._commands.commands()):
-            if one.name not in {*self._members, *self._refused} and self._can_start(one):
-                self._members[one.name] = Member(partial(self._start, one), partial(self._note, one.name))
+        for researcher in active_researchers(self._config, self._commands.commands()):
+            name = researcher.name
+            if name not in {*self._members, *self._refused} and self._can_start(researcher):
+                self._members[name] = Member(partial(self._start, researcher), partial(self._note, name))
 
     def _can_start(self, researcher: ResearcherConfig) -> bool:
         try:

@@ -36,7 +36,7 @@ def test_a_second_driver_is_refused_until_the_first_has_gone(tmp_path: Path) -> 
     config = quickstart(tmp_path)
     with CampaignFolder(config) as folder:
         assert is_running(folder.path)
-        with pytest.raises(CampaignError, match="another process runs this campaign"):
+        with pytest.raises(CampaignError, match="another process is running this campaign"):
             CampaignFolder(config).__enter__()
     assert not is_running(tmp_path)
     with CampaignFolder(config) as folder:
@@ -105,5 +105,5 @@ def test_a_campaign_is_found_by_name_by_path_or_as_the_last_one(
 
 def test_a_damaged_configuration_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(CampaignError, match=r"config\.json cannot be used"):
+    with pytest.raises(CampaignError, match=r"config\.json cannot be read"):
         stored_config(tmp_path)

@@ -15,7 +15,7 @@ from aar.campaign.events import EventLog
 from aar.campaign.folder import CampaignFolder
 from aar.campaign.run import CampaignRun
 from aar.campaign.state import CampaignState
-from aar.campaign.team import REASON_CHARACTERS, WAITS, ResearcherSupervisor
+from aar.campaign.team import REASON_CHARACTERS, RETRY_SECONDS, ResearcherSupervisor
 from aar.config import CampaignConfig, ResearcherConfig, load_config
 from aar.errors import AarError, CampaignError, ComputeError, StorageError
 from aar.researchers import actor
@@ -130,7 +130,9 @@ class Stage:
             made = as_actor(kind if one.name == BAD else Honest).options(**options)  # type: ignore[arg-type]
             return made.remote(self.session.folder)
 
-        self.session.watch([], ResearcherSupervisor(self.config, self.session.commands, self.session.note_of, start))
+        self.session.watch(
+            [], ResearcherSupervisor(self.config, self.session.commands, self.session.note_researcher, start)
+        )
 
     def events(self, name: str) -> list[str]:
         return [event.text for event in self.session.record.events() if event.source == name]
@@ -142,7 +144,7 @@ class Stage:
 
 @pytest.fixture
 def stage(ray_session: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    monkeypatch.setattr(team, "WAITS", (0.2, 0.2, 0.2))
+    monkeypatch.setattr(team, "RETRY_SECONDS", (0.2, 0.2, 0.2))
     monkeypatch.setattr(actor, "RESTARTS", 1)
     config = load_config(write_toml(tmp_path, tmp_path / "campaign"))
     config = config.model_copy(update={"researchers": config.researchers[:2]})
@@ -168,16 +170,16 @@ def test_a_researcher_that_fails_is_tried_again_and_ends_alone(stage: Stage, kin
     stage.research(kind)
     assert stage.runs(Honest) == 1 and stage.events(GOOD)[-1] == "works"
     told = [text for text in stage.events(BAD) if text.startswith("failed")]
-    assert len(told) == len(WAITS) + 1 and all("is tried again" in text for text in told[:-1])
+    assert len(told) == len(RETRY_SECONDS) + 1 and all("retrying in" in text for text in told[:-1])
     assert told[-1].startswith("failed: ") and FAULTS[kind] in told[-1] and told[-1] == stage.events(BAD)[-1]
     assert all(text.isprintable() and len(text) < REASON_CHARACTERS + 60 for text in told)
 
 
 def test_it_is_tried_again_after_each_of_its_failures_and_when_the_campaign_goes_on(stage: Stage) -> None:
     stage.research(Recursing)
-    assert stage.runs(Recursing) == len(WAITS) + 1
+    assert stage.runs(Recursing) == len(RETRY_SECONDS) + 1
     stage.research(Recursing)
-    assert stage.runs(Recursing) == 2 * (len(WAITS) + 1)
+    assert stage.runs(Recursing) == 2 * (len(RETRY_SECONDS) + 1)
 
 
 def test_one_that_recovers_goes_on(stage: Stage) -> None:
