@@ -3,16 +3,13 @@
 import json
 import os
 import sys
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from aar.cli.output import CampaignOption, echo
-
-if TYPE_CHECKING:
-    from aar.gateway.connection import CampaignConnection
 
 TOKEN = "AAR_TOKEN"
 HOST, PORT = "127.0.0.1", 8732
@@ -90,30 +87,3 @@ def instructions(folder: Path, researcher: str) -> str:
     one = known[checked_external(folder, researcher)]
     background = render_system_prompt(one, stored_config(folder), mark_of(folder, researcher))
     return f"{background}\n{render_later_direction(one.direction)}"
-
-
-@cache
-def _link(folder: Path) -> "CampaignConnection":
-    """One for a process, however many calls a command makes."""
-    from aar.gateway.connection import CampaignConnection
-
-    return CampaignConnection(folder)
-
-
-def call(campaign: str | None, researcher: str, tool: str, /, **arguments: Any) -> str:
-    """The answer to one tool call; exit code 1 when it is an error."""
-    import asyncio
-
-    from aar.campaign.folder import find_campaign
-    from aar.cli.output import print_error
-    from aar.gateway.connection import checked_external
-    from aar.reporting.text import printable
-
-    folder = find_campaign(campaign)
-    link = _link(folder)
-    given = {name: value for name, value in arguments.items() if value is not None}
-    text, is_error = asyncio.run(link.call(checked_external(folder, researcher), tool, given))
-    if is_error:
-        print_error(text)
-        raise typer.Exit(1)
-    return printable(text)

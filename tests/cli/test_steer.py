@@ -86,8 +86,8 @@ def test_whoever_joins_is_told_its_name_and_its_direction_of_now(campaign: Path,
     ("command", "words"),
     [
         (("vote", "3", "-1"), "does not run"),
-        (("tool", "budget", "[]"), "are a JSON object"),
-        (("tool", "budget", "{"), "no JSON"),
+        (("tool", "budget", "[]"), "must be a JSON object"),
+        (("tool", "budget", "{"), "not valid JSON"),
     ],
 )
 def test_what_is_typed_is_understood_or_explained(
