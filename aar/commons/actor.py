@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Unpack, cast
+from typing import Any, Unpack
 
 import ray
 from ray.actor import ActorHandle
@@ -23,7 +23,7 @@ from aar.commons.code_store import CodeStore, Snapshot
 from aar.commons.foreign import Foreign
 from aar.commons.forum import Forum, Kind, Links, NamedFamily, Post
 from aar.errors import StorageError
-from aar.ray_utils import COMMONS, log_to_ray, on_this_node
+from aar.ray_utils import COMMONS, log_to_ray, start_actor
 from aar.storage import storage_errors
 
 ROW_BYTES = 512
@@ -141,17 +141,8 @@ def start_commons(folder: Path, namespace: str, accounts: Path) -> ActorHandle[A
     Raises:
         StorageError: the folder cannot be used, or the namespace's commons serves another folder.
     """
-    actor = ray.remote(Commons).options(
-        name=COMMONS,
-        namespace=namespace,
-        lifetime="detached",
-        get_if_exists=True,
-        max_restarts=-1,
-        max_task_retries=-1,
-        num_cpus=0,
-        scheduling_strategy=on_this_node(),
-    )
-    commons = cast(ActorHandle[Any], actor.remote(str(folder.resolve()), str(accounts.resolve())))
+    places = str(folder.resolve()), str(accounts.resolve())
+    commons = start_actor(Commons, COMMONS, namespace, *places, lifetime="detached")
     try:
         served: Any = ray.get(commons.ping.remote())
     except ActorDiedError as error:

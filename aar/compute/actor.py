@@ -29,7 +29,7 @@ from aar.compute.requests import FineTune, Request
 from aar.compute.store import Artifacts
 from aar.config import CampaignConfig, ComputeConfig, ResearcherConfig
 from aar.errors import AarError, ComputeError, StorageError, TrainingError, WithdrawnError
-from aar.ray_utils import COMPUTE, get, log_to_ray, on_this_node
+from aar.ray_utils import COMPUTE, get, log_to_ray, start_actor
 from aar.text import fitted_line
 
 log = logging.getLogger(__name__)
@@ -382,17 +382,7 @@ def _environment() -> dict[str, str]:
 
 def start_compute(config: CampaignConfig, folder: Path, namespace: str) -> ActorHandle[Any]:
     """The campaign's compute actor, ready to be asked; it lives as long as the campaign's driver."""
-    actor = ray.remote(Compute).options(
-        name=COMPUTE,
-        namespace=namespace,
-        num_cpus=0,
-        scheduling_strategy=on_this_node(),
-        max_restarts=-1,
-        max_task_retries=-1,
-        max_concurrency=CALLS_AT_ONCE,
-        get_if_exists=True,
-        runtime_env={"env_vars": _environment()},
-    )
-    compute: ActorHandle[Any] = actor.remote(config, str(folder))
+    options = {"max_concurrency": CALLS_AT_ONCE, "runtime_env": {"env_vars": _environment()}}
+    compute = start_actor(Compute, COMPUTE, namespace, config, str(folder), **options)
     get(compute.status.remote())  # others look it up by name
     return compute

@@ -32,7 +32,7 @@ from aar.experiments.method_sandbox import method_pool, run_method
 from aar.experiments.program_scheduler import ProgramScheduler
 from aar.experiments.progress import Progress
 from aar.experiments.quick_check import check_method, slice_of
-from aar.ray_utils import COMMONS, COMPUTE, EXPERIMENTS, SCORER, get, get_actor, log_to_ray
+from aar.ray_utils import COMMONS, COMPUTE, EXPERIMENTS, SCORER, get, get_actor, log_to_ray, start_actor
 from aar.sandbox import Limits, provider
 from aar.sandbox.decoys import METHODS
 from aar.scoring import records
@@ -230,14 +230,12 @@ class Experiments:
 
 def start_experiments(config: CampaignConfig, namespace: str, *, resume: bool) -> ActorHandle[Any]:
     """The actor that runs a campaign's experiments; it lives as long as the campaign's driver."""
-    make: Any = ray.remote(
-        num_cpus=0,
-        max_concurrency=CALLS_AT_ONCE,
-        concurrency_groups={WAITING: WAITS_AT_ONCE},
-        max_restarts=-1,
-        max_task_retries=3,
-    )
-    actor = make(Experiments).options(name=EXPERIMENTS, namespace=namespace, get_if_exists=True)
-    experiments: ActorHandle[Any] = actor.remote(config, resume)
+    options = {
+        "max_concurrency": CALLS_AT_ONCE,
+        "concurrency_groups": {WAITING: WAITS_AT_ONCE},
+        "max_task_retries": 3,
+        "scheduling_strategy": "DEFAULT",  # it does not use the campaign's folder, so it may run on any node
+    }
+    experiments = start_actor(Experiments, EXPERIMENTS, namespace, config, resume, **options)
     get(experiments.ping.remote())  # others look it up by name
     return experiments

@@ -16,7 +16,7 @@ from ray.actor import ActorHandle
 from aar.budget import UsageStore
 from aar.config import CampaignConfig, ResearcherConfig
 from aar.logs import printable_errors
-from aar.ray_utils import log_to_ray, on_this_node
+from aar.ray_utils import log_to_ray, start_actor
 from aar.researchers.brain import Brain
 from aar.researchers.directions import direction_name
 from aar.researchers.ray_client import RayCampaignClient
@@ -149,27 +149,16 @@ def actor_name(researcher: str) -> str:
     return f"researcher-{researcher}"
 
 
-def as_actor(kind: type[Researcher]) -> Any:
-    """The class of the actor: its threads, and how often it is started again when it is lost."""
-    make = ray.remote(
-        num_cpus=0,
-        max_concurrency=THREADS,
-        concurrency_groups={WATCHING: 2},
-        max_restarts=RESTARTS,
-        max_task_retries=-1,
-    )
-    return make(kind)
+ACTOR_OPTIONS: dict[str, Any] = {
+    "max_concurrency": THREADS,
+    "concurrency_groups": {WATCHING: 2},
+    "max_restarts": RESTARTS,
+}
 
 
 def start_researcher(
     researcher: ResearcherConfig, config: CampaignConfig, folder: Path, namespace: str
 ) -> ActorHandle[Any]:
     """A researcher that lives as long as the campaign's driver."""
-    actor = as_actor(Researcher).options(
-        name=actor_name(researcher.name),
-        namespace=namespace,
-        scheduling_strategy=on_this_node(),
-        get_if_exists=True,
-    )
-    handle: ActorHandle[Any] = actor.remote(researcher, config, str(folder))
-    return handle
+    name = actor_name(researcher.name)
+    return start_actor(Researcher, name, namespace, researcher, config, str(folder), **ACTOR_OPTIONS)

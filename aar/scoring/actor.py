@@ -17,12 +17,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray.actor import ActorHandle
 
 from aar.config import CampaignConfig, VerificationConfig
 from aar.errors import ScoringError
-from aar.ray_utils import COMPUTE, SCORER, get_actor, log_to_ray, on_this_node
+from aar.ray_utils import COMPUTE, SCORER, get_actor, log_to_ray, start_actor
 from aar.sandbox.decoys import decoys
 from aar.scoring.dataset import CEILING, TEACHER, HeldOutDataset
 from aar.scoring.feedback import Feedback
@@ -265,13 +264,4 @@ class ScorerActor(Scorer):
 
 def start_scorer(config: CampaignConfig, folder: Path, namespace: str) -> ActorHandle[Any]:
     """The scorer of a campaign whose compute actor runs; it lives as long as the campaign's driver."""
-    actor = ray.remote(ScorerActor).options(
-        name=SCORER,
-        namespace=namespace,
-        num_cpus=0,
-        scheduling_strategy=on_this_node(),
-        max_restarts=-1,
-        max_task_retries=-1,
-        get_if_exists=True,
-    )
-    return actor.remote(config, str(folder))
+    return start_actor(ScorerActor, SCORER, namespace, config, str(folder))

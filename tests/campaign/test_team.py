@@ -18,8 +18,9 @@ from aar.campaign.state import CampaignState
 from aar.campaign.team import REASON_CHARACTERS, RETRY_SECONDS, ResearcherSupervisor
 from aar.config import CampaignConfig, ResearcherConfig, load_config
 from aar.errors import AarError, CampaignError, ComputeError, StorageError
+from aar.ray_utils import start_actor
 from aar.researchers import actor
-from aar.researchers.actor import WATCHING, as_actor
+from aar.researchers.actor import ACTOR_OPTIONS, WATCHING
 from tests.campaign_fixture import write_toml
 
 pytestmark = pytest.mark.timeout(240)
@@ -126,9 +127,8 @@ class Stage:
 
     def research(self, kind: type[Honest]) -> None:
         def start(one: ResearcherConfig) -> Any:
-            options = {"name": f"researcher-{one.name}", "namespace": str(self.session.folder), "get_if_exists": True}
-            made = as_actor(kind if one.name == BAD else Honest).options(**options)  # type: ignore[arg-type]
-            return made.remote(self.session.folder)
+            folder, chosen = self.session.folder, kind if one.name == BAD else Honest
+            return start_actor(chosen, f"researcher-{one.name}", str(folder), folder, **ACTOR_OPTIONS)
 
         self.session.watch(
             [], ResearcherSupervisor(self.config, self.session.commands, self.session.note_researcher, start)
@@ -199,8 +199,9 @@ def test_one_that_does_not_say_what_it_does_is_shown_as_restarting_and_holds_up_
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(team, "SILENT_SECONDS", 0.5)
-    mute = as_actor(Mute).remote(stage.session.folder)
-    talking = as_actor(Honest).remote(stage.session.folder)
+    folder = stage.session.folder
+    mute = start_actor(Mute, "mute", str(folder), folder, **ACTOR_OPTIONS)
+    talking = start_actor(Honest, "talking", str(folder), folder, **ACTOR_OPTIONS)
     ray.get(talking.status.remote())
     watch, seen = team.ActivityWatch(), []
     began = time.monotonic()

@@ -17,7 +17,8 @@ import ray
 
 from aar.campaign.folder import ADDRESS_FILE, LOCK_FILE, VERSION_FILE
 from aar.config import ResearcherConfig
-from aar.researchers.actor import CALLS_AT_ONCE, ConcurrencyLimiter, Researcher, actor_name, as_actor
+from aar.ray_utils import start_actor
+from aar.researchers.actor import ACTOR_OPTIONS, CALLS_AT_ONCE, ConcurrencyLimiter, Researcher, actor_name
 from aar.researchers.brains.external.brain import ExternalBrain
 from aar.researchers.tools.executor import Answer
 
@@ -51,8 +52,7 @@ def main(folder: Path) -> None:
     fcntl.flock(lock, fcntl.LOCK_EX)
     (folder / VERSION_FILE).write_text("{}")
     ray.init(address="local", namespace="aar-little", num_cpus=1, include_dashboard=False, log_to_driver=False)
-    options = {"name": actor_name("eve"), "namespace": "aar-little"}
-    actor = as_actor(OpenResearcher).options(**options).remote(os.getpid())
+    actor = start_actor(OpenResearcher, actor_name("eve"), "aar-little", os.getpid(), **ACTOR_OPTIONS)
     ray.get(actor.status.remote())
     (folder / ADDRESS_FILE).write_text(ray.get_runtime_context().gcs_address)
     while True:
