@@ -1,4 +1,4 @@
-"""What of the training path only a GPU can show: isolation of students, bit for bit, and its speed.
+"""Checks of training that only a GPU can make: isolation of students, bit for bit, and speed.
 
     python -m benchmarks.gpu [--layers N] [--hidden N]
 
@@ -19,14 +19,12 @@ import torch
 import torch.distributed as dist
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from aar.compute.engine import FitSpec, Group, fine_tune
+from aar.compute.engine import Group
 from aar.errors import TrainingError
-from aar.models.hidden_states import HiddenStateCache
-from aar.models.inference import flatten
 from aar.models.language_model import LanguageModel
 from aar.models.student import Student
-from tests.compute.toy import TARGETS, TEXTS, fit, recipe
-from tests.tiny_model import LABELS, save, tiny_config
+from tests.compute.toy import TARGETS, fit, recipe, trained
+from tests.tiny_model import save, tiny_config
 
 HOW = recipe(last_layers=5, lora_rank=8, batch_size=16, epochs=20, lr=1e-3)
 
@@ -47,39 +45,30 @@ def main(layers: int, hidden: int) -> None:
         for dtype in (torch.float32, torch.bfloat16):
             model = LanguageModel(saved, device, dtype)
             for stage in (0, 1, 2):
-                print(f"{dtype}, ZeRO {stage}: {isolation(model, Group(stage), device)}", flush=True)
+                print(f"{dtype}, ZeRO {stage}: {isolation(model, Group(stage))}", flush=True)
             for students in (1, 4):
-                print(f"{dtype}, {students} at once: {rows_per_second(model, Group(0), device, students):.0f} rows/s")
+                print(f"{dtype}, {students} at once: {rows_per_second(model, Group(0), students):.0f} rows/s")
 
 
-def isolation(model: LanguageModel, group: Group, device: torch.device) -> str:
-    """Whether a student is the same beside a good one and beside one that diverges."""
+def isolation(model: LanguageModel, group: Group) -> str:
+    """Compare a student trained beside a good one with the same student beside one that diverges."""
     good, other = fit(HOW), fit(HOW, 1 - TARGETS)
     bad = replace(other, targets=np.full_like(TARGETS, np.nan))
-    undisturbed, _ = trained(model, [good, other], group, device)
-    student, failure = trained(model, [good, bad], group, device)
+    undisturbed, _ = trained(model, HOW, [good, other], group)
+    student, failure = trained(model, HOW, [good, bad], group)
     assert isinstance(undisturbed, Student) and isinstance(student, Student), (undisturbed, student)
     assert isinstance(failure, TrainingError), failure
     same = all(torch.equal(value, student.weights[name]) for name, value in undisturbed.weights.items())
     return "the same bit for bit" if same else "DIFFERENT"
 
 
-def rows_per_second(model: LanguageModel, group: Group, device: torch.device, students: int) -> float:
-    """Rows that all students together are trained on in a second."""
+def rows_per_second(model: LanguageModel, group: Group, students: int) -> float:
+    """Return the rows that all students together are trained on in a second."""
     fits = [fit(HOW, seed=seed) for seed in range(students)]
-    trained(model, fits, group, device)
+    trained(model, HOW, fits, group)
     began = time.perf_counter()
-    trained(model, fits, group, device)
+    trained(model, HOW, fits, group)
     return students * HOW.epochs * len(TARGETS) / (time.perf_counter() - began)
-
-
-def trained(
-    model: LanguageModel, fits: list[FitSpec], group: Group, device: torch.device
-) -> list[Student | TrainingError]:
-    """The students of `fits`, side by side."""
-    flat, k = flatten(TEXTS)
-    prefix = HiddenStateCache(model.cut(HOW.last_layers), model.encode(flat, HOW.max_tokens), device)
-    return fine_tune(model, prefix, k, HOW, LABELS, fits, group)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""How long a student takes: alone or side by side, with what lies below the trained layers kept or computed again.
+"""Training times: students alone or side by side, with the hidden states below the trained layers kept or recomputed.
 
-    python benchmarks/training.py [STUDENTS] [PAIRS]
+    python -m benchmarks.training [STUDENTS] [PAIRS]
 
 Prints seconds per student for the quickstart's model and data, and each as a ratio to one student alone with a kept
 prefix. Same machine, same process, one after the other; run it on a quiet machine.
@@ -18,8 +18,8 @@ import torch.distributed as dist
 
 from aar.compute.engine import Group
 from aar.compute.executor import RequestExecutor
-from aar.compute.requests import FineTune
-from aar.compute.texts import StoredTexts, texts_to_bytes
+from aar.compute.requests import FineTune, LogLikelihoods
+from aar.compute.store import StoredTexts, texts_to_bytes
 from aar.config import load_config
 from aar.models import hidden_states
 from aar.problems.key import Key
@@ -33,48 +33,38 @@ def main(students: int, pairs: int) -> None:
     """Measure and print."""
     os.environ["LOCAL_RANK"] = "0"  # DeepSpeed insists on it; Ray Train sets it
     dist.init_process_group("gloo", rank=0, world_size=1, store=dist.HashStore())
-    seconds_per_student(1, pairs, kept=True)  # loads the model
+    seconds_per_student(1, pairs, kept=True)  # fetches the model and warms up
     alone = seconds_per_student(1, pairs, kept=True)
     print(f"{'one student, prefix kept':40} {alone:6.1f} s   1.00")
     for count, kept in ((1, False), (students, True)):
-        what = f"{count} side by side, prefix {'kept' if kept else 'computed each time'}"
+        what = f"{count} side by side, prefix {'kept' if kept else 'recomputed each time'}"
         each = seconds_per_student(count, pairs, kept)
         print(f"{what:40} {each:6.1f} s   {each / alone:.2f}")
 
 
 def seconds_per_student(students: int, pairs: int, kept: bool) -> float:
-    """Wall time of one training of several students, divided by their number; the prefix is computed in it."""
-    config = load_config(QUICKSTART)
-    recipe = config.problem.recipe
-    split = load_dataset(config.problem.dataset().model_copy(update={"train_unlabel": pairs}), Key.new()).train_unlabel
+    """Return the wall time of one training of several students, its prefix included, divided by their number."""
+    problem = load_config(QUICKSTART).problem
+    model, recipe = problem.student.model, problem.recipe
+    split = load_dataset(problem.dataset().model_copy(update={"train_unlabel": pairs}), Key.new()).train_unlabel
     texts = model_texts(split.examples, recipe.form)
     named = StoredTexts.of(texts)
     weights, rows = np.ones(pairs, np.float32), np.arange(pairs)
     requests = [
         FineTune(
-            config.problem.student.model, named, (" A", " B"), recipe, split.labels.astype(np.float32), weights, rows,
-            shuffle=True, loss="xent", seed=seed,
+            model, named, (" A", " B"), recipe, split.labels.astype(np.float32), weights, rows, shuffle=True,
+            loss="xent", seed=seed,
         )
         for seed in range(students)
     ]  # fmt: skip
-    executor = _executor()
-    _TEXTS[named.digest] = texts_to_bytes(texts)
-    executor._prefixes.clear()
+    short = StoredTexts.of((("a",),))
+    artifacts = {named.digest: texts_to_bytes(texts), short.digest: texts_to_bytes((("a",),))}
+    executor = RequestExecutor(torch.device("cpu"), "auto", Group(0), artifacts.__getitem__)
+    executor.execute([LogLikelihoods(model, short, 32)])  # loads the model, and nothing of what is measured
     began = time.perf_counter()
     with mock.patch.object(hidden_states, "MAX_KEPT_BYTES", hidden_states.MAX_KEPT_BYTES if kept else 0):
         executor.execute(requests)
     return (time.perf_counter() - began) / students
-
-
-_TEXTS: dict[str, bytes] = {}
-_EXECUTORS: list[RequestExecutor] = []
-
-
-def _executor() -> RequestExecutor:
-    """One executor for all measurements, so that the model is loaded once."""
-    if not _EXECUTORS:
-        _EXECUTORS.append(RequestExecutor(torch.device("cpu"), "auto", Group(0), _TEXTS.__getitem__))
-    return _EXECUTORS[0]
 
 
 if __name__ == "__main__":

@@ -1,49 +1,70 @@
-"""Asking the compute actor, from asynchronous actors and from threads."""
+"""Clients of the compute actor: one that blocks, for threads, and one for asynchronous actors."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from aar.compute.queue import PLATFORM
 from aar.compute.requests import FineTune, ImportAdapter, Request, array_from_bytes
-from aar.compute.texts import StoredTexts, texts_to_bytes
+from aar.compute.store import StoredTexts, texts_to_bytes
 from aar.models.data import Texts
 from aar.ray_utils import get, get_async
 
 
-async def put_texts(compute: Any, texts: Texts) -> StoredTexts:
-    """Store texts for the platform, unless they are stored already. Raises what the compute actor's `keep` raises."""
-    stored = StoredTexts.of(texts)
-    if not await get_async(compute.has.remote(stored.digest)):
-        await get_async(compute.keep.remote(stored.digest, texts_to_bytes(texts)))
-    return stored
+@dataclass(frozen=True)
+class ComputeClient:
+    """Blocks until the compute actor has answered.
+
+    Args:
+        compute: the actor's handle.
+        account: the researcher to whom device time and storage are charged.
+        ticket: ends this client's requests when it is withdrawn; see `Compute.withdraw`.
+    """
+
+    compute: Any
+    account: str = PLATFORM
+    ticket: str = ""
+
+    def put(self, texts: Texts) -> StoredTexts:
+        """Store texts for requests to name, unless they are stored. Raises as the actor's `put`."""
+        stored = StoredTexts.of(texts)
+        if not get(self.compute.has.remote(stored.digest)):
+            get(self.compute.put.remote(stored.digest, texts_to_bytes(texts), self.account))
+        return stored
+
+    def run(self, request: Request) -> np.ndarray:
+        """Return the array that answers a request. Raises as the actor's `run`."""
+        key = get(self.compute.run.remote(request, self.account, self.ticket))
+        return array_from_bytes(get(self.compute.get.remote(key)))
+
+    def train(self, request: FineTune | ImportAdapter) -> str:
+        """Return the key of the student that a request makes. Raises as the actor's `run`."""
+        key: str = get(self.compute.run.remote(request, self.account, self.ticket))
+        return key
 
 
-async def ask(compute: Any, request: Request) -> np.ndarray:
-    """The array that answers `request`. Raises what the compute actor's `run` raises."""
-    key = await get_async(compute.run.remote(request))
-    return array_from_bytes(await get_async(compute.fetch.remote(key)))
+@dataclass(frozen=True)
+class AsyncComputeClient:
+    """As `ComputeClient`, for asynchronous actors."""
 
+    compute: Any
+    account: str = PLATFORM
+    ticket: str = ""
 
-async def train(compute: Any, request: FineTune) -> str:
-    """The key of the student that `request` asks for. Raises what the compute actor's `run` raises."""
-    key: str = await get_async(compute.run.remote(request))
-    return key
+    async def put(self, texts: Texts) -> StoredTexts:
+        """As `ComputeClient.put`."""
+        stored = StoredTexts.of(texts)
+        if not await get_async(self.compute.has.remote(stored.digest)):
+            await get_async(self.compute.put.remote(stored.digest, texts_to_bytes(texts), self.account))
+        return stored
 
+    async def run(self, request: Request) -> np.ndarray:
+        """As `ComputeClient.run`."""
+        key = await get_async(self.compute.run.remote(request, self.account, self.ticket))
+        return array_from_bytes(await get_async(self.compute.get.remote(key)))
 
-def put_texts_and_wait(compute: Any, texts: Texts, account: str) -> StoredTexts:
-    """As `put_texts`, blocking, charged to a researcher's account."""
-    stored = StoredTexts.of(texts)
-    if not get(compute.has.remote(stored.digest)):
-        get(compute.keep.remote(stored.digest, texts_to_bytes(texts), account))
-    return stored
-
-
-def ask_and_wait(compute: Any, request: Request, account: str, ticket: str = "") -> np.ndarray:
-    """As `ask`, blocking, charged to a researcher's account, and ended when its ticket is withdrawn."""
-    return array_from_bytes(get(compute.fetch.remote(get(compute.run.remote(request, account, ticket)))))
-
-
-def train_and_wait(compute: Any, request: FineTune | ImportAdapter, account: str, ticket: str = "") -> str:
-    """As `ask_and_wait`, the key of a student; also of one that was trained elsewhere."""
-    key: str = get(compute.run.remote(request, account, ticket))
-    return key
+    async def train(self, request: FineTune | ImportAdapter) -> str:
+        """As `ComputeClient.train`."""
+        key: str = await get_async(self.compute.run.remote(request, self.account, self.ticket))
+        return key

@@ -1,8 +1,18 @@
 """The training loop: a DeepSpeed engine over a group of students on one loaded base model.
 
-All students of a group share the base, what lies below its trained layers, and the optimizer's step; each has its own
-batches, learning rate and end, all decided by its own seed, and its own forward and backward pass. So its result is bit
-for bit the same whoever it is trained with. One that diverges fails alone (see `aar.compute.divergence`).
+All students of a group share the base, the hidden states below its trained layers, and the optimizer's step. Each has
+its own batches, learning rate and number of steps, all decided by its own seed, and its own forward and backward pass.
+So its result is bit for bit the same whichever students it is trained with.
+
+A student that diverges fails alone: nothing that it computes reaches the step that all of a group take. In bfloat16,
+and wherever ZeRO shards its state, DeepSpeed takes one norm over the gradients of all students and skips everybody's
+step when it is not finite. So a gradient that is not finite, or so large that its square might not be, is set to zero
+before DeepSpeed sees it, and its student is marked. The student keeps its place in the group until the end, so that
+the others compute exactly what they would have beside one that does not diverge.
+
+Covers: losses and gradients of one student that are not finite, at any step; weights that are not finite at the end;
+steps that were skipped in spite of all this.
+Does not cover: a student that is bad without being infinite. Its score shows that.
 """
 
 import os
@@ -13,8 +23,8 @@ from typing import Any, cast
 import numpy as np
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
-from aar.compute.divergence import Divergence, steps_taken
 from aar.errors import TrainingError, WithdrawnError
 from aar.models.batching import Batch, SampleSchedule, learning_rate, plan_batches
 from aar.models.data import Loss
@@ -26,14 +36,17 @@ from aar.models.recipe import Recipe
 from aar.models.student import Student, StudentGroup, StudentShape, log_odds, new_weights
 
 STEPS_BETWEEN_QUESTIONS = 8
-"""How many steps are taken before it is asked again whether anybody wants the students."""
+"""Steps between two questions whether a caller still waits for the students."""
+LARGEST_NORM = 1e12
+"""Of one student's gradient. In training that works it stays below 1e4."""
+NEVER = 1 << 30
 
 
 @dataclass(frozen=True)
 class FitSpec:
-    """One student to train: on which rows, towards which targets, how.
+    """One student to train.
 
-    targets: (n,) float32 probability of class 1. `start`: the student to go on from, or None for a fresh one.
+    targets: (n,) float32 probability of class 1. start: the student to continue from, or None for a fresh one.
     """
 
     visits: SampleSchedule
@@ -46,7 +59,7 @@ class FitSpec:
 
 
 class Group:
-    """Which ranks train a student together, and how DeepSpeed shards its state among them."""
+    """The ranks that train a student together, and how DeepSpeed shards its state among them."""
 
     def __init__(self, zero_stage: int) -> None:
         self.zero_stage = zero_stage
@@ -59,6 +72,54 @@ class Group:
         self.rank = dist.get_rank(self.ranks)
 
 
+class Divergence:
+    """Watches the losses and gradients of a group's students during training.
+
+    A loss can be infinite where its gradient is not, so both are watched.
+
+    Args:
+        ranks: the processes that train the group together.
+    """
+
+    def __init__(self, students: StudentGroup, ranks: dist.ProcessGroup) -> None:
+        self._ranks, self.step = ranks, 0
+        device = next(students.parameters()).device
+        self._first_bad = torch.full((len(students.adapters),), NEVER, device=device)
+        for parts in (students.adapters, students.heads):
+            for index, parameter in enumerate(parts):
+                parameter.register_hook(self._guard(index))
+
+    def watch(self, student_indices: Sequence[int], losses: Tensor) -> None:
+        """Check this step's losses, (s,), of these students."""
+        for index, good in zip(student_indices, torch.isfinite(losses.detach()), strict=True):
+            self._note(index, good)
+
+    def failures(self) -> dict[int, TrainingError]:
+        """Return why students cannot be used, by student index. All ranks agree on it."""
+        first = self._first_bad.clone()
+        dist.all_reduce(first, dist.ReduceOp.MIN, group=self._ranks)
+        return {
+            index: TrainingError(
+                f"the training diverged: at step {step + 1} its loss or gradient was infinite, not a number or far "
+                "too large. Use a lower learning rate, fewer epochs, or targets and weights of a usual size."
+            )
+            for index, step in enumerate(first.tolist())
+            if step != NEVER
+        }
+
+    def _guard(self, student_index: int) -> Callable[[Tensor], Tensor]:
+        def guarded(gradient: Tensor) -> Tensor:
+            good = torch.linalg.vector_norm(gradient, dtype=torch.float32) < LARGEST_NORM  # False for NaN
+            self._note(student_index, good)
+            return torch.where(good, gradient, torch.zeros_like(gradient))
+
+        return guarded
+
+    def _note(self, student_index: int, good: Tensor) -> None:
+        first = self._first_bad[student_index]
+        self._first_bad[student_index] = torch.where(good, first, torch.clamp(first, max=self.step))
+
+
 def fine_tune(
     model: LanguageModel,
     prefix: HiddenStateCache,
@@ -69,49 +130,54 @@ def fine_tune(
     group: Group,
     wanted: Callable[[], bool] = lambda: True,
 ) -> list[Student | TrainingError]:
-    """Train students side by side; returns them in the order of `fits`, or why one of them cannot be used.
+    """Train students side by side; return them in the order of `fits`, or the reason why one cannot be used.
 
     All ranks of `group` call this with the same arguments; every rank gets the same students.
 
     Args:
-        wanted: asked between steps, by all ranks at the same ones; when it answers no, training ends.
+        wanted: called between steps, by all ranks at the same ones; when it returns False, training ends.
 
     Raises:
-        WithdrawnError: nobody wants the students any more.
-        TrainingError: not every planned step was taken, for a reason that is no student's.
+        WithdrawnError: nobody waits for the students any more.
+        TrainingError: not every planned step was taken, and no student is the reason.
     """
     shape = StudentShape(recipe.form, recipe.last_layers, recipe.max_tokens, labels)
     cut = model.cut(recipe.last_layers)
     starts = [
         fit.start.weights if fit.start else new_weights(cut, recipe.form, recipe.lora_rank, fit.seed) for fit in fits
     ]
-    # A start may come from a run in bfloat16; the engine converts to what this run computes in.
-    students = StudentGroup(model, shape, [{name: part.float() for name, part in one.items()} for one in starts])
+    # A start may come from a run in bfloat16. DeepSpeed converts float32 to the type that this run computes in.
+    starts = [{name: tensor.float() for name, tensor in weights.items()} for weights in starts]
+    students = StudentGroup(model, shape, starts)
     engine, optimizer = _start_engine(students, model, recipe, group)
     lengths = _example_lengths(prefix, texts_per_example)
     divergence = Divergence(students, group.ranks)
     plans = [plan_batches(fit.visits, lengths, fit.epochs, recipe.batch_size, fit.seed) for fit in fits]
     model.train_mode(True)
-    begun = max(steps_taken(optimizer), default=0)  # in bfloat16 DeepSpeed makes its state by a step of its own
+    # In bfloat16 DeepSpeed creates its optimizer state by a step of its own, which must not be counted.
+    steps_before = max(_steps_taken(optimizer), default=0)
     steps_planned = max(len(plan) for plan in plans)
     for step in range(steps_planned):
         divergence.step = step
         if step % STEPS_BETWEEN_QUESTIONS == 0 and not wanted():
             model.train_mode(False)
             raise WithdrawnError("nobody waits for this training any more; it was ended")
-        going = [member for member, plan in enumerate(plans) if step < len(plan)]
+        active = [index for index, plan in enumerate(plans) if step < len(plan)]
         _set_rates(optimizer, fits, plans, step, recipe)
         losses = torch.stack(
-            [_loss(engine, prefix, texts_per_example, fits[at], plans[at], step, at, group) for at in going]
+            [
+                _loss(engine, prefix, texts_per_example, fits[index], plans[index], step, index, group)
+                for index in active
+            ]
         )
-        divergence.watch(going, losses)
+        divergence.watch(active, losses)
         engine.backward(losses.sum())
         engine.step()
     model.train_mode(False)
-    if engine.skipped_steps or steps_taken(optimizer) != {begun + steps_planned}:
+    if engine.skipped_steps or _steps_taken(optimizer) != {steps_before + steps_planned}:
         raise TrainingError(f"not all of the {steps_planned} planned steps were taken; the students are not used")
     failures = divergence.failures()
-    return [failures.get(member) or _finished(shape, students.weights_of(member)) for member in range(len(fits))]
+    return [failures.get(index) or _finished(shape, students.weights_of(index)) for index in range(len(fits))]
 
 
 def _finished(shape: StudentShape, weights: Adapter) -> Student | TrainingError:
@@ -126,7 +192,7 @@ def _start_engine(
     students: StudentGroup, model: LanguageModel, recipe: Recipe, group: Group
 ) -> tuple[Any, torch.optim.Optimizer]:
     deepspeed = _import_deepspeed(model.device)
-    optimizer = torch.optim.AdamW(_parameter_groups(students), lr=recipe.lr, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(_parameter_groups(students), lr=0.0, weight_decay=0.0)  # see _set_rates
     config = {
         "train_micro_batch_size_per_gpu": recipe.batch_size // group.size,
         "gradient_accumulation_steps": 1,
@@ -140,8 +206,13 @@ def _start_engine(
     return engine, wrapped
 
 
+def _steps_taken(optimizer: torch.optim.Optimizer) -> set[int]:
+    """Return the numbers of steps that the parts of the optimizer's state have seen."""
+    return {int(state["step"]) for state in optimizer.state.values() if "step" in state}
+
+
 def _import_deepspeed(device: torch.device) -> Any:
-    """DeepSpeed, told not to compile its shared-memory collectives: on a CPU that takes a minute of g++."""
+    """Import DeepSpeed without its shared-memory collectives, which it would compile on a CPU: a minute of g++."""
     if device.type == "cpu":
         os.environ["DS_ACCELERATOR"] = "cpu"
     import deepspeed
@@ -180,30 +251,35 @@ class _Peers:
 
 
 def _parameter_groups(students: StudentGroup) -> list[dict[str, Any]]:
-    """A group for each student's adapter and for its head, if it has one, so that each has its own rate."""
-    adapters = [{"params": [value], "member": m, "part": "adapter"} for m, value in enumerate(students.adapters)]
-    heads = [{"params": [value], "member": m, "part": "head"} for m, value in enumerate(students.heads)]
-    return adapters + heads
+    """Return a group for each student's adapter and for its head, if it has one, so that each has its own rate."""
+    return [
+        {"params": [parameter], "student_index": index, "part": part}
+        for part, parameters in (("adapter", students.adapters), ("head", students.heads))
+        for index, parameter in enumerate(parameters)
+    ]
 
 
 def _set_rates(
     optimizer: Any, fits: Sequence[FitSpec], plans: Sequence[Sequence[Batch]], step: int, recipe: Recipe
 ) -> None:
-    """Each student's own schedule; a student that has ended gets rate 0, which leaves it as it is."""
+    """Set the learning rates of a step, by each student's own schedule.
+
+    A student whose steps have all been taken gets rate 0, which leaves its weights as they are.
+    """
     for group in optimizer.param_groups:
-        member = group["member"]
-        steps = len(plans[member])
-        rate = learning_rate(step, steps, fits[member].lr, recipe.warmup) if step < steps else 0.0
+        index = group["student_index"]
+        steps = len(plans[index])
+        rate = learning_rate(step, steps, fits[index].lr, recipe.warmup) if step < steps else 0.0
         group["lr"] = rate * (recipe.head_lr_factor if group["part"] == "head" else 1.0)
 
 
 def _share(batch: Batch, group: Group) -> Batch:
-    """This rank's part of a batch."""
+    """Return this rank's part of a batch."""
     return Batch(batch.rows[group.rank :: group.size], batch.weights[group.rank :: group.size])
 
 
 def _sequence_rows(batch: Batch, texts_per_example: int) -> torch.Tensor:
-    """Numbers of the sequences of a batch: example i has sequences k·i … k·i + k - 1."""
+    """Return the row numbers of a batch's sequences: example i has sequences k·i … k·i + k - 1."""
     return torch.from_numpy((batch.rows[:, None] * texts_per_example + np.arange(texts_per_example)).ravel())
 
 
@@ -218,13 +294,13 @@ def _loss(
     fit: FitSpec,
     plan: Sequence[Batch],
     step: int,
-    member: int,
+    student_index: int,
     group: Group,
 ) -> torch.Tensor:
-    """One student's loss in a step. It is computed by itself, so that not even rounding depends on other students."""
+    """Return one student's loss in a step, computed alone: not even its rounding depends on other students."""
     batch = _share(plan[step], group)
     states, last = prefix.rows(_sequence_rows(batch, texts_per_example))
-    [odds] = log_odds(engine(states, last, [member]), texts_per_example)
+    [odds] = log_odds(engine(states, last, [student_index]), texts_per_example)
     targets = torch.from_numpy(fit.targets[batch.rows]).to(odds)
     losses = per_example_loss(fit.loss, odds, targets, progress=step / len(plan))
     return (losses * torch.from_numpy(batch.weights).to(odds)).mean()

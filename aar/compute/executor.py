@@ -1,6 +1,6 @@
-"""Answers requests on one worker: keeps loaded models and prefixes at hand, and turns each request into bytes.
+"""Answers requests on one worker: caches loaded models and hidden states, and turns each request into bytes.
 
-Knows torch and DeepSpeed but not Ray, so that it can be tested without a cluster.
+It uses torch and DeepSpeed but not Ray, so that it can be tested without a cluster.
 """
 
 from collections import OrderedDict
@@ -21,7 +21,7 @@ from aar.compute.requests import (
     TextLosses,
     array_to_bytes,
 )
-from aar.compute.texts import StoredTexts, texts_from_bytes
+from aar.compute.store import StoredTexts, texts_from_bytes
 from aar.errors import TrainingError
 from aar.models.adoption import adopted
 from aar.models.batching import SampleSchedule
@@ -32,16 +32,16 @@ from aar.models.inference import SentenceEncoder, embed, flatten, label_odds, lo
 from aar.models.language_model import LanguageModel, LayerSplit, Precision, choose_dtype
 from aar.models.student import Student, StudentShape
 
-MODELS_KEPT = 2
-PREFIXES_KEPT = 4
-TEXTS_KEPT = 4
+MAX_MODELS = 2
+MAX_PREFIXES = 4
+MAX_TEXTS = 4
 
 
 class RequestExecutor:
-    """One worker's models.
+    """Answers requests with the models that it has loaded.
 
     Args:
-        artifact: gives a student's file, or texts, by their key. Raises TrainingError: they are not stored.
+        artifact: returns a student's file, or texts, by their key. Raises TrainingError when they are not stored.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class RequestExecutor:
     def execute(
         self, requests: Sequence[Request], wanted: Callable[[], bool] = lambda: True
     ) -> list[bytes | TrainingError]:
-        """The results of one request, or of several `FineTune`s with one batch key, in their order.
+        """Return the results of one request, or of several `FineTune`s with the same batch key, in their order.
 
-        Where one of several cannot be answered, its error stands in its place.
+        Where one of several cannot be answered, its error takes the place of its result.
 
         Args:
-            wanted: asked now and then whether anybody still waits for them.
+            wanted: called now and then; False when no caller waits for them any more.
 
         Raises:
             AarError: none of them can be answered.
@@ -69,7 +69,7 @@ class RequestExecutor:
         first = requests[0]
         match first:
             case FineTune():
-                return self._fine_tune([one for one in requests if isinstance(one, FineTune)], wanted)
+                return self._fine_tune([request for request in requests if isinstance(request, FineTune)], wanted)
             case ImportAdapter():
                 return [self._adopt(first).to_bytes()]
             case Predict():
@@ -94,7 +94,7 @@ class RequestExecutor:
         prefix, k = self._prefix(first.model, recipe.last_layers, recipe.max_tokens, first.texts)
         fits = [self._fit(request) for request in requests]
         students = fine_tune(model, prefix, k, recipe, first.labels, fits, self._group, wanted)
-        return [one.to_bytes() if isinstance(one, Student) else one for one in students]
+        return [student.to_bytes() if isinstance(student, Student) else student for student in students]
 
     def _adopt(self, request: ImportAdapter) -> Student:
         recipe = request.recipe
@@ -148,9 +148,9 @@ class RequestExecutor:
 
     def _model(self, name: str, load: Callable[[], LanguageModel | SentenceEncoder]) -> LanguageModel | SentenceEncoder:
         if name not in self._models:
-            while len(self._models) >= MODELS_KEPT:
-                gone, _ = self._models.popitem(last=False)
-                for key in [key for key in self._prefixes if key[0] == gone]:
+            while len(self._models) >= MAX_MODELS:
+                oldest, _ = self._models.popitem(last=False)
+                for key in [key for key in self._prefixes if key[0] == oldest]:
                     del self._prefixes[key]
             self._models[name] = load()
         self._models.move_to_end(name)
@@ -161,7 +161,7 @@ class RequestExecutor:
     ) -> tuple[HiddenStateCache, int]:
         key = (name, last_layers, max_tokens, texts.digest)
         if key not in self._prefixes:
-            while len(self._prefixes) >= PREFIXES_KEPT:
+            while len(self._prefixes) >= MAX_PREFIXES:
                 self._prefixes.popitem(last=False)
             model = self._language_model(name)
             cut: LayerSplit = model.cut(last_layers)
@@ -172,10 +172,10 @@ class RequestExecutor:
         return self._prefixes[key]
 
     def _flat(self, texts: StoredTexts) -> tuple[list[str], int]:
-        """As `flatten`, of texts that may have to be loaded first."""
+        """Return what `flatten` does, of texts that may have to be loaded first."""
         if texts.digest not in self._texts:
             loaded = texts_from_bytes(self._artifact(texts.digest))
-            while len(self._texts) >= TEXTS_KEPT:
+            while len(self._texts) >= MAX_TEXTS:
                 self._texts.popitem(last=False)
             self._texts[texts.digest] = loaded
         self._texts.move_to_end(texts.digest)

@@ -1,8 +1,7 @@
-"""Arrays as bytes and back, and log-odds as probabilities.
+"""Requests to the compute workers.
 
-The keys of results: the digest of all that determines one, so that equal work is done once.
-
-What can be asked of the compute workers: data, each with a key that is the digest of all that determines it.
+A request is plain data. Its key is a digest of everything that determines its result, the code of the workers included,
+so that equal work is done once. The result is an array, or a student's file.
 """
 
 import dataclasses
@@ -17,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from aar.compute.texts import StoredTexts
+from aar.compute.store import StoredTexts
 from aar.models.data import Loss
 from aar.models.recipe import Recipe
 
 
 def array_to_bytes(array: np.ndarray) -> bytes:
-    """As an .npy file."""
+    """Return the array as an .npy file."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
@@ -36,20 +35,20 @@ def array_from_bytes(data: bytes) -> np.ndarray:
 
 
 def class_probabilities(odds: np.ndarray) -> np.ndarray:
-    """(n,) log-odds of class 1 -> (n, 2) float32 probabilities of class 0 and 1."""
-    one = 1 / (1 + np.exp(-np.clip(odds.astype(np.float64), -30, 30)))
-    return np.stack([1 - one, one], axis=1).astype(np.float32)
+    """Turn (n,) log-odds of class 1 into (n, 2) float32 probabilities of class 0 and 1."""
+    class_1 = 1 / (1 + np.exp(-np.clip(odds.astype(np.float64), -30, 30)))
+    return np.stack([1 - class_1, class_1], axis=1).astype(np.float32)
 
 
 def content_key(kind: str, fields: Mapping[str, Any], version: str) -> str:
-    """Hex digest of a kind of work, of all that it is given, and of the version of what does it."""
+    """Return a hex digest of a kind of work, of all its inputs, and of the version of the code that does it."""
     canonical = {name: _canonical(value) for name, value in fields.items()}
     return hashlib.sha256(json.dumps([kind, canonical, version], sort_keys=True).encode()).hexdigest()
 
 
 @cache
 def source_digest(*parts: tuple[str, tuple[str, ...] | None]) -> str:
-    """Digest of source files: of each package the modules that are named, or all (None)."""
+    """Return a digest of source files: the named modules of each package, or all its modules (None)."""
     digest = hashlib.sha256()
     for package, names in parts:
         for file in sorted(resources.files(package).iterdir(), key=lambda file: file.name):
@@ -76,32 +75,38 @@ def _canonical(value: Any) -> Any:
 
 
 OWN_TO_A_STUDENT = {"lr": 1.0, "epochs": 1.0}
-"""What students that are trained side by side may differ in."""
+"""Fields of the recipe in which students that are trained side by side may differ, each with a placeholder."""
 TRAINING_COST = 3
-"""A step forwards and backwards, in steps forwards."""
+"""The cost of a forward and a backward pass, in forward passes."""
 BYTES_PER_CHARACTER = 100
 """Bytes of weights that are checked in the time in which a model reads one character."""
+WORKER_CODE = (
+    ("aar.models", None),
+    ("aar.compute", ("engine.py", "executor.py", "requests.py", "store.py")),
+    ("aar", ("assets.py",)),
+)
+"""The source that turns a request into its result; `assets.py` says which weights a model's name stands for."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """Something to compute with `model`."""
+    """A computation with the model `model`."""
 
     model: str
 
     def key(self) -> str:
-        """Hex digest of the request's kind, its fields and the code that will answer it."""
+        """Return a hex digest of the request's kind, its fields and the code that will answer it."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return content_key(type(self).__name__, fields, _code_version())
 
     def cost(self) -> float:
-        """An estimate of the work: characters that the model reads once, forwards."""
+        """Estimate the work, in characters that the model reads once, forwards."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class TextRequest(Request):
-    """Something to compute on `texts`, which must be in the store before it is asked for."""
+    """A computation on `texts`, which must be stored before the request is made."""
 
     texts: StoredTexts
 
@@ -113,8 +118,8 @@ class TextRequest(Request):
 class FineTune(TextRequest):
     """Train one student.
 
-    targets: (n,) float32 probability of class 1. weights: (n,) float32. rows: (m,) int64 visiting order, shuffled anew
-    each epoch if `shuffle`. start: key of the student to go on from, or None.
+    targets: (n,) float32 probability of class 1. weights: (n,) float32. rows: (m,) int64 visiting order, shuffled
+    again for each epoch if `shuffle`. start: key of the student to continue from, or None.
     """
 
     labels: tuple[str, str]
@@ -131,17 +136,17 @@ class FineTune(TextRequest):
         return TRAINING_COST * super().cost() / self.texts.examples * len(self.rows) * self.recipe.epochs
 
     def batch_key(self) -> str:
-        """Requests with the same one can be trained side by side on one base model."""
-        how = self.recipe.model_copy(update=OWN_TO_A_STUDENT)
-        fields = {"model": self.model, "texts": self.texts, "labels": self.labels, "recipe": how}
+        """Return the key that requests share if they can be trained side by side on one base model."""
+        shared = self.recipe.model_copy(update=OWN_TO_A_STUDENT)
+        fields = {"model": self.model, "texts": self.texts, "labels": self.labels, "recipe": shared}
         return content_key("batch", fields, _code_version())
 
 
 @dataclass(frozen=True)
 class ImportAdapter(Request):
-    """Check a student's weights that were trained elsewhere, and make them a student like any other.
+    """Check weights that were trained elsewhere, and make them a student like any other.
 
-    weights: a safetensors file, believed in nothing. `recipe` says which layers it may touch, and how.
+    weights: an untrusted safetensors file; every field is validated. recipe: says which layers it may touch, and how.
     """
 
     labels: tuple[str, str]
@@ -154,28 +159,28 @@ class ImportAdapter(Request):
 
 @dataclass(frozen=True)
 class Predict(TextRequest):
-    """(n,) log-odds of class 1 by the student with key `student`."""
+    """Ask for (n,) log-odds of class 1 by the student with key `student`."""
 
     student: str
 
 
 @dataclass(frozen=True)
 class LogLikelihoods(TextRequest):
-    """(n, k) sums of token log-probabilities of each text, by the untrained model."""
+    """Ask for (n, k) sums of token log-probabilities of each text, by the untrained model."""
 
     max_tokens: int
 
 
 @dataclass(frozen=True)
 class TextLosses(TextRequest):
-    """(n,) nats per token of each text, as a language model: of the student with this key, or of the base model."""
+    """Ask for (n,) nats per token of each text, by the student with this key or the base model as a language model."""
 
     student: str | None
 
 
 @dataclass(frozen=True)
 class LabelOdds(TextRequest):
-    """(n, k) log-odds of label 1 against label 0 after each text, by the untrained model."""
+    """Ask for (n, k) log-odds of label 1 against label 0 after each text, by the untrained model."""
 
     labels: tuple[str, str]
     max_tokens: int
@@ -183,12 +188,12 @@ class LabelOdds(TextRequest):
 
 @dataclass(frozen=True)
 class Embed(TextRequest):
-    """(n, k, d) mean-pooled hidden states after `layer` layers, or a sentence encoder's vectors when that is None."""
+    """Ask for (n, k, d) mean-pooled hidden states after `layer` layers, or, if None, a sentence encoder's vectors."""
 
     layer: int | None
     max_tokens: int
 
 
 def _code_version() -> str:
-    """Of the source that turns requests into results, so that a change of it never serves an old result."""
-    return source_digest(("aar.models", None), ("aar.compute", ("engine.py", "divergence.py", "executor.py")))
+    """Return the version of the workers' code, so that a change of it never serves an old result."""
+    return source_digest(*WORKER_CODE)

@@ -1,12 +1,12 @@
-"""What each worker of the Ray Train job runs: take work from the compute actor, answer it, until there is no more.
+"""The Ray Train job: its start, how its workers find each other, and the loop that each of them runs.
 
-How the training workers find each other: on one machine through a file that their user alone may open.
+A worker takes requests from the compute actor and answers them until the actor tells it to end.
 
-torch.distributed's usual store listens on every network interface and asks nobody for a token, and whoever can write to
-it can take part. So workers that share a machine, and a single one, meet in a file and speak over loopback. What ranks
-tell each other is JSON, never pickle.
+torch.distributed's usual store listens on every network interface and asks for no token, and anybody who can write to
+it can take part. So workers that share a machine, and a single one, meet in a file that only their user may open, and
+communicate over loopback. Ranks exchange JSON, never pickle.
 
-Not protected: workers on several machines meet through torch's TCP store and speak gloo or NCCL, none of which knows
+Not protected: workers on several machines meet through torch's TCP store and use gloo or NCCL, none of which has
 passwords or encryption. The network between a cluster's machines must be one that nobody else can reach.
 """
 
@@ -16,6 +16,7 @@ import os
 import shutil
 import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -31,6 +32,7 @@ from ray.train.torch import TorchConfig
 from aar.compute.engine import Group
 from aar.compute.executor import RequestExecutor
 from aar.compute.requests import Request
+from aar.config import ComputeConfig
 from aar.errors import AarError
 from aar.logs import printable_errors
 from aar.models.language_model import Precision
@@ -38,13 +40,41 @@ from aar.ray_utils import get, log_to_ray
 
 log = logging.getLogger(__name__)
 
+MAX_FAILURES = 100
+"""How often workers may die before Ray Train stops restarting them."""
 MEETING = "AAR_MEETING"
-"""Where the process of rank 0 notes the folder, to remove it at the end."""
+"""The environment variable in which the process of rank 0 notes the folder, to remove it at the end."""
+WANTED_SECONDS = 2.0
+"""Seconds between a worker's questions whether a caller still waits for what it is training."""
 LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 
 
+def train(compute: Any, config: ComputeConfig, folder: Path) -> None:
+    """Run the training workers, which serve this compute actor, until it tells them to end.
+
+    Raises:
+        TrainingFailedError: Ray Train's own; the workers failed and were not restarted.
+    """
+    gpus = {"GPU": config.gpus_per_worker} if config.gpus_per_worker > 0 else {}
+    ray.train.torch.TorchTrainer(
+        train_loop,
+        train_loop_config={"compute": compute, "zero_stage": config.zero_stage, "precision": config.precision},
+        torch_config=MeetingConfig(),
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=config.workers,
+            use_gpu=config.gpus_per_worker > 0,
+            resources_per_worker={"CPU": config.cpus_per_worker, **gpus},
+        ),
+        run_config=ray.train.RunConfig(
+            name=f"training-{uuid.uuid4().hex[:8]}",
+            storage_path=str(folder / "ray-train"),
+            failure_config=ray.train.FailureConfig(max_failures=MAX_FAILURES),
+        ),
+    ).fit()
+
+
 class MeetingConfig(TorchConfig):  # type: ignore[misc]
-    """As Ray Train's own, but for where workers of one machine meet."""
+    """Ray Train's own configuration, except that workers of one machine meet in a file."""
 
     @property
     def backend_cls(self) -> Any:
@@ -76,7 +106,7 @@ def _node() -> str:
 
 
 def _new_meeting() -> str:
-    """A file that is not there yet, in a folder of this user's own."""
+    """Return the path of a file that does not exist yet, in a folder of this user's own."""
     os.environ[MEETING] = tempfile.mkdtemp(prefix="aar-ranks-")
     return str(Path(os.environ[MEETING]) / "meeting")
 
@@ -95,7 +125,7 @@ def _meet(meeting: str, backend: str, rank: int, size: int, timeout_s: int) -> N
 
 
 def agreed(value: Any, group: Group, device: torch.device) -> Any:
-    """The JSON value that rank 0 of `group` has, on every rank."""
+    """Return the JSON value of rank 0 of `group`, on every rank."""
     if group.size == 1:
         return value
     sender = dist.get_global_rank(group.ranks, 0)
@@ -109,12 +139,11 @@ def agreed(value: Any, group: Group, device: torch.device) -> Any:
     return json.loads(bytes(content.cpu().numpy()))
 
 
-WANTED_SECONDS = 2.0
-"""How often a worker asks whether anybody still waits for what it is training."""
-
-
 def train_loop(settings: dict[str, Any]) -> None:
-    """The Ray Train function. `settings`: the compute actor's handle, `zero_stage` and `precision`."""
+    """Serve the compute actor, as the function that Ray Train runs in every worker.
+
+    settings: the compute actor's handle, `zero_stage` and `precision`.
+    """
     compute, precision = settings["compute"], settings["precision"]
     rank = ray.train.get_context().get_world_rank()
     device = ray.train.torch.get_device()
@@ -122,33 +151,33 @@ def train_loop(settings: dict[str, Any]) -> None:
     executor = _executor(compute, precision, group, device)
     log_to_ray()
     log.info("worker %d of %d on %s", rank, ray.train.get_context().get_world_size(), device)
-    incarnation = agreed(ray.get(compute.join.remote()) if rank == 0 else None, Group(1), device)
+    generation = agreed(ray.get(compute.register_workers.remote()) if rank == 0 else None, Group(1), device)
     while True:
         leads = group.rank == 0
-        keys = agreed(ray.get(compute.take.remote(incarnation)) if leads else None, group, device)
+        keys = agreed(ray.get(compute.next_batch.remote(generation)) if leads else None, group, device)
         if keys is None:
             return
         if keys:
             requests: list[Request] = ray.get(compute.requests.remote(keys))
-            with printable_errors():  # what ends a worker may quote the texts that it was given
+            with printable_errors():  # an error that ends a worker may quote the texts that it was given
                 _answer(compute, executor, keys, requests, _wanted(compute, keys, group, device), leads=leads)
 
 
 def _executor(compute: Any, precision: Precision, group: Group, device: torch.device) -> RequestExecutor:
     if device.type == "cpu":
         torch.set_num_threads(max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1))))
-    return RequestExecutor(device, precision, group, lambda key: get(compute.fetch.remote(key)))
+    return RequestExecutor(device, precision, group, lambda key: get(compute.get.remote(key)))
 
 
 def _wanted(compute: Any, keys: list[str], group: Group, device: torch.device) -> Callable[[], bool]:
-    """Asks, now and then, whether anybody still waits for one of these; all ranks get the same answer."""
+    """Return a function that tells all ranks alike if a caller still waits for one of these, asking now and then."""
     last = time.monotonic()
 
     def wanted() -> bool:
         nonlocal last
         answer = True
         if group.rank == 0 and time.monotonic() - last > WANTED_SECONDS:
-            answer, last = ray.get(compute.wanted.remote(keys)), time.monotonic()
+            answer, last = ray.get(compute.is_wanted.remote(keys)), time.monotonic()
         return bool(agreed(answer, group, device))
 
     return wanted
@@ -163,7 +192,7 @@ def _answer(
     *,
     leads: bool,
 ) -> None:
-    """Only aar's own errors are answers; anything else ends the worker, and Ray Train starts a new one."""
+    """Answer requests. Only aar's own errors are answers; others end the worker, and Ray Train starts a new one."""
     results: list[bytes | AarError]
     began = time.monotonic()
     try:
@@ -179,9 +208,8 @@ def _answer(
         len(keys) - 1,
         time.monotonic() - began,
     )
-    found = dict(zip(keys, results, strict=True))
-    done = {key: one for key, one in found.items() if isinstance(one, bytes)}
-    ray.get(compute.answered.remote(done))
-    for key, one in found.items():
-        if isinstance(one, AarError):
-            ray.get(compute.failed.remote([key], one))
+    answers = dict(zip(keys, results, strict=True))
+    ray.get(compute.complete.remote({key: data for key, data in answers.items() if isinstance(data, bytes)}))
+    for key, answer in answers.items():
+        if isinstance(answer, AarError):
+            ray.get(compute.fail.remote([key], answer))

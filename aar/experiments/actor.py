@@ -24,9 +24,10 @@ from ray.exceptions import RayError
 
 from aar.commons.code_store import files_digest
 from aar.commons.foreign import Foreign
+from aar.compute.client import ComputeClient
 from aar.config import CampaignConfig
 from aar.errors import AarError, LabError, MethodError
-from aar.experiments.backend import ComputeClient, ModelBackend
+from aar.experiments.backend import ModelBackend
 from aar.experiments.broker import RunBudget
 from aar.experiments.method_sandbox import method_pool, run_method
 from aar.experiments.program_scheduler import ProgramScheduler
@@ -217,11 +218,11 @@ class Experiments:
     @contextmanager
     def _backend(self, task: TrainingData, seed: int, account: str) -> Iterator[ModelBackend]:
         """Answers one run's lab calls; what they ask of the compute actor ends with the run."""
-        asker = ComputeClient(self._compute, account, f"{TICKETS}{uuid.uuid4().hex}")
+        client = ComputeClient(self._compute, account, f"{TICKETS}{uuid.uuid4().hex}")
         try:
-            yield ModelBackend(task, seed, self._config.problem.student.model, asker, self._programs)
+            yield ModelBackend(task, seed, self._config.problem.student.model, client, self._programs)
         finally:
-            self._compute.withdraw.remote(asker.ticket)
+            self._compute.withdraw.remote(client.ticket)
 
     def _allowance(self) -> RunBudget:
         programs = self._config.programs

@@ -6,13 +6,12 @@ many times as much as the data set. Each is refused before anything is queued.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from aar.compute.client import ask_and_wait, put_texts_and_wait, train_and_wait
+from aar.compute.client import ComputeClient
 from aar.compute.requests import (
     Embed,
     FineTune,
@@ -22,7 +21,7 @@ from aar.compute.requests import (
     Request,
     class_probabilities,
 )
-from aar.compute.texts import StoredTexts, count_characters
+from aar.compute.store import StoredTexts, count_characters
 from aar.errors import AarError, LabError, ModelError, ProblemError, QuotaError
 from aar.experiments.broker import RunInfo
 from aar.experiments.program_sandbox import ProgramRun
@@ -44,27 +43,6 @@ EXTRA_CHARACTERS = 200
 """What a prompt may add to a text without counting as more than one reading."""
 
 
-@dataclass(frozen=True)
-class ComputeClient:
-    """Asks the compute actor, on a researcher's `account`, until its `ticket` is withdrawn."""
-
-    compute: Any
-    account: str
-    ticket: str = ""
-
-    def put(self, texts: Texts) -> StoredTexts:
-        """Store texts for requests to name. Raises what the compute actor's `keep` raises."""
-        return put_texts_and_wait(self.compute, texts, self.account)
-
-    def ask(self, request: Request) -> np.ndarray:
-        """The array that answers a request. Raises what the compute actor's `run` raises."""
-        return ask_and_wait(self.compute, request, self.account, self.ticket)
-
-    def train(self, request: FineTune) -> str:
-        """The key of a student. Raises what the compute actor's `run` raises."""
-        return train_and_wait(self.compute, request, self.account, self.ticket)
-
-
 class ModelBackend:
     """What a method's lab calls do for one seed: requests to the compute actor. Implements LabBackend.
 
@@ -72,9 +50,9 @@ class ModelBackend:
     """
 
     def __init__(
-        self, task: TrainingData, seed: int, student_model: str, asker: ComputeClient, programs: ProgramScheduler
+        self, task: TrainingData, seed: int, student_model: str, compute: ComputeClient, programs: ProgramScheduler
     ) -> None:
-        self._task, self._seed, self._model, self._asker = task, seed, student_model, asker
+        self._task, self._seed, self._model, self._compute = task, seed, student_model, compute
         self._programs = programs
         self._texts = model_texts(task.examples, task.recipe.form)
         self._labels = LABEL_TOKENS[task.kind]
@@ -99,15 +77,15 @@ class ModelBackend:
         """
         if template is None and self._task.kind == "preference":
             texts = tuple(candidates(example) for example in self._task.examples)
-            likelihoods = self._ask(LogLikelihoods(self._model, self._read(texts), self._task.recipe.max_tokens))
+            likelihoods = self._run(LogLikelihoods(self._model, self._read(texts), self._task.recipe.max_tokens))
             return class_probabilities(likelihoods[:, 1] - likelihoods[:, 0])
         prompts = self._read(self._prompts(template))
-        odds = self._ask(LabelOdds(self._model, prompts, self._labels, self._task.recipe.max_tokens))
+        odds = self._run(LabelOdds(self._model, prompts, self._labels, self._task.recipe.max_tokens))
         return class_probabilities(odds[:, 0] if odds.shape[1] == 1 else (odds[:, 0] - odds[:, 1]) / 2)
 
     def embed(self, layer: int) -> np.ndarray:
         texts = tuple(candidates(example) for example in self._task.examples)
-        return self._ask(Embed(self._model, self._read(texts), layer, self._task.recipe.max_tokens))
+        return self._run(Embed(self._model, self._read(texts), layer, self._task.recipe.max_tokens))
 
     def fine_tune(self, request: FineTuneCall) -> str:
         recipe, n = self._task.recipe, len(self._texts)
@@ -130,7 +108,7 @@ class ModelBackend:
             start=None if request.base is None else self.key(request.base),
         )
         with _told(QuotaError):
-            key = self._asker.train(wanted)
+            key = self._compute.train(wanted)
         handle = f"student-{len(self._keys) + 1}"
         self._log.fitted(handle, changes["epochs"], changes["lr"], request.base)
         self._keys[handle] = key
@@ -151,20 +129,20 @@ class ModelBackend:
             labels=self._labels,
         )
         with _told(ModelError, QuotaError):
-            key = self._programs.student(run, self._model, self._asker.account)
+            key = self._programs.student(run, self._model, self._compute.account)
         handle = f"student-{len(self._keys) + 1}"
         self._log.trained_by_program(handle)
         self._keys[handle] = key
         return handle
 
     def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
-        probabilities = class_probabilities(self._ask(Predict(self._model, self._stored_texts, self.key(student))))
+        probabilities = class_probabilities(self._run(Predict(self._model, self._stored_texts, self.key(student))))
         self._log.asked(student)
         return probabilities if rows is None else probabilities[rows]
 
     def predict_test(self, student: str) -> np.ndarray:
         key, texts = self.key(student), model_texts(self._task.test_examples, self._task.recipe.form)
-        return class_probabilities(self._ask(Predict(self._model, self._put(texts), key)))
+        return class_probabilities(self._run(Predict(self._model, self._put(texts), key)))
 
     def key(self, handle: str) -> str:
         """The key of the student that the method knows by `handle`."""
@@ -184,7 +162,7 @@ class ModelBackend:
 
     def _put(self, texts: Texts) -> StoredTexts:
         with _told(QuotaError):
-            return self._asker.put(texts)
+            return self._compute.put(texts)
 
     def _read(self, texts: Texts) -> StoredTexts:
         """Store texts that the model is about to read, as far as the run may have it read."""
@@ -197,9 +175,9 @@ class ModelBackend:
         self._characters_left -= wanted
         return self._put(texts)
 
-    def _ask(self, request: Request) -> np.ndarray:
+    def _run(self, request: Request) -> np.ndarray:
         with _told(ModelError, QuotaError):
-            return self._asker.ask(request)
+            return self._compute.run(request)
 
     def _prompts(self, template: str | None) -> tuple[tuple[str, ...], ...]:
         if template is None:

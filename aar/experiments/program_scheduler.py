@@ -18,7 +18,7 @@ from ray.actor import ActorHandle
 from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 
 from aar.budget import Resources
-from aar.compute.client import train_and_wait
+from aar.compute.client import ComputeClient
 from aar.compute.requests import ImportAdapter
 from aar.config import CampaignConfig, ProgramsConfig
 from aar.errors import SandboxError, TrainingError
@@ -56,14 +56,14 @@ class ProgramScheduler:
             StorageError: the student could not be kept.
         """
         name = program.key(model)
-        kept: bytes | None = get(self._compute.kept.remote(name))
-        if kept is not None:
-            return kept.decode()
+        if get(self._compute.has.remote(name)):
+            earlier: bytes = get(self._compute.get.remote(name))
+            return earlier.decode()
         ended = self._run(program, model, account)
         with self._hands:
             adopt = ImportAdapter(model, program.labels, program.recipe, self._adapter(ended))
-            student = train_and_wait(self._compute, adopt, account)
-        get(self._compute.keep.remote(name, student.encode(), account))
+            student = ComputeClient(self._compute, account).train(adopt)
+        get(self._compute.put.remote(name, student.encode(), account))
         return student
 
     def _run(self, program: ProgramRun, model: str, account: str) -> Any:

@@ -1,14 +1,14 @@
 """The errors that code inside a sandbox can raise, and the root of all of aar's errors.
 
-They are here, and not with the others in `aar.errors`, because this package imports nothing else of aar.
+They are not in `aar.errors`, because this package imports nothing else of aar.
 """
 
 
 class AarError(Exception):
-    """The root: anything aar raises on purpose.
+    """The root of all errors that aar raises on purpose.
 
-    Its text can always be encoded as UTF-8: half a surrogate pair in the text of an error ends the Ray worker, and so
-    the actor, that raises it.
+    Its text can always be encoded as UTF-8. Half a surrogate pair in an error's text would end the Ray worker that
+    raises it, and its actor with it.
     """
 
     def __init__(self, message: str = "") -> None:
@@ -20,4 +20,4 @@ class WireError(AarError, ValueError):
 
 
 class LabError(AarError, ValueError):
-    """A lab call that was refused: a bad argument, an unknown student, a budget that is spent."""
+    """A refused lab call: a bad argument, an unknown student, an exhausted budget."""

@@ -1,8 +1,8 @@
-"""What the probe runs inside a sandbox: each function tries to get through the wall and says what happened.
+"""Attempts to escape, which the probe runs inside a sandbox: each function tries one way out and reports the result.
 
     python -m aar.guest.escape_attempts FACTS      with FACTS as JSON: what to look for, see `probe`
 
-Prints one JSON object: the name of each attempt, and None where the wall held, or else what got through.
+Prints one JSON object: the name of each attempt, and null where isolation held, or else what got through.
 """
 
 import ctypes
@@ -25,22 +25,22 @@ def connect_outside(facts: dict[str, Any]) -> str | None:
 
 
 def connect_to_host(facts: dict[str, Any]) -> str | None:
-    """Reach a port that the host listens on at its loopback address."""
+    """Reach a port on which the host listens at its loopback address."""
     return _refused("connected to a port of the host", lambda: _connect(socket.AF_INET, ("127.0.0.1", facts["port"])))
 
 
 def connect_to_abstract_socket(facts: dict[str, Any]) -> str | None:
-    """Reach a Unix socket of the host that has a name and no file."""
+    """Reach an abstract Unix socket of the host, which has a name and no file."""
     return _refused("reached a socket of the host", lambda: _connect(socket.AF_UNIX, f"\0{facts['abstract']}"))
 
 
 def open_vsock(facts: dict[str, Any]) -> str | None:
-    """Make a socket towards the hypervisor, which no network namespace stops."""
+    """Create a socket to the hypervisor, which no network namespace stops."""
     return _refused("made a vsock socket", lambda: socket.socket(AF_VSOCK, socket.SOCK_STREAM))
 
 
 def read_host_file(facts: dict[str, Any]) -> str | None:
-    """Read a file that everyone on the host may read."""
+    """Read a file of the host that is readable by everyone."""
     return _refused("read a file of the host", Path(facts["canary"]).read_text)
 
 
@@ -56,7 +56,7 @@ def write_root(facts: dict[str, Any]) -> str | None:
 
 
 def see_environment(facts: dict[str, Any]) -> str | None:
-    """Find variables of the host, in one's own environment or in that of any process."""
+    """Find environment variables of the host, in this process or any other."""
     visible = set(os.environ)
     for pid in filter(str.isdigit, os.listdir("/proc")):
         file = Path(f"/proc/{pid}/environ")
@@ -66,23 +66,23 @@ def see_environment(facts: dict[str, Any]) -> str | None:
 
 
 def touch_first_process(facts: dict[str, Any]) -> str | None:
-    """Read or write what the sandbox's first process has in memory."""
+    """Read or write the memory of the sandbox's first process."""
     return _refused("opened the memory of the first process", lambda: os.open("/proc/1/mem", os.O_RDWR))
 
 
 def see_processes(facts: dict[str, Any]) -> str | None:
-    """Find processes of the host, and so anything to signal."""
+    """Find processes of the host, which could be signalled."""
     visible = [name for name in os.listdir("/proc") if name.isdigit()]
     return f"saw {len(visible)} processes" if len(visible) > 2 else None
 
 
 def gain_namespace(facts: dict[str, Any]) -> str | None:
-    """Become root of a namespace of one's own."""
+    """Become root of a new user namespace."""
     return "made a user namespace" if ctypes.CDLL(None).unshare(CLONE_NEWUSER) == 0 else None
 
 
 def exceed_file_size(facts: dict[str, Any]) -> str | None:
-    """Make a file larger than allowed."""
+    """Write a file larger than allowed."""
 
     def grow() -> None:
         with open("/tmp/large", "wb") as file:
@@ -131,7 +131,7 @@ ATTEMPTS = (
 
 
 def main() -> None:
-    """Try everything and print what got through."""
+    """Run all attempts and print their results."""
     facts = json.loads(sys.argv[1])
     facts["never"], _ = os.pipe()
     print(json.dumps({attempt.__name__: attempt(facts) for attempt in ATTEMPTS}))

@@ -2,7 +2,7 @@
 
     python -m aar.guest.file_editor <command.json
 
-It imports the standard library alone. Whatever links the researcher planted lead no further than its own sandbox.
+It imports the standard library alone. Links that the researcher planted lead no further than its own sandbox.
 """
 
 import json
@@ -14,7 +14,7 @@ LINES_SHOWN = 400
 
 
 def main() -> None:
-    """Answer the command on standard input."""
+    """Run the command on standard input and print the answer."""
     command = json.load(sys.stdin)
     actions = {"view": view, "create": create, "str_replace": str_replace, "insert": insert}
     try:
@@ -24,13 +24,13 @@ def main() -> None:
 
 
 def fail(message: str) -> NoReturn:
-    """End with a message for the researcher."""
+    """Print a message for the researcher and exit with an error."""
     print(message)
     sys.exit(1)
 
 
 def view(command: dict[str, Any]) -> str:
-    """A file with line numbers, or what is in a folder."""
+    """Return a file with line numbers, or the names in a folder."""
     path = command["path"]
     if os.path.isdir(path):
         names = sorted(name + "/" * os.path.isdir(os.path.join(path, name)) for name in os.listdir(path))
@@ -43,12 +43,12 @@ def view(command: dict[str, Any]) -> str:
     shown = lines[first - 1 : min(last, first - 1 + LINES_SHOWN)]
     numbered = [f"{number:6}\t{line}" for number, line in enumerate(shown, first)]
     if first - 1 + len(shown) < last:
-        numbered.append(f"({len(lines)} lines in all; go on with view_range [{first + len(shown)}, -1])")
+        numbered.append(f"({len(lines)} lines in all; continue with view_range [{first + len(shown)}, -1])")
     return "\n".join(numbered) or "(empty file)"
 
 
 def create(command: dict[str, Any]) -> str:
-    """A new file, or new content for an old one."""
+    """Write a file, new or not."""
     path = command["path"]
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     write(path, command["file_text"])
@@ -56,19 +56,19 @@ def create(command: dict[str, Any]) -> str:
 
 
 def str_replace(command: dict[str, Any]) -> str:
-    """Another text in the one place where a text stands."""
+    """Replace a text that occurs exactly once."""
     path, old, new = command["path"], command["old_str"], command["new_str"]
     text = read(path)
-    places = text.count(old)
-    if places != 1:
-        fail(f"old_str stands in {places} places of {path}; it must name exactly one: view the file, copy more of it")
+    count = text.count(old)
+    if count != 1:
+        fail(f"old_str occurs {count} times in {path}; it must occur exactly once: view the file and copy more of it")
     at = text[: text.index(old)].count("\n") + 1
     write(path, text.replace(old, new))
     return f"edited {path} at line {at}"
 
 
 def insert(command: dict[str, Any]) -> str:
-    """New lines after a line; 0 is before the first."""
+    """Insert lines after a line; 0 is before the first."""
     path, line = command["path"], command["insert_line"]
     lines = read(path).splitlines(keepends=True)
     if not 0 <= line <= len(lines):
@@ -81,16 +81,16 @@ def insert(command: dict[str, Any]) -> str:
 
 
 def read(path: str) -> str:
-    """A text file."""
+    """Read a text file."""
     try:
         with open(path, encoding="utf-8", newline="") as file:
             return file.read()
     except UnicodeDecodeError:
-        fail(f"{path} is no text file; look at it with bash")
+        fail(f"{path} is not a text file; look at it with bash")
 
 
 def write(path: str, text: str) -> None:
-    """Whole or not at all."""
+    """Write a file whole or not at all."""
     staged = f"{path}.part"
     with open(staged, "w", encoding="utf-8", newline="") as file:
         file.write(text)

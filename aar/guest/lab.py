@@ -1,7 +1,7 @@
-"""What method code sees: `Lab`, the models it may use, and `Student`, a handle on a model that was fine-tuned.
+"""The interface for method code: `Lab`, its models and data, and `Student`, a handle to a fine-tuned model.
 
-Weights stay on the platform; a student is a name. Every call travels over the socket to the broker, which checks it and
-answers; what it refuses is raised here as LabError.
+Weights stay on the platform; a student is only a name. Every call goes over a socket to the broker, which checks and
+answers it. Refused calls raise LabError.
 """
 
 import socket
@@ -17,7 +17,7 @@ from aar.guest.errors import LabError
 
 
 class Student:
-    """A strong model that `Lab.fine_tune` trained. `id` is its name on the platform."""
+    """A fine-tuned strong model, made by `Lab.fine_tune` or `Lab.train`. `id` is its name on the platform."""
 
     def __init__(self, lab: "Lab", id: str) -> None:
         self.id = id
@@ -27,16 +27,16 @@ class Student:
         return f"Student({self.id!r})"
 
     def predict(self, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
-        """(m, 2) probabilities for the training texts with numbers `rows`, or for all of them.
+        """Return (m, 2) probabilities for the training texts with row numbers `rows`, by default for all of them.
 
         Raises:
-            LabError: a row number is out of range, or the platform could not compute it.
+            LabError: a row number is out of range, or the platform could not compute the prediction.
         """
         arrays = {} if rows is None else {"rows": _integers(rows)}
         return self._lab._call("predict", {"student": self.id}, arrays).arrays["answer"]
 
     def predict_test(self) -> np.ndarray:
-        """(m, 2) probabilities for `lab.test_examples`. Raises LabError where these are not shown."""
+        """Return (m, 2) probabilities for `lab.test_examples`. Raises LabError when test inputs are hidden."""
         return self._lab._call("predict_test", {"student": self.id}).arrays["answer"]
 
 
@@ -45,12 +45,12 @@ class Lab:
 
     Attributes:
         kind: "preference" (is `second` better than `first`?) or "binary" (is `choice` true?).
-        examples: the n training texts, without labels: {"prompt", "first", "second"} or {"question", "choice"}.
+        examples: the n training examples, without labels: {"prompt", "first", "second"} or {"question", "choice"}.
         weak_labels: (n, 2) float32, the teacher's probabilities for label 0 and label 1.
-        seed: the run's seed; the same seed and code should give the same student.
-        budget: what is left for this run, for example {"fits": 8, "programs": 2}.
-        test_examples: in the predictions protocol the m inputs to predict; then supervise(lab) may also return (m,)
-            labels or (m, 2) probabilities. Otherwise empty: test inputs are not shown.
+        seed: the run's seed. The same seed and code should give the same student.
+        budget: what this run may still train, for example {"fits": 8, "programs": 2}.
+        test_examples: in the predictions protocol, the m inputs to predict; supervise(lab) may then also return (m,)
+            labels or (m, 2) probabilities. Empty otherwise: test inputs are hidden.
     """
 
     kind: str
@@ -71,19 +71,24 @@ class Lab:
         self.weak_labels = described.arrays["weak_labels"]
 
     def zero_shot(self, template: str | None = None) -> np.ndarray:
-        """(n, 2) probabilities: what the strong model believes before any training, asked with `template` if given.
+        """Return (n, 2) probabilities: the strong model's own beliefs before any training.
+
+        Args:
+            template: a prompt, with {prompt}, {first} and {second} or {question} and {choice} as placeholders. The
+                label is read off the next token: " A" or " B" for preferences, " False" or " True" for binary
+                questions. None: preferences are judged by the likelihood of both texts, questions by a usual prompt.
 
         Raises:
-            LabError: this and earlier calls of zero_shot and embed would have the model read more than 100 times as
-                many characters as the training texts have, each text counted with 200 more.
+            LabError: the template is not valid, or the run's calls of zero_shot and embed together would have the model
+                read more than 100 times as many characters as the training texts have, each text counted with 200 more.
         """
         return self._call("zero_shot", {"template": template}).arrays["answer"]
 
     def embed(self, layer: int = -1) -> np.ndarray:
-        """(n, k, d) hidden states of the strong model after `layer`, averaged over the tokens of each candidate text.
+        """Return (n, k, d) hidden states of the strong model after `layer`, averaged over each candidate text's tokens.
 
         k is 2 for preferences (first, second) and 1 for binary questions. Negative layers count from the last. The
-        characters that the model reads for it are limited together with those of `zero_shot`.
+        limit on characters that the model reads is shared with `zero_shot`.
         """
         return self._call("embed", {"layer": int(layer)}).arrays["answer"]
 
@@ -99,21 +104,21 @@ class Lab:
     ) -> Student:
         """Fine-tune the strong model on the training texts.
 
-        It may visit at most 10 times as many rows, epochs times the length of `order`, as the problem's recipe does on
-        all n of them, or 2,000 if that is more. Rows whose weight is 0 are not visited.
+        A fit visits epochs times the length of `order` rows, not counting rows of weight 0. It may visit at most 10
+        times as many rows as the problem's recipe does on all n texts, or 2,000 if that is more.
 
         Args:
             targets: (n, 2) probabilities, or (n,) labels 0 and 1.
-            weights: (n,) not negative; 0 leaves the example out. None: all 1.
-            order: (m,) row numbers, the visiting order of one epoch, which may omit and repeat rows. None: shuffled by
-                the seed, anew each epoch.
-            loss: "xent", or "logconf" (cross-entropy with an auxiliary confidence term).
-            epochs, lr: None takes the problem's recipe.
-            base: a student to go on from. None: the strong model as it was pretrained.
+            weights: (n,) weights, none negative; 0 leaves the example out. None: all 1.
+            order: (m,) row numbers in the order in which an epoch visits them; rows may be left out or repeated.
+                None: all rows, shuffled by the seed, in a new order for each epoch.
+            loss: "xent" (cross-entropy), or "logconf" (cross-entropy with an auxiliary confidence term).
+            epochs, lr: None takes the value of the problem's recipe.
+            base: a student to continue from. None: the pretrained strong model.
 
         Raises:
-            LabError: an argument cannot be used, the fit would visit too many rows, the budget of fits is spent, or
-                training failed.
+            LabError: an argument is not valid, the fit would visit too many rows, the run's budget of fits is spent,
+                or training failed.
         """
         arrays = {"targets": np.asarray(targets, np.float32)}
         if weights is not None:
@@ -126,18 +131,19 @@ class Lab:
         return Student(self, self._call("fine_tune", settings, arrays).body["student"])
 
     def train(self, program: str, *, arrays: Mapping[str, ArrayLike] | None = None, ranks: int = 1) -> Student:
-        """Train a student with a program of your own: a Python file with torch and transformers, in a sandbox.
+        """Train a student with a program of your own: a Python file that uses torch and transformers, in a sandbox.
 
-        See `aar.guest.training_task` for what it is given, and for a whole one. It hands back LoRA weights, which the
-        platform checks before they become a student.
+        `aar.guest.training_task` documents the program's inputs and shows a complete program. The program writes LoRA
+        weights, which the platform checks before they become a student.
 
         Args:
-            program: its source.
-            arrays: numbers for it, by name, such as targets that were computed here; at most seven.
-            ranks: how many processes to run it in, which find each other as torch.distributed expects.
+            program: the source of the program.
+            arrays: arrays to pass to it by name, such as targets that were computed here; at most seven.
+            ranks: the number of processes that run it; they find each other as torch.distributed expects.
 
         Raises:
-            LabError: it failed, was killed, or handed back no adapter that fits the strong model; with its last output.
+            LabError: the program failed, was killed, or wrote no adapter that fits the strong model. The message ends
+                with its last output.
         """
         sent = {name: np.asarray(array) for name, array in (arrays or {}).items()}
         source = np.frombuffer(program.encode(), np.uint8)
@@ -151,7 +157,7 @@ class Lab:
 
 
 def receive_method(connection: socket.socket) -> bytes:
-    """The source of the method that this sandbox is to run. Waits until there is one."""
+    """Wait for a method to run in this sandbox, and return its source."""
     return _exchange(connection, wire.Frame({"call": "method"})).arrays["method"].tobytes()
 
 
@@ -171,7 +177,7 @@ def _number(value: float | None) -> float | None:
 
 
 def _integers(values: ArrayLike) -> np.ndarray:
-    """Row numbers as int64; floats are refused here, since converting them would change them silently."""
+    """Return row numbers as int64. Floats are refused, because converting them could change them silently."""
     array = np.asarray(values)
     if array.size and array.dtype.kind not in "iu":
         raise LabError(f"row numbers must be integers, not {array.dtype}")

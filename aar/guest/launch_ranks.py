@@ -2,8 +2,8 @@
 
     python -m aar.guest.launch_ranks RANKS PROGRAM
 
-The ranks find each other over the sandbox's own loopback, as torch.distributed expects. When one fails, all end, and so
-does this, with its exit code.
+The ranks find each other over the sandbox's own loopback, as torch.distributed expects. When one fails, the others are
+killed, and this program ends with the exit code of the one that failed.
 """
 
 import os
@@ -16,7 +16,7 @@ POLL_SECONDS = 0.05
 
 
 def main() -> None:
-    """Run the ranks."""
+    """Run all ranks until they have ended, or one has failed."""
     ranks, program = int(sys.argv[1]), sys.argv[2]
     command = [sys.executable, "-sB", program]
     processes = [subprocess.Popen(command, env=environment(rank, ranks)) for rank in range(ranks)]
@@ -30,12 +30,12 @@ def main() -> None:
 
 
 def exit_code(code: int) -> int:
-    """A process's return code as a shell tells it: one that a signal ended has 128 and the signal's number."""
+    """Return a process's code as a shell does: 128 plus the signal's number for one that a signal ended."""
     return code if code >= 0 else 128 - code
 
 
 def environment(rank: int, ranks: int) -> dict[str, str]:
-    """The variables by which a rank knows itself and finds the others."""
+    """Return the environment of a rank: its own number, and the address where ranks meet."""
     return {
         **os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(ranks),
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": PORT, "GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo",

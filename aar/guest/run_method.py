@@ -1,9 +1,9 @@
-"""The first program of a method's sandbox: ask for a method, run its `supervise(lab)`, report how it went.
+"""The first program of a method's sandbox: ask for a method, run its `supervise(lab)`, report the result.
 
     python -m aar.guest.run_method SOCKET
 
-It is started before there is a method: imports are done, and the answer to its first call may take its time. It shares
-its process with method code, so nothing it says is believed beyond what the broker can check.
+It starts before there is a method: its imports are done while it waits for the answer to its first call. It shares its
+process with method code, so the broker trusts nothing that it reports and cannot check.
 """
 
 import linecache
@@ -25,19 +25,19 @@ FRAMES_SHOWN = 8
 
 
 def main() -> None:
-    """Run the method and send the final frame: the student's id, or what went wrong in words."""
+    """Run the method and send the final frame: the student's id, or an error message."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.connect(sys.argv[1])
     result = _run(connection)
     sys.stdout.flush()
     sys.stderr.flush()
     wire.send(connection, wire.Frame({"call": "finish", **result.body}, result.arrays))
-    # Threads and exit handlers of the method have nothing to say any more.
+    # End at once: threads and exit handlers of the method must not keep the sandbox alive.
     os._exit(0)
 
 
 def _run(connection: socket.socket) -> wire.Frame:
-    """What the last frame says, but for its name."""
+    """Run the method; return the content of the final frame."""
     try:
         source = receive_method(connection)
         lab = Lab(connection)
@@ -46,17 +46,17 @@ def _run(connection: socket.socket) -> wire.Frame:
             return wire.Frame({"student": returned.id})
         if lab.test_examples:
             return _predictions(np.asarray(returned))
-    # Method code may raise anything, SystemExit and KeyboardInterrupt too; all of it is the method's result.
+    # Method code may raise anything, SystemExit and KeyboardInterrupt included: it is the result of the method.
     except BaseException as error:
         return wire.Frame({"error": describe(error)})
     kind = type(returned).__name__
-    return wire.Frame({"error": f"supervise(lab) returned {kind}, not a Student; return what lab.fine_tune gave"})
+    return wire.Frame({"error": f"supervise(lab) returned {kind}, not a Student; return what lab.fine_tune returned"})
 
 
 def _predictions(values: np.ndarray) -> wire.Frame:
     if values.dtype.name not in wire.DTYPES or values.ndim > 2:
-        found = f"an array of {values.dtype}, shape {values.shape}"
-        return wire.Frame({"error": f"supervise(lab) returned {found}; return a Student, labels or probabilities"})
+        kind = f"an array of {values.dtype}, shape {values.shape}"
+        return wire.Frame({"error": f"supervise(lab) returned {kind}; return a Student, labels or probabilities"})
     return wire.Frame({}, {"predictions": values})
 
 
@@ -72,7 +72,7 @@ def _load(source: bytes) -> Any:
 
 
 def describe(error: BaseException) -> str:
-    """What went wrong, for whoever wrote the method: the error, and the method's own lines that led to it."""
+    """Describe an error to the method's author, with the lines of the method that led to it."""
     if isinstance(error, SyntaxError) and error.filename == METHOD:
         return f"syntax error in method.py line {error.lineno}: {error.msg}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == METHOD]

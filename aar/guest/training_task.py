@@ -1,6 +1,7 @@
-"""What a training program has at hand: the task it was given, and students in the platform's own form.
+"""The interface for training programs: the task to solve, and students in the platform's own form.
 
-A program is a researcher's own Python file that runs in a sandbox with torch and transformers, see `Lab.train`:
+A training program is a researcher's own Python file that runs in a sandbox with torch and transformers; see
+`Lab.train`. A complete program:
 
     import torch
     from torch.nn.functional import binary_cross_entropy_with_logits
@@ -17,9 +18,9 @@ A program is a researcher's own Python file that runs in a sandbox with torch an
         optimizer.zero_grad()
     student.save()
 
-A program that wants none of this reads the files itself (`Task.read` shows where they are) and writes
+A program need not use any of this. It can read the files itself (`Task.read` shows where they are) and write
 `adapter.safetensors` into its working folder, with the tensors that `aar.models.adoption.adopted` names, such as
-`7/self_attn/q_proj/down` for the eighth layer. The platform checks it, whoever wrote it.
+`7/self_attn/q_proj/down` for the eighth layer. The platform checks that file in either case.
 """
 
 import json
@@ -35,21 +36,23 @@ from aar.models.recipe import Recipe
 
 ADAPTER = "adapter.safetensors"
 DATA = "AAR_DATA"
-"""The environment variable with the folder of what a program is given."""
+"""The environment variable with the folder of a program's inputs."""
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What a program is given.
+    """The inputs of a training program.
 
     Attributes:
-        examples: the n training texts, as in `Lab.examples`; `kind` and `seed` are as there, too.
-        weak_labels: (n, 2) float32.
-        arrays: what the method passed along, by name.
-        texts: what the strong model reads: for each example one text, or the two that compete.
-        model: the strong model's folder, as transformers loads it.
-        recipe: how the platform would train; `labels` are the two label tokens of a "label_token" student.
-        rank, world_size: which of how many processes this is. They find each other as torch.distributed expects.
+        examples, kind, seed: as in `Lab`.
+        weak_labels: (n, 2) float32, as in `Lab`.
+        arrays: the arrays that the method passed to `Lab.train`, by name.
+        texts: the input of the strong model: for each example one text, or the two that compete.
+        model: the strong model's folder, which transformers can load.
+        recipe: the platform's own training settings.
+        labels: the two label tokens of a "label_token" student.
+        rank, world_size: the index of this process, from 0, and the number of processes. They find each other as
+            torch.distributed expects.
     """
 
     examples: list[dict[str, str]]
@@ -66,7 +69,7 @@ class Task:
 
     @classmethod
     def read(cls) -> "Task":
-        """The task of this process."""
+        """Read the task of this process."""
         data = Path(os.environ[DATA])
         facts = json.loads((data / "task/task.json").read_text())
         arrays = {file.stem: np.load(file, allow_pickle=False) for file in (data / "task/arrays").glob("*.npy")}
@@ -85,17 +88,17 @@ class Task:
         )
 
     def trainable_student(self, rank: int | None = None) -> "TrainableStudent":
-        """A fresh student on the strong model, on this process's GPU or the CPU, decided by the seed.
+        """Return a fresh student on the strong model, on this process's GPU or the CPU. The seed decides its weights.
 
-        `rank`: of its LoRA matrices; None takes the recipe's, above which no student is accepted.
+        rank: the rank of its LoRA matrices. None takes the recipe's, and a student of a higher rank is not accepted.
         """
         return TrainableStudent(self, rank or self.recipe.lora_rank)
 
 
 class TrainableStudent:
-    """A student in training: LoRA on the layers that the recipe names, float32, on the frozen strong model.
+    """A student in training: float32 LoRA weights for the layers that the recipe names, on the frozen strong model.
 
-    `device`: where its parameters and its log-odds are, so where targets have to be.
+    device: where its parameters and its log-odds are; targets must be there too.
     """
 
     def __init__(self, task: Task, rank: int) -> None:
@@ -119,23 +122,23 @@ class TrainableStudent:
         model.train_mode(True)
 
     def parameters(self) -> Iterator[Any]:
-        """The tensors to train: all LoRA matrices as one, and the head if there is one."""
+        """Return the tensors to train: all LoRA matrices as one, and the head if there is one."""
         return iter((*self._group.adapters, *self._group.heads))
 
     def log_odds(self, rows: Any) -> Any:
-        """(r,) log-odds of class 1 for the examples with these row numbers, (r,) int64, with gradients."""
+        """Return (r,) log-odds of class 1, with gradients, for the examples with row numbers `rows`, (r,) int64."""
         import torch
 
         from aar.models.student import log_odds
 
-        rows = torch.as_tensor(rows).cpu()  # the prefix knows its rows by number, wherever its states are
+        rows = torch.as_tensor(rows).cpu()  # the cache takes row numbers on the CPU, wherever its states are
         sequences = (rows[:, None] * self._each + torch.arange(self._each)).reshape(-1)
         states, last = self._prefix.rows(sequences)
         with torch.autocast(self.device.type, self._dtype, enabled=self._dtype != torch.float32):
             return log_odds(self._group(states, last, [0]), self._each)[0].float()
 
     def save(self) -> None:
-        """Hand the student back. With several processes, only the first one writes."""
+        """Write the student for the platform. With several processes, only the first one writes."""
         import safetensors.torch
 
         if int(os.environ.get("RANK", 0)) == 0:

@@ -1,12 +1,12 @@
-"""Frames on the broker's socket: plain data, bounded in size, the same on both sides.
+"""Frames on the broker's socket: plain data of bounded size, encoded and decoded by both sides with this code.
 
 A frame is a 4-byte length (big-endian) of all that follows, a 4-byte length of the header, the header as JSON, then the
 arrays' bytes one after another (little-endian, C order). The header is {"body": {...}, "arrays": [[name, dtype,
 shape]]}.
 
-Covers: frames that are too large, cut short, too deep, of another dtype, with shapes that do not fit their bytes; every
-defect is a WireError, nothing is unpickled, and nothing is allocated before its size was checked.
-Does not cover: what the values mean (the broker's business), nor NaN inside arrays.
+Covers: frames that are too large, cut short or nested too deeply, with other dtypes, or with shapes that do not fit
+their bytes. Every defect is a WireError, nothing is unpickled, and nothing is allocated before its size was checked.
+Does not cover: what the values mean, which the broker validates, and NaN inside arrays.
 """
 
 import json
@@ -41,7 +41,7 @@ class Frame:
 
 
 def encode(frame: Frame) -> bytes:
-    """The payload of `frame`, without its leading length.
+    """Encode a frame as a payload, without its leading length.
 
     Raises:
         WireError: a value is not plain data, or a limit is exceeded.
@@ -65,7 +65,7 @@ def _plain(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def decode(payload: bytes | bytearray, max_header: int = MAX_HEADER_BYTES) -> Frame:
-    """The frame in `payload`; its arrays are fresh, writable and aligned.
+    """Decode the frame in `payload`; its arrays are fresh, writable and aligned.
 
     Raises:
         WireError: `payload` is not a well-formed frame.
@@ -75,8 +75,8 @@ def decode(payload: bytes | bytearray, max_header: int = MAX_HEADER_BYTES) -> Fr
     (length,) = LENGTH.unpack_from(payload)
     start = LENGTH.size + length
     if length > max_header or start > len(payload):
-        most = min(max_header, len(payload) - LENGTH.size)
-        raise WireError(f"the header claims {length} bytes; at most {most} can be")
+        maximum = min(max_header, len(payload) - LENGTH.size)
+        raise WireError(f"the header claims {length} bytes; at most {maximum} are possible")
     header = _header(bytes(payload[LENGTH.size : start]))
     return Frame(header["body"], _arrays(header["arrays"], memoryview(payload)[start:]))
 
@@ -109,13 +109,13 @@ def _check_depth(value: Any, left: int) -> None:
 
 def _arrays(listed: list[Any], blobs: memoryview) -> dict[str, np.ndarray]:
     if len(listed) > MAX_ARRAYS:
-        raise WireError(f"{len(listed)} arrays in one frame; at most {MAX_ARRAYS} can be")
+        raise WireError(f"{len(listed)} arrays in one frame; at most {MAX_ARRAYS} are possible")
     arrays: dict[str, np.ndarray] = {}
     for entry in listed:
         name, dtype, shape = _entry(entry)
         size = dtype.itemsize * math.prod(shape)
         if name in arrays or size > len(blobs):
-            raise WireError(f"array {name[:40]!r} comes twice, or claims {size} bytes where {len(blobs)} are left")
+            raise WireError(f"array {name[:40]!r} is there twice, or claims {size} bytes where {len(blobs)} are left")
         arrays[name] = _array(blobs[:size], dtype, shape)
         blobs = blobs[size:]
     if len(blobs):
@@ -127,7 +127,7 @@ def _entry(entry: Any) -> tuple[str, np.dtype, tuple[int, ...]]:
     match entry:
         case [str(name), str(dtype), list(shape)] if dtype in DTYPES and len(shape) <= MAX_DIMENSIONS:
             sides = [side for side in shape if type(side) is int and 0 <= side <= MAX_FRAME_BYTES]
-            # Also for an array without elements numpy wants the product of its other sides to be possible.
+            # Even for an array without elements, numpy requires that the product of its other sides is possible.
             if len(sides) == len(shape) and math.prod(max(side, 1) for side in sides) <= MAX_FRAME_BYTES:
                 return name, DTYPES[dtype], tuple(shape)
     raise WireError("an array needs a name, a known dtype, and a shape of at most four non-negative lengths")
@@ -147,7 +147,7 @@ def send(connection: socket.socket, frame: Frame) -> None:
 
 
 def receive(connection: socket.socket, max_bytes: int = MAX_FRAME_BYTES) -> bytearray | None:
-    """The next payload, or None when the peer closed the connection between two frames.
+    """Return the next payload, or None when the peer closed the connection between two frames.
 
     Raises:
         WireError: the payload claims more than `max_bytes`, or is cut short. Nothing after it can be read.
@@ -160,18 +160,18 @@ def receive(connection: socket.socket, max_bytes: int = MAX_FRAME_BYTES) -> byte
         raise WireError(f"a frame claims {length} bytes; at most {max_bytes} are accepted here")
     payload = _exactly(connection, length)
     if payload is None and length:
-        raise WireError(f"a frame of {length} bytes never came")
+        raise WireError(f"a frame of {length} bytes never arrived")
     return payload or bytearray()
 
 
 def _exactly(connection: socket.socket, count: int) -> bytearray | None:
-    """`count` bytes, or None when not one of them comes. The buffer grows with what arrives, not as claimed."""
+    """Read `count` bytes, or return None if none arrives. The buffer grows with what arrives, not as claimed."""
     received = bytearray()
     while len(received) < count:
         chunk = connection.recv(min(count - len(received), 2**20))
         if not chunk:
             if received:
-                raise WireError(f"a frame was cut short: {len(received)} of {count} bytes came")
+                raise WireError(f"a frame was cut short: {len(received)} of {count} bytes arrived")
             return None
         received += chunk
     return received

@@ -101,42 +101,42 @@ class StudentGroup(nn.Module):
         )  # fmt: skip
         self._label_direction = model.label_direction(shape.labels)
 
-    def forward(self, states: Tensor, last: Tensor, members: Sequence[int]) -> Tensor:
+    def forward(self, states: Tensor, last: Tensor, student_indices: Sequence[int]) -> Tensor:
         """Scores of sequences.
 
         Args:
-            states: (members · r, tokens, hidden) what enters the top, rows grouped by member.
-            last: (members · r,) place of each sequence's last token.
-            members: which students the groups belong to.
+            states: (s · r, tokens, hidden) the input of the top layers, rows grouped by student.
+            last: (s · r,) position of each sequence's last token.
+            student_indices: the s students to which the groups of rows belong.
 
         Returns:
-            (members, r) float32: for "label_token" the log-odds of label 1 against label 0, for "scalar_head" the
+            (s, r) float32: for "label_token" the log-odds of label 1 against label 0, for "scalar_head" the
             scalar's value.
         """
-        with self.activated(members):
+        with self.activated(student_indices):
             hidden = self.top(inputs_embeds=states, use_cache=False).last_hidden_state
         final = hidden[torch.arange(len(hidden), device=hidden.device), last].float()
-        final = final.view(len(members), -1, final.shape[-1])
+        final = final.view(len(student_indices), -1, final.shape[-1])
         if self.shape.form == "label_token":
-            return torch.mv(final.flatten(0, 1), self._label_direction).view(len(members), -1)
-        heads = torch.stack([self.heads[member] for member in members]).float()
-        return torch.einsum("mrd,md->mr", final, heads[:, :-1]) + heads[:, -1:]
+            return torch.mv(final.flatten(0, 1), self._label_direction).view(len(student_indices), -1)
+        heads = torch.stack([self.heads[index] for index in student_indices]).float()
+        return torch.einsum("srd,sd->sr", final, heads[:, :-1]) + heads[:, -1:]
 
-    def activated(self, members: Sequence[int]) -> adapters_attached:
+    def activated(self, student_indices: Sequence[int]) -> adapters_attached:
         """Context: the base model's layers compute with these students' adapters, as many rows for each."""
-        return adapters_attached(self._cut.linears, self._stacks(members))
+        return adapters_attached(self._cut.linears, self._stacks(student_indices))
 
-    def weights_of(self, member: int) -> Adapter:
+    def weights_of(self, student_index: int) -> Adapter:
         """A student's weights, by name, on the CPU."""
-        parts = self._parts(self.adapters[member].detach()[None])
+        parts = self._parts(self.adapters[student_index].detach()[None])
         weights = {name: part[0] for name, part in parts.items()}
         if len(self.heads):
-            head = self.heads[member].detach()
+            head = self.heads[student_index].detach()
             weights |= {"head/weight": head[:-1], "head/bias": head[-1:]}
         return {name: tensor.to("cpu", copy=True) for name, tensor in weights.items()}
 
-    def _stacks(self, members: Sequence[int]) -> dict[str, Tensor]:
-        return self._parts(torch.stack([self.adapters[member] for member in members]))
+    def _stacks(self, student_indices: Sequence[int]) -> dict[str, Tensor]:
+        return self._parts(torch.stack([self.adapters[index] for index in student_indices]))
 
     def _parts(self, flat: Tensor) -> dict[str, Tensor]:
         """(students, all) -> each matrix as (students, rows, columns)."""

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from aar.compute.client import ask, put_texts, train
+from aar.compute.client import AsyncComputeClient
 from aar.compute.requests import Embed, FineTune, Predict, TextLosses, class_probabilities
-from aar.compute.texts import StoredTexts
+from aar.compute.store import StoredTexts
 from aar.config import DatasetConfig, ProblemConfig
 from aar.models.data import Form
 from aar.models.recipe import Recipe
@@ -26,7 +26,7 @@ class Evaluator:
     """Measurements on `dataset`, with models and recipe of `problem`."""
 
     def __init__(self, problem: ProblemConfig, config: DatasetConfig, dataset: Dataset, compute: Any) -> None:
-        self._problem, self._compute = problem, compute
+        self._problem, self._compute = problem, AsyncComputeClient(compute)
         self._recipe = problem.recipe_for(config)
         self._dataset = dataset
         self._stored: dict[tuple[Form, tuple[Example, ...]], StoredTexts] = {}
@@ -62,12 +62,12 @@ class Evaluator:
     async def predictions(self, student: str, split: Split) -> np.ndarray:
         """(n, 2) float32 class probabilities by the student."""
         texts = await self._texts(split, self._recipe.form)
-        return class_probabilities(await ask(self._compute, Predict(self._problem.student.model, texts, student)))
+        return class_probabilities(await self._compute.run(Predict(self._problem.student.model, texts, student)))
 
     async def text_losses(self, texts: tuple[str, ...], student: str | None) -> np.ndarray:
         """(n,) nats per token of each text, by a student as a language model, or by the untrained model."""
-        stored = await put_texts(self._compute, tuple((text,) for text in texts))
-        return await ask(self._compute, TextLosses(self._problem.student.model, stored, student))
+        stored = await self._compute.put(tuple((text,) for text in texts))
+        return await self._compute.run(TextLosses(self._problem.student.model, stored, student))
 
     async def teacher_correct(self, split: Split, seed: int) -> np.ndarray:
         """(n,) bool: the teacher's more probable class is the true one."""
@@ -85,7 +85,7 @@ class Evaluator:
     async def _features(self, split: Split) -> np.ndarray:
         """(n, d) what the linear head sees: the embedding, or for a preference the difference second - first."""
         texts = await self._texts(split, "scalar_head")
-        vectors = await ask(self._compute, Embed(self._problem.teacher.model, texts, None, self._recipe.max_tokens))
+        vectors = await self._compute.run(Embed(self._problem.teacher.model, texts, None, self._recipe.max_tokens))
         return vectors[:, 0] if vectors.shape[1] == 1 else vectors[:, 1] - vectors[:, 0]
 
     async def _causal_teacher(self, split: Split, seed: int, rows: np.ndarray) -> np.ndarray:
@@ -93,13 +93,13 @@ class Evaluator:
         part = Split(tuple(taught.examples[row] for row in rows), taught.labels[rows])
         student = await self._train(teacher.model, teacher.recipe, part, part.labels, seed)
         texts = await self._texts(split, teacher.recipe.form)
-        return class_probabilities(await ask(self._compute, Predict(teacher.model, texts, student)))
+        return class_probabilities(await self._compute.run(Predict(teacher.model, texts, student)))
 
     async def _texts(self, split: Split, form: Form) -> StoredTexts:
         """The texts that a model of this form reads of a split, stored at the first call."""
         key = (form, split.examples)
         if key not in self._stored:
-            self._stored[key] = await put_texts(self._compute, model_texts(split.examples, form))
+            self._stored[key] = await self._compute.put(model_texts(split.examples, form))
         return self._stored[key]
 
     def _taught_rows(self, seed: int, wanted: int) -> np.ndarray:
@@ -122,7 +122,7 @@ class Evaluator:
             seed=seed,
             start=start,
         )
-        return await train(self._compute, request)
+        return await self._compute.train(request)
 
 
 def correct(probabilities: np.ndarray, split: Split) -> np.ndarray:

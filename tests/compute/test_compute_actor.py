@@ -18,9 +18,9 @@ import ray
 
 from aar.budget import UsageStore
 from aar.compute.actor import start_compute
-from aar.compute.client import ask_and_wait, put_texts_and_wait, train_and_wait
+from aar.compute.client import ComputeClient
 from aar.compute.requests import LogLikelihoods, Predict
-from aar.compute.texts import StoredTexts
+from aar.compute.store import StoredTexts
 from aar.config import CampaignConfig, ComputeConfig
 from aar.errors import ModelError, TrainingError
 from tests.campaign.ray_cluster import ray_cluster
@@ -44,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def compute(ray_session: None, folder: Path) -> Iterator[Any]:
     actor = start_compute(CONFIG, folder, namespace=str(folder))
-    put_texts_and_wait(actor, TEXTS, "platform")
+    ComputeClient(actor).put(TEXTS)
     yield actor
     ray.kill(actor)
 
@@ -89,7 +89,7 @@ def open_to_others(process: psutil.Process) -> int:
 
 def test_workers_of_one_machine_listen_on_loopback_alone(compute: Any, model: str) -> None:
     """torch's own store would listen on every interface, for whoever is in the network."""
-    train_and_wait(compute, request(model, seed=99), ADA)
+    ComputeClient(compute, ADA).train(request(model, seed=99))
     [worker] = processes("raytrainworker")
     [any_actor] = processes("ray::compute")
     assert open_to_others(worker) == open_to_others(any_actor)  # what Ray itself listens on, which asks for a token
@@ -98,7 +98,7 @@ def test_workers_of_one_machine_listen_on_loopback_alone(compute: Any, model: st
 def test_equal_requests_are_computed_once(compute: Any, model: str) -> None:
     before = status(compute)["computed"]
     with ThreadPoolExecutor(4) as pool:
-        keys = set(pool.map(lambda _: train_and_wait(compute, request(model), ADA), range(4)))
+        keys = set(pool.map(lambda _: ComputeClient(compute, ADA).train(request(model)), range(4)))
     assert keys == {request(model).key()}
     assert status(compute)["computed"] == before + 1
 
@@ -106,46 +106,46 @@ def test_equal_requests_are_computed_once(compute: Any, model: str) -> None:
 def test_device_time_is_charged_once_to_whoever_asked(compute: Any, folder: Path, model: str) -> None:
     before = UsageStore(folder).spent(ADA).amounts.cpu_seconds
     wanted = request(model, seed=77)
-    train_and_wait(compute, wanted, ADA)
+    ComputeClient(compute, ADA).train(wanted)
     charged = UsageStore(folder).spent(ADA).amounts
     assert charged.cpu_seconds > before and charged.gpu_seconds == 0
-    train_and_wait(compute, wanted, "ben")
+    ComputeClient(compute, "ben").train(wanted)
     assert UsageStore(folder).spent("ben").amounts.cpu_seconds == 0
 
 
 def test_students_trained_side_by_side_are_each_their_own(compute: Any, model: str) -> None:
     wanted = [request(model, seed=2), request(model, seed=3, targets=1 - TARGETS), request(model, seed=4)]
     with ThreadPoolExecutor(3) as pool:
-        keys = list(pool.map(lambda one: train_and_wait(compute, one, ADA), wanted))
-    right = [accuracy(ask_and_wait(compute, Predict(model, NAMED, key), ADA)) for key in keys]
+        keys = list(pool.map(ComputeClient(compute, ADA).train, wanted))
+    right = [accuracy(ComputeClient(compute, ADA).run(Predict(model, NAMED, key))) for key in keys]
     assert right[0] > 0.9 and right[1] < 0.1 and right[2] > 0.9
 
 
 def test_a_bad_request_is_its_callers_error_and_the_workers_go_on(compute: Any, model: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model here") as caught:
-        ask_and_wait(compute, LogLikelihoods(str(tmp_path), NAMED, 32), ADA)
+        ComputeClient(compute, ADA).run(LogLikelihoods(str(tmp_path), NAMED, 32))
     assert type(caught.value) is ModelError
     with pytest.raises(ModelError, match="the model has 4 layers"):
-        train_and_wait(compute, request(model, recipe=recipe(last_layers=9)), ADA)
-    assert ask_and_wait(compute, LogLikelihoods(model, NAMED, 32), ADA).shape == (len(TEXTS), 1)
+        ComputeClient(compute, ADA).train(request(model, recipe=recipe(last_layers=9)))
+    assert ComputeClient(compute, ADA).run(LogLikelihoods(model, NAMED, 32)).shape == (len(TEXTS), 1)
 
 
 def test_a_request_that_names_texts_which_were_never_put_is_its_callers_error(compute: Any, model: str) -> None:
     nowhere = StoredTexts.of((("never put",),))
     with pytest.raises(TrainingError, match=f"nor texts with key {nowhere.digest[:12]}"):
-        ask_and_wait(compute, LogLikelihoods(model, nowhere, 32), ADA)
-    assert put_texts_and_wait(compute, (("never put",),), ADA) == nowhere
-    assert ask_and_wait(compute, LogLikelihoods(model, nowhere, 32), ADA).shape == (1, 1)
+        ComputeClient(compute, ADA).run(LogLikelihoods(model, nowhere, 32))
+    assert ComputeClient(compute, ADA).put((("never put",),)) == nowhere
+    assert ComputeClient(compute, ADA).run(LogLikelihoods(model, nowhere, 32)).shape == (1, 1)
 
 
 def test_a_student_that_diverges_beside_others_of_its_account_fails_alone(compute: Any, model: str) -> None:
     wanted = [request(model, seed=20), request(model, seed=21, targets=np.full(len(TARGETS), np.nan, np.float32))]
     with ThreadPoolExecutor(2) as pool:
-        good, bad = [pool.submit(train_and_wait, compute, one, ADA) for one in wanted]
+        good, bad = [pool.submit(ComputeClient(compute, ADA).train, each) for each in wanted]
         with pytest.raises(TrainingError, match="the training diverged"):
             bad.result()
-    assert accuracy(ask_and_wait(compute, Predict(model, NAMED, good.result()), ADA)) > 0.9
-    assert ray.get(compute.kept.remote(wanted[1].key())) is None
+    assert accuracy(ComputeClient(compute, ADA).run(Predict(model, NAMED, good.result()))) > 0.9
+    assert not ray.get(compute.has.remote(wanted[1].key()))
 
 
 def test_a_fit_that_nobody_waits_for_ends_between_its_steps(compute: Any, model: str) -> None:
@@ -156,33 +156,33 @@ def test_a_fit_that_nobody_waits_for_ends_between_its_steps(compute: Any, model:
     ray.get(compute.withdraw.remote("a run"))
     with pytest.raises(ray.exceptions.RayTaskError, match="nobody waits"):
         ray.get(asked)
-    assert time.monotonic() - began < 20 and ray.get(compute.kept.remote(endless.key())) is None
+    assert time.monotonic() - began < 20 and not ray.get(compute.has.remote(endless.key()))
 
 
 def test_a_worker_killed_in_the_middle_of_a_fit_is_replaced_and_the_fit_completes(compute: Any, model: str) -> None:
     long = request(model, recipe=recipe(epochs=60), seed=5)
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(train_and_wait, compute, long, ADA)
+        asked = pool.submit(ComputeClient(compute, ADA).train, long)
         wait_until_running(compute)
         [worker] = processes("raytrainworker")
         os.kill(worker.pid, signal.SIGKILL)
         assert not asked.done()
         key = asked.result()
-    assert accuracy(ask_and_wait(compute, Predict(model, NAMED, key), ADA)) > 0.9
+    assert accuracy(ComputeClient(compute, ADA).run(Predict(model, NAMED, key))) > 0.9
 
 
 def test_a_killed_actor_returns_with_its_results_and_its_callers_get_theirs(compute: Any, model: str) -> None:
-    done = train_and_wait(compute, request(model), ADA)
+    done = ComputeClient(compute, ADA).train(request(model))
     long = request(model, recipe=recipe(epochs=60), seed=6)
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(train_and_wait, compute, long, ADA)
+        asked = pool.submit(ComputeClient(compute, ADA).train, long)
         wait_until_running(compute)
         [actor] = processes("ray::compute")
         os.kill(actor.pid, signal.SIGKILL)
         key = asked.result()
     assert key == long.key()
-    assert train_and_wait(compute, request(model), ADA) == done
-    odds = ask_and_wait(compute, Predict(model, NAMED, done), ADA)
+    assert ComputeClient(compute, ADA).train(request(model)) == done
+    odds = ComputeClient(compute, ADA).run(Predict(model, NAMED, done))
     assert np.isfinite(odds).all() and accuracy(odds) > 0.9
 
 
@@ -191,7 +191,7 @@ def test_what_the_workers_of_a_killed_actor_had_reserved_is_free_again(
 ) -> None:
     """More often than the machine has CPUs, and beside another Ray, which Ray Train may mistake for its own."""
     for seed in range(40, 42):
-        train_and_wait(compute, request(model, seed=seed), ADA)
+        ComputeClient(compute, ADA).train(request(model, seed=seed))
         [actor] = processes("ray::compute")
         os.kill(actor.pid, signal.SIGKILL)
-    train_and_wait(compute, request(model, seed=42), ADA)
+    ComputeClient(compute, ADA).train(request(model, seed=42))

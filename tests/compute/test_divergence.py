@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,15 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from aar.compute.engine import FitSpec, Group, fine_tune
+from aar.compute.engine import FitSpec, Group
 from aar.errors import TrainingError
 from aar.models.batching import SampleSchedule
-from aar.models.hidden_states import HiddenStateCache
-from aar.models.inference import flatten
 from aar.models.language_model import LanguageModel
 from aar.models.student import Student
-from tests.compute.toy import TARGETS, TEXTS, N, accuracy, fit, odds, recipe
-from tests.tiny_model import CPU, LABELS
+from tests.compute.toy import TARGETS, N, accuracy, fit, odds, recipe, trained
+from tests.tiny_model import CPU
 
 HOW = recipe()
 
@@ -31,12 +28,6 @@ def model(request: pytest.FixtureRequest, llama_folder: Path) -> LanguageModel:
 @pytest.fixture(params=[0, 1, 2], ids=lambda stage: f"zero-{stage}")
 def group(request: pytest.FixtureRequest, process_group: None) -> Group:
     return Group(request.param)
-
-
-def trained(model: LanguageModel, fits: Sequence[FitSpec], group: Group) -> list[Student | TrainingError]:
-    flat, k = flatten(TEXTS)
-    prefix = HiddenStateCache(model.cut(HOW.last_layers), model.encode(flat, HOW.max_tokens), CPU)
-    return fine_tune(model, prefix, k, HOW, LABELS, fits, group)
 
 
 def huge_start(student: Student) -> Student:
@@ -58,13 +49,13 @@ def diverging(start: Student) -> dict[str, FitSpec]:
         "a huge learning rate": replace(usual, lr=1e30),
         "huge weights": replace(usual, start=huge_start(start)),
         "huge targets": replace(usual, targets=np.full(N, 3e38, np.float32)),
-        "targets that are no numbers": replace(usual, targets=np.full(N, np.nan, np.float32)),
+        "targets that are not numbers": replace(usual, targets=np.full(N, np.nan, np.float32)),
         "large targets": replace(usual, targets=np.full(N, 1e25, np.float32)),
     }
 
 
 WAYS = [
-    "an infinite loss", "a huge learning rate", "huge weights", "huge targets", "targets that are no numbers",
+    "an infinite loss", "a huge learning rate", "huge weights", "huge targets", "targets that are not numbers",
     "large targets",
 ]  # fmt: skip
 
@@ -74,9 +65,9 @@ def test_a_student_that_diverges_fails_alone_and_leaves_the_others_bit_for_bit_a
     model: LanguageModel, group: Group, how: str
 ) -> None:
     good, beside = fit(HOW), fit(HOW, 1 - TARGETS)
-    undisturbed, other = trained(model, [good, beside], group)
+    undisturbed, other = trained(model, HOW, [good, beside], group)
     assert isinstance(undisturbed, Student) and isinstance(other, Student)
-    student, failure = trained(model, [good, diverging(other)[how]], group)
+    student, failure = trained(model, HOW, [good, diverging(other)[how]], group)
     assert isinstance(student, Student) and accuracy(odds(model, student)) > 0.9
     for name, value in undisturbed.weights.items():
         assert torch.equal(student.weights[name], value), name
@@ -86,17 +77,17 @@ def test_a_student_that_diverges_fails_alone_and_leaves_the_others_bit_for_bit_a
 def test_a_student_is_bit_for_bit_the_same_alone_and_beside_others(model: LanguageModel, group: Group) -> None:
     some = SampleSchedule(np.arange(20), np.linspace(0.5, 2, N).astype(np.float32), False)
     fits = [fit(HOW), fit(HOW, 1 - TARGETS, seed=2, lr=0.005, epochs=2), fit(HOW, seed=3, visits=some, loss="logconf")]
-    for own, together in zip(fits, trained(model, fits, group), strict=True):
-        [alone] = trained(model, [own], group)
+    for spec, together in zip(fits, trained(model, HOW, fits, group), strict=True):
+        [alone] = trained(model, HOW, [spec], group)
         assert isinstance(alone, Student) and isinstance(together, Student)
         assert all(torch.equal(value, together.weights[name]) for name, value in alone.weights.items())
 
 
-def test_it_is_told_at_which_step_it_broke(model: LanguageModel, alone: Group) -> None:
+def test_the_error_says_at_which_step_the_training_diverged(model: LanguageModel, alone: Group) -> None:
     late = TARGETS.copy()
     late[-1] = np.nan
     in_order = replace(fit(HOW, late).visits, shuffle=False)
-    [failure] = trained(model, [replace(fit(HOW, late), visits=in_order)], alone)
+    [failure] = trained(model, HOW, [replace(fit(HOW, late), visits=in_order)], alone)
     assert isinstance(failure, TrainingError) and f"at step {-(-N // HOW.batch_size)} " in str(failure)
 
 
@@ -106,7 +97,7 @@ def test_students_none_of_whose_steps_was_taken_are_not_handed_out(
     """Whatever made the engine skip a step: an untrained student must not be taken for a trained one."""
     monkeypatch.setattr("deepspeed.runtime.engine.DeepSpeedEngine.step", lambda engine: None)
     with pytest.raises(TrainingError, match="not all of the 24 planned steps"):
-        trained(model, [fit(HOW)], alone)
+        trained(model, HOW, [fit(HOW)], alone)
 
 
 @pytest.fixture(scope="module", params=["float32", "bfloat16"])

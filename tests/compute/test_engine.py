@@ -58,8 +58,8 @@ def test_students_trained_together_equal_those_trained_alone(llama: LanguageMode
         fit(recipe(), np.full(N, 0.3, np.float32), seed=3, visits=some, loss="logconf"),
     ]
     together = train(llama, recipe(), fits, alone)
-    for own, student in zip(fits, together, strict=True):
-        assert_same_student(student, train(llama, recipe(), [own], alone)[0], tolerance=1e-3)
+    for spec, student in zip(fits, together, strict=True):
+        assert_same_student(student, train(llama, recipe(), [spec], alone)[0], tolerance=1e-3)
 
 
 def test_a_student_that_ended_early_stays_as_it_was(llama: LanguageModel, alone: Group) -> None:
@@ -99,7 +99,7 @@ def test_scaling_all_weights_changes_nothing(llama: LanguageModel, alone: Group)
     assert_same_student(one, other, tolerance=1e-3)
 
 
-def test_a_student_can_go_on_from_another(llama: LanguageModel, alone: Group) -> None:
+def test_a_student_can_continue_from_another(llama: LanguageModel, alone: Group) -> None:
     [first] = train(llama, recipe(), [fit(recipe())], alone)
     gentle = fit(recipe(), lr=1e-8, epochs=1, start=Student.from_bytes(first.to_bytes()))
     [same] = train(llama, recipe(), [gentle], alone)
@@ -108,7 +108,7 @@ def test_a_student_can_go_on_from_another(llama: LanguageModel, alone: Group) ->
     assert accuracy(odds(llama, turned)) < 0.1
 
 
-def test_a_student_saved_in_bfloat16_can_go_on_in_float32(llama: LanguageModel, alone: Group) -> None:
+def test_a_student_saved_in_bfloat16_can_continue_in_float32(llama: LanguageModel, alone: Group) -> None:
     fresh = new_weights(llama.cut(2), "scalar_head", 4, seed=1)
     [shape_giver] = train(llama, recipe(), [fit(recipe(), epochs=0.01)], alone)
     start = Student(shape_giver.shape, {name: value.bfloat16() for name, value in fresh.items()})

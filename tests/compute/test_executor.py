@@ -7,7 +7,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from aar.compute import executor as desk_module
+from aar.compute import executor as executor_module
 from aar.compute.engine import Group
 from aar.compute.executor import RequestExecutor
 from aar.compute.requests import (
@@ -67,7 +67,7 @@ def test_fine_tuning_gives_the_engines_student(
         torch.testing.assert_close(student.weights[name], value, rtol=1e-4, atol=1e-4)
 
 
-def test_requests_of_one_company_are_answered_in_their_order(
+def test_requests_with_one_batch_key_are_answered_in_their_order(
     executor: RequestExecutor, llama_folder: Path, students: dict[str, bytes]
 ) -> None:
     requests = [request(str(llama_folder)), request(str(llama_folder), targets=1 - TARGETS)]
@@ -78,7 +78,7 @@ def test_requests_of_one_company_are_answered_in_their_order(
     assert accuracy(odds["b"]) < 0.1
 
 
-def test_a_student_goes_on_from_the_one_that_is_named(
+def test_a_student_continues_from_the_one_that_is_named(
     executor: RequestExecutor, llama_folder: Path, students: dict[str, bytes]
 ) -> None:
     [students["first"]] = executor.execute([request(str(llama_folder))])
@@ -139,7 +139,7 @@ def test_a_model_is_loaded_once_and_the_one_used_longest_ago_makes_room(
         loaded.append(Path(name).name)
         return Path(name).resolve()
 
-    monkeypatch.setattr(desk_module, "model_folder", counted)
+    monkeypatch.setattr(executor_module, "model_folder", counted)
     (tmp_path / "other").symlink_to(llama_folder)
     llama, bert, other = (str(folder) for folder in (llama_folder, bert_folder, tmp_path / "other"))
     likelihoods = LogLikelihoods(llama, stored(PAIRS), 32)
@@ -161,11 +161,11 @@ def test_many_text_lists_do_not_pile_up(
 ) -> None:
     [students["s"]] = executor.execute([request(str(llama_folder))])
     expected = array(executor, Predict(str(llama_folder), stored(TEXTS), "s"))
-    rows = [stored(TEXTS[row : row + 1]) for row in range(2 * desk_module.PREFIXES_KEPT)]
+    rows = [stored(TEXTS[row : row + 1]) for row in range(2 * executor_module.MAX_PREFIXES)]
     for row, texts in enumerate(rows):
         odds = array(executor, Predict(str(llama_folder), texts, "s"))
         np.testing.assert_allclose(odds, expected[row : row + 1], rtol=1e-3, atol=1e-4)
-    for texts in [*rows[desk_module.PREFIXES_KEPT :], stored(TEXTS)]:
+    for texts in [*rows[executor_module.MAX_PREFIXES :], stored(TEXTS)]:
         loaded.clear()
         array(executor, Predict(str(llama_folder), texts, "s"))
         assert (texts.digest in loaded) is (texts == stored(TEXTS))  # only the one used long ago is computed again
@@ -191,7 +191,7 @@ def test_texts_that_are_not_stored_are_an_error_of_the_request(alone: Group, lla
         executor.execute([request(str(llama_folder))])
 
 
-def test_a_bad_request_is_an_error_and_the_desk_goes_on(
+def test_a_bad_request_is_an_error_and_the_executor_continues(
     executor: RequestExecutor, llama_folder: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(ModelError, match="no model here"):

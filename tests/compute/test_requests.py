@@ -1,6 +1,8 @@
 """Requests' keys: the same for the same request, another one for anything that could change the result."""
 
+import ast
 import dataclasses
+import importlib.util
 import os
 import pickle
 import subprocess
@@ -22,7 +24,7 @@ from aar.compute.requests import (
     TextLosses,
     source_digest,
 )
-from aar.compute.texts import StoredTexts, texts_from_bytes, texts_to_bytes
+from aar.compute.store import StoredTexts, texts_from_bytes, texts_to_bytes
 from aar.models.recipe import Recipe
 
 TEXTS = StoredTexts.of((("a", "b"), ("c", "d")))
@@ -63,7 +65,7 @@ def test_kinds_with_the_same_fields_have_other_keys() -> None:
 
 def test_the_key_is_the_same_in_another_process() -> None:
     code = (
-        "from aar.compute.requests import Embed; from aar.compute.texts import StoredTexts; import sys;"
+        "from aar.compute.requests import Embed; from aar.compute.store import StoredTexts; import sys;"
         "key = Embed('m', StoredTexts.of((('a', 'b'), ('ü', ''))), 2, 8).key();"
         "print(key, 'torch' in sys.modules, 'ray' in sys.modules)"
     )
@@ -73,10 +75,31 @@ def test_the_key_is_the_same_in_another_process() -> None:
     assert printed.stdout.split() == [Embed("m", texts, 2, 8).key(), "False", "False"]
 
 
-@pytest.mark.parametrize("name", ["engine.py", "divergence.py", "executor.py"])
-def test_a_change_of_the_code_that_answers_changes_the_key(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, read_bytes = make(FineTune).key(), Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda file: read_bytes(file) + b"#" * (file.name == name))
+def imported_modules(start: str) -> set[str]:
+    """The modules of aar that this one imports, directly or through others, itself included."""
+    found, waiting = set(), [start]
+    while waiting:
+        module = waiting.pop()
+        if module not in found and (spec := importlib.util.find_spec(module)) and spec.origin:
+            found.add(module)
+            nodes = ast.walk(ast.parse(Path(spec.origin).read_text()))
+            waiting += [
+                node.module for node in nodes
+                if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("aar.")
+            ]  # fmt: skip
+    return found
+
+
+CHANGE_NO_RESULT = {"aar.errors", "aar.guest.errors", "aar.storage"}
+"""Modules that workers import for the text of failures, which is never stored, and for writing files."""
+
+
+@pytest.mark.parametrize("module", sorted(imported_modules("aar.compute.executor") - CHANGE_NO_RESULT))
+def test_a_change_of_any_code_that_answers_changes_the_key(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = importlib.util.find_spec(module)
+    assert spec and spec.origin
+    changed, before, read_bytes = Path(spec.origin), make(FineTune).key(), Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda file: read_bytes(file) + b"#" * (file == changed))
     source_digest.cache_clear()
     try:
         assert make(FineTune).key() != before

@@ -7,7 +7,8 @@ import numpy as np
 
 from aar.compute.engine import FitSpec, Group, fine_tune
 from aar.compute.requests import FineTune
-from aar.compute.texts import StoredTexts, texts_to_bytes
+from aar.compute.store import StoredTexts, texts_to_bytes
+from aar.errors import TrainingError
 from aar.models.batching import SampleSchedule
 from aar.models.data import Texts
 from aar.models.hidden_states import HiddenStateCache
@@ -52,14 +53,22 @@ def fit(recipe: Recipe, targets: np.ndarray = TARGETS, **changes: Any) -> FitSpe
     return FitSpec(**{**settings, **changes})
 
 
+def trained(
+    model: LanguageModel, recipe: Recipe, fits: Sequence[FitSpec], group: Group, texts: Texts = TEXTS
+) -> list[Student | TrainingError]:
+    """Train `fits` side by side; return each student, or the reason why there is none."""
+    flat, k = flatten(texts)
+    prefix = HiddenStateCache(model.cut(recipe.last_layers), model.encode(flat, recipe.max_tokens), model.device)
+    return fine_tune(model, prefix, k, recipe, LABELS, fits, group)
+
+
 def train(
     model: LanguageModel, recipe: Recipe, fits: Sequence[FitSpec], group: Group, texts: Texts = TEXTS
 ) -> list[Student]:
-    """The students of `fits`, trained side by side, none of which fails."""
-    flat, k = flatten(texts)
-    prefix = HiddenStateCache(model.cut(recipe.last_layers), model.encode(flat, recipe.max_tokens), CPU)
-    students = [one for one in fine_tune(model, prefix, k, recipe, LABELS, fits, group) if isinstance(one, Student)]
-    assert len(students) == len(fits)
+    """Train `fits` side by side; return the students, none of which fails."""
+    outcomes = trained(model, recipe, fits, group, texts)
+    students = [outcome for outcome in outcomes if isinstance(outcome, Student)]
+    assert len(students) == len(fits), outcomes
     return students
 
 

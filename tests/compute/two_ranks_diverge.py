@@ -12,19 +12,17 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from aar.compute.engine import FitSpec, Group, fine_tune
+from aar.compute.engine import FitSpec, Group
 from aar.errors import TrainingError
-from aar.models.hidden_states import HiddenStateCache
-from aar.models.inference import flatten
 from aar.models.language_model import LanguageModel
-from tests.compute.toy import TARGETS, TEXTS, fit, recipe
-from tests.tiny_model import CPU, LABELS
+from tests.compute.toy import TARGETS, fit, recipe, trained
+from tests.tiny_model import CPU
 
 HOW = recipe()
 
 
 def main(folder: Path, model: LanguageModel, rank: int) -> None:
-    """Train a good student beside another good one and beside one whose last row, which rank 1 has, is no number."""
+    """Train a good student beside another good one, and beside one whose last target, which rank 1 has, is NaN."""
     os.environ["LOCAL_RANK"] = str(rank)  # DeepSpeed insists on it; Ray Train sets it
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     spoilt = 1 - TARGETS
@@ -44,11 +42,9 @@ def in_order(targets: np.ndarray) -> FitSpec:
 
 
 def write(place: Path, model: LanguageModel, fits: list[FitSpec], group: Group) -> None:
-    """The students, or why there is none, as files that begin with `place`."""
-    flat, k = flatten(TEXTS)
-    prefix = HiddenStateCache(model.cut(HOW.last_layers), model.encode(flat, HOW.max_tokens), CPU)
-    for number, one in enumerate(fine_tune(model, prefix, k, HOW, LABELS, fits, group)):
-        content = str(one).encode() if isinstance(one, TrainingError) else one.to_bytes()
+    """Write the students, or why there is none, to files whose names begin with `place`."""
+    for number, outcome in enumerate(trained(model, HOW, fits, group)):
+        content = str(outcome).encode() if isinstance(outcome, TrainingError) else outcome.to_bytes()
         Path(f"{place}-{number}").write_bytes(content)
 
 

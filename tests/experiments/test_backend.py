@@ -1,12 +1,15 @@
 """Attacks on the compute that a campaign shares: one lab call must not hold it for hours."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import pytest
 
-from aar.compute.requests import FineTune, Request
-from aar.compute.texts import StoredTexts
+from aar.compute.client import ComputeClient
+from aar.compute.requests import FineTune, ImportAdapter, Request
+from aar.compute.store import StoredTexts
 from aar.errors import LabError
-from aar.experiments.backend import EXTRA_CHARACTERS, MOST_PASSES, MOST_VISITS, SMALL_FIT, ComputeClient, ModelBackend
+from aar.experiments.backend import EXTRA_CHARACTERS, MOST_PASSES, MOST_VISITS, SMALL_FIT, ModelBackend
 from aar.experiments.validation import FineTuneCall
 from aar.guest.lab import Lab
 from aar.models.data import Texts
@@ -17,41 +20,37 @@ from tests.compute.toy import recipe
 N = 400
 
 
+@dataclass(frozen=True)
 class Answering(ComputeClient):
-    """Answers everything at once, and keeps what was asked."""
+    """Answers everything at once, and keeps what it was asked for."""
 
-    asked: list[Request]
-    stored: list[Texts]
+    compute: None = None
+    asked: list[Request] = field(default_factory=list)
+    stored: list[Texts] = field(default_factory=list)
 
     def put(self, texts: Texts) -> StoredTexts:
         self.stored.append(texts)
         return StoredTexts.of(texts)
 
-    def ask(self, request: Request) -> np.ndarray:
+    def run(self, request: Request) -> np.ndarray:
         self.asked.append(request)
         return np.zeros((N, 2))
 
-    def train(self, request: FineTune) -> str:  # type: ignore[override]
+    def train(self, request: FineTune | ImportAdapter) -> str:
         self.asked.append(request)
         return "a key"
 
 
 @pytest.fixture
-def backend() -> ModelBackend:
+def compute() -> Answering:
+    return Answering()
+
+
+@pytest.fixture
+def backend(compute: Answering) -> ModelBackend:
     examples = tuple(Preference("", f"a sentence {row}", f"a sentence is {row}") for row in range(N))
     task = TrainingData("preference", examples, np.full((N, 2), 0.5, np.float32), recipe(epochs=2))
-    asker = Answering(None, "ada")
-    object.__setattr__(asker, "asked", [])
-    object.__setattr__(asker, "stored", [])
-    return ModelBackend(task, 1, "m", asker, programs=None)  # type: ignore[arg-type]
-
-
-def asked(backend: ModelBackend) -> list[Request]:
-    return backend._asker.asked  # type: ignore[attr-defined,no-any-return]
-
-
-def stored(backend: ModelBackend) -> list[Texts]:
-    return backend._asker.stored  # type: ignore[attr-defined,no-any-return]
+    return ModelBackend(task, 1, "m", compute, programs=None)  # type: ignore[arg-type]
 
 
 def call(epochs: float | None = None, repeats: int = 1) -> FineTuneCall:
@@ -59,27 +58,31 @@ def call(epochs: float | None = None, repeats: int = 1) -> FineTuneCall:
     return FineTuneCall(np.full((N, 2), 0.5, np.float32), None, order, "xent", epochs, None, None)
 
 
-def test_a_fit_of_four_hundred_epochs_by_its_order_is_refused_before_it_is_queued(backend: ModelBackend) -> None:
+def test_a_fit_of_four_hundred_epochs_by_its_order_is_refused_before_it_is_queued(
+    backend: ModelBackend, compute: Answering
+) -> None:
     with pytest.raises(LabError, match="would visit 160,000 rows; at most 8,000 are allowed, 10 times as many"):
         backend.fine_tune(call(epochs=20, repeats=20))
-    assert not asked(backend) and not stored(backend)
+    assert not compute.asked and not compute.stored
 
 
-def test_a_fit_may_be_longer_than_the_recipes(backend: ModelBackend) -> None:
+def test_a_fit_may_be_longer_than_the_recipes(backend: ModelBackend, compute: Answering) -> None:
     backend.fine_tune(call(epochs=2 * MOST_VISITS))
     backend.fine_tune(call(epochs=1, repeats=2 * MOST_VISITS))
-    assert len(asked(backend)) == 2
-    assert len(stored(backend)) == 1  # both name the same texts
+    assert len(compute.asked) == 2
+    assert len(compute.stored) == 1  # both name the same texts
 
 
-def test_prompts_of_four_thousand_characters_are_refused_after_a_few_calls(backend: ModelBackend) -> None:
+def test_prompts_of_four_thousand_characters_are_refused_after_a_few_calls(
+    backend: ModelBackend, compute: Answering
+) -> None:
     made = 0
     with pytest.raises(LabError, match=r"has the model read .* characters, and .* are left to the run"):
         while made < 100:
             backend.zero_shot("x" * 3900 + "{first}{second}")
             made += 1
     assert 1 <= made < 10
-    assert len(stored(backend)) == made  # the prompts that were refused are not stored either
+    assert len(compute.stored) == made  # the prompts that were refused are not stored either
 
 
 def test_as_many_short_prompts_as_a_method_could_want_are_answered(backend: ModelBackend) -> None:

@@ -11,9 +11,10 @@ import ray
 
 from aar.budget import UsageStore
 from aar.compute.actor import start_compute
+from aar.compute.client import ComputeClient
 from aar.config import CampaignConfig, load_config
 from aar.errors import LabError
-from aar.experiments.backend import ComputeClient, ModelBackend
+from aar.experiments.backend import ModelBackend
 from aar.experiments.program_scheduler import ProgramScheduler
 from aar.experiments.validation import TrainCall
 from aar.models.student import Student
@@ -74,7 +75,7 @@ def test_a_program_runs_once_whoever_asks_again(
 ) -> None:
     model, first = str(llama_folder), program(MADE)
     made = ProgramScheduler(config, compute, scorer).student(first, model, "ada")
-    assert Student.from_bytes(ray.get(compute.fetch.remote(made))).weights["head/bias"].item() > 0
+    assert Student.from_bytes(ray.get(compute.get.remote(made))).weights["head/bias"].item() > 0
     assert ProgramScheduler(config, compute, scorer).student(replace(first), model, "bob") == made
     assert ProgramScheduler(config, compute, scorer).student(replace(first, seed=4), model, "eve") != made
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aar.compute.client import ComputeClient
 from aar.compute.engine import Group
 from aar.errors import MethodError
-from aar.experiments.backend import ComputeClient, ModelBackend
+from aar.experiments.backend import ModelBackend
 from aar.experiments.broker import RunBudget
 from aar.experiments.method_sandbox import method_pool, run_method
 from aar.experiments.program_sandbox import ProgramRun, run_program
@@ -21,7 +22,7 @@ from aar.scoring.records import TrainingData
 from tests.compute.conftest import alone, process_group
 from tests.compute.toy import CLASSES, TEXTS, accuracy, recipe
 from tests.experiments.test_program_sandbox import CONFIG, GOOD
-from tests.scoring.tiny_lab import DeskCompute
+from tests.scoring.tiny_lab import LocalCompute
 
 __all__ = ["alone", "process_group"]
 
@@ -54,14 +55,14 @@ class HerePrograms(ProgramScheduler):
 
 
 @pytest.fixture
-def compute(alone: Group, monkeypatch: pytest.MonkeyPatch) -> DeskCompute:
+def compute(alone: Group, monkeypatch: pytest.MonkeyPatch) -> LocalCompute:
     monkeypatch.setattr("aar.compute.client.get", lambda value: value)
     monkeypatch.setattr("aar.experiments.program_scheduler.get", lambda value: value)
-    return DeskCompute(alone)
+    return LocalCompute(alone)
 
 
 @pytest.fixture
-def backend(compute: DeskCompute, llama_folder: Path) -> ModelBackend:
+def backend(compute: LocalCompute, llama_folder: Path) -> ModelBackend:
     examples = tuple(Judgement("", text) for (text,) in TEXTS)
     labels = np.stack([1 - CLASSES, CLASSES], axis=1).astype(np.float32)
     task = TrainingData("binary", examples, labels, recipe())
@@ -93,7 +94,7 @@ def supervise(lab):
 
 @pytest.mark.parametrize(("program", "reason"), HOSTILE)
 def test_what_is_no_student_is_an_error_that_a_method_can_read(
-    backend: ModelBackend, compute: DeskCompute, pool: Pool, program: str, reason: str
+    backend: ModelBackend, compute: LocalCompute, pool: Pool, program: str, reason: str
 ) -> None:
     method = f"def supervise(lab):\n  return lab.train({START + program!r})"
     with pytest.raises(MethodError) as caught:
@@ -103,7 +104,7 @@ def test_what_is_no_student_is_an_error_that_a_method_can_read(
 
 
 def test_programs_that_hand_back_a_gibibyte_leave_nothing(
-    backend: ModelBackend, compute: DeskCompute, pool: Pool
+    backend: ModelBackend, compute: LocalCompute, pool: Pool
 ) -> None:
     program = "import os; os.truncate(os.open('adapter.safetensors', os.O_CREAT | os.O_RDWR), 512 * 2**20)"
     method = f"""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from aar.compute.requests import Embed, FineTune, Predict, Request, TextLosses, TextRequest, array_to_bytes, content_key
-from aar.compute.texts import texts_from_bytes
+from aar.compute.store import texts_from_bytes
 from aar.config import (
     BudgetConfig,
     CampaignConfig,
@@ -53,8 +53,8 @@ class ComputeDouble:
         self._dice: dict[str, str] = {}
         self.forgets: dict[str, float] = {}
         self.requests: list[Request] = []
-        self.run, self.fetch = Method(self._run), Method(self._fetch)
-        self.has, self.keep = Method(self._has), Method(self._keep)
+        self.run, self.get = Method(self._run), Method(self._get)
+        self.has, self.put = Method(self._has), Method(self._put)
         self._classes: dict[Texts, int] = {}
         self._rates: dict[str, float] = {}
         self._results: dict[str, bytes] = {}
@@ -94,11 +94,11 @@ class ComputeDouble:
     async def _has(self, key: str) -> bool:
         return key in self._results
 
-    async def _keep(self, key: str, data: bytes) -> None:
+    async def _put(self, key: str, data: bytes, account: str) -> None:
         assert key not in self._results, "what is stored was put again"
         self._results[key] = data
 
-    async def _run(self, request: Request) -> str:
+    async def _run(self, request: Request, account: str, ticket: str) -> str:
         key = request.key()
         if key not in self._results:
             fields = {field.name: getattr(request, field.name) for field in dataclasses.fields(request)}
@@ -109,7 +109,7 @@ class ComputeDouble:
             self._results[key] = self._answer(request, key)
         return key
 
-    async def _fetch(self, key: str) -> bytes:
+    async def _get(self, key: str) -> bytes:
         return self._results[key]
 
     def _answer(self, request: Request, key: str) -> bytes:

@@ -1,4 +1,4 @@
-"""A real platform in one process: tiny models at a desk in place of Ray, the real scorer, method code run directly."""
+"""A real platform in one process: tiny models without Ray, the real scorer, method code run directly."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aar.compute.client import ComputeClient
 from aar.compute.engine import Group
 from aar.compute.executor import RequestExecutor
 from aar.compute.requests import Request
 from aar.config import CampaignConfig, VerificationConfig, load_config
 from aar.errors import TrainingError
-from aar.experiments.backend import ComputeClient, ModelBackend
+from aar.experiments.backend import ModelBackend
 from aar.experiments.program_scheduler import ProgramScheduler
 from aar.experiments.validation import FineTuneCall
 from aar.scoring.actor import Scorer
@@ -30,44 +31,43 @@ class Remote:
         self.remote = call
 
 
-class DeskCompute:
-    """The compute actor's calls, answered by a desk; `for_threads` answers without a coroutine."""
+class LocalCompute:
+    """The compute actor's calls, answered by an executor; `for_threads` answers without a coroutine."""
 
     def __init__(self, group: Group) -> None:
         self.results: dict[str, bytes] = {}
-        self._desk = RequestExecutor(CPU, "float32", group, self.results.__getitem__)
-        self.run, self.fetch = Remote(self._run_soon), Remote(self._fetch_soon)
-        self.has, self.keep = Remote(self._has_soon), Remote(self._keep_soon)
+        self._executor = RequestExecutor(CPU, "float32", group, self.results.__getitem__)
+        self.run, self.get = Remote(self._run_soon), Remote(self._get_soon)
+        self.has, self.put = Remote(self._has_soon), Remote(self._put_soon)
 
     def for_threads(self) -> Any:
         calls = {
-            "run": self._run, "fetch": self.results.__getitem__, "kept": self.results.get, "keep": self._keep,
-            "has": self.results.__contains__,
+            "run": self._run, "get": self.results.__getitem__, "put": self._put, "has": self.results.__contains__,
         }  # fmt: skip
         return type("Compute", (), {name: Remote(call) for name, call in calls.items()})()
 
-    def _keep(self, key: str, data: bytes, account: str = "") -> None:
+    def _put(self, key: str, data: bytes, account: str = "") -> None:
         self.results[key] = data
 
     def _run(self, request: Request, account: str = "", ticket: str = "") -> str:
         if request.key() not in self.results:
-            [answer] = self._desk.execute([request])
+            [answer] = self._executor.execute([request])
             if isinstance(answer, TrainingError):
                 raise answer
             self.results[request.key()] = answer
         return request.key()
 
-    async def _run_soon(self, request: Request) -> str:
+    async def _run_soon(self, request: Request, account: str, ticket: str) -> str:
         return self._run(request)
 
-    async def _fetch_soon(self, key: str) -> bytes:
+    async def _get_soon(self, key: str) -> bytes:
         return self.results[key]
 
     async def _has_soon(self, key: str) -> bool:
         return key in self.results
 
-    async def _keep_soon(self, key: str, data: bytes) -> None:
-        self._keep(key, data)
+    async def _put_soon(self, key: str, data: bytes, account: str) -> None:
+        self._put(key, data)
 
 
 class DirectStudent:
@@ -103,7 +103,7 @@ class TinyPlatform:
     def __init__(self, folder: Path, group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("aar.compute.client.get", lambda value: value)
         self.config: CampaignConfig = load_config(write_campaign(folder, port=8265))
-        self.compute = DeskCompute(group)
+        self.compute = LocalCompute(group)
         (folder / "campaign").mkdir()
         fix_key(folder / "campaign")
         self.scorer = Scorer(self.config, str(folder / "campaign"), self.compute)  # type: ignore[arg-type]
