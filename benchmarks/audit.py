@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from aar.scoring.audit.findings import GRADES, Grade
+from aar.scoring.audit import GRADES, Grade
 from tests.scoring.audit.labelled import CHEATS, HONEST, Case, code
 
 

@@ -21,7 +21,7 @@ from aar.commons.forum import Forum
 from aar.config import load_config
 from aar.scoring import ledger
 from aar.scoring.records import DatasetScore, Experiment, Score
-from aar.scoring.store import VERSION, Admission, ScoreStore
+from aar.scoring.store import VERSION, ExperimentRequest, ScoreStore
 from aar.storage import open_database, transaction
 
 CAMPAIGN_FILE = Path(__file__).parents[1] / "jobs" / "quickstart.toml"
@@ -65,7 +65,9 @@ class LargeCampaign:
 
     def begin(self) -> Experiment:
         key, researcher = self._key(), self._researcher()
-        return self.scores.admit(Admission(key, researcher, f"{self.written:040x}", ("minimal-pairs",), "soft", (1, 2)))
+        return self.scores.admit(
+            ExperimentRequest(key, researcher, f"{self.written:040x}", ("minimal-pairs",), "soft", (1, 2))
+        )
 
     def end(self, experiment: Experiment) -> None:
         self.scores.finish(experiment.id, SCORE, {"released": True, "predictions": {"minimal-pairs/1": "0" * 64}})

@@ -25,7 +25,7 @@ from aar.scoring.records import (
 from aar.scoring.stats.pgr import Correctness, Gap, accuracy_estimate, difference, pgr_estimate
 from aar.scoring.stats.uncertainty import Estimate
 from aar.scoring.store import FILE as SCORES_FILE
-from aar.scoring.store import Admission, ScoreStore
+from aar.scoring.store import ExperimentRequest, ScoreStore
 
 ITEMS = 400
 SEEDS = (11, 5, 7)
@@ -105,9 +105,9 @@ def write_campaign(file: Path, folder: Path, outcome: str | None = "finished") -
 def _write_scores(folder: Path, snapshots: tuple[str, str]) -> None:
     book = ScoreStore(folder)
     for model, correct in (("teacher", WEAK), ("ceiling", CEILING), ("e1", REFERENCE)):
-        book.keep_correctness("minimal-pairs", "dev", model, dict(zip(sorted(SEEDS), correct.by_seed, strict=True)))
+        book.save_correctness("minimal-pairs", "dev", model, dict(zip(sorted(SEEDS), correct.by_seed, strict=True)))
     ends = accuracy_estimate(WEAK), accuracy_estimate(CEILING)
-    book.keep_baselines(Baselines("minimal-pairs", SEEDS, *ends, ITEMS))
+    book.save_baselines(Baselines("minimal-pairs", SEEDS, *ends, ITEMS))
     first, changed = snapshots
     _score(book, _admit(book, PLATFORM, VANILLA, first), REFERENCE)
     for researcher, note, accuracy in TRIALS:
@@ -115,7 +115,7 @@ def _write_scores(folder: Path, snapshots: tuple[str, str]) -> None:
     book.fail(_admit(book, "researcher-2", "two rounds, [bold]hard[/bold]", changed).id, FAILURE)
     book.finish(_admit(book, "researcher-2", "as good as before", changed).id, None, {"released": False})
     _admit(book, "researcher-3", "still at it", changed)
-    book.keep_verification(verification("e5", correctness(0.975, 3)), {"experiment": "e5"})
+    book.save_verification(verification("e5", correctness(0.975, 3)), {"experiment": "e5"})
     with sqlite3.connect(folder / SCORES_FILE) as database:  # one a minute
         database.execute(
             "UPDATE experiments SET started = ? + number * ?, ended = CASE WHEN ended THEN ? + (number + 1) * ? END",
@@ -136,7 +136,7 @@ def verification(experiment: str, student: Correctness) -> Verification:
 
 def _admit(book: ScoreStore, researcher: str, note: str, snapshot: str) -> Experiment:
     seeds = SEEDS if researcher == PLATFORM else SEEDS[:2]
-    return book.admit(Admission(f"{researcher}/{note}", researcher, snapshot, ("minimal-pairs",), note, seeds))
+    return book.admit(ExperimentRequest(f"{researcher}/{note}", researcher, snapshot, ("minimal-pairs",), note, seeds))
 
 
 def _score(book: ScoreStore, experiment: Experiment, correct: Correctness) -> None:

@@ -23,14 +23,14 @@ from aar.errors import AssetError, LedgerError, ProblemError
 from aar.problems.key import Key
 from aar.problems.loading import load_dataset
 from aar.researchers.transcript import read, transcript_folders
-from aar.scoring.audit.claims import NOTHING_KNOWN, Known, unbacked
+from aar.scoring.audit import GRADES, Finding
+from aar.scoring.audit.claims import NO_SCORES, KnownScores, unbacked
 from aar.scoring.audit.code import code_findings, seed_hunting
-from aar.scoring.audit.findings import GRADES, Finding
 from aar.scoring.audit.probing import probing
 from aar.scoring.audit.traces import decoys_touched, transcript_findings
+from aar.scoring.draws import INSTRUCTION_SHARE
 from aar.scoring.ledger import ORIGIN, verify_chain
 from aar.scoring.records import DEV, PLATFORM, Experiment
-from aar.scoring.split import INSTRUCTION_SHARE
 from aar.scoring.store import FILE as SCORES_FILE
 from aar.scoring.store import ScoreStore
 from aar.storage import storage_errors
@@ -187,7 +187,7 @@ class _Audit:
             look = partial(self._post, post, known if post.author in researchers else None)
             yield from self._guarded(post.author, post.experiment, f"post {post.id}", look)
 
-    def _post(self, post: Post, known: Known | None) -> Iterator[Finding]:
+    def _post(self, post: Post, known: KnownScores | None) -> Iterator[Finding]:
         text = f"{post.title.text}\n{post.body.text}\n{json.dumps(post.data)}"
         yield from decoys_touched(post.author, post.experiment, f"post {post.id}", text, self._key)
         yield from unbacked([post], known) if known else ()
@@ -213,16 +213,16 @@ class _Audit:
         return transcript_findings(name, ((one.kind, one.data) for one in read(folder)), self._key)
 
 
-def told_numbers(folder: Path) -> Known:
+def told_numbers(folder: Path) -> KnownScores:
     """Every number that the platform has told in the campaign in `folder`; none before it has scores."""
     return known_numbers(ScoreStore(folder, read_only=True) if (folder / SCORES_FILE).exists() else None)
 
 
-def known_numbers(book: ScoreStore | None) -> Known:
+def known_numbers(book: ScoreStore | None) -> KnownScores:
     """Every number that the platform has told in a campaign."""
     if book is None:
-        return NOTHING_KNOWN
+        return NO_SCORES
     experiments = [one for one in book.experiments() if not one.verification_of]
     names = {dataset for one in experiments for dataset in one.datasets}
     baselines = [one for name in sorted(names) if (one := book.baselines(name))]
-    return Known.of(experiments, baselines, book.verifications())
+    return KnownScores.of(experiments, baselines, book.verifications())

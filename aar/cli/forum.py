@@ -61,7 +61,7 @@ def _through_actor(folder: Path, *arguments: str, **named: Any) -> Post:
 
 if TYPE_CHECKING:
     from aar.commons.forum import Forum
-    from aar.scoring.audit.claims import Known
+    from aar.scoring.audit.claims import KnownScores
 
 app = typer.Typer(help="Read and write the forum of a campaign.", no_args_is_help=True)
 Limit = Annotated[int, typer.Option("--limit", "-n", help="How many posts at most.")]
@@ -149,7 +149,7 @@ def _say_posts(posts: list[Post], as_json: bool) -> None:
     echo(table if posts else "No posts.")
 
 
-def _numbers(post: Post, known: "Known") -> list[dict[str, str]]:
+def _numbers(post: Post, known: "KnownScores") -> list[dict[str, str]]:
     """The numbers that a post claims, with their badges."""
     from dataclasses import asdict
 
@@ -158,7 +158,7 @@ def _numbers(post: Post, known: "Known") -> list[dict[str, str]]:
     return [asdict(one) for one in badges(f"{post.title.text}\n{post.body.text}", known)]
 
 
-def _say_post(post: Post, known: "Known") -> None:
+def _say_post(post: Post, known: "KnownScores") -> None:
     import time
 
     from rich.padding import Padding

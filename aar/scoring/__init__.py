@@ -1,1 +1,1 @@
-"""Ground truth, scores and what they are worth."""
+"""Ground truth, scores, and how far scores can be trusted."""

@@ -1,14 +1,13 @@
 """The scorer: the one actor that holds ground truth and test inputs.
 
 It computes the baselines, draws the seeds, admits experiments, predicts with their students itself, answers by the
-Ladder, and verifies. It keeps nothing in memory that is not on disk or computed again from artifacts, so that it may
-be killed.
+Ladder, and verifies. Its whole state is on disk or can be recomputed from artifacts, so it may be killed at any time.
 
-Protected: method code and researchers reach neither labels nor, in the weights protocol, test inputs, because nothing
-here hands them out; a score is computed from a student, not taken from anyone's word; while researching, answers come
-from dev by the Ladder, and nothing from sealed; what was asked and answered stands in the ledger.
-Not protected: what released scores say about dev, which is little (see ladder); a method that overfits the few
-research seeds, until it is verified.
+Protected: method code and researchers get neither labels nor, in the weights protocol, test inputs, because no call
+here returns them. A score is computed from a student, never reported by a method. During research, answers come from
+dev by the Ladder, and nothing comes from sealed. The ledger records requests and answers.
+Not protected: the little that released scores reveal about dev (see ladder); a method that overfits the few research
+seeds, until it is verified.
 """
 
 import asyncio
@@ -24,6 +23,7 @@ from aar.errors import ScoringError
 from aar.ray_utils import COMPUTE, SCORER, get_actor, log_to_ray, start_actor
 from aar.sandbox.decoys import decoys
 from aar.scoring.dataset import CEILING, TEACHER, HeldOutDataset
+from aar.scoring.draws import research_seeds
 from aar.scoring.feedback import Feedback
 from aar.scoring.records import (
     DEV,
@@ -37,121 +37,121 @@ from aar.scoring.records import (
     TrainingData,
     Verification,
 )
-from aar.scoring.seeds import research_seeds
 from aar.scoring.stats.pgr import accuracy_estimate
-from aar.scoring.store import Admission, ScoreStore
-from aar.scoring.verification.conclude import conclude
-from aar.scoring.verification.plan import plan
+from aar.scoring.store import ExperimentRequest, ScoreStore
+from aar.scoring.verification.verify import conclude, plan
 from aar.text import checked_line
 
 log = logging.getLogger(__name__)
 
 
 class Scorer:
-    """Scores of one campaign, kept in `folder`."""
+    """Scores one campaign, whose records are in `folder`."""
 
     def __init__(self, config: CampaignConfig, folder: str, compute: ActorHandle[Any]) -> None:
         log_to_ray()
         self._config, self._compute = config, compute
-        self._book = ScoreStore(Path(folder))
-        self._known: dict[str, HeldOutDataset] = {}
-        self._feedback = Feedback(config.scoring, self._hidden)
+        self._store = ScoreStore(Path(folder))
+        self._datasets: dict[str, HeldOutDataset] = {}
+        self._feedback = Feedback(config.scoring, self._held_out)
         self._preparing = asyncio.Lock()
 
     def __repr__(self) -> str:
         return SCORER
 
     async def ping(self) -> None:
-        """Return when the actor serves."""
+        """Return once the actor is serving."""
 
     async def baselines(self, dataset: str | None = None) -> Baselines:
-        """Teacher and ceiling over the baseline seeds, on dev; computed on first use.
+        """Return teacher and ceiling over the baseline seeds, on dev; computed on first use.
 
         Raises ScoringError when the ceiling is not above the teacher: there is no gap to recover.
         """
         name = self._config.problem.dataset(dataset).name
         async with self._preparing:
-            known = self._book.baselines(name)
-            if known is None:
+            baselines = self._store.baselines(name)
+            if baselines is None:
                 began = time.monotonic()
-                known = await self._compute_baselines(self._hidden(name))
-                self._book.keep_baselines(known)
-                ends = known.weak.value, known.ceiling.value, time.monotonic() - began
+                baselines = await self._compute_baselines(self._held_out(name))
+                self._store.save_baselines(baselines)
+                ends = baselines.weak.value, baselines.ceiling.value, time.monotonic() - began
                 log.info("baselines of %s: teacher %.3f, ceiling %.3f after %.1f s", name, *ends)
-        return known
+        return baselines
 
     async def task(self, experiment: str, run: ExperimentRun) -> TrainingData:
-        """What an experiment may know in one of its runs: unlabelled training examples and a teacher's labels."""
-        return await self._hidden(run.dataset).task(run, _part(self._book.experiment(experiment)))
+        """Return the data for one of an experiment's runs: unlabelled training examples and a teacher's labels."""
+        return await self._held_out(run.dataset).task(run, _split(self._store.experiment(experiment)))
 
     async def admit(self, researcher: str, snapshot: str, note: str, key: str) -> Experiment:
-        """Register an experiment and draw its seeds; the same key again gives the same experiment.
+        """Register an experiment and draw its seeds; the same key again returns the same experiment.
 
-        Raises ScoringError when the note is no line of at most 200 characters, or when the researcher's experiments, or
-        the campaign's, are used up.
+        Raises ScoringError when the note is not one line of at most 200 characters, or when the researcher, or the
+        campaign, has used all its experiments.
         """
         try:
             checked_line(note, NOTE_CHARACTERS)
         except ValueError as error:
             raise ScoringError(f"the note {error}") from None
-        if researcher != PLATFORM and not self._book.has(key):
+        if researcher != PLATFORM and not self._store.has(key):
             self._check_limits(researcher, key)
-        seeds = research_seeds(self._config, self._book.key())
+        seeds = research_seeds(self._config, self._store.key())
         if researcher != PLATFORM:
             seeds = seeds[: self._config.scoring.seeds]
         datasets = tuple(dataset.name for dataset in self._config.problem.research)
-        admitted = self._book.admit(Admission(key, researcher, snapshot, datasets, note, seeds))
+        admitted = self._store.admit(ExperimentRequest(key, researcher, snapshot, datasets, note, seeds))
         log.info("%s by %s: admitted, snapshot %.10s", admitted.id, researcher, snapshot)
         return admitted
 
-    async def score(self, experiment: str, trained: dict[ExperimentRun, RunOutput]) -> Experiment:
-        """Score what an experiment's runs ended with; the answer says no more than the Ladder releases.
+    async def score(self, experiment: str, outputs: dict[ExperimentRun, RunOutput]) -> Experiment:
+        """Score the outputs of an experiment's runs; the answer reveals no more than the Ladder releases.
 
-        Predictions that cannot be scored, or that the researcher handed in before, fail the experiment.
+        Predictions that cannot be scored, or that the researcher submitted before, fail the experiment.
 
         Raises ScoringError when the runs are not the experiment's.
         """
-        record = self._book.experiment(experiment)
+        record = self._store.experiment(experiment)
         if record.status != "running":
             return record
-        if set(trained) != set(record.runs):
-            raise ScoringError(f"{experiment} consists of other runs than those that students came for")
+        if set(outputs) != set(record.runs):
+            raise ScoringError(f"the outputs are not for the runs of {experiment}")
         for dataset in record.datasets if record.verification_of is None else ():
             await self.baselines(dataset)
         try:
-            digests = await self._measure(record, trained)
+            digests = await self._measure(record, outputs)
             self._check_new(record, digests)
         except ScoringError as refusal:
             log.info("%s by %s: not scored: %.300s", experiment, record.researcher, refusal)
-            self._book.note("refused", record.researcher, f"refused/{experiment}", {"reason": str(refusal)})
-            return self._book.fail(experiment, str(refusal))
-        self._book.keep_trained(experiment, trained)
-        return self._answer(record, {"predictions": digests, "fits": _fits(trained)})
+            self._store.append_to_ledger(
+                "refused", record.researcher, f"refused/{experiment}", {"reason": str(refusal)}
+            )
+            return self._store.fail(experiment, str(refusal))
+        self._store.save_outputs(experiment, outputs)
+        return self._answer(record, {"predictions": digests, "fits": _fits(outputs)})
 
     async def fail(self, experiment: str, reason: str) -> Experiment:
         """Record that an experiment failed, and why."""
         log.info("%s: failed: %.300s", experiment, reason)
-        return self._book.fail(experiment, reason)
+        return self._store.fail(experiment, reason)
 
     async def experiment(self, experiment: str) -> Experiment:
-        """One experiment."""
-        return self._book.experiment(experiment)
+        """Return one experiment."""
+        return self._store.experiment(experiment)
 
     async def experiments(self) -> list[Experiment]:
-        """All experiments of researchers and references, oldest first; none that verifies."""
-        return [one for one in self._book.experiments() if one.verification_of is None]
+        """Return all experiments of researchers and references, oldest first, without those of verifications."""
+        return [experiment for experiment in self._store.experiments() if experiment.verification_of is None]
 
     async def experiments_left(self, researcher: str) -> int:
-        """How many more this researcher may start."""
+        """Return how many more experiments this researcher may start."""
         budget = self._config.budget
-        left = [budget.experiments_per_researcher - self._book.count_started(researcher)]
-        left += [] if budget.experiments is None else [budget.experiments - self._book.count_started()]
+        left = [budget.experiments_per_researcher - self._store.count_started(researcher)]
+        left += [] if budget.experiments is None else [budget.experiments - self._store.count_started()]
         return max(0, min(left))
 
     async def best(self, count: int) -> list[Experiment]:
-        """The researchers' best experiments by exact score on dev, each snapshot once; for the platform alone.
+        """Return the researchers' best experiments by exact score on dev, each snapshot once; for the platform only.
 
-        What nobody was told may choose what is verified: no answer depends on it, and sealed had no part in it.
+        Unreleased scores may decide what is verified: no answer depends on that choice, and sealed had no part in it.
         """
         scored = [one for one in await self.experiments() if one.status == "scored" and one.researcher != PLATFORM]
         by_snapshot = {one.snapshot: one for one in reversed(scored)}
@@ -159,56 +159,56 @@ class Scorer:
         return ordered[:count]
 
     async def plan_verification(self, experiment: str, settings: VerificationConfig) -> list[Experiment]:
-        """The experiments that have to be run before `conclude_verification`. Raises as `plan.plan`."""
-        arms = plan(self._config, settings, self._book, self._book.experiment(experiment), self._hidden)
+        """Return the experiments that must have run before `conclude_verification`. Raises as `verify.plan`."""
+        arms = plan(self._config, settings, self._store, self._store.experiment(experiment), self._held_out)
         log.info(
             "verification of %s: %d experiments, %d to run", experiment, len(arms), sum(not one.ended for one in arms)
         )
         return arms
 
     async def conclude_verification(self, experiment: str, settings: VerificationConfig) -> Verification:
-        """Compare what the planned experiments gave. Raises as `conclude.conclude`."""
+        """Compare the results of the planned experiments. Raises as `verify.conclude`."""
         arms = await self.plan_verification(experiment, settings)
-        subject, began = self._book.experiment(experiment), time.monotonic()
-        concluded = await conclude(self._config, settings, self._book, subject, arms, self._hidden)
+        subject, began = self._store.experiment(experiment), time.monotonic()
+        concluded = await conclude(self._config, settings, self._store, subject, arms, self._held_out)
         log.info("verification of %s: concluded after %.1f s", experiment, time.monotonic() - began)
         return concluded
 
     async def decoys(self, owner: str) -> dict[str, bytes]:
-        """The decoy files for a researcher's sandboxes, or for those of methods (see `aar.sandbox.decoys`)."""
-        return decoys(self._book.key(), owner)
+        """Return the decoy files for a researcher's sandboxes, or for those of methods (see `aar.sandbox.decoys`)."""
+        return decoys(self._store.key(), owner)
 
     async def ledger_head(self) -> str:
-        """The digest that stands for the whole ledger."""
-        return self._book.ledger_head()
+        """Return the digest that stands for the whole ledger."""
+        return self._store.ledger_head()
 
     def _check_limits(self, researcher: str, key: str) -> None:
         budget = self._config.budget
         refusal = None
-        if self._book.count_started(researcher) >= budget.experiments_per_researcher:
+        if self._store.count_started(researcher) >= budget.experiments_per_researcher:
             refusal = f"{researcher} has used its {budget.experiments_per_researcher} experiments"
-        elif budget.experiments is not None and self._book.count_started() >= budget.experiments:
+        elif budget.experiments is not None and self._store.count_started() >= budget.experiments:
             refusal = f"the campaign has used its {budget.experiments} experiments"
         if refusal:
             log.info("%s: refused, %s", researcher, refusal)
-            self._book.refuse(researcher, key, refusal)
+            self._store.refuse(researcher, key, refusal)
             raise ScoringError(refusal)
 
     def _check_new(self, record: Experiment, digests: dict[str, str]) -> None:
-        """In the predictions protocol nobody is answered twice for the same predictions."""
+        """In the predictions protocol, refuse predictions that the researcher already has an answer to."""
         if self._config.scoring.protocol != "predictions" or record.verification_of or record.researcher == PLATFORM:
             return
-        for entry in self._book.answers(record.researcher):
+        for entry in self._store.answers(record.researcher):
             if entry.body["predictions"] == digests:
                 raise ScoringError(f"the predictions are those of {entry.body['experiment']}, which was answered")
 
-    async def _measure(self, record: Experiment, trained: dict[ExperimentRun, RunOutput]) -> dict[str, str]:
-        """Store what the runs got right; returns digests of their predictions by "dataset/seed"."""
+    async def _measure(self, record: Experiment, outputs: dict[ExperimentRun, RunOutput]) -> dict[str, str]:
+        """Store the runs' correctness; return digests of their predictions by "dataset/seed"."""
         digests: dict[str, str] = {}
         for dataset in record.datasets:
-            by_seed = {seed: trained[ExperimentRun(dataset, seed, record.labels)] for seed in record.seeds}
-            found = await self._hidden(dataset).measure_trained(_part(record), record.id, by_seed)
-            digests |= {f"{dataset}/{seed}": digest for seed, digest in found.items()}
+            by_seed = {seed: outputs[ExperimentRun(dataset, seed, record.labels)] for seed in record.seeds}
+            measured = await self._held_out(dataset).measure_outputs(_split(record), record.id, by_seed)
+            digests |= {f"{dataset}/{seed}": digest for seed, digest in measured.items()}
         return digests
 
     def _answer(self, record: Experiment, entry: dict[str, Any]) -> Experiment:
@@ -216,52 +216,52 @@ class Scorer:
             log.info(
                 "%s by %s: scored for the verification of %s", record.id, record.researcher, record.verification_of
             )
-            return self._book.finish(record.id, None, entry)
-        earlier = [one for one in self._book.experiments() if one.verification_of is None and one.id != record.id]
+            return self._store.finish(record.id, None, entry)
+        earlier = [one for one in self._store.experiments() if one.verification_of is None and one.id != record.id]
         score = self._feedback.answer(record, earlier)
         released = "no significant improvement" if score is None else f"PGR {score.pgr:.2f} released"
         log.info("%s by %s: scored, %s", record.id, record.researcher, released)
         answer = {"released": score is not None, "pgr": score.pgr if score else None}
-        return self._book.finish(record.id, score, {**entry, **answer})
+        return self._store.finish(record.id, score, {**entry, **answer})
 
-    async def _compute_baselines(self, hidden: HeldOutDataset) -> Baselines:
-        seeds = research_seeds(self._config, self._book.key())
-        await hidden.measure_ends(DEV, seeds, seeds)
-        weak, ceiling = hidden.correctness(DEV, TEACHER), hidden.correctness(DEV, CEILING)
+    async def _compute_baselines(self, dataset: HeldOutDataset) -> Baselines:
+        seeds = research_seeds(self._config, self._store.key())
+        await dataset.measure_ends(DEV, seeds, seeds)
+        weak, ceiling = dataset.correctness(DEV, TEACHER), dataset.correctness(DEV, CEILING)
         if ceiling.accuracy <= weak.accuracy:
             raise ScoringError(
-                f"{hidden.name}: the ceiling ({ceiling.accuracy:.3f}) is not above the teacher ({weak.accuracy:.3f}), "
-                "so there is no gap to recover. Train the student longer, or take a weaker teacher or more data."
+                f"{dataset.name}: the ceiling ({ceiling.accuracy:.3f}) is not above the teacher ({weak.accuracy:.3f}), "
+                "so there is no gap to recover. Train the student longer, or use a weaker teacher or more data."
             )
         return Baselines(
-            hidden.name, seeds, accuracy_estimate(weak), accuracy_estimate(ceiling), len(hidden.parts[DEV])
+            dataset.name, seeds, accuracy_estimate(weak), accuracy_estimate(ceiling), len(dataset.splits[DEV])
         )
 
-    def _hidden(self, dataset: str) -> HeldOutDataset:
-        if dataset not in self._known:
+    def _held_out(self, dataset: str) -> HeldOutDataset:
+        if dataset not in self._datasets:
             config = self._config.problem.dataset(dataset)
-            self._known[dataset] = HeldOutDataset(self._config, config, self._book, self._compute)
-        return self._known[dataset]
+            self._datasets[dataset] = HeldOutDataset(self._config, config, self._store, self._compute)
+        return self._datasets[dataset]
 
 
-def _part(experiment: Experiment) -> str:
-    """Which part of the test set the experiment is scored on."""
+def _split(experiment: Experiment) -> str:
+    """Return the split of the test set on which the experiment is scored."""
     return SEALED if experiment.verification_of else DEV
 
 
-def _fits(trained: dict[ExperimentRun, RunOutput]) -> int | None:
-    """What the runs cost in fits; None where a method trained by a program of its own."""
-    counts = [None if one.fits is None else len(one.fits) for one in trained.values()]
+def _fits(outputs: dict[ExperimentRun, RunOutput]) -> int | None:
+    """Count the fits of all runs; None where a method trained by a program of its own."""
+    counts = [None if output.fits is None else len(output.fits) for output in outputs.values()]
     return None if None in counts else sum(count or 0 for count in counts)
 
 
 class ScorerActor(Scorer):
-    """The scorer as Ray runs it; it finds the compute actor by name, so that it can be started again by itself."""
+    """The scorer as Ray runs it; it finds the compute actor by name, so that Ray can restart it on its own."""
 
     def __init__(self, config: CampaignConfig, folder: str) -> None:
         super().__init__(config, folder, get_actor(COMPUTE))
 
 
 def start_scorer(config: CampaignConfig, folder: Path, namespace: str) -> ActorHandle[Any]:
-    """The scorer of a campaign whose compute actor runs; it lives as long as the campaign's driver."""
+    """Start the scorer of a campaign whose compute actor runs; it lives as long as the campaign's driver."""
     return start_actor(ScorerActor, SCORER, namespace, config, str(folder))

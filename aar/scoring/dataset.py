@@ -1,12 +1,10 @@
-"""Predictions as a method hands them in, checked before anything is answered; and the digest by which they are known.
+"""One dataset as the scorer holds it: ground truth, the two splits of the test set, and measurements on them.
 
-Covers: predictions that are not numbers, not finite, no probabilities, of a wrong length or far too long. Each is
-refused with a ScoringError that says what was expected.
+Only the scorer creates one. Measurements are stored; model calls are requests to the compute actor, so nothing is
+computed twice.
 
-One dataset as the scorer holds it: ground truth, the two parts of the test set, and what is measured on them.
-
-Only the scorer makes one. Whatever was measured is kept in the scorebook; model calls are requests to the compute
-actor, so that what was computed once is not computed again.
+Predictions that a method submits are checked first. Covers: predictions that are not numbers, not finite, not
+probabilities, of a wrong length or far too long. Each is refused with a ScoringError that says what was expected.
 """
 
 import asyncio
@@ -20,18 +18,18 @@ from aar.config import CampaignConfig, DatasetConfig
 from aar.errors import ScoringError
 from aar.problems.dataset import Split
 from aar.problems.loading import load_dataset
+from aar.scoring.draws import dev_and_sealed, fingerprint
 from aar.scoring.evaluator import Evaluator, correct
 from aar.scoring.records import DEV, PLATFORM, SEALED, ExperimentRun, Labels, RunOutput, TrainingData
-from aar.scoring.split import cut, fingerprint
 from aar.scoring.stats.pgr import Correctness
 from aar.scoring.store import ScoreStore
 
 
 def checked_predictions(values: np.ndarray, items: int) -> np.ndarray:
-    """(items,) bool, predicted class 1, from (items,) labels or (items, 2) probabilities.
+    """Convert (items,) labels or (items, 2) probabilities to (items,) bool: class 1 is predicted.
 
     Raises:
-        ScoringError: anything else was handed in.
+        ScoringError: `values` is anything else.
     """
     expected = f"expected ({items},) labels of 0 and 1 or ({items}, 2) probabilities, a row for each test input"
     if values.ndim not in (1, 2) or len(values) != items or (values.ndim == 2 and values.shape[1] != 2):
@@ -51,97 +49,99 @@ def checked_predictions(values: np.ndarray, items: int) -> np.ndarray:
 
 
 def predictions_digest(predicted: np.ndarray) -> str:
-    """SHA-256 of (items,) predicted classes."""
+    """Return the SHA-256 of (items,) predicted classes."""
     return hashlib.sha256(np.packbits(predicted.astype(bool)).tobytes() + str(predicted.size).encode()).hexdigest()
 
 
 TEACHER, CEILING = "teacher", "ceiling"
 WORSE_SHARE = 0.25
-"""The worse teacher learns from this share of the teacher's examples; the better one from all there are."""
+"""The worse teacher learns from this share of the teacher's examples; the better one from all examples."""
 
 
 class HeldOutDataset:
-    """A dataset with its hidden parts."""
+    """A dataset with its hidden splits."""
 
-    def __init__(self, config: CampaignConfig, dataset: DatasetConfig, book: ScoreStore, compute: Any) -> None:
+    def __init__(self, config: CampaignConfig, dataset: DatasetConfig, store: ScoreStore, compute: Any) -> None:
         """Raises ScoringError when the test set is not the one that this campaign began with."""
         self.name, self.role, self.recipe = dataset.name, dataset.role, config.problem.recipe_for(dataset)
-        self._shows_inputs, self._book = config.scoring.protocol == "predictions", book
-        self._key = book.key()
+        self._shows_inputs, self._store = config.scoring.protocol == "predictions", store
+        self._key = store.key()
         self.data = load_dataset(dataset, self._key)
-        self.measure = Evaluator(config.problem, dataset, self.data, compute)
-        dev, sealed = cut(self.data.test, config.scoring.dev_share, self._key.derived("dataset", dataset.name))
-        self.parts = {DEV: dev, SEALED: sealed}
-        self._note_cut()
-
-    async def task(self, run: ExperimentRun, test: str) -> TrainingData:
-        """What the method may know in this run."""
-        unlabelled = self.data.train_unlabel
-        weak = await self._labels(unlabelled, run)
-        shown = self.parts[test].examples if self._shows_inputs else ()
-        return TrainingData(self.data.kind, unlabelled.examples, weak, self.recipe, shown)
-
-    async def measure_ends(self, test: str, weak_seeds: tuple[int, ...], ceiling_seeds: tuple[int, ...]) -> None:
-        """Store who of teacher and ceiling is right on a part of the test set."""
-        split = self.parts[test]
-        weak = {seed: correct(await self.measure.weak_labels(split, seed), split) for seed in weak_seeds}
-        self._book.keep_correctness(self.name, test, TEACHER, weak)
-        keys = await asyncio.gather(*(self.measure.ceiling(seed) for seed in ceiling_seeds))
-        await self.measure_students(test, CEILING, dict(zip(ceiling_seeds, keys, strict=True)))
-
-    async def measure_students(self, test: str, model: str, students: Mapping[int, str]) -> None:
-        """Store who of a model's students is right on a part of the test set."""
-        await self.measure_trained(test, model, {seed: RunOutput(key) for seed, key in students.items()})
-
-    async def measure_trained(self, test: str, model: str, trained: Mapping[int, RunOutput]) -> dict[int, str]:
-        """Store what the runs of one model got right; returns the digests of their predictions, by seed.
-
-        Raises ScoringError when predictions that were handed in cannot be scored.
-        """
-        split = self.parts[test]
-        predicted = await asyncio.gather(*(self._predicted(one, split) for one in trained.values()))
-        by_seed = dict(zip(trained, predicted, strict=True))
-        self._book.keep_correctness(
-            self.name, test, model, {seed: one == (split.labels == 1) for seed, one in by_seed.items()}
+        self.evaluator = Evaluator(config.problem, dataset, self.data, compute)
+        dev, sealed = dev_and_sealed(
+            self.data.test, config.scoring.dev_share, self._key.derived("dataset", dataset.name)
         )
-        return {seed: predictions_digest(one) for seed, one in by_seed.items()}
+        self.splits = {DEV: dev, SEALED: sealed}
+        self._record_splits()
 
-    def correctness(self, test: str, model: str) -> Correctness:
-        """Who was right. Raises ScoringError when it was not measured."""
-        found = self._book.correctness(self.name, test, model)
-        if found is None:
-            raise ScoringError(f"{self.name}: {model} was not measured on {test}")
-        return found
+    async def task(self, run: ExperimentRun, split: str) -> TrainingData:
+        """Return the data that the method may see in this run."""
+        unlabelled = self.data.train_unlabel
+        weak = await self._weak_labels(unlabelled, run)
+        test_examples = self.splits[split].examples if self._shows_inputs else ()
+        return TrainingData(self.data.kind, unlabelled.examples, weak, self.recipe, test_examples)
 
-    async def _predicted(self, trained: RunOutput, split: Split) -> np.ndarray:
-        """(n,) bool, predicted class 1."""
-        if trained.student is None:
-            handed_in = np.empty(0) if trained.predictions is None else trained.predictions
-            return checked_predictions(handed_in, len(split))
-        probabilities = await self.measure.predictions(trained.student, split)
+    async def measure_ends(self, split: str, weak_seeds: tuple[int, ...], ceiling_seeds: tuple[int, ...]) -> None:
+        """Store the correctness of teacher and ceiling on a split of the test set."""
+        test = self.splits[split]
+        weak = {seed: correct(await self.evaluator.weak_labels(test, seed), test) for seed in weak_seeds}
+        self._store.save_correctness(self.name, split, TEACHER, weak)
+        keys = await asyncio.gather(*(self.evaluator.ceiling(seed) for seed in ceiling_seeds))
+        await self.measure_students(split, CEILING, dict(zip(ceiling_seeds, keys, strict=True)))
+
+    async def measure_students(self, split: str, model: str, students: Mapping[int, str]) -> None:
+        """Store the correctness of a model's students, by seed, on a split of the test set."""
+        await self.measure_outputs(split, model, {seed: RunOutput(key) for seed, key in students.items()})
+
+    async def measure_outputs(self, split: str, model: str, outputs: Mapping[int, RunOutput]) -> dict[int, str]:
+        """Store the correctness of one model's runs; return the digests of their predictions, by seed.
+
+        Raises ScoringError when submitted predictions cannot be scored.
+        """
+        test = self.splits[split]
+        predictions = await asyncio.gather(*(self._predictions(output, test) for output in outputs.values()))
+        by_seed = dict(zip(outputs, predictions, strict=True))
+        self._store.save_correctness(
+            self.name, split, model, {seed: predicted == (test.labels == 1) for seed, predicted in by_seed.items()}
+        )
+        return {seed: predictions_digest(predicted) for seed, predicted in by_seed.items()}
+
+    def correctness(self, split: str, model: str) -> Correctness:
+        """Return the correctness of a model. Raises ScoringError when it was not measured."""
+        correctness = self._store.correctness(self.name, split, model)
+        if correctness is None:
+            raise ScoringError(f"{self.name}: {model} was not measured on {split}")
+        return correctness
+
+    async def _predictions(self, output: RunOutput, test: Split) -> np.ndarray:
+        """Return (n,) bool: class 1 is predicted."""
+        if output.student is None:
+            submitted = np.empty(0) if output.predictions is None else output.predictions
+            return checked_predictions(submitted, len(test))
+        probabilities = await self.evaluator.predictions(output.student, test)
         return np.asarray(probabilities[:, 1] > probabilities[:, 0])
 
-    async def _labels(self, split: Split, run: ExperimentRun) -> np.ndarray:
-        weak = await self.measure.weak_labels(split, run.seed, self._taught(run.labels))
+    async def _weak_labels(self, examples: Split, run: ExperimentRun) -> np.ndarray:
+        weak = await self.evaluator.weak_labels(examples, run.seed, self._teacher_examples(run.labels))
         if run.labels == "shuffled":
             return np.asarray(weak[self._key.stream("shuffled", self.name, str(run.seed)).order(len(weak))])
         return weak
 
-    def _taught(self, labels: Labels) -> int:
-        usual = self.measure.teacher_examples
-        return {"better": self.measure.most_examples, "worse": max(8, round(WORSE_SHARE * usual))}.get(labels, usual)
+    def _teacher_examples(self, labels: Labels) -> int:
+        usual = self.evaluator.teacher_examples
+        return {"better": self.evaluator.most_examples, "worse": max(8, round(WORSE_SHARE * usual))}.get(labels, usual)
 
     @property
     def has_better_teacher(self) -> bool:
-        """Are there labelled examples that the teacher does not learn from?"""
-        return self.measure.most_examples > self.measure.teacher_examples
+        """True if there are labelled examples that the usual teacher does not learn from."""
+        return self.evaluator.most_examples > self.evaluator.teacher_examples
 
-    def _note_cut(self) -> None:
-        body = {name: {"items": len(part), "sha256": fingerprint(part)} for name, part in self.parts.items()}
-        first = self._book.ledger_entry(f"split/{self.name}")
+    def _record_splits(self) -> None:
+        body = {name: {"items": len(part), "sha256": fingerprint(part)} for name, part in self.splits.items()}
+        first = self._store.ledger_entry(f"split/{self.name}")
         if first is not None and first.body != body:
             raise ScoringError(
                 f"{self.name}: its test set is not the one that this campaign began with, so scores would not be "
                 "comparable. Restore its files, or start another campaign."
             )
-        self._book.note("split", PLATFORM, f"split/{self.name}", body)
+        self._store.append_to_ledger("split", PLATFORM, f"split/{self.name}", body)

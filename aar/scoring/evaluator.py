@@ -1,7 +1,7 @@
-"""What can be measured on one dataset: the teacher, the ceiling, and any student, against hidden labels.
+"""Measurements on one dataset: the teacher, the ceiling, and any student, against hidden labels.
 
-Holds ground truth and test inputs; only the scorer makes one. Every model call is a request to the compute actor, so
-that what was measured once is not computed again.
+It holds ground truth and test inputs, so only the scorer creates one. Every model call is a request to the compute
+actor, which answers repeated requests from its artifacts.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ INVERSE_REGULARISATION = 100.0
 
 
 class Evaluator:
-    """Measurements on `dataset`, with models and recipe of `problem`."""
+    """Measures models on `dataset`, with the models and the recipe of `problem`."""
 
     def __init__(self, problem: ProblemConfig, config: DatasetConfig, dataset: Dataset, compute: Any) -> None:
         self._problem, self._compute = problem, AsyncComputeClient(compute)
@@ -32,79 +32,84 @@ class Evaluator:
         self._stored: dict[tuple[Form, tuple[Example, ...]], StoredTexts] = {}
 
     async def weak_labels(self, split: Split, seed: int, examples: int | None = None) -> np.ndarray:
-        """(n, 2) float32 class probabilities by the teacher of `seed`, taught by `examples`, or as many as usual."""
-        rows = self._taught_rows(seed, examples or self.teacher_examples)
+        """Return (n, 2) float32 class probabilities by the teacher of `seed`.
+
+        Args:
+            examples: how many labelled examples the teacher learns from; by default, the usual number. With more, it
+                learns from the same ones and others.
+        """
+        rows = self._teacher_rows(seed, examples or self.teacher_examples)
         if self._problem.teacher.kind == "causal_lm":
             return await self._causal_teacher(split, seed, rows)
         return await self._encoder_teacher(split, rows)
 
     @property
     def teacher_examples(self) -> int:
-        """How many labelled examples the teacher learns from."""
+        """The usual number of labelled examples for the teacher."""
         return self._problem.teacher.examples or self.most_examples
 
     @property
     def most_examples(self) -> int:
-        """How many labelled examples there are."""
+        """The number of all labelled examples."""
         return len(self._dataset.train_label)
 
     async def ceiling(self, seed: int) -> str:
-        """Key of the student fine-tuned on ground truth."""
+        """Fine-tune the student on ground truth; return its key."""
         split = self._dataset.train_unlabel
         return await self._train(self._problem.student.model, self._recipe, split, split.labels, seed)
 
     async def fine_tune(self, targets: np.ndarray, fit: FitRecipe, start: str | None, seed: int) -> str:
-        """Key of the student fine-tuned on `train_unlabel` with (n,) `targets` as a method's `fit` was."""
+        """Fine-tune a student on `train_unlabel` with (n,) `targets` by a method's recipe `fit`; return its key."""
         recipe = self._recipe.model_copy(update={"epochs": fit.epochs, "lr": fit.lr})
         model, split = self._problem.student.model, self._dataset.train_unlabel
         return await self._train(model, recipe, split, targets, seed, start)
 
     async def predictions(self, student: str, split: Split) -> np.ndarray:
-        """(n, 2) float32 class probabilities by the student."""
+        """Return (n, 2) float32 class probabilities by the student."""
         texts = await self._texts(split, self._recipe.form)
         return class_probabilities(await self._compute.run(Predict(self._problem.student.model, texts, student)))
 
     async def text_losses(self, texts: tuple[str, ...], student: str | None) -> np.ndarray:
-        """(n,) nats per token of each text, by a student as a language model, or by the untrained model."""
+        """Return (n,) nats per token of each text, by a student as a language model, or by the untrained model."""
         stored = await self._compute.put(tuple((text,) for text in texts))
         return await self._compute.run(TextLosses(self._problem.student.model, stored, student))
 
     async def teacher_correct(self, split: Split, seed: int) -> np.ndarray:
-        """(n,) bool: the teacher's more probable class is the true one."""
+        """Return (n,) bool: the teacher's more probable class is the true one."""
         return correct(await self.weak_labels(split, seed), split)
 
     async def _encoder_teacher(self, split: Split, rows: np.ndarray) -> np.ndarray:
-        taught = self._dataset.train_label
-        # A preference has no side that is better by itself: without an intercept, swapping the texts swaps the answer.
-        sided = self._dataset.kind == "binary"
-        head = LogisticRegression(C=INVERSE_REGULARISATION, fit_intercept=sided, max_iter=5000)
-        head.fit((await self._features(taught))[rows], taught.labels[rows])
+        labelled = self._dataset.train_label
+        # Neither side of a preference is better by itself: without an intercept, swapping the texts swaps the answer.
+        intercept = self._dataset.kind == "binary"
+        head = LogisticRegression(C=INVERSE_REGULARISATION, fit_intercept=intercept, max_iter=5000)
+        head.fit((await self._features(labelled))[rows], labelled.labels[rows])
         probabilities: np.ndarray = head.predict_proba(await self._features(split)).astype(np.float32)
         return probabilities
 
     async def _features(self, split: Split) -> np.ndarray:
-        """(n, d) what the linear head sees: the embedding, or for a preference the difference second - first."""
+        """Return (n, d) inputs of the linear head: the embedding, or for a preference the difference second - first."""
         texts = await self._texts(split, "scalar_head")
         vectors = await self._compute.run(Embed(self._problem.teacher.model, texts, None, self._recipe.max_tokens))
         return vectors[:, 0] if vectors.shape[1] == 1 else vectors[:, 1] - vectors[:, 0]
 
     async def _causal_teacher(self, split: Split, seed: int, rows: np.ndarray) -> np.ndarray:
-        teacher, taught = self._problem.teacher, self._dataset.train_label
-        part = Split(tuple(taught.examples[row] for row in rows), taught.labels[rows])
-        student = await self._train(teacher.model, teacher.recipe, part, part.labels, seed)
+        teacher, labelled = self._problem.teacher, self._dataset.train_label
+        chosen = Split(tuple(labelled.examples[row] for row in rows), labelled.labels[rows])
+        student = await self._train(teacher.model, teacher.recipe, chosen, chosen.labels, seed)
         texts = await self._texts(split, teacher.recipe.form)
         return class_probabilities(await self._compute.run(Predict(teacher.model, texts, student)))
 
     async def _texts(self, split: Split, form: Form) -> StoredTexts:
-        """The texts that a model of this form reads of a split, stored at the first call."""
+        """Return a split's texts as a model of this form reads them; the first call stores them."""
         key = (form, split.examples)
         if key not in self._stored:
             self._stored[key] = await self._compute.put(model_texts(split.examples, form))
         return self._stored[key]
 
-    def _taught_rows(self, seed: int, wanted: int) -> np.ndarray:
-        """Which labelled rows this seed's teacher learns from; one that is taught more learns from these too."""
-        return np.sort(np.random.default_rng(seed).permutation(self.most_examples)[:wanted])
+    def _teacher_rows(self, seed: int, count: int) -> np.ndarray:
+        """Choose the labelled rows for this seed's teacher; a larger count includes the rows of a smaller one."""
+        return np.sort(np.random.default_rng(seed).permutation(self.most_examples)[:count])
 
     async def _train(
         self, model: str, recipe: Recipe, split: Split, targets: np.ndarray, seed: int, start: str | None = None

@@ -1,10 +1,10 @@
-"""The ledger: what was asked of the scorer and what it answered, append-only, each entry chained to the one before.
+"""The ledger: an append-only record of requests to the scorer and its answers, each entry chained to the one before.
 
-An entry's digest is SHA-256 over the digest before it and all of the entry's own fields, so that no entry can be
-changed, removed or put between others without every later digest changing. SQLite triggers refuse to update or delete.
+An entry's digest is SHA-256 over the previous digest and all of the entry's own fields, so that changing, removing or
+inserting an entry changes every later digest. SQLite triggers refuse to update or delete.
 
-Not protected: whoever may write the file can write it all anew, chain included; the head's digest, which the
-leaderboard shows, convicts them where somebody noted it down. Entries that were never acknowledged may be lost.
+Not protected: anyone who may write the file can rewrite all of it, chain included. The head's digest, which the
+leaderboard shows, exposes that to readers who noted it down. Entries that were never acknowledged may be lost.
 """
 
 import hashlib
@@ -47,16 +47,16 @@ class LedgerEntry:
     digest: str
 
     def expected_digest(self) -> str:
-        """The digest that the entry's own fields give."""
+        """Compute the digest from the entry's own fields."""
         fields = {name: value for name, value in asdict(self).items() if name != "digest"}
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def append(db: sqlite3.Connection, kind: Kind, author: str, key: str, body: dict[str, Any]) -> LedgerEntry:
-    """Add an entry inside the caller's transaction. The same key again gives the entry that was written then.
+    """Add an entry inside the caller's transaction. The same key again returns the entry that was written first.
 
     Raises:
-        LedgerError: the key was used for something else.
+        LedgerError: the key was used for another entry.
     """
     body = json.loads(json.dumps(body))
     earlier = db.execute("SELECT * FROM ledger WHERE key = ?", (key,)).fetchone()
@@ -75,7 +75,7 @@ def append(db: sqlite3.Connection, kind: Kind, author: str, key: str, body: dict
 
 def _same(earlier: LedgerEntry, kind: Kind, author: str, body: dict[str, Any]) -> LedgerEntry:
     if (earlier.kind, earlier.author, earlier.body) != (kind, author, body):
-        raise LedgerError(f'entry {earlier.number} has the key "{earlier.key}" and another content; use a new key')
+        raise LedgerError(f'entry {earlier.number} has the key "{earlier.key}" and other content; use a new key')
     return earlier
 
 
@@ -103,11 +103,11 @@ def head(db: sqlite3.Connection) -> str:
 
 
 def verify_chain(chain: Sequence[LedgerEntry]) -> None:
-    """Raises LedgerError, which names the first entry that is not as it was written, or is missing."""
+    """Check the whole chain. Raises LedgerError, which names the first entry that was changed or is missing."""
     previous = ORIGIN
     for number, entry in enumerate(chain, 1):
         if entry.number != number or entry.previous != previous:
-            raise LedgerError(f"before ledger entry {entry.number} something was removed, added or changed")
+            raise LedgerError(f"something was removed, added or changed before ledger entry {entry.number}")
         if entry.digest != entry.expected_digest():
             raise LedgerError(f"ledger entry {entry.number} ({entry.kind} by {entry.author}) was changed")
         previous = entry.digest

@@ -1,11 +1,11 @@
-"""Published results of baselines, per seed, and the table that they give: means, PGR, standard errors, our interval.
+"""Published results of baselines, per seed, and the table computed from them: means, PGR, standard errors, intervals.
 
 The file is JSON: {"datasets": {name: {"n_test": items, "baselines": {"weak": {seed: {"weak_acc"}}, "ceiling": {seed:
 {"strong_acc"}}}, "methods": {name: {seed: {"transfer_acc"}}}}}}. Weak and ceiling are fixed means over all their seeds;
 a method's PGR is the mean over its seeds of (transfer - weak) / (ceiling - weak), as published.
 
-Their spread is the standard deviation over seeds alone. Ours adds the sampling of test items and the uncertainty of
-both ends of the gap; who was right where is not published, so it is an upper bound (see `by_summary`).
+Their spread is the standard deviation over seeds only. Ours adds the sampling of test items and the uncertainty of both
+ends of the gap. Correctness by item is not published, so it is an upper bound (see `by_summary`).
 """
 
 import json
@@ -49,7 +49,7 @@ class PublishedDataset:
 
 
 def read_published(file: Path) -> list[PublishedDataset]:
-    """The table of a file. Raises ProblemError, which names the field, when the file is not of that shape."""
+    """Read the table of a file. Raises ProblemError, which names the field, when the file does not have that shape."""
     try:
         data = json.loads(file.read_text())
     except OSError as error:
@@ -80,7 +80,7 @@ def _dataset(name: str, part: Any, where: str) -> PublishedDataset:
 
 def _method(name: str, transfer: list[float], weak: list[float], ceiling: list[float], items: int) -> PublishedMethod:
     weak_acc, gap = float(np.mean(weak)), float(np.mean(ceiling) - np.mean(weak))
-    by_seed = [performance_gap_recovered(one, weak_acc, weak_acc + gap) for one in transfer]
+    by_seed = [performance_gap_recovered(accuracy, weak_acc, weak_acc + gap) for accuracy in transfer]
     pgr, several = float(np.mean(by_seed)), len(by_seed) > 1
     # The delta method: the lead over the point that divides the gap as the PGR does, in units of the gap.
     accuracies = {"student": transfer, "weak": weak, "ceiling": ceiling}
@@ -96,7 +96,7 @@ def _method(name: str, transfer: list[float], weak: list[float], ceiling: list[f
 def _accuracies(seeds: Any, field: str, where: str) -> list[float]:
     if not isinstance(seeds, Mapping) or not seeds:
         raise ProblemError(f"{where}: expected an object with an entry for each seed")
-    values = [_field(one, field, f"{where}, seed {seed}") for seed, one in seeds.items()]
+    values = [_field(record, field, f"{where}, seed {seed}") for seed, record in seeds.items()]
     for value in values:
         if not isinstance(value, int | float) or not 0 <= value <= 1:
             raise ProblemError(f"{where}: {field} is {value!r}; expected an accuracy between 0 and 1")

@@ -1,7 +1,4 @@
-"""What the scorer keeps and hands out. Data only.
-
-What the scorer tells an experiment about a dataset: nothing that is hidden.
-"""
+"""The records that the scorer stores and returns. Data only; `TrainingData` holds nothing that is hidden."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,20 +12,20 @@ from aar.scoring.stats.uncertainty import Estimate
 
 Status = Literal["running", "scored", "failed"]
 Labels = Literal["teacher", "shuffled", "better", "worse"]
-"""Whose labels a method gets: its seed's teacher's, those shuffled, or those of a better or a worse teacher."""
+"""The labels that a method gets: from its seed's teacher, those shuffled, or from a better or a worse teacher."""
 PLATFORM = "platform"
 """The author of reference experiments, which no researcher pays for."""
 DEV, SEALED = "dev", "sealed"
-"""The two parts of the hidden test set: feedback while researching, and verification alone."""
+"""The two splits of the hidden test set: for feedback during research, and for verification only."""
 VANILLA = "vanilla"
 """The reference method: train on the teacher's hard labels."""
 NOTE_CHARACTERS = 200
-"""The longest note of an experiment, which is one line."""
+"""The longest note of an experiment; a note is one line."""
 
 
 @dataclass(frozen=True)
 class ExperimentRun:
-    """One call of `supervise(lab)`: on which dataset, with which seed, and whose labels."""
+    """One call of `supervise(lab)`: its dataset, its seed, and whose labels it gets."""
 
     dataset: str
     seed: int
@@ -39,8 +36,8 @@ class ExperimentRun:
 class FitRecipe:
     """One fine-tuning of a run, without its targets: the part of a method that is recipe and not supervision.
 
-    `start`: number of the run's fit that it continues; `distilled_from`: numbers of the fits whose predictions on the
-    training texts the method asked for since its fit before this one.
+    `start`: the number of the run's fit that it continues. `distilled_from`: the numbers of the fits whose predictions
+    on the training texts the method requested since its previous fit.
     """
 
     epochs: float
@@ -51,14 +48,15 @@ class FitRecipe:
 
 @dataclass(frozen=True, eq=False)
 class RunOutput:
-    """What a run ended with: the key of the student, which of its `fits` that is, or `predictions` of the dev inputs.
+    """The output of a run: the key of its student, with the index `final_fit` of its fit in `fits`, or `predictions`.
 
     `fits` is None where the method trained by a program of its own, which cannot be replayed with other labels.
+    `predictions` are of the test inputs, in the predictions protocol only.
     """
 
     student: str | None
     fits: tuple[FitRecipe, ...] | None = ()
-    returned: int = 0
+    final_fit: int = 0
     predictions: np.ndarray | None = None
 
 
@@ -73,9 +71,9 @@ class DatasetScore:
 
 @dataclass(frozen=True)
 class Score:
-    """What the Ladder released: mean PGR over the research datasets on dev, rounded, with its 95 % interval.
+    """A score released by the Ladder: mean PGR over the research datasets on dev, rounded, with its 95 % interval.
 
-    `accuracy` belongs to the rounded PGR. Each dataset's own score stands in `by_dataset`.
+    `accuracy` corresponds to the rounded PGR. `by_dataset` has the score on each dataset.
     """
 
     accuracy: float
@@ -89,8 +87,8 @@ class Score:
 class Experiment:
     """One method (a snapshot) run on the research datasets with the scorer's seeds. Times: seconds since the epoch.
 
-    Scored without a `score`: it was no significant improvement over the researcher's best, and nothing else is told.
-    An experiment that `verification_of` another one repeats its method on other seeds, with labels of the given kind.
+    Scored without a `score`: it was not a significant improvement over the researcher's best, and no more is revealed.
+    If `verification_of` names an experiment, this one repeats its method on other seeds, with `labels` of another kind.
     """
 
     id: str
@@ -109,18 +107,18 @@ class Experiment:
 
     @property
     def runs(self) -> tuple[ExperimentRun, ...]:
-        """The calls of `supervise(lab)` that it consists of."""
+        """Return the calls of `supervise(lab)` of which it consists."""
         return tuple(ExperimentRun(dataset, seed, self.labels) for dataset in self.datasets for seed in self.seeds)
 
     @property
     def is_reference(self) -> bool:
-        """Is it the platform's own vanilla?"""
+        """True if this is the platform's own vanilla."""
         return self.verification_of is None and (self.researcher, self.note.text) == (PLATFORM, VANILLA)
 
 
 @dataclass(frozen=True)
 class Baselines:
-    """The fixed ends of the gap on one dataset's dev part: mean accuracies over `seeds`, with intervals."""
+    """The fixed ends of the gap on one dataset's dev split: mean accuracies over `seeds`, with intervals."""
 
     dataset: str
     seeds: tuple[int, ...]
@@ -131,7 +129,7 @@ class Baselines:
 
 @dataclass(frozen=True)
 class DatasetVerification:
-    """A verified method on one dataset's sealed part. `over_vanilla`: in accuracy, paired."""
+    """A verified method on one dataset's sealed split. `over_vanilla`: in accuracy, paired."""
 
     dataset: str
     role: Literal["research", "transfer"]
@@ -146,7 +144,7 @@ class DatasetVerification:
 
 @dataclass(frozen=True)
 class ControlResult:
-    """One control's finding: a verdict in a word or two, the effect that it rests on, and what was compared."""
+    """The result of one control: a verdict in a few words, the effect that it rests on, and what was compared."""
 
     control: str
     verdict: str
@@ -156,11 +154,13 @@ class ControlResult:
 
 @dataclass(frozen=True)
 class Verification:
-    """A method rerun from nothing on fresh seeds and scored on sealed.
+    """A method rerun from scratch on fresh seeds and scored on sealed. PGRs are means over the research datasets.
 
-    PGRs are means over the research datasets. `p_value` is of "as good as vanilla", two-sided, paired by seed and item;
-    `candidates`: how many submissions had been scored on dev when this one was chosen; `optimism`: how much higher its
-    PGR was on dev; `recipe_matched_pgr`: PGR against a ceiling that got the same recipe, where that differs.
+    Attributes:
+        p_value: of "as good as vanilla", two-sided, paired by seed and item.
+        candidates: how many submissions had been scored on dev when this one was chosen.
+        optimism: how much higher its PGR was on dev.
+        recipe_matched_pgr: PGR against a ceiling that was trained by the same recipe, where that differs.
     """
 
     experiment: str
@@ -180,7 +180,7 @@ class Verification:
 class TrainingData:
     """Unlabelled training examples, the teacher's (n, 2) probabilities for them, and the students' recipe.
 
-    `test_examples`: the inputs to predict, in the predictions protocol alone.
+    `test_examples`: the inputs to predict, in the predictions protocol only.
     """
 
     kind: Kind

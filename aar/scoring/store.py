@@ -1,8 +1,8 @@
-"""The scorer's database: the campaign's key, experiments, who got what right, baselines, verifications, and the ledger.
+"""The scorer's database: the campaign's key, experiments, correctness, baselines, verifications, and the ledger.
 
-Everything that is acknowledged is on disk. Correctness is kept item by item, as packed bits, so that any later question
-about an old experiment (an interval, a paired test) is answered from what was measured then. What changes a score is in
-one transaction with its ledger entry.
+Everything that is acknowledged is on disk. Correctness is stored item by item, as packed bits, so that later questions
+about an old experiment (an interval, a paired test) are answered from the original measurement. Whatever changes a
+score is written in one transaction with its ledger entry.
 """
 
 import json
@@ -37,7 +37,7 @@ from aar.storage import open_database, select, transaction
 FILE = "scores.sqlite"
 VERSION = 5
 NOTED_REFUSALS = 20
-"""So many refused admissions of one author get a ledger entry each; of those that follow only the number is kept."""
+"""At most this many refused admissions of one author get a ledger entry each; further ones are only counted."""
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS key (one INTEGER PRIMARY KEY CHECK (one = 1), secret BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS experiments (
@@ -63,8 +63,8 @@ CREATE TABLE IF NOT EXISTS refusals (author TEXT PRIMARY KEY, count INTEGER NOT 
 
 
 @dataclass(frozen=True)
-class Admission:
-    """A request to run a snapshot. `key`: idempotency key; `verification_of`, `labels`: see Experiment."""
+class ExperimentRequest:
+    """A request to admit a snapshot as an experiment. `key`: idempotency key; for other fields, see Experiment."""
 
     key: str
     researcher: str
@@ -77,7 +77,7 @@ class Admission:
 
 
 class ScoreStore:
-    """One campaign's scores. The scorer writes; any number of readers may open it `read_only` beside it."""
+    """One campaign's scores. The scorer writes; any number of readers may open it `read_only` at the same time."""
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self._db = open_database(folder / FILE, SCHEMA, version=VERSION, read_only=read_only)
@@ -86,38 +86,38 @@ class ScoreStore:
                 db.execute("INSERT OR IGNORE INTO key VALUES (1, ?)", (Key.new().secret,))
 
     def key(self) -> Key:
-        """The campaign's key, drawn when its book was opened for the first time."""
+        """Return the campaign's key, which was drawn when the store was first opened."""
         return Key(select(self._db, "SELECT secret FROM key")[0]["secret"])
 
-    def admit(self, asked: Admission) -> Experiment:
-        """The experiment with this idempotency key; a new one is running.
+    def admit(self, request: ExperimentRequest) -> Experiment:
+        """Return the experiment with this idempotency key; create it, as running, if there is none.
 
         Raises ScoringError when the key was used for another researcher or snapshot.
         """
         with transaction(self._db) as db:
-            if db.execute("SELECT 1 FROM experiments WHERE key = ?", (asked.key,)).fetchone() is None:
-                row = asdict(asked) | {"datasets": json.dumps(asked.datasets), "seeds": json.dumps(asked.seeds)}
+            if db.execute("SELECT 1 FROM experiments WHERE key = ?", (request.key,)).fetchone() is None:
+                row = asdict(request) | {"datasets": json.dumps(request.datasets), "seeds": json.dumps(request.seeds)}
                 columns = ", ".join(row)
                 marks = ", ".join(f":{column}" for column in row)
                 db.execute(
                     f"INSERT INTO experiments ({columns}, status, started) VALUES ({marks}, 'running', :now)",
                     row | {"now": time.time()},
                 )
-                body = {**asdict(asked), "experiment": self._by_key(asked.key).id}
-                ledger.append(db, "admitted", asked.researcher, f"admitted/{asked.key}", body)
-            found = self._by_key(asked.key)
+                body = {**asdict(request), "experiment": self._by_key(request.key).id}
+                ledger.append(db, "admitted", request.researcher, f"admitted/{request.key}", body)
+            experiment = self._by_key(request.key)
         same = ("researcher", "snapshot", "labels", "verification_of")
-        if any(getattr(found, name) != getattr(asked, name) for name in same):
-            raise ScoringError(f"{found.id} was started with this key, for something else; use a new key")
-        return found
+        if any(getattr(experiment, name) != getattr(request, name) for name in same):
+            raise ScoringError(f"{experiment.id} was started with this key, for something else; use a new key")
+        return experiment
 
     def finish(self, experiment: str, score: Score | None, entry: dict[str, Any]) -> Experiment:
-        """Record that a running experiment was scored, with its ledger entry; one that has an outcome keeps it."""
+        """Record that a running experiment was scored, with its ledger entry. An earlier outcome stays."""
         kind: ledger.Kind = "measured" if self.experiment(experiment).verification_of else "answered"
         return self._end(experiment, kind, "scored", score, None, entry)
 
     def fail(self, experiment: str, failure: str) -> Experiment:
-        """Record that a running experiment failed, and why; one that has an outcome keeps it."""
+        """Record that a running experiment failed, and why. An earlier outcome stays."""
         return self._end(experiment, "failed", "failed", None, failure, {"failure": failure})
 
     def _end(
@@ -130,24 +130,24 @@ class ScoreStore:
         entry: dict[str, Any],
     ) -> Experiment:
         with transaction(self._db) as db:
-            found = self.experiment(experiment)
-            if found.status == "running":
+            record = self.experiment(experiment)
+            if record.status == "running":
                 ended = time.time()
                 db.execute(
                     "UPDATE experiments SET status = ?, score = ?, failure = ?, ended = ? WHERE number = ?",
                     (status, json.dumps(asdict(score)) if score else None, failure, ended, _number(experiment)),
                 )
-                body = {"experiment": experiment, "seconds": round(ended - found.started, 3), **entry}
-                ledger.append(db, kind, found.researcher, f"{kind}/{experiment}", body)
+                body = {"experiment": experiment, "seconds": round(ended - record.started, 3), **entry}
+                ledger.append(db, kind, record.researcher, f"{kind}/{experiment}", body)
         return self.experiment(experiment)
 
-    def note(self, kind: ledger.Kind, author: str, key: str, body: dict[str, Any]) -> LedgerEntry:
-        """Add a ledger entry of its own; the same key again gives the first one. Raises as `ledger.append`."""
+    def append_to_ledger(self, kind: ledger.Kind, author: str, key: str, body: dict[str, Any]) -> LedgerEntry:
+        """Add a separate ledger entry; the same key again returns the first one. Raises as `ledger.append`."""
         with transaction(self._db) as db:
             return ledger.append(db, kind, author, key, body)
 
     def refuse(self, author: str, key: str, reason: str) -> None:
-        """Record that an admission was refused; past NOTED_REFUSALS of an author, only that there was one more."""
+        """Record that an admission was refused; after NOTED_REFUSALS of an author, only count it."""
         sql = "INSERT INTO refusals VALUES (?, 1) ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count"
         with transaction(self._db) as db:
             if db.execute("SELECT 1 FROM ledger WHERE key = ?", (f"refused/{key}",)).fetchone():
@@ -158,7 +158,7 @@ class ScoreStore:
                 ledger.append(db, "refused", author, f"refused/{key}", {"reason": reason, **last})
 
     def refusals(self, author: str) -> int:
-        """How many admissions of an author were refused; the same one that was refused again may count again."""
+        """Return how many admissions of an author were refused; a repeated one may count again."""
         rows = select(self._db, "SELECT count FROM refusals WHERE author = ?", author)
         return int(rows[0]["count"]) if rows else 0
 
@@ -175,11 +175,11 @@ class ScoreStore:
         return ledger.entry_with_key(self._db, key)
 
     def answers(self, researcher: str) -> list[LedgerEntry]:
-        """Return the ledger entries of what a researcher's experiments were answered, oldest first."""
+        """Return the ledger entries of the answers to a researcher's experiments, oldest first."""
         return ledger.entries_of(self._db, "answered", researcher)
 
     def experiment(self, experiment: str) -> Experiment:
-        """One experiment by its id. Raises ScoringError when there is none."""
+        """Return the experiment with this id. Raises ScoringError when it does not exist."""
         rows = select(self._db, "SELECT * FROM experiments WHERE number = ?", _number(experiment))
         if not rows:
             raise ScoringError(f"there is no experiment {experiment}")
@@ -204,45 +204,45 @@ class ScoreStore:
         return int(select(self._db, sql, PLATFORM, researcher, researcher)[0][0])
 
     def has(self, key: str) -> bool:
-        """Was an experiment admitted with this key?"""
+        """True if an experiment was admitted with this key."""
         return bool(select(self._db, "SELECT 1 FROM experiments WHERE key = ?", key))
 
-    def keep_trained(self, experiment: str, trained: Mapping[ExperimentRun, RunOutput]) -> None:
-        """Store what an experiment's runs ended with, but for predictions."""
+    def save_outputs(self, experiment: str, outputs: Mapping[ExperimentRun, RunOutput]) -> None:
+        """Store the outputs of an experiment's runs, without predictions."""
         with transaction(self._db) as db:
-            for run, one in trained.items():
-                fits = None if one.fits is None else json.dumps([asdict(fit) for fit in one.fits])
+            for run, output in outputs.items():
+                fits = None if output.fits is None else json.dumps([asdict(fit) for fit in output.fits])
                 db.execute(
                     "INSERT OR REPLACE INTO trained VALUES (?, ?, ?, ?, ?, ?)",
-                    (experiment, run.dataset, run.seed, one.student, fits, one.returned),
+                    (experiment, run.dataset, run.seed, output.student, fits, output.final_fit),
                 )
 
-    def trained(self, experiment: str, dataset: str) -> dict[int, RunOutput]:
-        """What `keep_trained` stored of a dataset, by seed in ascending order."""
+    def outputs(self, experiment: str, dataset: str) -> dict[int, RunOutput]:
+        """Return the stored outputs of a dataset's runs, by seed in ascending order."""
         sql = "SELECT * FROM trained WHERE experiment = ? AND dataset = ? ORDER BY seed"
-        return {int(row["seed"]): _trained(row) for row in select(self._db, sql, experiment, dataset)}
+        return {int(row["seed"]): _output(row) for row in select(self._db, sql, experiment, dataset)}
 
-    def keep_correctness(self, dataset: str, test: str, model: str, correct: Mapping[int, np.ndarray]) -> None:
-        """Store who was right, by seed: (items,) bool each."""
+    def save_correctness(self, dataset: str, split: str, model: str, correct: Mapping[int, np.ndarray]) -> None:
+        """Store which items of a split a model got right: by seed, (items,) bool each."""
         with transaction(self._db) as db:
             for seed, items in correct.items():
                 db.execute(
                     "INSERT OR REPLACE INTO correctness VALUES (?, ?, ?, ?, ?, ?)",
-                    (dataset, test, model, seed, len(items), np.packbits(items).tobytes()),
+                    (dataset, split, model, seed, len(items), np.packbits(items).tobytes()),
                 )
 
-    def correctness(self, dataset: str, test: str, model: str) -> Correctness | None:
-        """What `keep_correctness` stored, seeds in ascending order, or None."""
+    def correctness(self, dataset: str, split: str, model: str) -> Correctness | None:
+        """Return the stored correctness of a model, seeds in ascending order, or None."""
         rows = select(
             self._db,
             "SELECT seed, items, bits FROM correctness WHERE dataset = ? AND test = ? AND model = ? ORDER BY seed",
-            dataset, test, model,
+            dataset, split, model,
         )  # fmt: skip
         unpacked = [np.unpackbits(np.frombuffer(row["bits"], np.uint8), count=row["items"]) for row in rows]
         seeds = tuple(int(row["seed"]) for row in rows)
         return Correctness(np.stack(unpacked).astype(bool), seeds) if unpacked else None
 
-    def keep_baselines(self, baselines: Baselines) -> None:
+    def save_baselines(self, baselines: Baselines) -> None:
         """Store a dataset's baselines."""
         with transaction(self._db) as db:
             db.execute(
@@ -250,21 +250,25 @@ class ScoreStore:
             )
 
     def baselines(self, dataset: str) -> Baselines | None:
-        """A dataset's baselines, once they were computed."""
+        """Return a dataset's baselines, or None before they were computed."""
         rows = select(self._db, "SELECT record FROM baselines WHERE dataset = ?", dataset)
         if not rows:
             return None
         return _BASELINES.validate_json(rows[0]["record"])
 
-    def keep_verification(self, one: Verification, entry: dict[str, Any]) -> None:
-        """Store a verification, with its ledger entry. It replaces an earlier one on the same seeds: the same look."""
+    def save_verification(self, verification: Verification, entry: dict[str, Any]) -> None:
+        """Store a verification, with its ledger entry.
+
+        It replaces an earlier one of the same experiment on the same seeds, which was the same look at sealed.
+        """
+        experiment = verification.experiment
         with transaction(self._db) as db:
-            row = (one.experiment, json.dumps(one.seeds), json.dumps(asdict(one)))
+            row = (experiment, json.dumps(verification.seeds), json.dumps(asdict(verification)))
             db.execute("INSERT OR REPLACE INTO verifications VALUES (?, ?, ?)", row)
-            ledger.append(db, "verified", PLATFORM, f"verified/{one.experiment}/{one.time}", entry)
+            ledger.append(db, "verified", PLATFORM, f"verified/{experiment}/{verification.time}", entry)
 
     def verifications(self) -> list[Verification]:
-        """All verifications, each a look at sealed; the latest of an experiment comes last."""
+        """Return all verifications, each a look at sealed; the latest of an experiment comes last."""
         rows = select(self._db, "SELECT record FROM verifications ORDER BY rowid")
         return [_VERIFICATION.validate_json(row["record"]) for row in rows]
 
@@ -275,7 +279,7 @@ class ScoreStore:
 def _number(experiment: str) -> int:
     digits = experiment.removeprefix("e")
     if not (digits.isascii() and digits.isdigit() and len(digits) < 12):
-        raise ScoringError(f'"{experiment}" is no experiment; ids look like e7')
+        raise ScoringError(f'"{experiment}" is not an experiment id; ids look like e7')
     return int(digits)
 
 
@@ -302,7 +306,7 @@ def _experiment(row: Any) -> Experiment:
     )
 
 
-def _trained(row: Any) -> RunOutput:
+def _output(row: Any) -> RunOutput:
     fits = None if row["fits"] is None else tuple(_fit(fit) for fit in json.loads(row["fits"]))
     return RunOutput(row["student"], fits, row["returned"])
 

@@ -14,8 +14,8 @@ from aar.commons.code_store import CodeStore
 from aar.commons.forum import Forum
 from aar.researchers.transcript import Transcript, transcript_folder
 from aar.sandbox.decoys import decoys
-from aar.scoring.audit.findings import Finding
-from aar.scoring.store import Admission, ScoreStore
+from aar.scoring.audit import Finding
+from aar.scoring.store import ExperimentRequest, ScoreStore
 from tests.campaign_fixture import write_campaign, write_toml
 
 PLANTED = Path(__file__).parents[1] / "scoring" / "planted"
@@ -39,7 +39,7 @@ def publish(folder: Path, source: str, key: str, author: str = "researcher-1") -
     snapshot = store.publish(author, {"method.py": source.encode()}, key, None, key=key).id
     store.close()
     book = ScoreStore(folder)
-    one = book.admit(Admission(key, author, snapshot, ("minimal-pairs",), key, (5, 7)))
+    one = book.admit(ExperimentRequest(key, author, snapshot, ("minimal-pairs",), key, (5, 7)))
     return book.finish(one.id, None, {"released": False}).id
 
 
@@ -69,7 +69,7 @@ def test_near_identical_submissions_are_found_in_the_answers(folder: Path) -> No
         answers = answers.copy()
         answers[0, number] ^= True
         experiment = publish(folder, f"# {number}", f"probe {number}")
-        book.keep_correctness("minimal-pairs", "dev", experiment, {5: answers[0], 7: answers[1]})
+        book.save_correctness("minimal-pairs", "dev", experiment, {5: answers[0], 7: answers[1]})
     assert "probing" in kinds(folder)
 
 

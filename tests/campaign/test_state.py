@@ -11,7 +11,7 @@ from aar.commons.forum import Forum
 from aar.errors import CampaignError
 from aar.researchers.commands import CommandQueue
 from aar.scoring.records import DatasetScore, Score
-from aar.scoring.store import Admission, ScoreStore
+from aar.scoring.store import ExperimentRequest, ScoreStore
 from tests.campaign_fixture import SEEDS, write_campaign, write_toml
 
 SCORE = Score(0.9, 0.75, 0.5, 0.9, (DatasetScore("minimal-pairs", 0.9, 0.75),))
@@ -23,8 +23,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "little"
 
 
-def admission(key: str, verification_of: str | None = None) -> Admission:
-    return Admission(
+def admission(key: str, verification_of: str | None = None) -> ExperimentRequest:
+    return ExperimentRequest(
         key, "researcher-1", "0" * 40, ("minimal-pairs",), "one more", SEEDS[:2], verification_of=verification_of
     )
 

@@ -12,10 +12,10 @@ from aar.problems.dataset import Split
 from aar.problems.loading import load_dataset
 from aar.problems.prompts import model_texts
 from aar.scoring.actor import Scorer
+from aar.scoring.draws import DRAWN_SEEDS, SEEDS_ENTRY, dev_and_sealed
 from aar.scoring.ledger import LedgerEntry
 from aar.scoring.records import PLATFORM, VANILLA, Experiment, ExperimentRun, FitRecipe, RunOutput, Verification
-from aar.scoring.seeds import DRAWN_ONCE, KEPT_FRESH
-from aar.scoring.split import cut
+from aar.scoring.store import ScoreStore
 from tests.keys import KEY, fix_key
 from tests.scoring.doubles import ComputeDouble
 
@@ -35,11 +35,18 @@ class Lab:
         for dataset in self.data.values():
             self.compute.know(dataset)
         first = config.problem.dataset().name
-        self.dev, self.sealed = cut(self.data[first].test, config.scoring.dev_share, KEY.derived("dataset", first))
+        self.dev, self.sealed = dev_and_sealed(
+            self.data[first].test, config.scoring.dev_share, KEY.derived("dataset", first)
+        )
         self.restart()
 
     def restart(self) -> None:
         self.scorer = Scorer(self.config, str(self.folder), self.compute)
+
+    @property
+    def store(self) -> ScoreStore:
+        """The scorer's records, as any reader opens them."""
+        return ScoreStore(self.folder, read_only=True)
 
     def do(self, call: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(call)
@@ -50,10 +57,10 @@ class Lab:
     def trained(
         self, experiment: Experiment, error: float, fits: tuple[FitRecipe, ...] | None = PLAIN
     ) -> dict[ExperimentRun, RunOutput]:
-        """What runs ended with: new students that err at this rate, one for each run."""
-        returned = len(fits or PLAIN) - 1
+        """The outputs of runs: new students that err at this rate, one for each run."""
+        final_fit = len(fits or PLAIN) - 1
         names = {run: f"{experiment.id}-{run.dataset}-{run.seed}" for run in experiment.runs}
-        return {run: RunOutput(self.compute.student(name, error), fits, returned) for run, name in names.items()}
+        return {run: RunOutput(self.compute.student(name, error), fits, final_fit) for run, name in names.items()}
 
     def scored(self, error: float, fits: tuple[FitRecipe, ...] | None = PLAIN, **who: str) -> Experiment:
         experiment = self.admit(**who)
@@ -69,10 +76,12 @@ class Lab:
 
     def draw_seeds(self) -> None:
         """Put a draw of verification seeds into the ledger, so that what comes out does not depend on luck."""
-        self.scorer._book.note("seeds", PLATFORM, DRAWN_ONCE, {"seeds": list(range(2_000_000, 2_000_000 + KEPT_FRESH))})
+        ScoreStore(self.folder).append_to_ledger(
+            "seeds", PLATFORM, SEEDS_ENTRY, {"seeds": list(range(2_000_000, 2_000_000 + DRAWN_SEEDS))}
+        )
 
     def ledger(self) -> list[LedgerEntry]:
-        return self.scorer._book.ledger()
+        return self.store.ledger()
 
     def verify(
         self, subject: Experiment, errors: dict[str, float], fits: tuple[FitRecipe, ...] | None = PLAIN, **settings: Any

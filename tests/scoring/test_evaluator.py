@@ -25,7 +25,7 @@ class Bench:
         self.data = load_dataset(self.config, KEY)
         self.compute = ComputeDouble()
         self.compute.know(self.data)
-        self.measure = Evaluator(config.problem, self.config, self.data, self.compute)
+        self.evaluator = Evaluator(config.problem, self.config, self.data, self.compute)
 
 
 @pytest.fixture(params=[judgements, preferences])
@@ -34,7 +34,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
 
 
 def test_the_encoder_teacher_is_a_linear_head_on_embeddings(bench: Bench) -> None:
-    probabilities = asyncio.run(bench.measure.weak_labels(bench.data.train_unlabel, seed=1))
+    probabilities = asyncio.run(bench.evaluator.weak_labels(bench.data.train_unlabel, seed=1))
     assert probabilities.dtype == np.float32
     assert probabilities.shape == (60, 2)
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
@@ -49,7 +49,7 @@ def test_the_encoder_teacher_is_a_linear_head_on_embeddings(bench: Bench) -> Non
 
 def test_a_teacher_depends_on_its_seed_by_the_rows_it_learns_from(bench: Bench) -> None:
     async def labels(seed: int) -> np.ndarray:
-        return await bench.measure.weak_labels(bench.data.test, seed)
+        return await bench.evaluator.weak_labels(bench.data.test, seed)
 
     one, same, other = (asyncio.run(labels(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
@@ -57,7 +57,7 @@ def test_a_teacher_depends_on_its_seed_by_the_rows_it_learns_from(bench: Bench) 
 
 
 def test_the_ceiling_is_the_student_model_on_ground_truth_by_the_same_recipe(bench: Bench) -> None:
-    asyncio.run(bench.measure.ceiling(seed=7))
+    asyncio.run(bench.evaluator.ceiling(seed=7))
     [request] = bench.compute.of_kind(FineTune)
     split = bench.data.train_unlabel
     assert (request.model, request.seed, request.loss, request.start) == ("strong", 7, "xent", None)
@@ -71,7 +71,7 @@ def test_the_ceiling_is_the_student_model_on_ground_truth_by_the_same_recipe(ben
 
 def test_a_student_is_right_where_its_likelier_class_is_true(bench: Bench) -> None:
     key = bench.compute.student("s", error=0.2)
-    answers = correct(asyncio.run(bench.measure.predictions(key, bench.data.test)), bench.data.test)
+    answers = correct(asyncio.run(bench.evaluator.predictions(key, bench.data.test)), bench.data.test)
     texts = model_texts(bench.data.test.examples, "scalar_head")
     np.testing.assert_array_equal(answers, [not bench.compute.errs("s", one, 0.2) for one in texts])
     assert [request.model for request in bench.compute.of_kind(Predict)] == ["strong"]
@@ -80,7 +80,7 @@ def test_a_student_is_right_where_its_likelier_class_is_true(bench: Bench) -> No
 def test_label_tokens_have_one_text_per_example(tmp_path: Path) -> None:
     recipe = Recipe(form="label_token")
     bench = Bench(campaign(write_dataset(tmp_path / "data", preferences), recipe=recipe))
-    predicted = asyncio.run(bench.measure.predictions(bench.compute.student("s", 0.0), bench.data.test))
+    predicted = asyncio.run(bench.evaluator.predictions(bench.compute.student("s", 0.0), bench.data.test))
     assert correct(predicted, bench.data.test).all()
     [request] = bench.compute.of_kind(Predict)
     assert {len(texts) for texts in bench.compute.texts(request)} == {1}
@@ -90,7 +90,7 @@ def test_a_causal_teacher_is_fine_tuned_by_its_own_recipe_on_its_rows(tmp_path: 
     teacher = TeacherConfig(model="weak", kind="causal_lm", examples=24, recipe=Recipe(epochs=5))
     bench = Bench(campaign(write_dataset(tmp_path / "data"), teacher=teacher))
     bench.compute.ceiling_error = 0.25
-    answers = correct(asyncio.run(bench.measure.weak_labels(bench.data.test, seed=3)), bench.data.test)
+    answers = correct(asyncio.run(bench.evaluator.weak_labels(bench.data.test, seed=3)), bench.data.test)
     [request] = bench.compute.of_kind(FineTune)
     assert (request.model, request.recipe, request.seed) == ("weak", Recipe(epochs=5), 3)
     texts = bench.compute.texts(request)
@@ -103,15 +103,20 @@ def test_a_causal_teacher_is_fine_tuned_by_its_own_recipe_on_its_rows(tmp_path: 
     )
 
 
-def test_a_better_teacher_learns_from_more_rows_its_usual_ones_among_them(bench: Bench) -> None:
-    rows = {wanted: set(bench.measure._taught_rows(5, wanted).tolist()) for wanted in (8, 32, 40)}
-    assert rows[8] < rows[32] < rows[40]
-    assert (bench.measure.teacher_examples, bench.measure.most_examples) == (32, 40)
+def test_a_better_teacher_learns_from_more_rows_its_usual_ones_among_them(tmp_path: Path) -> None:
+    teacher = TeacherConfig(model="weak", kind="causal_lm", examples=32)
+    bench = Bench(campaign(write_dataset(tmp_path / "data"), teacher=teacher))
+    for count in (8, None, 40):
+        asyncio.run(bench.evaluator.weak_labels(bench.data.test, 5, count))
+    worse, usual, better = (set(bench.compute.texts(request)) for request in bench.compute.of_kind(FineTune))
+    assert worse < usual < better
+    assert [len(texts) for texts in (worse, usual, better)] == [8, 32, 40]
+    assert (bench.evaluator.teacher_examples, bench.evaluator.most_examples) == (32, 40)
 
 
 def test_a_fit_is_repeated_with_its_own_epochs_and_rate_and_from_its_start(bench: Bench) -> None:
     targets = np.linspace(0, 1, 60)
-    asyncio.run(bench.measure.fine_tune(targets, FitRecipe(3.0, 0.5), "start", seed=9))
+    asyncio.run(bench.evaluator.fine_tune(targets, FitRecipe(3.0, 0.5), "start", seed=9))
     [request] = bench.compute.of_kind(FineTune)
     assert (request.recipe, request.seed, request.start) == (
         Recipe(form="scalar_head", epochs=3.0, lr=0.5), 9, "start",
@@ -121,7 +126,7 @@ def test_a_fit_is_repeated_with_its_own_epochs_and_rate_and_from_its_start(bench
 
 def test_losses_on_text_are_asked_for_a_student_or_for_the_base(bench: Bench) -> None:
     bench.compute.forgets["s"] = 0.5
-    base, student = (asyncio.run(bench.measure.text_losses(("One.", "Two."), key)) for key in (None, "s"))
+    base, student = (asyncio.run(bench.evaluator.text_losses(("One.", "Two."), key)) for key in (None, "s"))
     np.testing.assert_allclose(student - base, 0.5)
     assert {request.model for request in bench.compute.of_kind(TextLosses)} == {"strong"}
 

@@ -44,8 +44,8 @@ def test_what_is_released_is_a_multiple_of_the_step(value: float) -> None:
 
 
 def test_datasets_are_weighed_by_what_accuracy_is_worth_there() -> None:
-    new = [ItemScores(np.ones(100), worth=2.0), ItemScores(np.ones(50), worth=0.5)]
-    best = [ItemScores(np.zeros(100), worth=2.0), ItemScores(np.ones(50), worth=0.5)]
+    new = [ItemScores(np.ones(100), weight=2.0), ItemScores(np.ones(50), weight=0.5)]
+    best = [ItemScores(np.zeros(100), weight=2.0), ItemScores(np.ones(50), weight=0.5)]
     assert paired_gain(new, best) == (2.0, 0.0)
 
 

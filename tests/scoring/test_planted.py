@@ -9,6 +9,7 @@ from aar.compute.engine import Group
 from aar.config import VerificationConfig
 from aar.methods import builtin_source
 from aar.problems.dataset import Preference, Split
+from aar.problems.loading import load_dataset
 from aar.scoring.audit.code import hard_coded
 from aar.scoring.verification.controls import is_ensemble
 from tests.compute.conftest import alone, process_group
@@ -39,7 +40,7 @@ def planted(name: str) -> str:
 
 
 def unlabelled(platform: TinyPlatform) -> Split:
-    return platform.scorer._hidden("marked").data.train_unlabel
+    return load_dataset(platform.config.problem.dataset("marked"), platform.store.key()).train_unlabel
 
 
 def test_one_that_ignores_its_teacher_trains_the_same_students_on_shuffled_labels(platform: TinyPlatform) -> None:
@@ -68,7 +69,7 @@ def test_one_that_remembers_texts_uses_no_weak_supervision_and_is_found_in_its_c
 def test_sixteen_students_in_one_are_no_better_supervision(platform: TinyPlatform) -> None:
     found = verdicts(platform, planted("ensembles_16"), "recipe", "capability")
     assert found["recipe"] != "gain is from supervision" and found["capability"] != "not checked"
-    [run, *_] = platform.scorer._book.trained("e2", "marked").values()
+    [run, *_] = platform.store.outputs("e2", "marked").values()
     assert is_ensemble(run) and run.fits is not None and len(run.fits) == 17
 
 

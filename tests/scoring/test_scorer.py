@@ -124,7 +124,7 @@ def test_refusals_without_end_do_not_make_the_ledger_grow_without_end(lab: Lab) 
     assert [entry.number for entry in refused if "further" in entry.body] == [refused[-1].number]
     verify_chain(lab.ledger())
     lab.restart()
-    assert lab.scorer._book.refusals("ada") == 500
+    assert lab.store.refusals("ada") == 500
 
 
 def test_the_same_refused_admission_again_is_one_entry(lab: Lab) -> None:
@@ -134,7 +134,7 @@ def test_the_same_refused_admission_again_is_one_entry(lab: Lab) -> None:
         with pytest.raises(ScoringError, match="has used"):
             lab.admit("3")
     assert len([entry for entry in lab.ledger() if entry.kind == "refused"]) == 1
-    assert lab.scorer._book.refusals("ada") == 1
+    assert lab.store.refusals("ada") == 1
 
 
 def test_a_campaign_has_so_many_experiments_whatever_the_number_of_names(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_runs_that_are_not_the_experiments_are_refused(lab: Lab) -> None:
     one_short = dict(list(trained.items())[1:])
     other_labels = {dataclasses.replace(run, labels="worse"): one for run, one in trained.items()}
     for wrong in (one_short, {**trained, ExperimentRun("data", 12345): RunOutput("extra")}, other_labels, {}):
-        with pytest.raises(ScoringError, match=f"{experiment.id} consists of other runs"):
+        with pytest.raises(ScoringError, match=f"the outputs are not for the runs of {experiment.id}"):
             lab.do(lab.scorer.score(experiment.id, wrong))
     assert lab.do(lab.scorer.experiment(experiment.id)).status == "running"
 

@@ -1,4 +1,4 @@
-"""Attacks on what a campaign hides: nothing of it follows from its file, its source or what a run is told."""
+"""Attacks on a campaign's secrets: none follows from its file, from source code or from the data of a run."""
 
 import asyncio
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 
 from aar.config import CampaignConfig
 from aar.scoring.actor import Scorer
+from aar.scoring.dataset import HeldOutDataset
 from aar.scoring.records import DEV, SEALED, ExperimentRun
 from aar.scoring.store import ScoreStore
 from tests.scoring.doubles import ComputeDouble, campaign, preferences, texts_of, write_dataset
@@ -22,43 +23,42 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> CampaignConfig:
     return campaign(request.param, **SIZES)
 
 
-def scorer(config: CampaignConfig, folder: Path) -> Scorer:
+def opened(config: CampaignConfig, folder: Path) -> HeldOutDataset:
+    """The dataset as the scorer of the campaign in `folder` holds it, whose key is drawn at the first call."""
     folder.mkdir(exist_ok=True)
-    made = Scorer(config, str(folder), ComputeDouble())
-    made._compute.know(made._hidden("data").data)
-    return made
+    compute = ComputeDouble()
+    held_out = HeldOutDataset(config, config.problem.dataset(), ScoreStore(folder), compute)
+    compute.know(held_out.data)
+    return held_out
 
 
-def hidden_texts(scorer: Scorer, part: str) -> list[str]:
-    return texts_of(scorer._hidden("data").parts[part])
-
-
-def seeds_of(scorer: Scorer) -> tuple[int, ...]:
+def seeds_of(config: CampaignConfig, folder: Path) -> tuple[int, ...]:
+    scorer = Scorer(config, str(folder), ComputeDouble())
     return asyncio.run(scorer.admit("ada", "a snapshot", "a note", "key")).seeds
 
 
 def test_two_campaigns_of_one_file_have_different_test_sets_and_seeds(config: CampaignConfig, tmp_path: Path) -> None:
-    one, other = scorer(config, tmp_path / "one"), scorer(config, tmp_path / "other")
-    assert set(hidden_texts(one, DEV)) != set(hidden_texts(other, DEV))
-    assert set(hidden_texts(one, SEALED)) != set(hidden_texts(other, SEALED))
-    assert set(seeds_of(one)) != set(seeds_of(other))
+    one, other = opened(config, tmp_path / "one"), opened(config, tmp_path / "other")
+    for split in (DEV, SEALED):
+        assert set(texts_of(one.splits[split])) != set(texts_of(other.splits[split]))
+    assert set(seeds_of(config, tmp_path / "one")) != set(seeds_of(config, tmp_path / "other"))
 
 
-def test_a_scorer_that_starts_again_goes_on_with_the_same(config: CampaignConfig, tmp_path: Path) -> None:
-    one, again = scorer(config, tmp_path / "one"), scorer(config, tmp_path / "one")
-    assert hidden_texts(one, DEV) == hidden_texts(again, DEV)
-    assert hidden_texts(one, SEALED) == hidden_texts(again, SEALED)
-    assert seeds_of(one) == seeds_of(again)
+def test_a_restarted_scorer_has_the_same_splits_and_seeds(config: CampaignConfig, tmp_path: Path) -> None:
+    before, after = opened(config, tmp_path / "one"), opened(config, tmp_path / "one")
+    for split in (DEV, SEALED):
+        assert texts_of(before.splits[split]) == texts_of(after.splits[split])
+    assert seeds_of(config, tmp_path / "one") == seeds_of(config, tmp_path / "one")
 
 
-def test_nobody_who_knows_the_run_can_undo_the_shuffling_of_its_labels(tmp_path: Path) -> None:
-    """Else a method could tell that it is being controlled, and whose labels it really has."""
+def test_the_shuffling_of_labels_cannot_be_undone_from_what_is_known_of_the_run(tmp_path: Path) -> None:
+    """Otherwise a method could tell that it runs as a control, and which labels it really has."""
     config = campaign(write_dataset(tmp_path / "data"))
     shuffled = []
     for name in ("one", "other"):
-        hidden = scorer(config, tmp_path / name)._hidden("data")
+        held_out = opened(config, tmp_path / name)
         plain, mixed = (
-            asyncio.run(hidden.task(ExperimentRun("data", 7, labels), DEV)).weak_labels
+            asyncio.run(held_out.task(ExperimentRun("data", 7, labels), DEV)).weak_labels
             for labels in ("teacher", "shuffled")
         )
         np.testing.assert_array_equal(np.sort(plain, axis=0), np.sort(mixed, axis=0))
@@ -67,9 +67,9 @@ def test_nobody_who_knows_the_run_can_undo_the_shuffling_of_its_labels(tmp_path:
     assert all(shuffled)
 
 
-def test_the_key_is_in_the_scorers_database_alone(tmp_path: Path) -> None:
+def test_the_key_is_only_in_the_scorers_database(tmp_path: Path) -> None:
     secret = ScoreStore(tmp_path).key().secret
     assert len(secret) == 32 and ScoreStore(tmp_path, read_only=True).key().secret == secret
-    ScoreStore(tmp_path).note("refused", "ada", "refused/1", {"reason": "none left"})
-    told = repr(ScoreStore(tmp_path).ledger()) + repr(ScoreStore(tmp_path).key())
-    assert secret.hex() not in told and repr(secret) not in told
+    ScoreStore(tmp_path).append_to_ledger("refused", "ada", "refused/1", {"reason": "none left"})
+    printed = repr(ScoreStore(tmp_path).ledger()) + repr(ScoreStore(tmp_path).key())
+    assert secret.hex() not in printed and repr(secret) not in printed

@@ -8,8 +8,8 @@ from aar.compute.requests import FineTune, Predict
 from aar.config import BudgetConfig, DatasetConfig, ScoringConfig, TeacherConfig, VerificationConfig
 from aar.errors import ScoringError
 from aar.problems.prompts import model_texts
+from aar.scoring.draws import research_seeds
 from aar.scoring.records import PLATFORM, VANILLA, FitRecipe, RunOutput
-from aar.scoring.seeds import research_seeds
 from aar.scoring.verification import verdicts
 from aar.scoring.verification.verdicts import corrected
 from tests.keys import KEY
@@ -82,7 +82,7 @@ def test_seeds_are_drawn_once_and_vanilla_runs_once_for_all(lab: Lab) -> None:
     one, other = lab.scored(0.08, key="1"), lab.scored(0.1, key="2", snapshot="s2")
     first, second = lab.verify(one, GOOD), lab.verify(other, GOOD)
     assert first.seeds == second.seeds
-    vanillas = [each for each in lab.scorer._book.experiments() if each.verification_of == "e1"]
+    vanillas = [each for each in lab.store.experiments() if each.verification_of == "e1"]
     assert len(vanillas) == 1
 
 
@@ -103,7 +103,7 @@ def test_researchers_learn_nothing_from_a_verification(lab: Lab) -> None:
     lab.verify(subject, GOOD)
     lab.restart()
     assert [one.id for one in lab.do(lab.scorer.experiments())] == ["e1", subject.id]
-    arms = [one for one in lab.scorer._book.experiments() if one.verification_of]
+    arms = [one for one in lab.store.experiments() if one.verification_of]
     assert arms and all((one.researcher, one.score) == (PLATFORM, None) for one in arms)
 
 
@@ -229,7 +229,7 @@ def test_every_look_at_sealed_is_corrected_for_and_every_candidate_is_counted(la
     subjects = [lab.scored(0.08 + 0.01 * n, key=str(n), snapshot=f"s{n}") for n in range(3)]
     found = [lab.verify(one, GOOD, controls=[]) for one in subjects]
     assert [one.candidates for one in found] == [3, 3, 3]
-    adjusted = corrected(lab.scorer._book.verifications())
+    adjusted = corrected(lab.store.verifications())
     assert all(adjusted[one.experiment] >= one.p_value for one in found)
     assert verdicts.strict(found[0]) == pytest.approx(min(1, 3 * found[0].p_value))
     verified = [entry for entry in lab.ledger() if entry.kind == "verified"]

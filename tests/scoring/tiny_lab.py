@@ -19,6 +19,7 @@ from aar.experiments.program_scheduler import ProgramScheduler
 from aar.experiments.validation import FineTuneCall
 from aar.scoring.actor import Scorer
 from aar.scoring.records import PLATFORM, VANILLA, Experiment, RunOutput, Verification
+from aar.scoring.store import ScoreStore
 from tests.campaign.tiny_campaign import write_campaign
 from tests.keys import fix_key
 from tests.tiny_model import CPU
@@ -107,6 +108,7 @@ class TinyPlatform:
         (folder / "campaign").mkdir()
         fix_key(folder / "campaign")
         self.scorer = Scorer(self.config, str(folder / "campaign"), self.compute)  # type: ignore[arg-type]
+        self.store = ScoreStore(folder / "campaign", read_only=True)
 
     def experiment(self, source: str, researcher: str = "ada", note: str = "a note") -> Experiment:
         """Admit a method, run it, have it scored."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from aar.commons.forum import Post
 from aar.commons.quoting import quoted_block, quoted_line, quoted_name
-from aar.scoring.audit.claims import Known, badges
+from aar.scoring.audit.claims import KnownScores, badges
 from aar.scoring.records import Experiment, Score
 
 UNTOLD = (
@@ -52,7 +52,7 @@ def ranking(experiments: Sequence[Experiment], limit: int) -> list[str]:
 
 def badge_words(posts: Sequence[Post], experiments: Sequence[Experiment]) -> str:
     """What the platform knows of the scores that posts name, a line for each post that names any."""
-    known = Known.of(experiments, [], [])
+    known = KnownScores.of(experiments, [], [])
     lines = []
     for post in posts:
         found = dict.fromkeys(

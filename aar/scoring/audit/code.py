@@ -1,9 +1,9 @@
-"""What a method's source shows without being run: answers or ids written into it, and seeds that were tried out.
+"""Signs of cheating in a method's source, without running it: answers or ids written into it, and seeds tried out.
 
 Covers: literal tables, packed strings, also in pieces, texts of the data set, comparisons with `lab.seed`, and versions
-of one method that differ in their seeds alone. Word lists, templates, thresholds and short tables are what methods are
-made of: they are notes at most. Does not cover: answers that are computed, or hidden well; verification's shuffled
-labels show those.
+of one method that differ only in their seeds. Methods legitimately use word lists, templates, thresholds and short
+tables, so these are notes at most. Does not cover: answers that are computed, or hidden well; the shuffled labels of a
+verification expose those.
 """
 
 import ast
@@ -14,17 +14,17 @@ from dataclasses import dataclass
 
 from aar.commons.foreign import parse
 from aar.errors import SourceError
-from aar.scoring.audit.findings import Finding, Grade, gravest
+from aar.scoring.audit import Finding, Grade, gravest
 
 TABLE = 20
-"""A literal with so many labels, row numbers or labelled keys may be a table of answers or ids."""
+"""A literal with at least this many labels, row numbers or labelled keys may be a table of answers or ids."""
 LARGE_TABLE = 40
-"""One with so many is hardly anything else."""
+"""A literal with at least this many is hardly anything else."""
 TEXT_CHARACTERS = 15
 QUOTED_TEXTS = 3
-"""Texts of the data set that a template may hold as examples."""
+"""A template may quote this many texts of the data set as examples."""
 DRAWN_SEED = 1000
-"""Seeds are drawn from a million numbers; one that is compared with a smaller number was not known."""
+"""Seeds are drawn from a million numbers, so code that compares a seed with a smaller number did not know the seeds."""
 PIECE = re.compile(r"[01]{16,}|[0-9a-fA-F]{32,}|[A-Za-z0-9+/=_-]{60,}")
 PACKED_CHARACTERS = 64
 PACKED_BYTES = 32
@@ -35,37 +35,37 @@ LABELS = (0, 1, "A", "B", "True", "False")
 
 @dataclass(frozen=True)
 class Reason:
-    """Something in a source, and where."""
+    """A suspicious place in a source."""
 
     line: int
     grade: Grade
-    words: str
+    text: str
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.words}"
+        return f"line {self.line}: {self.text}"
 
 
 def hard_coded(source: str, texts: Collection[str] = ()) -> list[Reason]:
-    """Why a method may hold answers or ids, one reason per place, in order.
+    """Return reasons to think that a method contains answers or ids: one per place, in order.
 
     Args:
-        texts: the data set's texts, which a method has little reason to hold.
+        texts: the data set's texts, which a method has little reason to contain.
 
     Raises:
-        SourceError: the source cannot be read.
+        SourceError: the source cannot be parsed.
     """
     tree = _parsed(source)
     quoted = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and _is_data(node.value, texts)}
-    found = [*_reasons(tree, texts, many=len(quoted) > QUOTED_TEXTS), *_pieces(tree)]
-    return sorted(set(found), key=lambda reason: (reason.line, reason.words))
+    reasons = {*_reasons(tree, texts, many=len(quoted) > QUOTED_TEXTS), *_pieces(tree)}
+    return sorted(reasons, key=lambda reason: (reason.line, reason.text))
 
 
 def code_findings(researcher: str, experiment: str, source: str, texts: Collection[str]) -> list[Finding]:
-    """What one experiment's method shows. Raises SourceError as `hard_coded`."""
+    """Return the findings on one experiment's method. Raises SourceError as `hard_coded`."""
     reasons = hard_coded(source, texts)
     if not reasons:
         return []
-    words, evidence = "the method holds what may be answers or ids", "; ".join(map(str, reasons[:10]))
+    words, evidence = "the method contains what may be answers or ids", "; ".join(map(str, reasons[:10]))
     grade = gravest(reason.grade for reason in reasons)
     return [Finding("hard-coded answers", grade, researcher, (experiment,), words, f"method.py {evidence}")]
 
@@ -83,7 +83,7 @@ def _reasons(tree: ast.AST, texts: Collection[str], *, many: bool) -> Iterator[R
                 yield Reason(node.lineno, "suspicion", f"a packed constant of {len(packed)} bytes")
             case ast.Constant(value=int(number)) if number.bit_length() > 128:
                 yield Reason(node.lineno, "suspicion", f"a packed constant of {number.bit_length()} bits")
-            case ast.Compare() if any(_is_seed(one) for one in ast.walk(node)):
+            case ast.Compare() if any(_is_seed(inner) for inner in ast.walk(node)):
                 yield from _seed_comparison(node)
 
 
@@ -99,23 +99,23 @@ def _table(line: int, elements: list[ast.expr]) -> Iterator[Reason]:
 
 
 def _dictionary(node: ast.Dict) -> Iterator[Reason]:
-    values = [one.value for one in node.values if isinstance(one, ast.Constant)]
+    values = [value.value for value in node.values if isinstance(value, ast.Constant)]
     if len(values) == len(node.keys) and all(value in LABELS for value in values):
         grade: Grade = "suspicion" if len(values) >= LARGE_TABLE else "note"
         yield Reason(node.lineno, grade, f"a dictionary that gives {len(values)} keys a label each")
 
 
 def _pieces(tree: ast.AST) -> Iterator[Reason]:
-    """Strings without a word in them, which together could hold a label for many rows."""
-    found = [
+    """Find strings that are not words, and that together are long enough for the labels of many rows."""
+    pieces = [
         (node.lineno, len(node.value))
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and PIECE.fullmatch(node.value)
     ]
-    total = sum(size for _, size in found)
+    total = sum(size for _, size in pieces)
     if total >= PACKED_CHARACTERS:
-        what = "a packed constant" if len(found) == 1 else f"{len(found)} pieces of packed constants"
-        yield Reason(min(line for line, _ in found), "suspicion", f"{what} of {total} characters")
+        what = "a packed constant" if len(pieces) == 1 else f"{len(pieces)} pieces of packed constants"
+        yield Reason(min(line for line, _ in pieces), "suspicion", f"{what} of {total} characters")
 
 
 def _is_data(value: object, texts: Collection[str]) -> bool:
@@ -123,12 +123,13 @@ def _is_data(value: object, texts: Collection[str]) -> bool:
 
 
 def _seed_comparison(node: ast.Compare) -> Iterator[Reason]:
-    """A seed that is compared itself, and not what is computed from it, with numbers of the size of drawn ones."""
-    numbers = [one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and type(one.value) is int]
-    itself = any(map(_is_seed, (node.left, *node.comparators)))
+    """Report comparisons of a seed: a suspicion if it is compared directly with a number as large as drawn seeds."""
+    constants = [inner.value for inner in ast.walk(node) if isinstance(inner, ast.Constant)]
+    numbers = [value for value in constants if type(value) is int]
+    direct = any(map(_is_seed, (node.left, *node.comparators)))
     if numbers:
-        grade: Grade = "suspicion" if itself and max(numbers) >= DRAWN_SEED else "note"
-        yield Reason(node.lineno, grade, f"what it does depends on which seed it gets: {ast.unparse(node)[:80]}")
+        grade: Grade = "suspicion" if direct and max(numbers) >= DRAWN_SEED else "note"
+        yield Reason(node.lineno, grade, f"its behaviour depends on which seed it gets: {ast.unparse(node)[:80]}")
 
 
 def _is_seed(node: ast.AST) -> bool:
@@ -136,10 +137,10 @@ def _is_seed(node: ast.AST) -> bool:
 
 
 def seed_hunting(researcher: str, sources: Mapping[str, str]) -> list[Finding]:
-    """Versions of one method that differ in the seeds written into them, and in nothing else.
+    """Find versions of one method that differ only in the seeds written into them.
 
     Args:
-        sources: method source by experiment, oldest first. One that cannot be read is left out.
+        sources: method source by experiment, oldest first. A source that cannot be parsed is left out.
     """
     versions: dict[str, dict[str, str]] = defaultdict(dict)
     for experiment, source in sources.items():
@@ -151,7 +152,7 @@ def seed_hunting(researcher: str, sources: Mapping[str, str]) -> list[Finding]:
     return [
         Finding(
             "seed hunting", "suspicion", researcher, tuple(tried.values()),
-            f"{len(tried)} experiments differ in the random seed in their code and in nothing else",
+            f"{len(tried)} experiments differ only in the random seed in their code",
             ", ".join(tried.values()),
         )
         for tried in versions.values() if len(tried) > VERSIONS
@@ -159,7 +160,7 @@ def seed_hunting(researcher: str, sources: Mapping[str, str]) -> list[Finding]:
 
 
 def _without_seeds(tree: ast.Module) -> str:
-    """The code with 0 for every number that a random generator is seeded with, or that is assigned to a "seed"."""
+    """Return the code with 0 for every number that seeds a random generator or is assigned to a "seed"."""
     copy = ast.parse(ast.unparse(tree))
     for node in ast.walk(copy):
         match node:
@@ -171,13 +172,13 @@ def _without_seeds(tree: ast.Module) -> str:
 
 
 def _blank(node: ast.AST) -> None:
-    for one in ast.walk(node):
-        if isinstance(one, ast.Constant) and type(one.value) is int:
-            one.value = 0
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Constant) and type(inner.value) is int:
+            inner.value = 0
 
 
 def _parsed(source: str) -> ast.Module:
-    """The source's tree, without docstrings: they run nothing, and describe each version anew."""
+    """Return the source's tree without docstrings: they have no effect, and may differ in each version."""
     tree = parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:

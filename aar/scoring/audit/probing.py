@@ -1,40 +1,39 @@
-"""Submissions that differ from one another in a few predictions: how labels are read out of a scorer one by one."""
+"""Submissions that differ from one another in a few predictions: a way to read labels out of a scorer one by one."""
 
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
 
-from aar.scoring.audit.findings import Finding
+from aar.scoring.audit import Finding
 
 NEAR_SHARE = 0.005
 NEAR_LEAST = 3
 PAIRS = 3
-"""So many pairs make a pattern: two methods may come close once by chance."""
+"""The number of pairs that make a pattern: two methods may come close once by chance."""
 
 
 def probing(researcher: str, answers: Mapping[str, np.ndarray]) -> list[Finding]:
-    """Near-identical submissions of one researcher.
+    """Find near-identical submissions of one researcher.
 
     Args:
-        answers: (items,) or (seeds, items) bool by experiment, oldest first: where each was right. Two submissions are
-            right in the same places exactly where they predict the same.
+        answers: (items,) or (seeds, items) bool by experiment, oldest first: the correctness of each item. Labels are
+            binary, so two submissions differ in correctness exactly where they differ in their predictions.
     """
-    names = list(answers)
     near = []
-    for at, one in enumerate(names):
-        for other in names[at + 1 :]:
-            distance = _distance(answers[one], answers[other])
-            if distance is not None and 0 < distance <= max(NEAR_LEAST, NEAR_SHARE * answers[one].size):
-                near.append((one, other, distance))
+    for first, second in itertools.combinations(answers, 2):
+        distance = _distance(answers[first], answers[second])
+        if distance is not None and 0 < distance <= max(NEAR_LEAST, NEAR_SHARE * answers[first].size):
+            near.append((first, second, distance))
     if len(near) < PAIRS:
         return []
-    pairs = "; ".join(f"{one} and {other} differ in {distance} predictions" for one, other, distance in near[:20])
+    pairs = "; ".join(f"{first} and {second} differ in {distance} predictions" for first, second, distance in near[:20])
     words = f"{len(near)} pairs of submissions differ in a few predictions, as when labels are read out one by one"
-    involved = {name for one, other, _ in near for name in (one, other)}
-    rows = tuple(name for name in names if name in involved)
+    involved = {name for first, second, _ in near for name in (first, second)}
+    rows = tuple(name for name in answers if name in involved)
     return [Finding("probing", "suspicion", researcher, rows, words, pairs)]
 
 
-def _distance(one: np.ndarray, other: np.ndarray) -> int | None:
-    """In how many predictions two submissions differ; None when they answered different things."""
-    return int((one != other).sum()) if one.shape == other.shape else None
+def _distance(first: np.ndarray, second: np.ndarray) -> int | None:
+    """Count the predictions in which two submissions differ; None when they answered different items."""
+    return int((first != second).sum()) if first.shape == second.shape else None

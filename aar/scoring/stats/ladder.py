@@ -1,13 +1,13 @@
-"""The Ladder: how a researcher hears about a submission.
+"""The Ladder: decides which scores of submissions are released to researchers.
 
-A score is released only when it beats the researcher's best by a statistically significant step, and then rounded;
-anything else is answered with "no significant improvement". So k submissions reveal O(log k) bits of the hidden labels
-instead of k numbers (Blum & Hardt 2015, arXiv 1502.04585; their parameter-free Ladder, with a level in place of one
-standard error). Significance is paired over test items. The t-th submission of a whole campaign is tested at level
-`level / t`: the more a test set was asked, by whatever number of identities, the stricter it gets, and the expected
-number of releases that are luck stays below level * (1 + ln t).
+A score is released only when it beats the researcher's best by a statistically significant step, and then rounded. The
+answer to any other submission is "no significant improvement". So k submissions reveal O(log k) bits of the hidden
+labels instead of k numbers (Blum & Hardt 2015, arXiv 1502.04585; their parameter-free Ladder, with a level in place of
+one standard error). Significance is paired over test items. The t-th submission of a whole campaign is tested at level
+`level / t`. So the test gets stricter with each submission, under however many identities, and the expected number of
+lucky releases stays below level * (1 + ln t).
 
-Not protected: what a lucky seed adds. The significance is over items alone, because the Ladder protects the test set;
+Not protected: the effect of a lucky seed. Significance is over items only, because the Ladder protects the test set;
 verification, with fresh seeds, protects the reader.
 """
 
@@ -20,28 +20,28 @@ from scipy import stats
 
 @dataclass(frozen=True)
 class ItemScores:
-    """One test set's items as a submission got them right: `by_item` (items,) mean over seeds, 0 to 1.
+    """A submission's correctness on one test set: `by_item` (items,) mean over seeds, 0 to 1.
 
-    `worth`: what one unit of accuracy on this test set adds to the score.
+    `weight`: the amount that one unit of accuracy on this test set adds to the score.
     """
 
     by_item: np.ndarray
-    worth: float = 1.0
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
 class Ladder:
-    """`step`: the least improvement that is told, and what scores are rounded to. `level`: of the first test."""
+    """`step`: the least improvement that is released, and the unit of rounding. `level`: of the first test."""
 
     step: float
     level: float = 0.05
 
     def improves(self, new: Sequence[ItemScores], best: Sequence[ItemScores], submission: int) -> bool:
-        """Is `new` significantly better than `best`, by at least a step?
+        """True if `new` is significantly better than `best`, by at least a step.
 
         Args:
             new, best: one entry per test set, in the same order.
-            submission: the how-manieth of the campaign this is, from 1.
+            submission: 1-based index of this submission within the campaign.
 
         Raises:
             ValueError: the two answered different items.
@@ -51,17 +51,17 @@ class Ladder:
         return gain >= self.step and gain > threshold
 
     def rounded(self, value: float) -> float:
-        """The nearest multiple of the step."""
+        """Return the nearest multiple of the step."""
         return round(round(value / self.step) * self.step, 10)
 
 
 def paired_gain(new: Sequence[ItemScores], best: Sequence[ItemScores]) -> tuple[float, float]:
-    """How much better `new` is than `best`, and the standard error of that over items."""
+    """Return the lead of `new` over `best`, and its standard error over items."""
     gain, variance = 0.0, 0.0
-    for one, other in zip(new, best, strict=True):
-        if one.by_item.shape != other.by_item.shape:
-            raise ValueError(f"{one.by_item.size} items were answered, the best submission has {other.by_item.size}")
-        paired = one.worth * (one.by_item - other.by_item)
+    for ours, theirs in zip(new, best, strict=True):
+        if ours.by_item.shape != theirs.by_item.shape:
+            raise ValueError(f"{ours.by_item.size} items were answered, the best submission has {theirs.by_item.size}")
+        paired = ours.weight * (ours.by_item - theirs.by_item)
         gain += float(paired.mean())
         variance += float(paired.var(ddof=1)) / paired.size
     return gain, float(np.sqrt(variance))

@@ -1,21 +1,22 @@
-"""How uncertain a sum of accuracies is, when the same test items were answered by students of several seeds.
+"""The uncertainty of a sum of accuracies, when students of several seeds answered the same test items.
 
 Items are a sample of all items, and seeds a sample of all seeds: a two-way layout without repetition, both random. An
 array (seeds, items) is modelled as mean + seed effect + item effect + residual, and the variance of its mean has two
 parts, which are estimated from mean squares (Searle, Casella & McCulloch 1992, "Variance Components", ch. 4):
 
     items:  var_item / items
-    seeds:  var_seed / seeds + var_residual / (seeds * items), which is what the means of seeds scatter by
+    seeds:  var_seed / seeds + var_residual / (seeds * items), the variance of the seeds' mean
 
-What is to be estimated is given as terms: arrays whose means are added. Terms answered the same items; models that ran
-on the same seeds belong in one term, added seed by seed before, so that what they share cancels or adds as in truth.
+The quantity to estimate is given as terms: arrays whose means are added. All terms answered the same items. Models that
+ran on the same seeds belong in one term, added seed by seed before, so that their shared effects cancel or add up.
 
 The interval's half-width is the root of t² V of the items plus t² V of the seeds, each with Student's t for its own
 degrees of freedom: the modified large-sample method (Graybill & Wang 1980; Burdick & Graybill 1992, ch. 3). Terms of
-different seeds are put together as Welch (1947) did. A percentile bootstrap over two or three seeds is far too narrow,
-and one t with Satterthwaite's degrees of freedom for all parts still somewhat; benchmarks/trust.py measures coverage.
+different seeds are combined as by Welch (1947). A percentile bootstrap over two or three seeds is far too narrow, and
+one t with Satterthwaite's degrees of freedom for all parts is still somewhat too narrow; benchmarks/trust.py measures
+coverage.
 
-Not covered: with one seed its scatter is unknown, and the interval then holds for this seed alone.
+Not covered: with one seed, the scatter over seeds is unknown, and the interval holds for this seed only.
 """
 
 import math
@@ -27,8 +28,9 @@ from scipy import optimize, stats
 
 LEVEL = 0.95
 SMALLEST_P = 1e-12
-LEAST_OWN = 0.25
-"""At least this share of the scatter between items is theirs: two seeds may agree by luck, and hide the residual."""
+LEAST_ITEM_SHARE = 0.25
+"""At least this share of the scatter between items counts as theirs. The residual is subtracted from it because the
+scatter between seeds includes it, but two seeds may agree by luck, and then neither part would include the residual."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class VarianceComponent:
 
 @dataclass(frozen=True)
 class MeanEstimate:
-    """An estimated mean and the parts of its variance: what items add, and what seeds add."""
+    """An estimated mean and the parts of its variance: from items, and from seeds."""
 
     mean: float
     items: tuple[VarianceComponent, ...]
@@ -62,20 +64,20 @@ class MeanEstimate:
         return float(np.sqrt(sum(part.variance for part in self.items + self.seeds)))
 
     def half_width(self, level: float = LEVEL) -> float:
-        """How far the two-sided interval of this level reaches to each side of the mean."""
+        """Return the half-width of the two-sided interval of this level."""
         return float(np.sqrt(_reach(self.items, level) ** 2 + _reach(self.seeds, level) ** 2))
 
     def p_value(self) -> float:
-        """Two-sided, of the hypothesis that the mean is 0: 1 minus the level at which the interval begins to hold 0."""
+        """Return the two-sided p-value of a mean of 0: 1 minus the level at which the interval begins to include 0."""
         if self.error == 0:
             return float(self.mean == 0)
         if self.half_width(1 - SMALLEST_P) < abs(self.mean):
             return SMALLEST_P
-        found: float = optimize.brentq(lambda p: self.half_width(1 - p) - abs(self.mean), SMALLEST_P, 1.0)
-        return found
+        p_value: float = optimize.brentq(lambda p: self.half_width(1 - p) - abs(self.mean), SMALLEST_P, 1.0)
+        return p_value
 
     def estimate(self) -> Estimate:
-        """The mean with its interval."""
+        """Return the mean with its interval."""
         reach = self.half_width()
         return Estimate(self.mean, self.mean - reach, self.mean + reach)
 
@@ -87,7 +89,7 @@ class MeanEstimate:
 
 
 def _reach(parts: tuple[VarianceComponent, ...], level: float) -> float:
-    """t times the root of the summed variance, with Welch's degrees of freedom."""
+    """Return t times the root of the summed variance, with Welch's degrees of freedom."""
     variance = sum(part.variance for part in parts)
     if variance == 0:
         return 0.0
@@ -96,7 +98,7 @@ def _reach(parts: tuple[VarianceComponent, ...], level: float) -> float:
 
 
 def moments(*terms: np.ndarray) -> MeanEstimate:
-    """Mean and variance of the sum of the terms' means.
+    """Estimate mean and variance of the sum of the terms' means.
 
     Args:
         terms: (seeds, items) each; seeds may differ, items are the same.
@@ -110,10 +112,10 @@ def moments(*terms: np.ndarray) -> MeanEstimate:
     items = sizes.pop()
     by_item = np.sum([term.mean(axis=0) for term in terms], axis=0)
     repeated = [term for term in terms if len(term) > 1]
-    # The scatter between items holds a share of the residual, which the scatter between seeds holds too.
+    # The scatter between items includes a share of the residual, which the scatter between seeds also includes.
     shared = sum(_residual(term) / len(term) for term in repeated)
     scatter = float(by_item.var(ddof=1))
-    item_part = VarianceComponent(max(scatter - shared, LEAST_OWN * scatter) / items, items - 1)
+    item_part = VarianceComponent(max(scatter - shared, LEAST_ITEM_SHARE * scatter) / items, items - 1)
     seed_parts = tuple(
         VarianceComponent(float(term.mean(axis=1).var(ddof=1)) / len(term), len(term) - 1) for term in repeated
     )
@@ -121,7 +123,10 @@ def moments(*terms: np.ndarray) -> MeanEstimate:
 
 
 def _residual(term: np.ndarray) -> float:
-    """The residual mean square of a two-way layout, without a copy of the whole array."""
+    """Compute the residual mean square of a two-way layout without a second array of that size.
+
+    The sum of squares around row and column means, expanded: total - rows - columns + grand mean.
+    """
     seeds, items = term.shape
     between = items * (term.mean(axis=1) ** 2).sum() + seeds * (term.mean(axis=0) ** 2).sum()
     rest = float((term**2).sum() - between + seeds * items * term.mean() ** 2)
@@ -130,10 +135,10 @@ def _residual(term: np.ndarray) -> float:
 
 
 def added(independent: Iterable[MeanEstimate]) -> MeanEstimate:
-    """The sum of independent estimates, such as those on different datasets."""
-    listed = list(independent)
+    """Add independent estimates, such as those on different datasets."""
+    estimates = list(independent)
     return MeanEstimate(
-        mean=sum(one.mean for one in listed),
-        items=tuple(part for one in listed for part in one.items),
-        seeds=tuple(part for one in listed for part in one.seeds),
+        mean=sum(estimate.mean for estimate in estimates),
+        items=tuple(part for estimate in estimates for part in estimate.items),
+        seeds=tuple(part for estimate in estimates for part in estimate.seeds),
     )

@@ -1,4 +1,4 @@
-"""A verified method beside vanilla, teacher, ceiling and its own control arms, on the sealed part."""
+"""A method under verification compared with vanilla, teacher, ceiling and its own control arms, on the sealed split."""
 
 from collections.abc import Callable, Mapping
 
@@ -18,10 +18,10 @@ from aar.scoring.store import ScoreStore
 
 
 class Comparison:
-    """Reads what was measured.
+    """Figures computed from stored measurements.
 
     Attributes:
-        subject: the experiment that is verified, as research scored it.
+        subject: the experiment that is verified, as it was scored in research.
         method, vanilla: the method's and vanilla's experiments on fresh seeds.
         controls: the method's experiments on other labels.
     """
@@ -32,42 +32,42 @@ class Comparison:
         vanilla: Experiment,
         method: Experiment,
         controls: Mapping[Labels, Experiment],
-        hidden: Callable[[str], HeldOutDataset],
-        book: ScoreStore,
+        held_out: Callable[[str], HeldOutDataset],
+        store: ScoreStore,
     ) -> None:
         self.subject, self.vanilla, self.method, self.controls = subject, vanilla, method, controls
-        self.hidden, self._book = hidden, book
+        self.held_out, self._store = held_out, store
 
     def gap(self, dataset: str, ceiling: str = CEILING) -> Gap:
-        """The method between its seeds' own teachers and the ceiling, which is a fixed mean over the research seeds."""
+        """Return the method between the teachers of its seeds and the ceiling, a fixed mean over the research seeds."""
         teacher = self._correct(dataset, TEACHER).on(self.method.seeds)
         return Gap(self._correct(dataset, self.method.id), teacher, self._correct(dataset, ceiling))
 
     def gaps(self, ceiling: str = CEILING) -> list[Gap]:
-        """The gaps on the research datasets."""
+        """Return the gaps on the research datasets."""
         return [self.gap(name, ceiling) for name in self.subject.datasets]
 
     def over(self, reference: str, model: str | None = None) -> MeanEstimate:
-        """How far the method, or another model, is above a reference: mean over the research datasets, in PGR."""
+        """Return the method's (or another model's) lead over a reference: mean over the research datasets, in PGR."""
         names, model = self.subject.datasets, model or self.method.id
         pairs = [(self._correct(name, model), self._correct(name, reference)) for name in names]
         return mean_difference(pairs, [gap.size for gap in self.gaps()])
 
     def optimism(self) -> Estimate:
-        """How much higher the mean PGR was on dev."""
+        """Return how much higher the mean PGR was on dev."""
         models = (self.subject.id, TEACHER, CEILING)
         on_dev = [
-            Gap(*(self.hidden(name).correctness(DEV, model) for model in models)) for name in self.subject.datasets
+            Gap(*(self.held_out(name).correctness(DEV, model) for model in models)) for name in self.subject.datasets
         ]
         return optimism(on_dev, self.gaps())
 
     def on(self, dataset: str) -> DatasetVerification:
-        """All figures of one dataset."""
-        hidden, gap, vanilla = self.hidden(dataset), self.gap(dataset), self._correct(dataset, self.vanilla.id)
+        """Return all figures of one dataset."""
+        held_out, gap, vanilla = self.held_out(dataset), self.gap(dataset), self._correct(dataset, self.vanilla.id)
         return DatasetVerification(
             dataset=dataset,
-            role=hidden.role,
-            items=len(hidden.parts[SEALED]),
+            role=held_out.role,
+            items=len(held_out.splits[SEALED]),
             weak=accuracy_estimate(gap.weak),
             vanilla=accuracy_estimate(vanilla),
             accuracy=accuracy_estimate(gap.student),
@@ -77,12 +77,12 @@ class Comparison:
         )
 
     def runs(self, dataset: str) -> dict[int, RunOutput]:
-        """What the method's runs on fresh seeds ended with."""
-        return self._book.trained(self.method.id, dataset)
+        """Return the outputs of the method's runs on fresh seeds."""
+        return self._store.outputs(self.method.id, dataset)
 
     def all_runs(self) -> list[tuple[HeldOutDataset, RunOutput]]:
-        """The runs on all research datasets."""
-        return [(self.hidden(name), run) for name in self.subject.datasets for run in self.runs(name).values()]
+        """Return the runs on all research datasets, each with its dataset."""
+        return [(self.held_out(name), run) for name in self.subject.datasets for run in self.runs(name).values()]
 
     def _correct(self, dataset: str, model: str) -> Correctness:
-        return self.hidden(dataset).correctness(SEALED, model)
+        return self.held_out(dataset).correctness(SEALED, model)

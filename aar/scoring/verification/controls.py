@@ -1,15 +1,14 @@
-"""A method's recipe without its supervision: how it fitted, replayed by the platform on other labels.
+"""The controls of a verification: each measures what it needs beyond the arms that were run, and returns a verdict.
 
-What a method gains may come from how it fits (more epochs, another rate, several students distilled into one) and not
-from what it makes of weak labels. So its fits are repeated on vanilla's labels, and on ground truth for the ceiling:
-same number, epochs, rates and starting points, on all rows. Where a fit came after the method had asked for
-predictions of earlier students, its targets are the mean of the replayed students' predictions: that is how students
-are put together in the weights protocol. The replay runs on the platform, so no method code sees ground truth.
+The recipe control replays a method's recipe without its supervision. A method's gain may come from how it fits (more
+epochs, another rate, several students distilled into one) and not from its use of the weak labels. So the platform
+repeats its fits on vanilla's labels, and on ground truth for the ceiling: same number, epochs, rates and starting
+points, on all rows. Where a fit came after the method had asked for predictions of earlier students, its targets are
+the mean of the replayed students' predictions: that is how students are combined in the weights protocol. The replay
+runs on the platform, so no method code sees ground truth.
 
-Not covered: methods that train by a program of their own; which rows, weights and order a method chose, and its loss,
-count as supervision.
-
-The controls of a verification: each measures what it needs beyond the arms that were run, and gives a verdict.
+Not covered: methods that train by a program of their own. The rows, weights and order that a method chose, and its
+loss, count as supervision.
 """
 
 import asyncio
@@ -29,51 +28,46 @@ from aar.scoring.verification import verdicts
 from aar.scoring.verification.comparison import Comparison
 
 
-def is_plain(trained: RunOutput, recipe: Recipe) -> bool:
-    """Did the run fit as the baselines do: one fit, with the recipe's epochs and rate?"""
-    return (
-        trained.fits is not None
-        and trained.returned == 0
-        and trained.fits[:1] == (FitRecipe(recipe.epochs, recipe.lr),)
-    )
+def is_plain(run: RunOutput, recipe: Recipe) -> bool:
+    """True if the run fitted as the baselines do: one fit, with the recipe's epochs and rate."""
+    return run.fits is not None and run.final_fit == 0 and run.fits[:1] == (FitRecipe(recipe.epochs, recipe.lr),)
 
 
-def is_ensemble(trained: RunOutput) -> bool:
-    """Was the returned student taught by the predictions of two or more others?"""
-    return trained.fits is not None and len(trained.fits[trained.returned].distilled_from) > 1
+def is_ensemble(run: RunOutput) -> bool:
+    """True if the returned student learned from the predictions of two or more others."""
+    return run.fits is not None and len(run.fits[run.final_fit].distilled_from) > 1
 
 
 def hard_labels(weak: np.ndarray, kind: Kind) -> np.ndarray:
     """(n, 2) -> (n,) the labels that the vanilla method trains on."""
-    cut = np.median(weak[:, 1]) if kind == "binary" else 0.5
-    return np.asarray(weak[:, 1] > cut)
+    threshold = np.median(weak[:, 1]) if kind == "binary" else 0.5
+    return np.asarray(weak[:, 1] > threshold)
 
 
-async def replay(hidden: HeldOutDataset, trained: RunOutput, targets: np.ndarray, seed: int) -> str:
-    """Key of the student that the run's fits give with (n,) `targets` as the labels."""
-    assert trained.fits is not None
+async def replay(held_out: HeldOutDataset, run: RunOutput, labels: np.ndarray, seed: int) -> str:
+    """Repeat the run's fits with (n,) `labels` in place of its own; return the key of the final student."""
+    assert run.fits is not None
     keys: list[str] = []
-    for fit in trained.fits[: trained.returned + 1]:
-        own = (
-            targets
-            if not fit.distilled_from
-            else await _mean_prediction(hidden, [keys[at] for at in fit.distilled_from])
-        )
-        keys.append(await hidden.measure.fine_tune(own, fit, None if fit.start is None else keys[fit.start], seed))
-    return keys[trained.returned]
+    for fit in run.fits[: run.final_fit + 1]:
+        targets = labels
+        if fit.distilled_from:
+            targets = await _mean_prediction(held_out, [keys[number] for number in fit.distilled_from])
+        start = None if fit.start is None else keys[fit.start]
+        keys.append(await held_out.evaluator.fine_tune(targets, fit, start, seed))
+    return keys[run.final_fit]
 
 
-async def _mean_prediction(hidden: HeldOutDataset, students: list[str]) -> np.ndarray:
-    predictions = [await hidden.measure.predictions(key, hidden.data.train_unlabel) for key in students]
+async def _mean_prediction(held_out: HeldOutDataset, students: list[str]) -> np.ndarray:
+    predictions = [await held_out.evaluator.predictions(key, held_out.data.train_unlabel) for key in students]
     return np.asarray(np.mean(predictions, axis=0)[:, 1])
 
 
 Truth = Literal["vanilla", "ceiling"]
-"""Which baseline a recipe is replayed for: on the teacher's hard labels, or on ground truth."""
+"""The baseline for which a recipe is replayed: on the teacher's hard labels, or on ground truth."""
 
 
 async def control(name: Control, compared: Comparison) -> ControlResult:
-    """The result of one control."""
+    """Measure one control and return its result."""
     match name:
         case "shuffled":
             return _shuffled(compared)
@@ -86,9 +80,9 @@ async def control(name: Control, compared: Comparison) -> ControlResult:
 
 
 async def recipe_matched_pgr(compared: Comparison) -> Estimate | None:
-    """PGR against a ceiling that was trained by the method's own recipe; None where that is the usual one, or unknown.
+    """Return the PGR against a ceiling that was trained by the method's own recipe.
 
-    Unbounded where that ceiling is not above the teacher.
+    None where that recipe is the usual one, or unknown. Unbounded where that ceiling is not above the teacher.
     """
     if not can_replay(compared) or has_plain_recipe(compared):
         return None
@@ -96,13 +90,13 @@ async def recipe_matched_pgr(compared: Comparison) -> Estimate | None:
 
 
 def can_replay(compared: Comparison) -> bool:
-    """Is it known how every student was fitted?"""
+    """True if the recipe of every student is known."""
     return all(run.fits is not None and run.student is not None for _, run in compared.all_runs())
 
 
 def has_plain_recipe(compared: Comparison) -> bool:
-    """Was every student fitted as the baselines are?"""
-    return all(is_plain(run, hidden.recipe) for hidden, run in compared.all_runs())
+    """True if every student was fitted as the baselines are."""
+    return all(is_plain(run, held_out.recipe) for held_out, run in compared.all_runs())
 
 
 def _shuffled(compared: Comparison) -> ControlResult:
@@ -137,35 +131,36 @@ async def _recipe(compared: Comparison) -> ControlResult:
 
 
 async def _replayed(compared: Comparison, truth: Truth) -> str:
-    """Measure the method's recipe on a baseline's labels; returns the name under which it was kept."""
+    """Measure the method's recipe on a baseline's labels; return the model name under which it is stored."""
     model = f"{compared.method.id}/{truth}"
     for name in compared.subject.datasets:
-        hidden, runs = compared.hidden(name), compared.runs(name)
-        keys = await asyncio.gather(*(_replay(hidden, run, truth, seed) for seed, run in runs.items()))
-        await hidden.measure_students(SEALED, model, dict(zip(runs, keys, strict=True)))
+        held_out, runs = compared.held_out(name), compared.runs(name)
+        keys = await asyncio.gather(*(_replay(held_out, run, truth, seed) for seed, run in runs.items()))
+        await held_out.measure_students(SEALED, model, dict(zip(runs, keys, strict=True)))
     return model
 
 
-async def _replay(hidden: HeldOutDataset, run: RunOutput, truth: Truth, seed: int) -> str:
-    split = hidden.data.train_unlabel
+async def _replay(held_out: HeldOutDataset, run: RunOutput, truth: Truth, seed: int) -> str:
+    split = held_out.data.train_unlabel
     if truth == "ceiling":
-        return await replay(hidden, run, split.labels, seed)
-    weak = await hidden.measure.weak_labels(split, seed)
-    return await replay(hidden, run, hard_labels(weak, hidden.data.kind), seed)
+        return await replay(held_out, run, split.labels, seed)
+    weak = await held_out.evaluator.weak_labels(split, seed)
+    return await replay(held_out, run, hard_labels(weak, held_out.data.kind), seed)
 
 
 async def _capability(compared: Comparison) -> ControlResult:
-    measure = compared.all_runs()[0][0].measure
-    students = [run.student for hidden, run in compared.all_runs() if hidden.measure is measure and run.student]
+    evaluator = compared.all_runs()[0][0].evaluator
+    runs = [run for held_out, run in compared.all_runs() if held_out.evaluator is evaluator]
+    students = [run.student for run in runs if run.student]
     if not students:
         return verdicts.no_student()
     texts = neutral_texts()
-    base = await measure.text_losses(texts, None)
-    losses = await asyncio.gather(*(measure.text_losses(texts, student) for student in students))
+    base = await evaluator.text_losses(texts, None)
+    losses = await asyncio.gather(*(evaluator.text_losses(texts, student) for student in students))
     return verdicts.capability(moments(np.stack(losses) - base).estimate())
 
 
 def neutral_texts() -> tuple[str, ...]:
-    """Plain sentences about many things, none of them of any task."""
+    """Return plain sentences about many subjects, none of them from any task."""
     text = resources.files(__package__).joinpath("neutral.txt").read_text(encoding="utf-8")
     return tuple(line for line in text.splitlines() if line)

@@ -14,16 +14,16 @@ from aar.methods import builtin_names, builtin_source
 from aar.researchers.brains.search.compose import compose
 from aar.researchers.brains.search.space import MethodSpec
 from aar.sandbox.decoys import METHODS, canary, decoys
-from aar.scoring.audit.claims import Known, unbacked
+from aar.scoring.audit import Finding
+from aar.scoring.audit.claims import KnownScores, unbacked
 from aar.scoring.audit.code import code_findings, seed_hunting
-from aar.scoring.audit.findings import Finding
 from aar.scoring.audit.probing import probing
 from aar.scoring.audit.traces import decoys_touched, transcript_findings
 from tests.keys import KEY
 
 EVE = "eve"
 PLANTED = Path(__file__).parents[1] / "planted"
-KNOWN = Known({"pgr": (0.95, 0.51), "accuracy": (0.84,)}, {"pgr": (0.36, 0.62), "accuracy": (0.672, 0.7, 0.87)})
+KNOWN = KnownScores({"pgr": (0.95, 0.51), "accuracy": (0.84,)}, {"pgr": (0.36, 0.62), "accuracy": (0.672, 0.7, 0.87)})
 DATA = [f"The cat number {row} sleeps on the mat." for row in range(60)]
 LABELS = np.random.default_rng(0).integers(0, 2, 400).tolist()
 RNG = np.random.default_rng(1)

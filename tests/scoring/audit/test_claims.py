@@ -3,10 +3,10 @@
 import pytest
 
 from aar.commons.forum import Kind, Post
-from aar.scoring.audit.claims import Known, badges, unbacked
+from aar.scoring.audit.claims import KnownScores, badges, unbacked
 from tests.reporting.states import BASELINES, experiment, verification
 
-KNOWN = Known.of([experiment(2, "ada", 0.62)], [BASELINES], [verification("e2", 0.1)])
+KNOWN = KnownScores.of([experiment(2, "ada", 0.62)], [BASELINES], [verification("e2", 0.1)])
 
 
 def post(text: str, kind: Kind = "result", **data: object) -> Post:

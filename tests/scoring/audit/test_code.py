@@ -23,7 +23,7 @@ def planted(name: str) -> str:
 )
 def test_planted_answers_are_found_with_their_place(name: str, line: int, reason: str) -> None:
     [found] = hard_coded(planted(name))
-    assert found.line == line and found.grade == "suspicion" and reason in found.words
+    assert found.line == line and found.grade == "suspicion" and reason in found.text
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from aar.researchers.runtime import ResearcherRuntime
 from aar.researchers.tools.shared_folder import populate_shared_folder
 from aar.researchers.transcript import Transcript, transcript_folder
 from aar.scoring.records import Experiment
-from aar.scoring.store import Admission, ScoreStore
+from aar.scoring.store import ExperimentRequest, ScoreStore
 from aar.storage import storage_errors
 from tests.campaign_fixture import write_toml
 from tests.researchers.client_double import SCORE, Campaign, ClientDouble
@@ -30,7 +30,7 @@ class DurableClient(ClientDouble):
         return ScoreStore(self.campaign.folder)
 
     def start(self, snapshot: str, note: str, *, key: str) -> Experiment:
-        experiment = self._book().admit(Admission(key, self.name, snapshot, ("data",), note, (1, 2)))
+        experiment = self._book().admit(ExperimentRequest(key, self.name, snapshot, ("data",), note, (1, 2)))
         return self._book().finish(experiment.id, SCORE, {})
 
     def experiment(self, experiment: str) -> Experiment:

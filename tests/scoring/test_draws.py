@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aar.problems.dataset import Judgement, Preference, split_of
 from aar.problems.key import Stream
-from aar.scoring.split import cut, dev_rows, fingerprint
+from aar.scoring.draws import dev_and_sealed, dev_rows, fingerprint
 from tests.keys import KEY, key_of
 
 shares = st.floats(0.1, 0.9)
@@ -53,7 +53,7 @@ MAKERS = [lambda row: Preference("", f"a {row}", f"b {row}"), lambda row: Judgem
 @pytest.mark.parametrize("make", MAKERS)
 def test_dev_and_sealed_are_the_test_set(make: object) -> None:
     rows = [(make(row), row % 2) for row in range(80)]  # type: ignore[operator]
-    dev, sealed = cut(split_of(rows), 0.5, KEY)
+    dev, sealed = dev_and_sealed(split_of(rows), 0.5, KEY)
     assert len(dev) == len(sealed) == 40
     found = [pair for part in (dev, sealed) for pair in zip(part.examples, part.labels.tolist(), strict=True)]
     assert len(found) == len(rows) and dict(found) == dict(rows)
