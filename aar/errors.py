@@ -5,6 +5,9 @@ error that it refines. The message says what happened and what to do. Those that
 `aar.guest.errors`.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
 from aar.guest.errors import AarError as AarError
 from aar.guest.errors import LabError as LabError
 from aar.guest.errors import WireError as WireError
@@ -99,3 +102,12 @@ class CodeStoreError(AarError, ValueError):
 
 class CampaignError(AarError, RuntimeError):
     """A campaign that cannot start or go on: its folder is in use or another campaign's, or a part failed."""
+
+
+@contextmanager
+def undone_on_error(undo: Callable[[], object]) -> Iterator[None]:
+    """Call `undo` if the block raises anything, KeyboardInterrupt included; the error then continues."""
+    with ExitStack() as stack:
+        stack.callback(undo)
+        yield
+        stack.pop_all()

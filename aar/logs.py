@@ -89,9 +89,7 @@ def printable_errors() -> Iterator[None]:
     """
     try:
         yield
-    except BaseException as error:
-        if not isinstance(error, Exception):
-            raise
+    except Exception as error:
         log.exception("ends with an error")
         is_own = isinstance(error, AarError)
         kind, text = (type(error), str(error)) if is_own else (RuntimeError, f"{type(error).__name__}: {error}")

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from aar.errors import StorageError
+from aar.errors import StorageError, undone_on_error
 
 BUSY_SECONDS = 30.0
 CREATION_SECONDS = 5.0
@@ -98,11 +98,8 @@ class FileLock:
         self._release = weakref.finalize(
             self, os.close, self.descriptor
         )  # also if its owner was never built to the end
-        try:
+        with undone_on_error(self._release):
             self._acquire(seconds)
-        except BaseException:
-            self._release()
-            raise
 
     def _acquire(self, seconds: float | None) -> None:
         if seconds is None:
@@ -152,7 +149,7 @@ def write_atomic(path: Path, data: bytes | str, *, fsync: bool = True, mode: int
         OSError: the file could not be written; an older one is unchanged.
     """
     staged = path.with_name(f".{secrets.token_hex(8)}.part")  # unique: several threads may write the same file
-    try:
+    with undone_on_error(partial(staged.unlink, missing_ok=True)):
         with open(
             staged, "xb", opener=lambda name, flags: os.open(name, flags, 0o666 if mode is None else mode)
         ) as file:
@@ -163,9 +160,6 @@ def write_atomic(path: Path, data: bytes | str, *, fsync: bool = True, mode: int
             if fsync:
                 os.fsync(file.fileno())
         staged.replace(path)
-    except BaseException:
-        staged.unlink(missing_ok=True)
-        raise
     if fsync:
         _fsync_folder(path.parent)
 
@@ -201,11 +195,8 @@ def open_database(path: Path, schema: str, *, version: int = 1, read_only: bool 
     with storage_errors(path):
         uri = f"{path.resolve().as_uri()}?mode={mode}"
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
-        try:
+        with undone_on_error(connection.close):
             _prepare(connection, path, schema, version, read_only)
-        except BaseException:
-            connection.close()
-            raise
     return connection
 
 
@@ -278,13 +269,14 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """
     with storage_errors(_file(connection)):
         connection.execute("BEGIN IMMEDIATE")
-        try:
+        with undone_on_error(partial(_roll_back, connection)):
             yield connection
             connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:  # a full disk may have rolled back already
-                connection.execute("ROLLBACK")
-            raise
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:  # a full disk may have rolled back already
+        connection.execute("ROLLBACK")
 
 
 def select(connection: sqlite3.Connection, sql: str, *parameters: object) -> list[sqlite3.Row]:

@@ -6,9 +6,9 @@ import pickle
 import pytest
 
 from aar import errors
-from aar.errors import AarError
+from aar.errors import AarError, undone_on_error
 
-ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
+ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__.startswith("aar.")]
 
 
 @pytest.mark.parametrize("kind", ALL)
@@ -31,3 +31,18 @@ def test_an_error_survives_pickling(kind: type[AarError]) -> None:
 @pytest.mark.parametrize("kind", ALL)
 def test_the_text_of_an_error_can_be_encoded_whatever_foreign_text_it_tells_of(kind: type[AarError]) -> None:
     assert str(kind("no post of \ud800 \N{SNOWMAN}")).encode() == b"no post of \\ud800 " + "\N{SNOWMAN}".encode()
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt()])
+def test_what_a_block_began_is_undone_when_it_raises_anything(error: BaseException) -> None:
+    undone: list[str] = []
+    with pytest.raises(type(error)), undone_on_error(lambda: undone.append("undone")):
+        raise error
+    assert undone == ["undone"]
+
+
+def test_a_block_that_ends_well_is_not_undone() -> None:
+    undone: list[str] = []
+    with undone_on_error(lambda: undone.append("undone")):
+        pass
+    assert undone == []

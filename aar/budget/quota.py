@@ -13,11 +13,12 @@ first; results that are being computed while the account fills up, which are kep
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
 from aar.config import RESERVED_NAMES, ResearcherBudget
-from aar.errors import QuotaError
+from aar.errors import QuotaError, undone_on_error
 from aar.storage import Connections, select, transaction
 
 FILE = "storage.sqlite"
@@ -82,11 +83,8 @@ class StorageQuota:
     def held_for(self, researcher: str, kind: Kind, name: str, size: int) -> Iterator[None]:
         """As `hold`; when the block raises, so that the thing was not kept, what was held before is held again."""
         before = self._set(researcher, kind, name, Held(size, 1), checked=True)
-        try:
+        with undone_on_error(partial(self._set, researcher, kind, name, before)):
             yield
-        except BaseException:
-            self._set(researcher, kind, name, before)
-            raise
 
     def check(self, researcher: str, kind: Kind) -> None:
         """Raises QuotaError when nothing more of this kind may be kept for a researcher."""

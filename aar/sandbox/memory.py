@@ -22,10 +22,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from aar.errors import CrowdedError, SandboxError
+from aar.errors import CrowdedError, SandboxError, undone_on_error
 from aar.sandbox.api import MIB, Closing, readable_bytes
 from aar.storage import FileLock
 
@@ -104,7 +105,8 @@ class Reservation(Closing):
         check_size(size, self._claim.part)
         deadline, since, pause = time.monotonic() + seconds, time.time(), POLL_SECONDS[0]
         claim = replace(self._claim, wanted=size - self._claim.held, since=since)
-        try:
+        # Whatever ends the wait, no other claim may queue behind this one.
+        with undone_on_error(partial(self._set, self._claim)):
             while not self._granted(replace(claim, asked=time.time())):
                 if time.monotonic() > deadline or (stopped and stopped.is_set()):
                     raise CrowdedError(
@@ -113,9 +115,6 @@ class Reservation(Closing):
                     )
                 time.sleep(pause)
                 pause = min(1.2 * pause, POLL_SECONDS[1])
-        except BaseException:
-            self._set(self._claim)  # whatever ended the wait, no other claim may queue behind it
-            raise
 
     def keep(self, size: int) -> None:
         """Reduce the reservation to at most `size` bytes."""

@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 
 import aar
-from aar.errors import SandboxError
+from aar.errors import SandboxError, undone_on_error
 from aar.storage import FileLock
 
 PACKAGE = Path(aar.__file__).parent
@@ -127,7 +127,7 @@ def _remove_unused(home: Path) -> None:
 
 def _build(folder: Path) -> None:
     building = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
-    try:
+    with undone_on_error(functools.partial(shutil.rmtree, building, ignore_errors=True)):
         modules = building / "lib" / PYTHON
         _copy_tree(Path(sysconfig.get_path("stdlib")), modules)
         _copy_packages(modules)
@@ -140,9 +140,6 @@ def _build(folder: Path) -> None:
         compileall.compile_dir(modules, quiet=2, workers=1)
         _make_readable(building)
         building.rename(folder)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
 
 
 def _copy_tree(source: Path, target: Path) -> None:
