@@ -134,8 +134,8 @@ def test_models_work_without_ray() -> None:
     assert "ray" not in loaded
 
 
-BOUNDARIES = ("commons/foreign.py", "researchers/tools/executor.py", "campaign/audit.py", "campaign/team.py")
-"""Where foreign input is parsed or a researcher's fault ends: whatever it is, it becomes an answer or an event."""
+BOUNDARIES = ("commons/foreign.py", "researchers/tools/executor.py", "campaign/audit.py", "campaign/team.py", "logs.py")
+"""Where foreign input is parsed or a researcher's fault ends: it becomes an answer, an event, or a printable error."""
 
 
 def test_no_error_is_swallowed_whole() -> None:
