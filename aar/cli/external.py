@@ -80,8 +80,8 @@ def instructions(folder: Path, researcher: str) -> str:
     """The background that other researchers have as their system prompt, and the direction that it has now."""
     from aar.campaign.folder import stored_config
     from aar.gateway.connection import checked_external, researchers
-    from aar.researchers.brains.claude.prompts import render_system_prompt
-    from aar.researchers.commands import mark_of, render_later_direction
+    from aar.researchers.commands import mark_of
+    from aar.researchers.prompts import render_later_direction, render_system_prompt
 
     known = {one.name: one for one in researchers(folder)}
     one = known[checked_external(folder, researcher)]

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import ray
 from ray.actor import ActorHandle
@@ -17,10 +17,16 @@ from aar.budget import UsageStore
 from aar.config import CampaignConfig, ResearcherConfig
 from aar.logs import printable_errors
 from aar.ray_utils import log_to_ray, start_actor
-from aar.researchers.brain import Brain
 from aar.researchers.directions import direction_name
 from aar.researchers.ray_client import RayCampaignClient
 from aar.researchers.runtime import ResearcherRuntime
+
+
+class Brain(Protocol):
+    """Decides what a researcher does. A new one must resume where a killed one stopped, from what is on disk alone."""
+
+    def run(self) -> None:
+        """Work until the researcher ends. Raises AarError if the platform failed; it may be called again."""
 
 
 class ConcurrencyLimiter:

@@ -3,8 +3,6 @@
 Anybody who can write the campaign's folder can steer it. A command is on disk when it is acknowledged. Each researcher
 applies its own commands at its next turn, and the driver notes every command in the campaign's event log.
 
-`render_*` give commands as the researcher reads them.
-
 Protected: an operator's message begins with the researcher's mark. The mark is drawn at random, given to this
 researcher alone, kept where no sandbox sees it, and removed from whatever its tools answer. So nobody who writes posts,
 notes, files or outputs can imitate it.
@@ -24,9 +22,7 @@ from pydantic import ValidationError
 
 from aar.commons.quoting import new_mark
 from aar.config import CampaignConfig, ResearcherConfig
-from aar.errors import CampaignError, ConfigError
-from aar.researchers.directions import read_direction
-from aar.researchers.prompts import fill, read_prompt
+from aar.errors import CampaignError
 from aar.storage import Connections, select, storage_errors, transaction
 from aar.text import checked_line, checked_text
 
@@ -119,33 +115,6 @@ def new_researcher(**settings: Any) -> ResearcherConfig:
         raise CampaignError(f"the researcher cannot be added: {problems}") from None
 
 
-def render_direction(direction: str | None) -> str:
-    """Render a direction, or the absence of one. Raises ConfigError when it cannot be read."""
-    _, text = read_direction(direction)
-    return fill(read_prompt("directed"), direction=text) if text else read_prompt("undirected").strip()
-
-
-def render_later_direction(direction: str | None) -> str:
-    """As `render_direction`, for a researcher that is already working, which a missing file must not end."""
-    try:
-        return render_direction(direction)
-    except ConfigError as error:
-        return f"(The direction can no longer be read: {error}. Continue as you see fit.)"
-
-
-def render_command(command: OperatorCommand, mark: str) -> str:
-    """Render a message or direction, with the mark that authenticates it."""
-    if command.action == "direction":
-        direction = render_later_direction(command.text or None)
-        return f"[{mark}] {command.by}, an operator of this campaign, gives you a new direction:\n{direction}"
-    return f"[{mark}] message from {command.by}, an operator of this campaign:\n{command.text}"
-
-
-def render_platform_note(text: str, mark: str) -> str:
-    """Render a message of the platform that does not answer a call."""
-    return f"[{mark}] from the platform:\n{text}"
-
-
 def mark_of(folder: Path, researcher: str) -> str:
     """The mark of a researcher of the campaign in `folder`, drawn at first use and kept."""
     file = folder / "researchers" / researcher / "mark"
@@ -166,8 +135,3 @@ def _draw(file: Path) -> None:
             os.link(staged, file)
     finally:
         staged.unlink(missing_ok=True)
-
-
-def render_mark(mark: str) -> str:
-    """Render the instructions about the mark."""
-    return fill(read_prompt("operators"), mark=mark)

@@ -1,4 +1,4 @@
-"""The context of one researcher's tools: the sandbox, files, platform and budget that they act on."""
+"""The context of one researcher's tools: the sandbox, files, campaign and budget that they act on."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -28,11 +28,11 @@ class ResearcherPaths:
 
     @classmethod
     def of(cls, campaign: Path, researcher: str) -> "ResearcherPaths":
-        """The folders of a researcher in a campaign's folder; the workspace is created if it does not exist."""
+        """Return the folders of a researcher in a campaign's folder. Creates the workspace if it does not exist."""
         home = campaign / "researchers" / researcher
-        places = cls(home / "workspace", home / "shared", home / "notes", home / "decoys")
-        places.workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return places
+        paths = cls(home / "workspace", home / "shared", home / "notes", home / "decoys")
+        paths.workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return paths
 
 
 class ToolContext:
@@ -46,22 +46,22 @@ class ToolContext:
         self,
         researcher: ResearcherConfig,
         config: CampaignConfig,
-        places: ResearcherPaths,
+        paths: ResearcherPaths,
         client: CampaignClient,
         spend: UsageStore,
         account: Account,
     ) -> None:
         self.name, self.researcher, self.config = researcher.name, researcher, config
-        self.client, self.places, self.spend, self.account = client, places, spend, account
-        self.shared = SharedFolder(places.shared)
-        self.notes = Notes(places.notes, account)
-        self.similar = DuplicateDetector(client)
+        self.client, self.paths, self.spend, self.account = client, paths, spend, account
+        self.shared = SharedFolder(paths.shared)
+        self.notes = Notes(paths.notes, account)
+        self.duplicates = DuplicateDetector(client)
         self.wanted: Callable[[], bool] = lambda: False
         self._shell = Shell(
-            provider(config.sandbox.provider), places.workspace, Limits.from_config(config.sandbox),
-            {SHOWN_AS: places.shared, DECOYS_SHOWN_AS: places.decoys}, owner=researcher.name,
+            provider(config.sandbox.provider), paths.workspace, Limits.from_config(config.sandbox),
+            {SHOWN_AS: paths.shared, DECOYS_SHOWN_AS: paths.decoys}, owner=researcher.name,
         )  # fmt: skip
-        _place(places.decoys, client.decoys())
+        _place(paths.decoys, client.decoys())
 
     def resolved(self, snapshot: str) -> str:
         """Resolve the id of a snapshot or of an experiment, such as e7, to a snapshot's id."""
@@ -73,11 +73,11 @@ class ToolContext:
         return self._shell.run(command, seconds)
 
     def limits(self) -> list[Limit]:
-        """All limits of the researcher, its own before the campaign's."""
+        """Return all limits of the researcher, its own before the campaign's."""
         return limits_of(self.researcher, self.config, self.spend)
 
     def interrupt(self) -> None:
-        """End the command that runs; from any thread."""
+        """End the running command. May be called from any thread."""
         self._shell.stop()
 
     def close(self) -> None:

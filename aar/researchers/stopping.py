@@ -11,7 +11,7 @@ from aar.commons.forum import BODY_BYTES, TITLE_CHARACTERS
 from aar.errors import AarError
 from aar.researchers.context import ToolContext
 from aar.researchers.runtime import ResearcherRuntime
-from aar.researchers.tools.formatting import experiment_words
+from aar.researchers.tools.results import format_experiment
 from aar.researchers.transcript import Transcript, TranscriptEntry
 from aar.text import fitted_line, fitted_text
 
@@ -67,7 +67,7 @@ def post_final_summary(stop: StopReason, context: ToolContext, transcript: Trans
 
 def _post_final_summary(stop: StopReason, context: ToolContext, transcript: Transcript) -> None:
     experiments = [one for one in context.client.experiments() if one.researcher == context.name]
-    results = "\n\n".join(experiment_words(experiment) for experiment in experiments) or "It started no experiment."
+    results = "\n\n".join(format_experiment(experiment) for experiment in experiments) or "It started no experiment."
     message = _last_message(transcript.entries)
     body = f"Written by the platform: {context.name} has ended, because {stop.why}.\n\n{results}"
     body += f"\n\nIts last message:\n\n{message}" if message else ""

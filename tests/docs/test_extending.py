@@ -10,8 +10,8 @@ import torch
 from aar.config import DatasetConfig, load_config
 from aar.models import losses
 from aar.problems.loading import load_dataset
+from aar.researchers import tools
 from aar.researchers.runtime import ResearcherRuntime
-from aar.researchers.tools import registry
 from aar.sandbox import PYTHON, Limits, Spec
 from aar.sandbox.conformance import conforms, rules_for
 from tests.campaign_fixture import write_toml
@@ -71,7 +71,7 @@ def test_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_tool(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     tool = example("A tool")["COUNT_POSTS"]
-    monkeypatch.setitem(registry._BY_NAME, tool.name, tool)
+    monkeypatch.setitem(tools.BY_NAME, tool.name, tool)
     bench.does("forum_post", kind="insight", title="one")
     assert bench.does("count_posts") == "1 posts"
     assert bench.does("count_posts", author="nobody") == "0 posts"

@@ -1,8 +1,6 @@
 import pytest
 
 from aar.errors import ConfigError
-from aar.researchers.brains.search.priors import DEFAULT, PRIORS, prior_of
-from aar.researchers.brains.search.space import DIMENSIONS, VANILLA
 from aar.researchers.directions import builtin_directions, read_direction
 
 
@@ -20,18 +18,3 @@ def test_a_direction_may_be_a_text_file_named_after_itself(tmp_path):
 def test_a_direction_that_is_neither_is_refused_with_the_known_ones_named():
     with pytest.raises(ConfigError, match="neither a readable text file nor one of: agreement, "):
         read_direction("strong-priors")
-
-
-def test_every_direction_has_a_prior_and_no_prior_lacks_its_direction():
-    assert sorted(PRIORS) == builtin_directions()
-
-
-def test_every_opening_is_a_canonical_spec_of_its_own_that_is_not_vanilla():
-    specs = [opening.spec for prior in [*PRIORS.values(), DEFAULT] for opening in prior.openings]
-    assert all(spec == spec.canonical() and spec != VANILLA for spec in specs)
-    assert len(set(specs)) == len(specs)
-
-
-def test_a_direction_explores_known_dimensions_and_an_unknown_one_all_of_them():
-    assert all(set(prior.explore) <= set(DIMENSIONS) for prior in PRIORS.values())
-    assert set(prior_of("something of my own").explore) == set(DIMENSIONS)

@@ -7,9 +7,8 @@ import pytest
 from aar.config import ClaudeConfig, ResearcherConfig, load_config
 from aar.errors import ConfigError, ModelAccessError
 from aar.researchers.brains.claude.access import check_model_access
-from aar.researchers.brains.claude.prompts import render_first_message, render_system_prompt
-from aar.researchers.commands import render_direction
 from aar.researchers.directions import builtin_directions
+from aar.researchers.prompts import render_direction, render_first_message, render_system_prompt
 from tests.campaign_fixture import write_toml
 
 

@@ -1,7 +1,7 @@
-"""Near-duplicates: whether a method is what somebody has tried already, found before compute is spent on it.
+"""Detection of near-duplicates: methods that somebody has already tried, before compute is spent on them.
 
-Two methods are compared by the sets of their runs of four tokens, comments, docstrings and layout left out (shingles;
-Broder 1997). What they do is not looked at: a method that says the same in other words is not found.
+Two methods are compared by their shingles (Broder 1997): the set of all runs of four tokens, without comments,
+docstrings and layout. Behaviour is not compared, so a method that does the same with different code is not detected.
 """
 
 import ast
@@ -21,35 +21,35 @@ Shingles = frozenset[tuple[str, ...]]
 
 @dataclass(frozen=True)
 class NearDuplicate:
-    """An experiment whose method is nearly the same, and the share of shingles that both have in common."""
+    """An experiment with nearly the same method, and the share of shingles that the two methods have in common."""
 
     experiment: Experiment
     similarity: float
 
 
 class DuplicateDetector:
-    """Remembers the methods of a campaign's experiments."""
+    """Compares methods with those of the campaign's experiments. Reads each snapshot only once."""
 
     def __init__(self, client: CampaignClient) -> None:
         self._client = client
-        self._known: dict[str, Shingles] = {}
+        self._cache: dict[str, Shingles] = {}
 
-    def twin(self, source: bytes) -> NearDuplicate | None:
-        """The experiment whose method is most like `source`, if it is nearly the same."""
-        own = shingles(source)
-        tried = [one for one in self._client.experiments() if one.researcher != PLATFORM]
-        twins = [NearDuplicate(one, similarity(own, self._shingles(one.snapshot))) for one in tried]
-        best = max(twins, key=lambda twin: twin.similarity, default=None)
+    def nearest(self, source: bytes) -> NearDuplicate | None:
+        """Return the experiment whose method is most similar to `source`, or None if none is nearly the same."""
+        candidate = shingles(source)
+        experiments = [record for record in self._client.experiments() if record.researcher != PLATFORM]
+        matches = [NearDuplicate(each, similarity(candidate, self._shingles(each.snapshot))) for each in experiments]
+        best = max(matches, key=lambda match: match.similarity, default=None)
         return best if best and best.similarity >= NEAR else None
 
     def _shingles(self, snapshot: str) -> Shingles:
-        if snapshot not in self._known:
-            self._known[snapshot] = shingles(self._client.checkout(snapshot).get(METHOD_FILE, b""))
-        return self._known[snapshot]
+        if snapshot not in self._cache:
+            self._cache[snapshot] = shingles(self._client.checkout(snapshot).get(METHOD_FILE, b""))
+        return self._cache[snapshot]
 
 
 def shingles(source: bytes) -> Shingles:
-    """The runs of four tokens of a Python source; of its words, where it is no Python."""
+    """Return the runs of four tokens of a Python source. Text that is not valid Python is split at white space."""
     try:
         text = ast.unparse(_without_docstrings(parse(source)))
         tokens = [token.string for token in tokenize.generate_tokens(io.StringIO(text).readline)]
@@ -61,7 +61,7 @@ def shingles(source: bytes) -> Shingles:
 
 
 def similarity(a: Shingles, b: Shingles) -> float:
-    """The share of shingles in common (Jaccard), from 0 to 1."""
+    """Return the share of shingles in common (Jaccard index), from 0 to 1."""
     return len(a & b) / len(a | b) if a | b else 1.0
 
 

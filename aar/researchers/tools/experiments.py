@@ -10,8 +10,8 @@ from aar.commons.foreign import names, parse
 from aar.commons.quoting import quoted_line, quoted_name
 from aar.errors import BudgetError, SourceError, ToolError
 from aar.researchers.tools.duplicates import METHOD_FILE, NearDuplicate
-from aar.researchers.tools.formatting import experiment_words, outcome_words
-from aar.researchers.tools.publishing import read_method
+from aar.researchers.tools.results import format_experiment, format_outcome
+from aar.researchers.tools.store import read_method
 from aar.researchers.tools.tool import Arguments, Call, Tool
 from aar.scoring.records import NOTE_CHARACTERS, Experiment
 from aar.text import checked_line
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aar.researchers.context import ToolContext
 
 WAIT_SECONDS = 2.0
-"""How long to wait at a time before looking whether the researcher is wanted elsewhere."""
+"""How long one wait lasts before the tool checks whether the researcher is needed elsewhere."""
 MOST_WAIT_SECONDS = 1800
 LISTED = 20
 LOG_CHARACTERS = 8000
@@ -30,21 +30,21 @@ Method = Annotated[str, Field(default=METHOD_FILE, description="A file in /work 
 class RunArguments(Arguments):
     """An experiment to start."""
 
-    note: str = Field(description="One line that says what this tries. Others see it in the leaderboard.")
+    note: str = Field(description="One line that says what this tries. Others see it on the leaderboard.")
     method: Method
-    parent: str | None = Field(default=None, description="The snapshot that it builds on, so that others can trace it.")
-    allow_duplicate: bool = Field(default=False, description="Run it even if a near-duplicate has already been run.")
+    parent: str | None = Field(default=None, description="The snapshot it builds on, so that others can trace it.")
+    allow_duplicate: bool = Field(default=False, description="Run it even if a near-duplicate was already run.")
 
 
 class ExperimentArguments(Arguments):
-    """A question about experiments."""
+    """A query about experiments, or the end of one."""
 
     action: Literal["list", "status", "log", "wait", "cancel"]
     experiment: str | None = Field(
-        default=None, description="Its id, such as e7. Required by every action except list."
+        default=None, description="The experiment's id, such as e7. Required by every action except list."
     )
     seconds: float = Field(
-        default=600, gt=0, le=MOST_WAIT_SECONDS, description="wait: the longest time to wait, in seconds."
+        default=600, gt=0, le=MOST_WAIT_SECONDS, description="wait: the maximum time to wait, in seconds."
     )
 
 
@@ -58,9 +58,9 @@ def _run(context: "ToolContext", call: Call) -> str:
     arguments: RunArguments = call.arguments
     note = _line(arguments.note)
     source = _source(context, arguments.method)
-    twin = None if arguments.allow_duplicate or call.is_retry else context.similar.twin(source)
-    if twin:
-        raise ToolError(_twin_words(context, twin))
+    duplicate = None if arguments.allow_duplicate or call.is_retry else context.duplicates.nearest(source)
+    if duplicate:
+        raise ToolError(_duplicate_text(context, duplicate))
     if not call.is_retry:
         _check_left(context)
     parent = context.resolved(arguments.parent) if arguments.parent else None
@@ -69,7 +69,7 @@ def _run(context: "ToolContext", call: Call) -> str:
     left = next((limit.left for limit in context.limits() if limit.what == "experiments"), 0)
     return (
         f"{experiment.id} runs snapshot {experiment.snapshot[:10]} on {len(experiment.seeds)} seeds. You have "
-        f"{left:.0f} experiments left. Do something else meanwhile, or wait: "
+        f"{left:.0f} experiments left. Do something useful meanwhile, or wait: "
         f'experiment(action="wait", experiment="{experiment.id}").'
     )
 
@@ -80,51 +80,55 @@ def _check_left(context: "ToolContext") -> None:
             raise BudgetError(limit.describe())
 
 
-def _twin_words(context: "ToolContext", twin: NearDuplicate) -> str:
-    one = twin.experiment
-    posts = [post for post in context.client.search_posts(one.id, 20) if post.experiment == one.id]
+def _duplicate_text(context: "ToolContext", duplicate: NearDuplicate) -> str:
+    experiment = duplicate.experiment
+    posts = [post for post in context.client.search_posts(experiment.id, 20) if post.experiment == experiment.id]
     where = "".join(
         f"; post {post.id} by {quoted_name(post.author)} is about it: {quoted_line(post.title)}" for post in posts[:1]
     )
     return (
-        f"A near-duplicate ({twin.similarity:.0%} similar) has already been run: {experiment_words(one)}{where}\n"
-        "Nothing was started. Change what matters, or call again with allow_duplicate=true if you mean to repeat it."
+        f"A near-duplicate ({duplicate.similarity:.0%} similar) has already been run: "
+        f"{format_experiment(experiment)}{where}\n"
+        "Nothing was started. Change something that matters, or set allow_duplicate=true to repeat it on purpose."
     )
 
 
 def _experiment(context: "ToolContext", call: Call) -> str:
     arguments: ExperimentArguments = call.arguments
     if arguments.action == "list":
-        own = [one for one in context.client.experiments() if one.researcher == context.name]
-        return "\n".join(experiment_words(one) for one in own[-LISTED:]) or "You have not started an experiment yet."
+        mine = [record for record in context.client.experiments() if record.researcher == context.name]
+        return "\n".join(map(format_experiment, mine[-LISTED:])) or "You have not started an experiment yet."
     if arguments.experiment is None:
         raise ToolError(f'{arguments.action} needs an experiment, such as "e7"; action="list" lists yours')
-    one = context.client.experiment(arguments.experiment)
+    experiment = context.client.experiment(arguments.experiment)
     if arguments.action == "log":
-        return _log(context, one)
+        return _log(context, experiment)
     if arguments.action == "cancel":
-        return _cancel(context, one)
-    return experiment_words(_waited(context, one, arguments.seconds) if arguments.action == "wait" else one)
+        return _cancel(context, experiment)
+    return format_experiment(
+        _wait(context, experiment, arguments.seconds) if arguments.action == "wait" else experiment
+    )
 
 
-def _waited(context: "ToolContext", one: Experiment, seconds: float) -> Experiment:
+def _wait(context: "ToolContext", experiment: Experiment, seconds: float) -> Experiment:
     until = time.monotonic() + seconds
-    while one.status == "running" and (left := until - time.monotonic()) > 0 and not context.wanted():
-        one = context.client.wait(one.id, min(left, WAIT_SECONDS))
-    return one
+    while experiment.status == "running" and (left := until - time.monotonic()) > 0 and not context.wanted():
+        experiment = context.client.wait(experiment.id, min(left, WAIT_SECONDS))
+    return experiment
 
 
-def _log(context: "ToolContext", one: Experiment) -> str:
-    printed = context.client.experiment_log(one.id) if one.researcher == context.name else ""
+def _log(context: "ToolContext", experiment: Experiment) -> str:
+    printed = context.client.experiment_log(experiment.id) if experiment.researcher == context.name else ""
     tail = printed[-LOG_CHARACTERS:]
     cut = f"(the last {LOG_CHARACTERS} of {len(printed)} characters)\n" if len(printed) > len(tail) else ""
-    return f"{outcome_words(one)}\n{cut}{tail or '(it has not printed anything that you may see)'}"
+    return f"{format_outcome(experiment)}\n{cut}{tail or '(it has not printed anything that you may see)'}"
 
 
-def _cancel(context: "ToolContext", one: Experiment) -> str:
-    if one.researcher != context.name:
-        raise ToolError(f"{one.id} is {quoted_name(one.researcher)}'s; you can cancel only your own")
-    return experiment_words(context.client.cancel_experiment(one.id))
+def _cancel(context: "ToolContext", experiment: Experiment) -> str:
+    if experiment.researcher != context.name:
+        owner = quoted_name(experiment.researcher)
+        raise ToolError(f"{experiment.id} belongs to {owner}; you can cancel only your own experiments")
+    return format_experiment(context.client.cancel_experiment(experiment.id))
 
 
 def _check(context: "ToolContext", call: Call) -> str:
@@ -138,8 +142,8 @@ def _check(context: "ToolContext", call: Call) -> str:
 
 
 def _source(context: "ToolContext", name: str) -> bytes:
-    """A method that can be run, as far as its text shows."""
-    source = read_method(context.places.workspace, name)
+    """Read a method. Raises ToolError if its text shows that it cannot run."""
+    source = read_method(context.paths.workspace, name)
     try:
         defined = names(parse(source))
     except SourceError as error:
@@ -160,10 +164,10 @@ RUN_EXPERIMENT = Tool(
     name="run_experiment",
     description=(
         "Run a method as an experiment. Its file becomes a snapshot in the code store and runs once per dataset and "
-        "seed; the students it returns are scored on hidden test items. The score is released, rounded, if it is a "
-        "significant improvement over your best; otherwise nobody sees it. Returns the experiment's id immediately. "
-        "Experiments are few (see budget) and take minutes: check a method with quick_check first, and do something "
-        "useful while one runs. A near-duplicate of a method that somebody has already run is not started unless you "
+        "seed. The students it returns are scored on hidden test items. The score is rounded, and released only if it "
+        "is a significant improvement over your best; otherwise nobody sees it. Returns the experiment's id "
+        "immediately. Experiments are scarce (see budget) and take minutes: run quick_check first, and do something "
+        "useful while one runs. A near-duplicate of a method that anybody has already run is not started unless you "
         "set allow_duplicate."
     ),
     arguments=RunArguments,
@@ -172,8 +176,9 @@ RUN_EXPERIMENT = Tool(
 EXPERIMENT = Tool(
     name="experiment",
     description=(
-        "Ask about experiments. list: yours. status: of one. log: what its method printed, and the error if it failed. "
-        "wait: until it ends or `seconds` have passed. cancel: one of yours (it still counts)."
+        "Query or cancel experiments. list: show your latest. status: show one. log: show what its method printed, and "
+        "the error if it failed. wait: wait until it ends or `seconds` have passed. cancel: end one of yours (it still "
+        "counts towards your budget)."
     ),
     arguments=ExperimentArguments,
     run=_experiment,
@@ -181,10 +186,9 @@ EXPERIMENT = Tool(
 QUICK_CHECK = Tool(
     name="quick_check",
     description=(
-        "Run a method on a small slice of the training texts, with the real models, to see whether it works: its lab "
-        "calls, what it prints, where it fails, and how often its student agrees with the weak labels. It gives no "
-        "score and does not cost an experiment, but it uses compute that experiments wait for and is limited (see "
-        "budget)."
+        "Run a method on a small slice of the training texts, with the real models, to see if it works. Shows its lab "
+        "calls, what it prints, where it fails, and how often its student agrees with the weak labels. Gives no score "
+        "and does not cost an experiment, but checks are limited (see budget) and take compute from experiments."
     ),
     arguments=CheckArguments,
     run=_check,

@@ -22,19 +22,21 @@ _NEEDED = {"create": ("file_text",), "str_replace": ("old_str", "new_str"), "ins
 class BashArguments(Arguments):
     """A command for bash."""
 
-    command: str = Field(description="The command for bash. It gets no standard input.")
-    seconds: float = Field(default=120, gt=0, le=MOST_SECONDS, description="It is killed after this many seconds.")
+    command: str = Field(description="The command for bash. It has no standard input.")
+    seconds: float = Field(
+        default=120, gt=0, le=MOST_SECONDS, description="The command is killed after this many seconds."
+    )
 
 
 class FilesArguments(Arguments):
-    """A command of the editor."""
+    """A command for the editor."""
 
     command: Literal["view", "create", "str_replace", "insert"]
-    path: str = Field(min_length=1, description="A file (for view also a folder), relative to /work or absolute.")
+    path: str = Field(min_length=1, description="A file (for view: or a folder), absolute or relative to /work.")
     view_range: Annotated[list[int], Field(min_length=2, max_length=2)] | None = Field(
-        default=None, description="view: first and last line, counted from 1; -1 is the end."
+        default=None, description="view: the first and last line to show, counted from 1; -1 is the end."
     )
-    file_text: str | None = Field(default=None, description="create: the whole content.")
+    file_text: str | None = Field(default=None, description="create: the entire content.")
     old_str: str | None = Field(default=None, min_length=1, description="str_replace: text that occurs exactly once.")
     new_str: str | None = Field(default=None, description="str_replace: the replacement.")
     insert_line: int | None = Field(default=None, ge=0, description="insert: the line to insert after; 0 is the start.")
@@ -60,7 +62,8 @@ def _bash(context: "ToolContext", call: Call) -> str:
 def _fate(reply: ShellReply) -> list[str]:
     if reply.killed:
         return [
-            f"(killed, with all that ran: {reply.killed}; files are kept, variables and the current folder are not)"
+            f"(killed, with all background processes: {reply.killed}; files are kept, variables and the current folder "
+            "are not)"
         ]
     if reply.exit_code:
         return [f"(exit code {reply.exit_code})"]
@@ -75,9 +78,9 @@ def _files(context: "ToolContext", call: Call) -> str:
     try:
         reply = context.run(f"{' '.join(PYTHON)} -m {file_editor.__name__} <<'{mark}'\n{text}\n{mark}", EDIT_SECONDS)
     except ValueError as error:
-        raise ToolError(f"{error}; write it in parts") from None
+        raise ToolError(f"{error}; write the file in parts") from None
     if reply.exit_code != 0:
-        raise ToolError(reply.output.strip() or f"it failed: {reply.killed or reply.exit_code}")
+        raise ToolError(reply.output.strip() or f"the editor failed: {reply.killed or reply.exit_code}")
     return reply.output.rstrip("\n")
 
 
@@ -85,12 +88,12 @@ BASH = Tool(
     name="bash",
     description=(
         "Run a command in your own bash. The current folder, variables and background processes persist between calls. "
-        "It sees /work (yours, kept, writable), /shared (read-only: the forum as files, snapshots you checked out, "
-        "long outputs, training texts with one teacher's weak labels, and the lab's documentation: start with "
-        "/shared/lab/README.md), the usual command-line tools, and python3 with numpy. There is no network, no model "
-        "and no GPU here: methods use models through `lab`, in experiments and quick checks. Search /shared/forum with "
-        "grep -r before you repeat somebody's work. Long output is shortened in the answer and kept in full in a file "
-        "that the answer names."
+        "Available: /work (your files: writable and persistent), /shared (read-only: the forum as files, snapshots you "
+        "checked out, long outputs, training texts with one teacher's weak labels, and the lab's documentation; start "
+        "with /shared/lab/README.md), the usual command-line tools, and python3 with numpy. There is no network, no "
+        "model and no GPU here: methods use models through `lab`, in experiments and quick checks. Search the forum "
+        "with grep -r WORD /shared/forum before you repeat somebody's work. Long output is shortened in the answer and "
+        "saved in full in a file that the answer names."
     ),
     arguments=BashArguments,
     run=_bash,
@@ -100,8 +103,8 @@ FILES = Tool(
     name="files",
     description=(
         "View, create and edit text files in your sandbox. view shows a file with line numbers, or lists a folder. "
-        "create writes a whole file. str_replace replaces old_str, which must occur exactly once, by new_str. insert "
-        "adds lines after insert_line."
+        "create writes an entire file. str_replace replaces old_str, which must occur exactly once, with new_str. "
+        "insert adds lines after insert_line."
     ),
     arguments=FilesArguments,
     run=_files,

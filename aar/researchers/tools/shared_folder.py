@@ -1,8 +1,7 @@
-"""What a researcher is shown read-only, as plain files: the forum, snapshots, long outputs, and how the lab works.
+"""A researcher's shared folder: plain files that it may read, such as the forum, snapshots and long outputs.
 
-The folder appears in its sandbox as /shared. Only the platform writes here, so that no link can be planted in it.
-
-What every researcher finds in /shared before it has done anything: how the lab works, and the data to look at.
+The folder appears in the researcher's sandbox as /shared. Only the platform writes to it, so no link can be planted in
+it. From the start it contains the lab's documentation and training data to look at.
 """
 
 import inspect
@@ -26,7 +25,7 @@ SHOWN_AS = "/shared"
 
 
 class SharedFolder:
-    """One researcher's shared folder, for any thread. Raises StorageError when it cannot be written."""
+    """One researcher's shared folder. Safe for any thread. Raises StorageError if it cannot be written."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self._turn = folder, threading.Lock()
@@ -34,9 +33,9 @@ class SharedFolder:
             self._make(folder)
 
     def write(self, name: str, content: bytes) -> str:
-        """Put a file there whole, in place of an older one; returns its path as the researcher sees it.
+        """Write a whole file, replacing an older one, and return its path as the researcher sees it.
 
-        Raises ValueError when the name would leave the folder.
+        Raises ValueError if the name would lead out of the folder.
         """
         path = self.folder / name
         if ".." in path.parts or not path.is_relative_to(self.folder):
@@ -47,9 +46,9 @@ class SharedFolder:
         return f"{SHOWN_AS}/{name}"
 
     def write_all(self, folder: str, files: Mapping[str, bytes]) -> str:
-        """Put files of a snapshot below a folder; returns that as the researcher sees it.
+        """Write the files of a snapshot below a folder, and return its path as the researcher sees it.
 
-        Raises UntrustedFileError if a name would leave the folder.
+        Raises UntrustedFileError if a name would lead out of the folder.
         """
         check_files(files)
         for name, content in files.items():
@@ -57,7 +56,7 @@ class SharedFolder:
         return f"{SHOWN_AS}/{folder}"
 
     def has(self, name: str) -> bool:
-        """Is there such a file or folder?"""
+        """True if a file or folder of this name exists."""
         return (self.folder / name).exists()
 
     def _make(self, folder: Path) -> None:
@@ -68,17 +67,17 @@ class SharedFolder:
 
 
 def populate_shared_folder(shared: SharedFolder, client: CampaignClient) -> None:
-    """Put it there. Raises AarError when the scorer cannot say what the task is."""
+    """Write the lab's documentation and the training data. Raises AarError if the scorer cannot provide the data."""
     shared.write("lab/README.md", read_prompt("lab").encode())
     for module in (lab, training_task):
         shared.write(f"lab/{Path(str(module.__file__)).name}", inspect.getsource(module).encode())
     for name in builtin_names():
         shared.write(f"lab/methods/{name}.py", builtin_source(name).encode())
     if not shared.has("data/weak_labels.npy"):
-        _stock_data(shared, client)
+        _write_training_data(shared, client)
 
 
-def _stock_data(shared: SharedFolder, client: CampaignClient) -> None:
+def _write_training_data(shared: SharedFolder, client: CampaignClient) -> None:
     task = client.training_data()
     lines = (json.dumps(asdict(example), ensure_ascii=False) for example in task.examples)
     shared.write("data/examples.jsonl", "".join(f"{line}\n" for line in lines).encode())

@@ -1,5 +1,6 @@
-"""Code store tools."""
+"""The code store tools, and how they read files out of a workspace."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -9,43 +10,80 @@ from aar.commons.foreign import Foreign
 from aar.commons.quoting import quoted_block, quoted_line, quoted_name
 from aar.errors import ToolError
 from aar.researchers.tools.duplicates import METHOD_FILE
-from aar.researchers.tools.publishing import read_files
 from aar.researchers.tools.tool import Arguments, Call, Tool
+from aar.untrusted_files import FILE_BYTES, is_folder, read_file, read_workspace
 
 if TYPE_CHECKING:
     from aar.researchers.context import ToolContext
 
+
+WORKSPACE = "/work/"
+
+
+def read_method(workspace: Path, name: str) -> bytes:
+    """Read one file. Raises UntrustedFileError if it is not a plain file of the workspace."""
+    return read_file(workspace, _relative(name), FILE_BYTES)
+
+
+def read_files(workspace: Path, names: list[str]) -> dict[str, bytes]:
+    """Read files by name. A folder stands for every file in it.
+
+    Raises:
+        UntrustedFileError: one is not a plain file of the workspace, or a folder contains something a snapshot may not.
+        ToolError: a folder contains no files.
+    """
+    files: dict[str, bytes] = {}
+    for name in map(_relative, names):
+        if name in ("", ".") or is_folder(workspace, name):
+            files |= _files_below(workspace, name)
+        else:
+            files[name] = read_file(workspace, name, FILE_BYTES)
+    return files
+
+
+def _files_below(workspace: Path, folder: str) -> dict[str, bytes]:
+    inside = "" if folder in ("", ".") else f"{folder}/"
+    files = {name: content for name, content in read_workspace(workspace).items() if name.startswith(inside)}
+    if not files:
+        raise ToolError(f"the folder {folder or '.'} of the workspace has no files")
+    return files
+
+
+def _relative(name: str) -> str:
+    return name.removeprefix(WORKSPACE).removeprefix("./").rstrip("/")
+
+
 Snapshot = str
 DIFF_CHARACTERS = 200_000
-_NAMED = "A snapshot's id (the first 7 digits are enough) or an experiment such as e7."
+_SNAPSHOT = "A snapshot id (the first 7 digits are enough) or an experiment such as e7."
 
 
 class PublishArguments(Arguments):
     """Files to publish."""
 
-    message: str = Field(description="What this is, in one or a few lines.")
+    message: str = Field(description="What the files are, in one or a few lines.")
     paths: list[str] = Field(default=[METHOD_FILE], min_length=1, description="Files and folders in /work.")
-    parent: Snapshot | None = Field(default=None, description="The snapshot that it builds on.")
+    parent: Snapshot | None = Field(default=None, description="The snapshot they build on.")
 
 
 class CheckoutArguments(Arguments):
     """A snapshot to look at."""
 
-    snapshot: Snapshot = Field(description=_NAMED)
+    snapshot: Snapshot = Field(description=_SNAPSHOT)
 
 
 class DiffArguments(Arguments):
     """Two snapshots to compare."""
 
-    snapshot: Snapshot = Field(description=_NAMED)
+    snapshot: Snapshot = Field(description=_SNAPSHOT)
     other: Snapshot | None = Field(
-        default=None, description="The later snapshot. Without it, the diff runs from the parent to `snapshot`."
+        default=None, description="The later snapshot. Without it, the diff is from the parent of `snapshot` to it."
     )
 
 
 def _publish(context: "ToolContext", call: Call) -> str:
     arguments: PublishArguments = call.arguments
-    files = read_files(context.places.workspace, arguments.paths)
+    files = read_files(context.paths.workspace, arguments.paths)
     digest = files_digest(files)
     parent = context.resolved(arguments.parent) if arguments.parent else None
     snapshot = context.client.publish(files, arguments.message, parent, key=f"{call.key}/{digest}")
@@ -64,7 +102,7 @@ def _checkout(context: "ToolContext", call: Call) -> str:
     built_on = f"built on {snapshot.parent[:10]}" if snapshot.parent else "without a parent"
     return (
         f"{snapshot.id[:10]} by {quoted_name(snapshot.author)}, {built_on}: {quoted_line(snapshot.message)}\n{names}\n"
-        f"They are read-only and somebody else's. Copy what you want to change: cp {folder}/{METHOD_FILE} /work/"
+        f"The files are read-only. Copy what you want to change: cp {folder}/{METHOD_FILE} /work/"
     )
 
 
@@ -75,7 +113,7 @@ def _diff(context: "ToolContext", call: Call) -> str:
     if arguments.other is None:
         parent = context.client.snapshot(first).parent
         if parent is None:
-            raise ToolError(f"{arguments.snapshot} has no parent; name another snapshot, or check it out")
+            raise ToolError(f"{arguments.snapshot} has no parent; pass `other`, or use store_checkout")
         first = parent
     difference = context.client.diff(first, second)
     return quoted_block(difference, DIFF_CHARACTERS) if difference else "No difference."
@@ -85,7 +123,7 @@ STORE_PUBLISH = Tool(
     name="store_publish",
     description=(
         "Publish files of your workspace as a snapshot that others can check out and build on. run_experiment already "
-        "publishes the method it runs; use this for the rest: analyses, helpers, drafts."
+        "publishes the method it runs; use this for everything else: analyses, helpers, drafts."
     ),
     arguments=PublishArguments,
     run=_publish,

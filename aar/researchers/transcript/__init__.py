@@ -4,7 +4,6 @@
 `inspect_log` converts it to a log of Inspect.
 """
 
-from aar.researchers.transcript.entries import TranscriptEntry
-from aar.researchers.transcript.journal import Transcript, read, transcript_folder, transcript_folders
+from aar.researchers.transcript.journal import Transcript, TranscriptEntry, read, transcript_folder, transcript_folders
 
 __all__ = ["Transcript", "TranscriptEntry", "read", "transcript_folder", "transcript_folders"]

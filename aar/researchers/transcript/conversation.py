@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aar.researchers.transcript.entries import TranscriptEntry
+from aar.researchers.transcript.journal import TranscriptEntry
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from aar.researchers.transcript.entries import TranscriptEntry
+from aar.researchers.transcript.journal import TranscriptEntry
 
 Json = dict[str, Any]
 

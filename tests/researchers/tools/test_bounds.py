@@ -34,9 +34,9 @@ def nested(depth: int) -> Any:
 @pytest.mark.parametrize(
     ("tool", "arguments", "said"),
     [
-        ("no_such_tool", {"text": "x" * 8 * MIB}, f"at most {ARGUMENT_BYTES} are taken"),
-        ("bash", {"command": "x" * 8 * MIB}, f"at most {ARGUMENT_BYTES} are taken"),
-        ("t" * 3 * MIB, {}, "a tool's name has at most 64 characters"),
+        ("no_such_tool", {"text": "x" * 8 * MIB}, f"the limit is {ARGUMENT_BYTES}"),
+        ("bash", {"command": "x" * 8 * MIB}, f"the limit is {ARGUMENT_BYTES}"),
+        ("t" * 3 * MIB, {}, "a tool's name may have at most 64 characters"),
         ("bash", {"command": nested(100_000)}, "nested too deeply"),
         ("bash", {"command": {1, 2}}, "not plain JSON"),
     ],
@@ -65,14 +65,14 @@ def test_what_a_researcher_is_said_to_do_is_a_line(tmp_path: Path, config: Campa
 
 
 def test_empty_notes_without_number_are_not_kept(bench: Bench) -> None:
-    memories = bench.context.places.notes / "memories"
+    memories = bench.context.paths.notes / "memories"
     refused = 0
     for number in range(700):
         try:
             bench.context.notes.run({"command": "create", "path": f"/memories/n{number}", "file_text": ""})
         except ToolError as error:
             refused += 1
-            assert f"files and folders of {MOST_ENTRIES}" in str(error)
+            assert f"of {MOST_ENTRIES} files and folders" in str(error)
     assert len(list(memories.rglob("*"))) == MOST_ENTRIES == 700 - refused
     bench.does("lab_notes", command="delete", path="/memories/n0")
     bench.does("lab_notes", command="create", path="/memories/again", file_text="")
@@ -110,7 +110,7 @@ def small(bench: Bench, tmp_path: Path) -> Iterator[Bench]:
 def test_long_outputs_meet_the_account_and_are_still_answered(small: Bench, tmp_path: Path) -> None:
     outputs = small.context.shared.folder / "outputs"
     StorageQuota(tmp_path).hold(small.context.name, "shared", "earlier", MIB - 100_000)
-    assert "the whole is in /shared/outputs" in small.does("bash", command="head -c 60000 /dev/zero | tr '\\0' x")
+    assert "full text in /shared/outputs" in small.does("bash", command="head -c 60000 /dev/zero | tr '\\0' x")
     told = small.does("bash", command="head -c 60000 /dev/zero | tr '\\0' y")
     assert told.startswith("yyy") and "not kept: what the platform keeps for researcher-1 is full (shared: 1." in told
     assert len(list(outputs.iterdir())) == 1
@@ -136,7 +136,7 @@ def test_a_full_transcript_ends_its_researcher(small: Bench) -> None:
 
 def test_the_account_of_a_transcript_survives_a_restart(small: Bench, tmp_path: Path) -> None:
     small.does("bash", command="echo hi")
-    folder = small.context.places.workspace.parent
+    folder = small.context.paths.workspace.parent
     on_disk = sum(file.stat().st_size for file in (folder / "transcript.jsonl", *(folder / "texts").iterdir()))
     assert small.transcript.size == on_disk
     small.does("bash", command="head -c 60000 /dev/zero | tr '\\0' x")

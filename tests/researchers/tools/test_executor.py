@@ -7,8 +7,8 @@ import pytest
 
 from aar.errors import CampaignError
 from aar.logs import SafeFormatter
+from aar.researchers.tools import label
 from aar.researchers.tools.executor import ToolExecutor
-from aar.researchers.tools.registry import label
 from aar.researchers.transcript import Transcript
 from tests.researchers.tools.conftest import Bench
 
@@ -16,13 +16,13 @@ from tests.researchers.tools.conftest import Bench
 def goes_on(bench: Bench) -> ToolExecutor:
     """What a process finds that takes over from one that was killed."""
     bench.transcript.close()
-    bench.transcript = Transcript(bench.context.places.workspace.parent)
+    bench.transcript = Transcript(bench.context.paths.workspace.parent)
     return ToolExecutor(bench.context, bench.transcript)
 
 
 def forget_the_end(bench: Bench) -> None:
     """As if the process had been killed after a call took effect and before that was written down."""
-    path = bench.context.places.workspace.parent / "transcript.jsonl"
+    path = bench.context.paths.workspace.parent / "transcript.jsonl"
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
 
 
@@ -30,7 +30,7 @@ def test_a_completed_call_is_told_again_and_not_made_again(bench: Bench) -> None
     first = bench.caller.answer("bash", {"command": "echo x >>log; wc -l <log"}, "1.1")
     again = goes_on(bench).answer("bash", {"command": "echo x >>log; wc -l <log"}, "1.1")
     assert first == again and first.text == "1"
-    assert (bench.context.places.workspace / "log").read_text() == "x\n"
+    assert (bench.context.paths.workspace / "log").read_text() == "x\n"
 
 
 def test_a_command_that_was_cut_off_is_not_repeated_and_the_researcher_is_told(bench: Bench) -> None:
@@ -38,7 +38,7 @@ def test_a_command_that_was_cut_off_is_not_repeated_and_the_researcher_is_told(b
     forget_the_end(bench)
     answer = goes_on(bench).answer("bash", {"command": "echo x >>log"}, "1.1")
     assert answer.is_error and "may have happened" in answer.text
-    assert (bench.context.places.workspace / "log").read_text() == "x\n"
+    assert (bench.context.paths.workspace / "log").read_text() == "x\n"
 
 
 def test_a_post_that_was_cut_off_is_made_once(bench: Bench) -> None:

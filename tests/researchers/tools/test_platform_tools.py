@@ -59,7 +59,7 @@ def test_an_experiment_can_be_cancelled_by_its_own_researcher_alone(bench: Bench
     bench.campaign.instant = False
     bench.writes_method()
     bench.does("run_experiment", note="slow")
-    assert "researcher-1's" in new_bench(1).refuses("experiment", action="cancel", experiment="e1")
+    assert "belongs to researcher-1" in new_bench(1).refuses("experiment", action="cancel", experiment="e1")
     assert "failed:\n> cancelled" in bench.does("experiment", action="cancel", experiment="e1")
 
 
@@ -114,7 +114,7 @@ HOSTILE_METHODS = {
 @pytest.mark.parametrize("source", HOSTILE_METHODS.values(), ids=HOSTILE_METHODS)
 @pytest.mark.parametrize("tool", ["run_experiment", "quick_check"])
 def test_a_method_that_overwhelms_the_parser_is_an_answer(bench: Bench, tool: str, source: str) -> None:
-    (bench.context.places.workspace / "method.py").write_bytes(source.encode(errors="surrogatepass"))
+    (bench.context.paths.workspace / "method.py").write_bytes(source.encode(errors="surrogatepass"))
     arguments = {"note": "deep"} if tool == "run_experiment" else {}
     assert "not valid Python" in bench.refuses(tool, **arguments)
     assert not bench.campaign.started and not bench.campaign.checked
@@ -190,11 +190,11 @@ def test_notes_outlive_the_process_and_are_bounded(bench: Bench, new_bench: NewB
 
 def test_no_answer_about_notes_tells_what_there_is_on_the_host(bench: Bench, tmp_path: Path) -> None:
     """The way out and back in by a link of the host's, and by names of folders that a researcher may only guess."""
-    (tmp_path / "link").symlink_to(bench.context.places.notes)
+    (tmp_path / "link").symlink_to(bench.context.paths.notes)
     up = f"/memories{'/..' * 20}"
     guesses = (
         (f"{up}{tmp_path}/link/memories/x", f"{up}{tmp_path}/none/memories/x"),
-        (f"{up}{bench.context.places.notes}/memories/x", f"{up}/no{bench.context.places.notes}/memories/x"),
+        (f"{up}{bench.context.paths.notes}/memories/x", f"{up}/no{bench.context.paths.notes}/memories/x"),
         (f"{up}/etc/passwd", f"{up}/etc/nothing"),
         ("/memories/../memories/x", "/memories/../nothing/x"),
     )

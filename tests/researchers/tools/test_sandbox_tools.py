@@ -26,7 +26,7 @@ def test_a_command_that_takes_too_long_is_ended_and_the_next_one_works(bench: Be
 def test_long_output_is_bounded_and_the_whole_is_where_the_answer_says(bench: Bench) -> None:
     answer = bench.does("bash", command="seq 20000")
     assert len(answer) < 17_000 and answer.startswith("1\n2\n") and answer.endswith("20000")
-    path = answer.split("the whole is in ")[1].split(":")[0]
+    path = answer.split("full text in ")[1].split(":")[0]
     assert bench.does("bash", command=f"wc -l <{path}; grep -c . {path}") == "19999\n20000"
     assert "\n10000\n" in bench.transcript.entries[1].data["whole"]
 
@@ -68,7 +68,7 @@ def test_a_long_file_is_viewed_in_parts_that_say_how_to_go_on(bench: Bench) -> N
 def test_text_of_any_kind_goes_through_the_editor_unchanged(bench: Bench) -> None:
     text = "EOF\n'\"$HOME`\\ Zażółć \U0001f600\n\ttab\r\n"
     bench.does("files", command="create", path="a", file_text=text)
-    assert (bench.context.places.workspace / "a").read_bytes() == text.encode()
+    assert (bench.context.paths.workspace / "a").read_bytes() == text.encode()
 
 
 def test_planted_links_lead_nowhere_outside(bench: Bench) -> None:
@@ -105,6 +105,6 @@ def test_wrong_arguments_are_explained(bench: Bench) -> None:
     assert "command: Field required; comand: Extra inputs" in refused and "Arguments: command, [seconds]." in refused
     assert "str_replace needs old_str and new_str" in bench.refuses("files", command="str_replace", path="a")
     assert "less than or equal to 600" in bench.refuses("bash", command="ls", seconds=9000)
-    assert "there are: bash, files" in bench.refuses("rm_rf")
+    assert "the tools are: bash, files" in bench.refuses("rm_rf")
     answer = bench.caller.answer("bash", "ls", "9.9")
     assert answer.is_error and "Arguments: command" in answer.text

@@ -11,8 +11,7 @@ import numpy as np
 from aar.commons.forum import Post
 from aar.errors import SourceError
 from aar.methods import builtin_names, builtin_source
-from aar.researchers.brains.search.compose import compose
-from aar.researchers.brains.search.space import MethodSpec
+from aar.researchers.brains.search.space import MethodSpec, compose
 from aar.sandbox.decoys import METHODS, canary, decoys
 from aar.scoring.audit import Finding
 from aar.scoring.audit.claims import KnownScores, unbacked

@@ -6,8 +6,7 @@ import pytest
 
 from aar.errors import SourceError
 from aar.methods import builtin_names, builtin_source
-from aar.researchers.brains.search.compose import compose
-from aar.researchers.brains.search.space import MethodSpec
+from aar.researchers.brains.search.space import MethodSpec, compose
 from aar.scoring.audit.code import hard_coded, seed_hunting
 
 PLANTED = Path(__file__).parents[1] / "planted"

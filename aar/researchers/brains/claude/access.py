@@ -3,7 +3,7 @@
 from aar.budget import read_prices
 from aar.config import CampaignConfig, ClaudeConfig
 from aar.errors import ConfigError, ModelAccessError
-from aar.researchers.brains.claude.prompts import render_first_message, render_system_prompt
+from aar.researchers.prompts import render_first_message, render_system_prompt
 
 NO_CREDENTIALS = (
     "no credentials for a model: set ANTHROPIC_API_KEY, or another variable that the anthropic package reads "

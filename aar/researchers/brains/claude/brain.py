@@ -17,17 +17,27 @@ from anthropic import APIRequest, AsyncCallNext
 from aar.budget import Resources, read_prices
 from aar.errors import BudgetError, QuotaError
 from aar.researchers.brains.claude.access import check_credentials
-from aar.researchers.brains.claude.failures import REQUEST_ERRORS, ApiFailure, classify_error
-from aar.researchers.brains.claude.prompts import (
+from aar.researchers.brains.claude.messages import (
+    REQUEST_ERRORS,
+    ApiFailure,
+    Block,
+    classify_error,
+    content_of,
+    read_reply,
+    request_params,
+    result_block,
+    text_block,
+    tokens_of,
+)
+from aar.researchers.context import ToolContext
+from aar.researchers.prompts import (
+    render_command,
     render_first_message,
     render_nudge,
+    render_platform_note,
     render_restart,
     render_system_prompt,
 )
-from aar.researchers.brains.claude.reply import Block, content_of, read_reply, result_block, text_block
-from aar.researchers.brains.claude.request import request_params, tokens_of
-from aar.researchers.commands import render_command, render_platform_note
-from aar.researchers.context import ToolContext
 from aar.researchers.runtime import ResearcherRuntime
 from aar.researchers.stopping import StopReason, post_final_summary, previous_stop
 from aar.researchers.tools.executor import Answer, ToolExecutor

@@ -9,8 +9,8 @@ import time
 from contextlib import suppress
 
 from aar.errors import AarError, BudgetError, ToolError
-from aar.researchers.commands import render_command
 from aar.researchers.context import ToolContext
+from aar.researchers.prompts import render_command
 from aar.researchers.runtime import ResearcherRuntime
 from aar.researchers.stopping import StopReason, post_final_summary, previous_stop
 from aar.researchers.tools.executor import Answer, ToolExecutor

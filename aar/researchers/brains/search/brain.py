@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from aar.researchers.brains.search.compose import compose
 from aar.researchers.brains.search.optimiser import Proposal, propose
 from aar.researchers.brains.search.prose import conclusion, describe, headline, hypothesis
 from aar.researchers.brains.search.reading import Knowledge, Plan, read
+from aar.researchers.brains.search.space import compose
 from aar.researchers.client import CampaignClient
 from aar.researchers.directions import read_direction
 from aar.researchers.runtime import ResearcherRuntime

@@ -1,8 +1,15 @@
-"""The space of methods that the search brain looks through: one MethodSpec is one point of it."""
+"""The space of methods that the search brain explores: a MethodSpec is one point, `compose` writes its method file."""
 
+import inspect
+import re
+import textwrap
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, cast
 
+import numpy as np
+
+from aar.methods.em_posterior import calibrated, posterior, product
 from aar.models.data import Loss
 
 Labels = Literal["weak", "prior", "product", "em", "probe"]
@@ -87,3 +94,122 @@ class MethodSpec:
 
 
 VANILLA = MethodSpec()
+
+
+def probe(states: np.ndarray, belief: np.ndarray, seed: int, folds: int = 5) -> np.ndarray:
+    """(n,) belief of a ridge regression on hidden states (n, k, d) that never saw the row's own label."""
+    features = states[:, -1] - states[:, 0] if states.shape[1] == 2 else states[:, 0]
+    features = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-6)
+    fold = np.random.default_rng(seed).permutation(len(belief)) % folds
+    score = np.zeros(len(belief))
+    for held_out in range(folds):
+        seen = features[fold != held_out]
+        gram = seen.T @ seen + 0.1 * len(belief) * np.eye(features.shape[1])
+        slope = np.linalg.solve(gram, seen.T @ (2 * belief[fold != held_out] - 1))
+        score[fold == held_out] = features[fold == held_out] @ slope
+    rank = np.argsort(np.argsort(score, kind="stable"), kind="stable")
+    return (rank + 0.5) / len(score)
+
+
+def most_confident(confidence: np.ndarray, keep: float) -> np.ndarray:
+    """(n,) bool, True for the fraction `keep` of the rows with the highest confidence."""
+    kept = np.zeros(len(confidence), dtype=bool)
+    kept[np.argsort(-confidence, kind="stable")[: max(1, round(keep * len(confidence)))]] = True
+    return kept
+
+
+def confident_first(confidence: np.ndarray, weights: np.ndarray, seed: int) -> np.ndarray:
+    """(m,) row numbers: the more confident half of the rows in use, shuffled, and then all of them, shuffled."""
+    rows = np.flatnonzero(weights > 0)
+    ranked = rows[np.argsort(-confidence[rows], kind="stable")]
+    rng = np.random.default_rng(seed)
+    return np.concatenate([rng.permutation(ranked[: (len(ranked) + 1) // 2]), rng.permutation(rows)])
+
+
+PARTS: tuple[Callable[..., np.ndarray], ...] = (calibrated, confident_first, most_confident, posterior, probe, product)
+"""The functions that composed methods consist of. Their source is copied into the method file, so they use only numpy.
+
+A belief is an (n,) array of P(label 1). A confidence is an (n,) array of values from 0 to 1.
+"""
+
+_LABELS = {
+    "weak": "weak",
+    "prior": "prior",
+    "product": "product(weak, prior, prior_share={share})",
+    "em": "posterior(weak, prior, prior_share={share})",
+    "probe": "probe(lab.embed(), weak, lab.seed)",
+}
+_FILTERS = {
+    "confident": ["weights = weights * most_confident(confidence, keep={keep})"],
+    "agree": ["weights = weights * ((weak > 0.5) == (prior > 0.5))  # only rows on which both agree"],
+}
+
+
+def compose(spec: MethodSpec, hypothesis: str) -> str:
+    """The source of `method.py` for a spec, with the hypothesis it tests as its docstring."""
+    body = "\n".join("    " + line for line in _supervise(spec))
+    head = _docstring(hypothesis) + "\nimport numpy as np\n"
+    functions = [inspect.getsource(part) for part in _needed(body)]
+    return "\n\n".join([head, *functions, f"def supervise(lab):\n{body}\n"])
+
+
+def _docstring(hypothesis: str) -> str:
+    safe = hypothesis.replace("\\", "/").replace('"', "'")
+    paragraphs = [textwrap.fill(paragraph, 110) for paragraph in safe.split("\n\n")]
+    return '"""' + "\n\n".join(paragraphs) + '\n"""\n'
+
+
+def _needed(body: str) -> list[Callable[..., np.ndarray]]:
+    """Return the parts that the body calls, directly or through other parts, in the order of PARTS."""
+    needed: list[Callable[..., np.ndarray]] = []
+    texts = [body]
+    while texts:
+        text = texts.pop()
+        for part in PARTS:
+            if part not in needed and re.search(rf"\b{part.__name__}\(", text):
+                needed.append(part)
+                texts.append(inspect.getsource(part))
+    return [part for part in PARTS if part in needed]
+
+
+def _supervise(spec: MethodSpec) -> list[str]:
+    return [*_beliefs(spec), *_targets(spec), *_weights(spec), *_training(spec)]
+
+
+def _beliefs(spec: MethodSpec) -> list[str]:
+    lines = []
+    if spec.labels != "prior" or spec.filter == "agree":
+        lines.append("weak = calibrated(lab.weak_labels)")
+    if spec.labels in ("prior", "product", "em") or spec.filter == "agree":
+        lines.append("prior = calibrated(lab.zero_shot())")
+    return [*lines, f"belief = {_LABELS[spec.labels].format(share=spec.prior_share)}"]
+
+
+def _targets(spec: MethodSpec) -> list[str]:
+    lines = ["belief = (belief > 0.5).astype(float)"] if spec.hard else []
+    lines.append("targets = np.stack([1 - belief, belief], axis=1)")
+    uses_confidence = "confidence" in spec.weights or spec.filter == "confident" or spec.schedule == "confident_first"
+    return ["confidence = np.abs(2 * belief - 1)", *lines] if uses_confidence else lines
+
+
+def _weights(spec: MethodSpec) -> list[str]:
+    lines = ["weights = confidence" if spec.weights == "confidence" else "weights = np.ones(len(belief))"]
+    return lines + [line.format(keep=spec.keep) for line in _FILTERS.get(spec.filter, [])]
+
+
+def _training(spec: MethodSpec) -> list[str]:
+    if spec.schedule == "confident_first":
+        return [
+            "order = confident_first(confidence, weights, lab.seed)",
+            f'return lab.fine_tune(targets, weights, order=order, loss="{spec.loss}", epochs=1)',
+        ]
+    fit = f'return lab.fine_tune(targets, weights, loss="{spec.loss}", epochs={spec.epochs})'
+    if spec.schedule == "shuffled":
+        return [fit]
+    lines = [
+        f'first = lab.fine_tune(targets, weights, loss="{spec.loss}", epochs=1)  # before it memorises what is noise',
+        "targets = (targets + first.predict()) / 2",
+    ]
+    if spec.hard:
+        lines.append("targets = (targets[:, 1] > 0.5).astype(int)")
+    return [*lines, fit]

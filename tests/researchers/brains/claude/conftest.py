@@ -12,7 +12,7 @@ from aar.budget import UsageStore
 from aar.config import CampaignConfig, load_config
 from aar.mock_api.script import Scenario, Schedule
 from aar.mock_api.server import Endpoint, MockApi
-from aar.researchers.brains.claude import failures
+from aar.researchers.brains.claude import messages
 from aar.researchers.brains.claude.brain import ClaudeBrain
 from aar.researchers.context import ResearcherPaths, ToolContext
 from aar.researchers.runtime import ResearcherRuntime
@@ -50,8 +50,8 @@ class Stage:
         researcher = self.config.researchers[0].model_copy(update={"claude": llm})
         client = self.campaign.client(NAME)
         self.runtime = ResearcherRuntime(researcher, self.config, self.folder)
-        places, account = ResearcherPaths.of(self.folder, NAME), self.runtime.account
-        context = ToolContext(researcher, self.config, places, client, UsageStore(self.folder), account)
+        paths, account = ResearcherPaths.of(self.folder, NAME), self.runtime.account
+        context = ToolContext(researcher, self.config, paths, client, UsageStore(self.folder), account)
         populate_shared_folder(context.shared, client)
         transcript = Transcript(transcript_folder(self.folder, NAME))
         return ClaudeBrain(self.runtime, context, transcript), context, transcript
@@ -85,7 +85,7 @@ class Stage:
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "rehearsal")
-    monkeypatch.setattr(failures, "FIRST_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(messages, "FIRST_WAIT_SECONDS", 0.05)
     config = load_config(write_toml(tmp_path))
     with ExitStack() as stack:
         yield Stage(tmp_path, config, Campaign(tmp_path), stack, monkeypatch)

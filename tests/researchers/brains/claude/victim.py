@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aar.budget import UsageStore
 from aar.config import load_config
-from aar.researchers.brains.claude import failures
+from aar.researchers.brains.claude import messages
 from aar.researchers.brains.claude.brain import ClaudeBrain
 from aar.researchers.context import ResearcherPaths, ToolContext
 from aar.researchers.runtime import ResearcherRuntime
@@ -42,7 +42,7 @@ class DurableClient(ClientDouble):
 
 def main(folder: Path) -> None:
     """Run the researcher to its end."""
-    failures.FIRST_WAIT_SECONDS = 0.05
+    messages.FIRST_WAIT_SECONDS = 0.05
     with storage_errors(folder):
         config = load_config(write_toml(folder), ["budget.experiments_per_researcher=99"])
     client = DurableClient(Campaign(folder), NAME)

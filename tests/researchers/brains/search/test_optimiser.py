@@ -1,9 +1,9 @@
 from itertools import product
 
-from aar.researchers.brains.search.optimiser import propose
-from aar.researchers.brains.search.priors import PRIORS
+from aar.researchers.brains.search.optimiser import DEFAULT, PRIORS, prior_of, propose
 from aar.researchers.brains.search.reading import Knowledge, Plan, Trial
 from aar.researchers.brains.search.space import DIMENSIONS, VANILLA, MethodSpec
+from aar.researchers.directions import builtin_directions
 
 EM = MethodSpec(labels="em", hard=False)
 EVERYTHING = frozenset(
@@ -77,3 +77,18 @@ def test_the_optimiser_learns_which_values_pay():
     chosen = [propose(known, "my own", f"researcher-{number}", 0.4).spec.changes_from(best) for number in range(60)]
     labels = [changes["labels"] for changes in chosen if "labels" in changes]
     assert labels.count("em") > len(labels) / 2
+
+
+def test_every_direction_has_a_prior_and_no_prior_lacks_its_direction():
+    assert sorted(PRIORS) == builtin_directions()
+
+
+def test_every_opening_is_a_canonical_spec_of_its_own_that_is_not_vanilla():
+    specs = [opening.spec for prior in [*PRIORS.values(), DEFAULT] for opening in prior.openings]
+    assert all(spec == spec.canonical() and spec != VANILLA for spec in specs)
+    assert len(set(specs)) == len(specs)
+
+
+def test_a_direction_explores_known_dimensions_and_an_unknown_one_all_of_them():
+    assert all(set(prior.explore) <= set(DIMENSIONS) for prior in PRIORS.values())
+    assert set(prior_of("something of my own").explore) == set(DIMENSIONS)

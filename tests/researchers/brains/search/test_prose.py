@@ -11,8 +11,8 @@ from aar.researchers.brains.search.prose import conclusion, describe, headline, 
 from aar.researchers.brains.search.reading import Trial
 from aar.researchers.brains.search.space import DIMENSIONS, MethodSpec
 from aar.scoring.records import Experiment, Score
+from tests.researchers.brains.search.spec_space import specs
 from tests.researchers.client_double import REFERENCE
-from tests.researchers.spec_space import specs
 
 EM = MethodSpec(labels="em", hard=False)
 VANILLA_SCORE = Score(0.8, 0.40, 0.30, 0.50)
