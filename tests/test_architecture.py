@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import aar
-from aar.sandbox.linux.packages import OWN
+from aar.sandbox.linux.training import OWN
 
 ROOT = Path(aar.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))

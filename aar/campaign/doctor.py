@@ -20,7 +20,7 @@ from aar.config import ClusterConfig, ComputeConfig
 from aar.sandbox import Check, Limits, probe, provider
 from aar.sandbox.api import GIB
 from aar.sandbox.conformance import conformance
-from aar.sandbox.linux import command_line
+from aar.sandbox.linux import bubblewrap
 from aar.sandbox.memory import CGROUPS, machine_bytes
 
 NEEDED_MEMORY = 6 * GIB
@@ -85,7 +85,7 @@ def _space(name: str, folder: Path, needed: int, variable: str) -> Check:
 
 
 def _system_packages() -> Check:
-    path = os.pathsep.join([os.environ.get("PATH", ""), command_line.OUTER_ENVIRONMENT["PATH"]])
+    path = os.pathsep.join([os.environ.get("PATH", ""), bubblewrap.OUTER_ENVIRONMENT["PATH"]])
     missing = {package for program, package in PACKAGES.items() if shutil.which(program, path=path) is None}
     missing |= set() if _has_library("libseccomp.so.2") else {"libseccomp2"}
     command = f"apt-get update && apt-get install -y {' '.join(sorted(missing))}"

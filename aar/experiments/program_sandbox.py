@@ -28,7 +28,7 @@ from aar.models.recipe import Recipe
 from aar.sandbox import TRAINING_PYTHON, Limits, Outcome, Provider, Spec
 from aar.sandbox.api import GIB, MIB
 from aar.sandbox.linux.identity import FOLDERS, remove, sandbox_folder_prefix
-from aar.sandbox.linux.packages import ROOTS
+from aar.sandbox.linux.training import ROOTS
 from aar.sandbox.memory import share_bytes
 from aar.untrusted_files import read_file
 

@@ -1,7 +1,4 @@
-"""How much a sandbox may use.
-
-What is asked of a sandbox, as data; the same for every provider.
-"""
+"""The specification of a sandbox and its limits, as data; the same for every provider."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
-if TYPE_CHECKING:  # the sandbox itself runs without the settings and what they import
+if TYPE_CHECKING:  # sandboxes work without the settings and their imports
     from aar.config import SandboxConfig
 
 MIB = 2**20
@@ -25,7 +22,7 @@ class Closing(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Release what is held; again is harmless."""
+        """Release what is held. Calling it again has no effect."""
 
     def __enter__(self) -> Self:
         return self
@@ -38,12 +35,12 @@ class Closing(ABC):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one sandbox may use. Exceeding one that is a total kills the whole process tree.
+    """The limits of one sandbox. Exceeding a limit on a total kills the whole process tree.
 
-    `memory_bytes` and `cpu_seconds` are sums over the tree, memory including what lies in /tmp and /dev/shm;
-    `processes` counts threads too; `file_bytes` bounds one file, and also all of /tmp and of a /work that vanishes;
-    `disk_bytes` bounds a workspace, and `files` how many files and folders there are in it, or in such a place;
-    `output_bytes` bounds stdout and stderr each. In a shell, CPU time, wall time and output are those of one command.
+    `memory_bytes` and `cpu_seconds` are sums over the tree; memory includes files in /tmp and /dev/shm. `processes`
+    also counts threads. `file_bytes` limits one file, and also all of /tmp and of a temporary /work. `disk_bytes`
+    limits a workspace, and `files` the number of files and folders in it, or in one of those places. `output_bytes`
+    limits stdout and stderr each. In a shell, CPU time, wall time and output are those of one command.
     """
 
     memory_bytes: int = GIB
@@ -58,7 +55,7 @@ class Limits:
 
     @classmethod
     def from_config(cls, config: SandboxConfig) -> Limits:
-        """The limits that a campaign's configuration asks for."""
+        """Return the limits of a campaign's configuration."""
         return cls(
             memory_bytes=int(config.memory_gib * GIB),
             cpu_seconds=config.cpu_seconds,
@@ -71,7 +68,7 @@ class Limits:
 
 
 def readable_bytes(count: int) -> str:
-    """`count` in the largest binary unit that leaves it at least 1, for example "4 GiB" or "1.5 MiB"."""
+    """Format `count` in the largest binary unit in which it is at least 1, for example "4 GiB" or "1.5 MiB"."""
     for size, unit in ((GIB, "GiB"), (MIB, "MiB"), (1024, "KiB")):
         if count >= size:
             return f"{count / size:.4g} {unit}"
@@ -79,9 +76,9 @@ def readable_bytes(count: int) -> str:
 
 
 View = Literal["method", "shell", "training"]
-"""Which programs a sandbox sees.
+"""The programs that a sandbox sees.
 
-"method": Python with numpy and the lab's client. "shell": those, and the machine's own command-line tools. "training":
+"method": Python with numpy and the lab's client. "shell": those, and the machine's command-line tools. "training":
 those of "shell", and torch with the packages that a training program needs.
 """
 
@@ -92,20 +89,20 @@ BROKER_SOCKET = "/run/broker.sock"
 
 @dataclass(frozen=True)
 class Spec:
-    """One sandbox.
+    """The specification of one sandbox.
 
-    A program learns from its command and its environment where things are, not from constants: only a provider with
-    a wall of its own can put them at the very paths that are asked for here.
+    A program learns paths from its command and its environment, not from constants: only an isolating provider can put
+    files at the very paths that are given here.
 
     Attributes:
-        command: what runs in it, with paths as the sandbox sees them.
+        command: the command that runs in it, with paths as the sandbox sees them.
         files: contents of small files that appear read-only in /work, by name.
-        read_only: files and folders of the host that appear read-only, by the path at which they do.
+        read_only: files and folders of the host that appear read-only, by their path in the sandbox.
         workspace: a folder of the host that appears as a writable /work, used by one sandbox at a time. None: /work
-            vanishes with the sandbox.
+            is removed with the sandbox.
         gpus: numbers of the devices that it may use.
-        owner: whose sandboxes share one part of the machine's memory; "": nobody's.
-        environment: variables that it gets beside the few that every sandbox has.
+        owner: whose sandboxes share one part of the machine's memory; "" for none.
+        environment: variables in addition to the few that every sandbox has.
     """
 
     command: tuple[str, ...]

@@ -1,19 +1,21 @@
-"""How much disk a workspace uses, counted while its owner may change it.
+"""Compare a running sandbox's use with its limits, and count the disk use of its workspace.
 
-Covers: bytes and files of everything below the folder, folders too deep to be removed again, and files that were
-removed while a process has them open or mapped. A workspace that was over a limit when its sandbox was opened may be
-used, so that it can be tidied, but may not grow.
-Does not cover: removed files whose descriptors are under way between two processes; only the size of one file and the
-number of descriptors bound those.
+Limits of a running sandbox.
 
-Whether a running sandbox has used more than it may.
-
-Covers: memory and CPU time of the whole tree, wall time, bytes and files of the workspace and of the places in memory.
-The kernel holds memory and the number of processes where it lets aar make a control group (see `cgroup`); elsewhere
+Covers: memory and CPU time of the whole tree, wall time, bytes and files of the workspace and of the file systems in
+memory. The kernel limits memory and the number of processes if aar may make a control group (see `cgroup`); otherwise
 memory and CPU time are summed here over all processes.
-Does not cover: what is used between two looks. Without a control group memory may be exceeded for a tick, and what
-lies in pipes and sockets is bounded by the kernel's limits alone, and CPU time of children that nobody waits for is not
-seen; the disk may be exceeded for as long as it takes to count a workspace.
+Does not cover: use between two checks. Without a control group, memory may be exceeded for a tick, data in pipes and
+sockets is bounded by the kernel's limits only, and CPU time of children that are never waited for is not counted. The
+disk limit may be exceeded for as long as it takes to count a workspace.
+
+Disk use, counted while the workspace's owner may change it.
+
+Covers: bytes and files of everything below the folder, folders too deep to be removed again, and removed files that a
+process still has open or mapped. A workspace that exceeds a limit when its sandbox is opened may be used, so that it
+can be tidied, but may not grow.
+Does not cover: removed files whose descriptors are in transit between two processes; only the size of one file and the
+number of descriptors limit those.
 """
 
 import os
@@ -33,7 +35,7 @@ MAX_DEPTH = 64
 
 @dataclass(frozen=True)
 class Used:
-    """What lies in a workspace; `readable`: nothing was hidden from the count."""
+    """The use of a workspace. `readable`: no folder was hidden from the count."""
 
     size: int = 0
     files: int = 0
@@ -42,17 +44,17 @@ class Used:
 
 
 class Disk:
-    """Counts one workspace, now and then."""
+    """Counts one workspace from time to time."""
 
     def __init__(self, workspace: Path, limits: Limits) -> None:
         self._workspace, self._limits = workspace, limits
-        before = self._count(most=None)
+        before = self._count(max_files=None)
         self._size, self._files = max(limits.disk_bytes, before.size), max(limits.files, before.files)
         self._depth, self._readable = max(MAX_DEPTH, before.depth), before.readable
 
     def excess(self, processes: Iterable[int]) -> str | None:
-        """Which limit is exceeded, or None. `processes`: those that may have removed files open."""
-        used = self._count(most=self._files)
+        """Return the exceeded limit, or None. `processes`: those that may have removed files open."""
+        used = self._count(max_files=self._files)
         if used.size > self._size or used.size + removed_bytes(processes, self._workspace) > self._size:
             return f"disk limit {readable_bytes(self._limits.disk_bytes)}"
         if used.files > self._files:
@@ -63,14 +65,14 @@ class Disk:
             return "limit of no unreadable folders"
         return None
 
-    def _count(self, most: int | None) -> Used:
-        """What there is, up to so many files, and down to the deepest folder that may be."""
+    def _count(self, max_files: int | None) -> Used:
+        """Count the workspace until there are more than `max_files`, and down to one level below MAX_DEPTH."""
         size = files = deepest = 0
         try:
             with _opened(str(self._workspace), None) as root:
                 for blocks, depth in _entries(root, 0):
                     size, files, deepest = size + 512 * blocks, files + 1, max(deepest, depth)
-                    if most is not None and files > most:
+                    if max_files is not None and files > max_files:
                         break
         except PermissionError:
             return Used(size, files, deepest, readable=False)
@@ -78,13 +80,13 @@ class Disk:
 
 
 def _entries(folder: int, depth: int) -> Iterator[tuple[int, int]]:
-    """Blocks and depth of everything below an open folder, down to one level more than may be.
+    """Yield blocks and depth of everything below an open folder, down to one level below MAX_DEPTH.
 
-    By descriptors, because a path may be too long to be opened, and may lead elsewhere a moment later.
+    It goes by descriptors, because a path may be too long to be opened, and may lead elsewhere a moment later.
     """
     with os.scandir(folder) as entries:
         for entry in entries:
-            # Anything may have become something else since it was listed.
+            # An entry may have been replaced since it was listed.
             with suppress(FileNotFoundError, NotADirectoryError):
                 yield entry.stat(follow_symlinks=False).st_blocks, depth
                 if depth <= MAX_DEPTH and entry.is_dir(follow_symlinks=False):
@@ -94,7 +96,7 @@ def _entries(folder: int, depth: int) -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def _opened(name: str, parent: int | None) -> Iterator[int]:
-    # O_DIRECTORY comes first: for a link the error is that it is no folder.
+    # With O_DIRECTORY, the error for a link is NotADirectoryError, like for a file.
     descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
         yield descriptor
@@ -103,20 +105,20 @@ def _opened(name: str, parent: int | None) -> Iterator[int]:
 
 
 def removed_bytes(processes: Iterable[int], workspace: Path) -> int:
-    """Disk bytes of files on the workspace's file system that have no name any more but are open or mapped."""
+    """Return the disk bytes of files on the workspace's file system that are removed but still open or mapped."""
     device = workspace.stat().st_dev
-    found = {
-        (one.st_dev, one.st_ino): 512 * one.st_blocks
+    bytes_by_file = {
+        (status.st_dev, status.st_ino): 512 * status.st_blocks
         for pid in processes
-        for one in _held(pid)
-        if one.st_nlink == 0 and one.st_dev == device and stat.S_ISREG(one.st_mode)
+        for status in _open_files(pid)
+        if status.st_nlink == 0 and status.st_dev == device and stat.S_ISREG(status.st_mode)
     }
-    return sum(found.values())
+    return sum(bytes_by_file.values())
 
 
-def _held(pid: int) -> Iterator[os.stat_result]:
+def _open_files(pid: int) -> Iterator[os.stat_result]:
     for kind in ("fd", "map_files"):
-        with suppress(OSError):  # the process has ended, or is not ours to look into
+        with suppress(OSError):  # the process has ended, or belongs to another user
             for name in os.listdir(f"/proc/{pid}/{kind}"):
                 with suppress(OSError):
                     yield os.stat(f"/proc/{pid}/{kind}/{name}")
@@ -124,56 +126,56 @@ def _held(pid: int) -> Iterator[os.stat_result]:
 
 TICK_SECONDS = 0.05
 DISK_SECONDS = 0.25
-MEMORY_PLACES = ("/tmp", "/dev/shm", "/work")
+MEMORY_FILE_SYSTEMS = ("/tmp", "/dev/shm", "/work")
 
 
 class ResourceMonitor:
-    """Looks at one running sandbox, now and then."""
+    """Checks one running sandbox against its limits."""
 
     def __init__(self, running: SandboxProcess, limits: Limits, workspace: Path | None, cgroup: Cgroup | None) -> None:
         self._running, self._limits, self._cgroup = running, limits, cgroup
         self._disk = Disk(workspace, limits) if workspace else None
-        self._next_look = self._next_count = 0.0
-        self._largest_place = max(limits.file_bytes, SHARED_MEMORY_BYTES) + PAGE_BYTES
+        self._next_check = self._next_count = 0.0
+        self._largest_file_system = max(limits.file_bytes, SHARED_MEMORY_BYTES) + PAGE_BYTES
         self.begin(limits.wall_seconds)
 
     def begin(self, wall_seconds: float | None) -> None:
-        """Time begins to count now. `wall_seconds` None: it is not limited."""
+        """Start the wall and CPU time from zero. `wall_seconds` None: wall time has no limit."""
         self._started = time.monotonic()
         self._wall_seconds = wall_seconds
         self._cpu_before = self._cpu_seconds()
 
     def seconds(self) -> float:
-        """Since `begin`."""
+        """Return the time since `begin`."""
         return time.monotonic() - self._started
 
     def excess(self) -> str | None:
-        """Which limit is exceeded, for example "memory limit 4 GiB", or None. Cheap to call often."""
+        """Return the exceeded limit, for example "memory limit 4 GiB", or None. Cheap to call often."""
         now = time.monotonic()
         if self._wall_seconds is not None and now - self._started > self._wall_seconds:
             return f"wall time limit {self._wall_seconds:g} s"
-        if now < self._next_look:
+        if now < self._next_check:
             return None
-        self._next_look = now + TICK_SECONDS
+        self._next_check = now + TICK_SECONDS
         return self.memory_excess() or self._cpu_excess() or self._files_excess(now)
 
     def memory_excess(self) -> str | None:
-        """As `excess`, for memory alone; also right after the tree has ended, if the kernel ended it."""
+        """Like `excess`, for memory only; also valid after the tree has ended, for a kill by the kernel."""
         return f"memory limit {readable_bytes(self._limits.memory_bytes)}" if self._memory_is_exceeded() else None
 
     def memory_bytes(self) -> int:
-        """What the sandbox uses now, no less: pages that processes share are counted for each of them."""
+        """Return an upper bound of the memory in use: shared pages are counted for each of their processes."""
         resident = sum(process.resident_bytes for process in self._running.process_usage())
-        return resident + sum(used for used, _ in self._memory_places())
+        return resident + sum(used for used, _ in self._memory_file_systems())
 
     def _memory_is_exceeded(self) -> bool:
         if self._cgroup:
             return self._cgroup.ran_out_of_memory()
-        most = self._limits.memory_bytes
-        if self.memory_bytes() <= most:  # enough to acquit, not to convict
+        limit = self._limits.memory_bytes
+        if self.memory_bytes() <= limit:  # an upper bound: it proves that the limit is kept, not that it is exceeded
             return False
-        in_memory = sum(used for used, _ in self._memory_places())
-        return sum(process.proportional_bytes() for process in self._running.process_usage()) + in_memory > most
+        in_memory = sum(used for used, _ in self._memory_file_systems())
+        return sum(process.proportional_bytes() for process in self._running.process_usage()) + in_memory > limit
 
     def _cpu_excess(self) -> str | None:
         used = self._cpu_seconds() - self._cpu_before
@@ -184,7 +186,7 @@ class ResourceMonitor:
         return sum(process.cpu_seconds for process in self._running.process_usage()) if counted is None else counted
 
     def _files_excess(self, now: float) -> str | None:
-        if any(files > self._limits.files for _, files in self._memory_places()):
+        if any(files > self._limits.files for _, files in self._memory_file_systems()):
             return f"limit of {self._limits.files} files"
         if self._disk is None or now < self._next_count:
             return None
@@ -193,12 +195,12 @@ class ResourceMonitor:
         self._next_count = now + max(DISK_SECONDS, 20 * spent)
         return excess
 
-    def _memory_places(self) -> Iterator[tuple[int, int]]:
-        """Bytes and files in each file system of the sandbox that lies in memory."""
-        places = MEMORY_PLACES if self._disk is None else MEMORY_PLACES[:2]
+    def _memory_file_systems(self) -> Iterator[tuple[int, int]]:
+        """Yield used bytes and files of each file system of the sandbox that is in memory."""
+        places = MEMORY_FILE_SYSTEMS if self._disk is None else MEMORY_FILE_SYSTEMS[:2]
         for place in places if self._running.is_namespace else ():
-            with suppress(OSError):  # the sandbox has ended, or has no such place of its own
-                found = os.statvfs(f"/proc/{self._running.init}/root{place}")
-                # While bubblewrap is at work, the path leads to a larger file system of the host's.
-                if found.f_blocks * found.f_frsize <= self._largest_place:
-                    yield (found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree
+            with suppress(OSError):  # the sandbox has ended, or has no such file system
+                status = os.statvfs(f"/proc/{self._running.init}/root{place}")
+                # While bubblewrap sets up the sandbox, the path leads to a larger file system of the host.
+                if status.f_blocks * status.f_frsize <= self._largest_file_system:
+                    yield (status.f_blocks - status.f_bfree) * status.f_frsize, status.f_files - status.f_ffree

@@ -1,10 +1,10 @@
-"""Sandboxes that are ready before they are needed: started, their imports done, waiting on the broker's socket.
+"""Warm sandboxes: started before they are needed, with imports done, waiting on the broker's socket.
 
-Each serves once. Starting a sandbox with Python and numpy takes a hundred times as long as the first exchange with one
-that waits.
+Each serves once. Starting a sandbox with Python and numpy takes a hundred times as long as the first exchange with a
+warm one.
 
-Covers: that the peer on the socket is a process of this very sandbox, by what the kernel says of it.
-Does not cover: what the peer says.
+Covers: the peer on the socket is a process of this very sandbox, by the credentials that the kernel reports.
+Does not cover: what the peer sends.
 """
 
 import os
@@ -20,8 +20,7 @@ from aar.sandbox.api import Closing, Spec
 from aar.sandbox.memory import Reservation
 from aar.sandbox.processes import SandboxProcess
 from aar.sandbox.provider import Provider
-from aar.sandbox.sandbox import Sandbox
-from aar.sandbox.supervisor import Outcome
+from aar.sandbox.sandbox import Outcome, Sandbox
 
 START_SECONDS = 60.0
 CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
@@ -31,14 +30,14 @@ class WarmSandbox(Closing):
     """A started sandbox whose program has connected to the broker's socket: a context manager, used once.
 
     Attributes:
-        closing: what ends with it.
+        closing: the resources that are released with it.
     """
 
     connection: socket.socket
     closing: ExitStack
 
     def __init__(self, provider: Provider, spec: Spec) -> None:
-        """Raises SandboxError when the sandbox cannot be built or its program does not connect."""
+        """Start a sandbox. Raises SandboxError if it cannot be built or its program does not connect."""
         with ExitStack() as stack:
             self._sandbox = stack.enter_context(provider.open(spec))
             with self._sandbox.listen() as listener:
@@ -48,16 +47,16 @@ class WarmSandbox(Closing):
 
     @property
     def alive(self) -> bool:
-        """Whether it still waits."""
+        """True while it waits to be used."""
         return self._running.process.poll() is None
 
     @property
     def name(self) -> str:
-        """What logs call it."""
+        """The sandbox's name in logs."""
         return self._sandbox.name
 
     def outcome(self) -> Outcome:
-        """Wait for the program's end, as `Sandbox.run` does. Its time counts from here."""
+        """Wait for the program's end, as `Sandbox.run` does. Its time starts here."""
         return self._sandbox.watch(self._running)
 
     def stop(self) -> None:
@@ -65,30 +64,30 @@ class WarmSandbox(Closing):
         self._sandbox.stop()
 
     def close(self) -> None:
-        """End it, and let go of what belongs to it."""
+        """End it and release its resources."""
         self.closing.close()
 
 
 class Pool:
-    """So many warm sandboxes of one kind; one that was taken is replaced in the background."""
+    """Keeps `size` warm sandboxes of one kind, and replaces those that are taken in the background."""
 
     def __init__(self, provider: Provider, spec: Spec, size: int) -> None:
         self._provider, self._spec, self._size = provider, spec, size
         self._ready: deque[WarmSandbox] = deque()
-        self._wanted = threading.Condition()
+        self._changed = threading.Condition()
         self._closed = False
         self._filler = threading.Thread(target=self._fill, name="sandbox-pool", daemon=True)
         self._filler.start()
 
     def take(self, owner: str = "") -> WarmSandbox:
-        """A warm sandbox for the caller alone, as soon as the machine has memory for it.
+        """Return a warm sandbox for the caller alone, once the machine has memory for it.
 
         Args:
-            owner: as `Spec.owner`.
+            owner: as in `Spec`.
 
         Raises:
-            CrowdedError: no memory came free in time.
-            SandboxError: it cannot be built.
+            CrowdedError: no memory became free in time.
+            SandboxError: the sandbox cannot be built.
         """
         with ExitStack() as stack:
             memory = stack.enter_context(Reservation(owner))
@@ -99,39 +98,47 @@ class Pool:
         return sandbox
 
     def _next(self) -> WarmSandbox:
-        """One that is ready, or else one that is made now."""
-        with self._wanted:
+        """Return a sandbox that is ready, or else start one."""
+        with self._changed:
             ready = self._ready.popleft() if self._ready else None
-            self._wanted.notify()
+            self._changed.notify_all()
         if ready and ready.alive:
             return ready
         if ready:
             ready.close()
         return WarmSandbox(self._provider, self._spec)
 
+    def wait_until_full(self, seconds: float) -> bool:
+        """Wait until `size` sandboxes are ready. False if they are not within `seconds`."""
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self._ready) >= self._size, seconds)
+
     def close(self) -> None:
-        """End those that wait, and make no more."""
-        with self._wanted:
+        """End the sandboxes that wait, and start no more. Calling it again has no effect."""
+        with self._changed:
             self._closed = True
-            self._wanted.notify()
+            self._changed.notify_all()
         self._filler.join()
         while self._ready:
             self._ready.popleft().close()
 
     def _fill(self) -> None:
         while True:
-            with self._wanted:
-                self._wanted.wait_for(lambda: self._closed or len(self._ready) < self._size)
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or len(self._ready) < self._size)
                 if self._closed:
                     return
             try:
-                self._ready.append(WarmSandbox(self._provider, self._spec))
-            except SandboxError:  # whoever takes one next meets the same error, and can tell it
+                sandbox = WarmSandbox(self._provider, self._spec)
+            except SandboxError:  # the next `take` starts one itself, and raises the same error to its caller
                 return
+            with self._changed:
+                self._ready.append(sandbox)
+                self._changed.notify_all()
 
 
 def _connection(sandbox: Sandbox, running: SandboxProcess, listener: socket.socket) -> socket.socket:
-    """The first connection from the sandbox itself."""
+    """Return the first connection from the sandbox itself; close those from other processes."""
     ended = os.pidfd_open(running.pid)
     poll = select.poll()
     for descriptor in (listener.fileno(), ended):

@@ -1,8 +1,8 @@
-"""Proof, by trying, that the wall stands on this machine.
+"""Prove, by attempts, that sandboxes isolate on this machine.
 
-Covers: what is needed (bubblewrap, user namespaces, libseccomp), and that an attempt to get through fails: network,
+Covers: the requirements (bubblewrap, user namespaces, libseccomp), and that every attempt to escape fails: network,
 files, environment, processes, namespaces, limits.
-Does not cover: kernel bugs, and whatever is changed on the machine after the probe.
+Does not cover: kernel bugs, and changes of the machine after the probe.
 """
 
 import functools
@@ -22,11 +22,11 @@ from typing import Any
 from aar.errors import SandboxError
 from aar.guest import escape_attempts
 from aar.sandbox.api import MIB, PYTHON, Limits, Spec, View
-from aar.sandbox.linux import command_line
+from aar.sandbox.linux import bubblewrap
 from aar.sandbox.linux.bubblewrap import Bubblewrap
 from aar.sandbox.provider import Provider
 
-WALLED = Bubblewrap()
+ISOLATING = Bubblewrap()
 VIEWS: tuple[View, ...] = ("method", "shell")
 OLDEST_BUBBLEWRAP = (0, 8)
 REMEDY = "Do not run method code on this machine; report the failed check with the output of `aar doctor --json`."
@@ -43,7 +43,7 @@ SPIN = "while True: pass"
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was tried. `remedy` says what to do about it and is empty when it passed."""
+    """The result of one check. `remedy` is what to do about a failure; empty if the check passed."""
 
     name: str
     passed: bool
@@ -52,61 +52,63 @@ class Check:
 
 
 def require_sandbox() -> None:
-    """Return only where the wall stands; tried once per process.
+    """Check that sandboxes isolate on this machine; probes once per process.
 
     Raises:
-        SandboxError: naming the check that failed and the remedy.
+        SandboxError: a check failed; the message has its name and the remedy.
     """
-    for check in _probed():
+    for check in probe_once():
         if not check.passed:
             raise SandboxError(f"the sandbox is not safe here: {check.name}: {check.detail}. {check.remedy}")
 
 
 @functools.cache
-def _probed() -> tuple[Check, ...]:
+def probe_once() -> tuple[Check, ...]:
+    """Return the checks of `probe` with default limits, made by the first call in this process."""
     return tuple(probe(Limits()))
 
 
 def probe(limits: Limits) -> list[Check]:
-    """Try everything; in the order of dependence, so that the first failed check is the one to look at.
+    """Run every check, in the order of dependence: the first failed check is the one to look at.
 
-    `limits` are those of a campaign; time and memory limits are tried with small values, in the same way.
+    `limits` are a campaign's; limits on time and memory are checked with small values instead.
     """
     installed = _bubblewrap()
     if not installed.passed:
         return [installed]
     try:
-        through = {view: what_gets_through(WALLED, replace(limits, wall_seconds=30), view) for view in VIEWS}
+        escapes = {view: find_escapes(ISOLATING, replace(limits, wall_seconds=30), view) for view in VIEWS}
     except SandboxError as error:
         return [installed, Check("start", False, str(error), namespace_remedy())]
-    walls = [_wall(view, attempt.__name__, through[view]) for view in VIEWS for attempt in escape_attempts.ATTEMPTS]
-    return [installed, Check("start", True, "a sandbox starts and ends"), *walls, *_kills(limits)]
+    attempts = [attempt.__name__ for attempt in escape_attempts.ATTEMPTS]
+    isolation = [_isolation(view, name, escapes[view]) for view in VIEWS for name in attempts]
+    return [installed, Check("start", True, "a sandbox starts and ends"), *isolation, *_kills(limits)]
 
 
-def what_gets_through(provider: Provider, limits: Limits, view: View) -> dict[str, str | None]:
-    """What each attempt, by its name, reached from inside a sandbox, in words, or None where the wall held.
+def find_escapes(provider: Provider, limits: Limits, view: View) -> dict[str, str | None]:
+    """Run every escape attempt inside a sandbox. Return what each reached, by its name; None if it failed.
 
     Raises:
-        SandboxError: the sandbox could not be set up, or the attempts did not run to their end.
+        SandboxError: the sandbox could not be set up, or the attempts did not finish.
     """
     with _bait() as facts:
         facts |= {
-            "environment": list(command_line.environment(view)), "file_bytes": limits.file_bytes,
+            "environment": list(bubblewrap.environment(view)), "file_bytes": limits.file_bytes,
             "processes": limits.processes,
         }  # fmt: skip
         command = (*PYTHON, "-m", escape_attempts.__name__, json.dumps(facts))
         with provider.open(Spec(command, limits, view)) as sandbox:
             outcome = sandbox.run()
     try:
-        found: dict[str, str | None] = json.loads(outcome.stdout)
+        escapes: dict[str, str | None] = json.loads(outcome.stdout)
     except json.JSONDecodeError:
-        how = outcome.killed or outcome.stderr.strip()[-300:]
-        raise SandboxError(f"the attempts to get through did not run to their end ({how})") from None
-    return found
+        reason = outcome.killed or outcome.stderr.strip()[-300:]
+        raise SandboxError(f"the escape attempts did not finish ({reason})") from None
+    return escapes
 
 
 def _bubblewrap() -> Check:
-    path = shutil.which("bwrap", path=command_line.OUTER_ENVIRONMENT["PATH"])
+    path = shutil.which("bwrap", path=bubblewrap.OUTER_ENVIRONMENT["PATH"])
     if path is None:
         return Check("bubblewrap", False, "bwrap was not found", f"Install it: {INSTALL}")
     answer = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
@@ -118,7 +120,7 @@ def _bubblewrap() -> Check:
 
 @contextmanager
 def _bait() -> Iterator[dict[str, Any]]:
-    """Things on the host that a sandbox must not reach: a readable file, a listening port, an abstract socket."""
+    """Set up what a sandbox must not reach on the host: a readable file, a listening port, an abstract socket."""
     abstract = f"aar-probe-{secrets.token_hex(8)}"
     with (
         tempfile.NamedTemporaryFile(prefix="aar-canary-") as canary,
@@ -131,10 +133,10 @@ def _bait() -> Iterator[dict[str, Any]]:
         yield {"canary": canary.name, "port": server.getsockname()[1], "abstract": abstract}
 
 
-def _wall(view: View, name: str, through: dict[str, str | None]) -> Check:
-    success = through.get(name, "it was not tried")
+def _isolation(view: View, name: str, escapes: dict[str, str | None]) -> Check:
+    reached = escapes.get(name, "it was not attempted")
     title = f"{view}: {name.replace('_', ' ')}"
-    return Check(title, success is None, success or "refused", "" if success is None else REMEDY)
+    return Check(title, reached is None, reached or "refused", "" if reached is None else REMEDY)
 
 
 def _kills(limits: Limits) -> Iterator[Check]:
@@ -144,7 +146,7 @@ def _kills(limits: Limits) -> Iterator[Check]:
 
 
 def _killed(name: str, program: str, limits: Limits) -> Check:
-    with WALLED.open(Spec((*PYTHON, "-c", program), limits)) as sandbox:
+    with ISOLATING.open(Spec((*PYTHON, "-c", program), limits)) as sandbox:
         outcome = sandbox.run()
     passed = (outcome.killed or "").startswith(name)
     detail = f"killed: {outcome.killed}" if outcome.killed else f"not killed; exit code {outcome.exit_code}"
@@ -152,13 +154,13 @@ def _killed(name: str, program: str, limits: Limits) -> Check:
 
 
 def namespace_remedy(proc_sys: Path = Path("/proc/sys")) -> str:
-    """What to do when the kernel refuses a sandbox, by the settings that distributions use to forbid it."""
+    """Return the remedy if the kernel refuses a sandbox, by the settings with which distributions forbid it."""
     if _setting(proc_sys / "kernel/apparmor_restrict_unprivileged_userns") == "1":
-        return f"AppArmor forbids user namespaces (Ubuntu 24.04). Allow them for bubblewrap alone: {APPARMOR_RULE}"
+        return f"AppArmor forbids user namespaces (Ubuntu 24.04). Allow them for bubblewrap only: {APPARMOR_RULE}"
     if _setting(proc_sys / "kernel/unprivileged_userns_clone") == "0":
-        return "User namespaces are switched off. Run: sudo sysctl -w kernel.unprivileged_userns_clone=1"
+        return "User namespaces are disabled. Run: sudo sysctl -w kernel.unprivileged_userns_clone=1"
     if _setting(proc_sys / "user/max_user_namespaces") == "0":
-        return "User namespaces are switched off. Run: sudo sysctl -w user.max_user_namespaces=15000"
+        return "User namespaces are disabled. Run: sudo sysctl -w user.max_user_namespaces=15000"
     return (
         "If this is a container, it must allow user namespaces and mounting a fresh /proc (docker run --security-opt "
         "seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined)."

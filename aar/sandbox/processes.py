@@ -1,9 +1,7 @@
-"""What a process tree uses at this moment, read from /proc.
+"""A sandbox's process tree: its current use of memory and CPU time, read from /proc, and its end.
 
-A process tree that was started behind a wall: what it uses, and its end.
-
-Covers: ending every process of the tree, also those that left their session or their parent, where the wall has a pid
-namespace of its own.
+Covers: ending every process of the tree, also those that left their session or their parent, if the sandbox has its own
+pid namespace.
 Does not cover: without one, processes that were orphaned before the tree is ended.
 """
 
@@ -29,33 +27,33 @@ PROPORTIONAL = re.compile(r"^(?:Pss|SwapPss):\s+(\d+) kB", re.MULTILINE)
 
 @dataclass(frozen=True)
 class ProcessUsage:
-    """What one process uses. `cpu_seconds` includes its ended children that were waited for."""
+    """The use of one process. `cpu_seconds` includes its ended children that were waited for."""
 
     pid: int
     resident_bytes: int
     cpu_seconds: float
 
     def proportional_bytes(self) -> int:
-        """Memory with shared pages divided among their users; slower to read. `resident_bytes` where it is hidden."""
+        """Return memory with shared pages divided among their users. Slower; `resident_bytes` if it is not readable."""
         kibibytes = PROPORTIONAL.findall(_read(f"/proc/{self.pid}/smaps_rollup"))
         return sum(int(kib) * 1024 for kib in kibibytes) if kibibytes else self.resident_bytes
 
 
 def process_usage(root: int) -> list[ProcessUsage]:
-    """What `root` and each of its living descendants use; processes that end meanwhile are left out."""
-    return [found for found in map(_usage_of, descendants(root)) if found]
+    """Return the use of `root` and each of its living descendants; processes that end meanwhile are left out."""
+    return [usage for usage in map(_usage_of, descendants(root)) if usage]
 
 
 def descendants(root: int) -> list[int]:
-    """`root` and every process below it. Orphans are found too, as long as they belong to `root`'s pid namespace."""
-    found = [root]
-    for pid in found:
-        found += _children(pid)
-    return found
+    """Return `root` and every process below it, with orphans as long as they belong to `root`'s pid namespace."""
+    tree = [root]
+    for pid in tree:
+        tree += _children(pid)
+    return tree
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process still runs; one that has ended and was not waited for does not."""
+    """True if a process still runs; a process that has ended but was not waited for does not."""
     return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()[:1] not in ([], ["Z"])
 
 
@@ -71,7 +69,7 @@ def _usage_of(pid: int) -> ProcessUsage | None:
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     if not fields:
         return None
-    # Counted from the field after the command's name: 11 to 14 are user and system time, own and children's; 21 is RSS.
+    # Indices from the field after the command's name: 11 to 14 are user and system time, own and children's; 21 is RSS.
     ticks = sum(int(field) for field in fields[11:15])
     return ProcessUsage(pid, int(fields[21]) * PAGE_BYTES, ticks / TICKS_PER_SECOND)
 
@@ -79,48 +77,49 @@ def _usage_of(pid: int) -> ProcessUsage | None:
 def _read(path: str) -> str:
     try:
         return Path(path).read_text(errors="replace")  # a process may call itself anything
-    except OSError:  # the process has ended, or is not ours to look into
+    except OSError:  # the process has ended, or belongs to another user
         return ""
 
 
-DEATH_SECONDS = 10.0  # how long the kernel may take to end a killed tree
-SIGNAL_EXIT = 128  # added to the number of the signal, as shells and bubblewrap do
+DEATH_SECONDS = 10.0  # for the kernel to end a killed tree
+SIGNAL_EXIT = 128  # plus the number of the signal, as shells and bubblewrap report it
 
 # A sandbox dies with the thread that started it. This one lives as long as the process.
 _STARTER = ThreadPoolExecutor(1, thread_name_prefix="sandbox-starter")
 
 
 def start_process(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
-    """Start a command that asked to die with its parent so that it dies with this process, whoever calls."""
+    """Start a command that dies with its parent so that it dies with this process, not with the calling thread."""
     return _STARTER.submit(lambda: subprocess.Popen(command, **options)).result()
 
 
 def readable(descriptor: int, seconds: float) -> bool:
-    """Whether something can be read within a time; also for numbers beyond those that `select` takes."""
+    """True if a descriptor becomes readable within `seconds`; also for numbers beyond those that `select` takes."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(1000 * seconds))
 
 
 class SandboxProcess:
-    """A started process and all that descends from it.
+    """A started process and all its descendants.
 
     Attributes:
         pid: the outermost process.
         init: the first process of the sandbox's pid namespace, as this process numbers it; `pid` where there is none.
-        is_namespace: whether there is one, so that the kernel ends the whole tree with its first process.
+        is_namespace: True if it has one, so that the kernel ends the whole tree with its first process.
     """
 
     def __init__(self, process: "subprocess.Popen[bytes]", reports: IO[bytes] | None) -> None:
-        """`reports`: what bubblewrap writes to --json-status-fd; None where nobody reports.
+        """Block until the first process of the sandbox has started, or could not be started.
 
-        Blocks until the first process of the sandbox was started, or could not be.
+        Args:
+            reports: bubblewrap's --json-status-fd; None without bubblewrap.
         """
         self.process, self.pid, self.init = process, process.pid, process.pid
         self.is_namespace = reports is not None
         self._reports = reports
         self._pidfd: int | None = None
-        self._lock = threading.Lock()  # around the descriptor, whose number may be another's once it was closed
+        self._lock = threading.Lock()  # for the descriptor, whose number may be reused once it is closed
         first = reports.readline() if reports else b""
         if first:
             self.init = int(json.loads(first)["child-pid"])
@@ -128,16 +127,16 @@ class SandboxProcess:
                 self._pidfd = os.pidfd_open(self.init)
 
     def process_usage(self) -> list[ProcessUsage]:
-        """What each living process of the tree uses."""
+        """Return the use of each living process of the tree."""
         return process_usage(self.pid)
 
     def has(self, pid: int) -> bool:
-        """Whether a process belongs to the tree."""
+        """True if a process belongs to the tree."""
         return pid in descendants(self.pid)
 
     def kill(self) -> None:
         """Send SIGKILL to the whole tree, from any thread."""
-        # With its first process the kernel ends a whole pid namespace; without one, each has to be named.
+        # The kernel ends a whole pid namespace with its first process; without one, each is killed by itself.
         for pid in () if self.is_namespace else descendants(self.pid)[::-1]:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
@@ -147,7 +146,7 @@ class SandboxProcess:
         self.process.kill()
 
     def end(self) -> None:
-        """Make sure that nothing of the tree is left. Called once, by the thread that waits for it.
+        """Kill the tree and wait until no process of it is left. Called once, by the thread that waits for it.
 
         Raises:
             SandboxError: the kernel does not end it.
@@ -160,18 +159,20 @@ class SandboxProcess:
                 os.close(self._pidfd)
                 self._pidfd = None
             if not gone:
-                raise SandboxError(f"a killed sandbox did not end within {DEATH_SECONDS:g} s; is its disk hanging?")
+                raise SandboxError(
+                    f"sandbox processes are still alive {DEATH_SECONDS:g} s after SIGKILL; check for hung I/O"
+                )
 
     def close(self) -> None:
-        """End the tree and let go of everything that belongs to it."""
+        """End the tree and release its resources."""
         self.end()
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr, self._reports):
             if stream:
-                with contextlib.suppress(BrokenPipeError):  # what was written last was never read
+                with contextlib.suppress(BrokenPipeError):  # the last input was never read
                     stream.close()
 
     def exit_code(self) -> int | None:
-        """The command's exit code once the tree has ended: 128 + n for signal n; None if the command never began."""
+        """Return the command's exit code after its end: 128 + n for signal n; None if the command never started."""
         if self._reports is None:
             code = self.process.returncode
             return SIGNAL_EXIT - code if code < 0 else code

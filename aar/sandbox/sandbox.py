@@ -1,12 +1,13 @@
-"""One sandbox, whatever its provider: its identity, its private folder, its start, its end.
+"""One sandbox of any provider: its identity, its private folder, its start, its output and limits, its end.
 
-Covers: a user id of its own where the provider is root; small files and the broker's socket that it alone finds; a
-control group where there can be one; that nothing is left when it was closed.
-Does not cover: the wall itself, which is the provider's.
+Covers: its own user id if aar runs as root; small files and the broker's socket that only it can find; a control group
+where aar may make one; nothing remains once it is closed.
+Does not cover: isolation itself, which is the provider's.
 """
 
 import logging
 import os
+import selectors
 import shutil
 import socket
 import subprocess
@@ -14,16 +15,16 @@ import tempfile
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from aar import metrics
-from aar.sandbox.api import BROKER_SOCKET, Spec
+from aar.errors import SandboxError
+from aar.sandbox.api import BROKER_SOCKET, Limits, Spec, readable_bytes
 from aar.sandbox.linux.cgroup import make_cgroup
-from aar.sandbox.linux.gpus import driver_libraries
 from aar.sandbox.linux.identity import (
     FOLDERS,
     held_workspace,
@@ -32,20 +33,30 @@ from aar.sandbox.linux.identity import (
     remove_stale_folders,
     sandbox_folder_prefix,
 )
-from aar.sandbox.linux.packages import packages
+from aar.sandbox.linux.training import driver_libraries, packages
 from aar.sandbox.memory import Part, Reservation
-from aar.sandbox.monitor import ResourceMonitor
-from aar.sandbox.processes import SandboxProcess, start_process
-from aar.sandbox.supervisor import Outcome, Supervisor
+from aar.sandbox.monitor import TICK_SECONDS, ResourceMonitor
+from aar.sandbox.processes import SIGNAL_EXIT, SandboxProcess, readable, start_process
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of a sandboxed command. `killed` is what ended it from outside, for example "memory limit 4 GiB"."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+    seconds: float
+    killed: str | None
 
 
 @dataclass(frozen=True)
 class Launch:
     """A host command that starts a sandbox's command.
 
-    `descriptors` are inherited by it and closed once it was started; what it says of itself comes on `reports`.
+    It inherits `descriptors`, which are closed once it has started. It writes reports about itself to `reports`.
     """
 
     command: list[str]
@@ -56,10 +67,10 @@ class Launch:
 
 
 class Sandbox(ABC):
-    """A place for one command: a context manager, entered once, for one `run` or one `start`.
+    """A sandbox for one command: a context manager, entered once, for one `run` or one `start`.
 
     Attributes:
-        uid: the user id that the kernel knows the sandbox by. Never 0 behind a wall.
+        uid: the sandbox's user id outside, as the kernel sees it. Never 0 if the provider isolates.
     """
 
     uid: int
@@ -76,10 +87,10 @@ class Sandbox(ABC):
 
     @abstractmethod
     def _launch(self) -> Launch:
-        """What to start. Raises SandboxError when something that it needs is missing."""
+        """Return the command to start. Raises SandboxError if a program or library is missing."""
 
     def __enter__(self) -> Self:
-        """Raises SandboxError when the sandbox cannot be prepared, or its workspace is in use."""
+        """Prepare the sandbox. Raises SandboxError if it cannot be prepared, or its workspace is in use."""
         with ExitStack() as stack:
             self.uid = stack.enter_context(self._identity())
             remove_stale_folders()
@@ -106,11 +117,11 @@ class Sandbox(ABC):
 
     @property
     def name(self) -> str:
-        """What logs call it."""
+        """The sandbox's name in logs."""
         return self.folder.name
 
     def listen(self) -> socket.socket:
-        """A listening Unix socket that the sandbox alone finds, at BROKER_SOCKET. The caller closes it."""
+        """Return a listening Unix socket that only the sandbox can find, at BROKER_SOCKET. The caller closes it."""
         path = self.folder / "broker.sock"
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(str(path))
@@ -120,14 +131,15 @@ class Sandbox(ABC):
         return listener
 
     def start(self, *, stdin: int = subprocess.DEVNULL) -> SandboxProcess:
-        """Start the command and let it run; it ends with the sandbox, or with this process. Its caller has reserved
-        its memory, or does before anything of an agent runs.
+        """Start the command; it ends with the sandbox, or with this process.
+
+        The caller reserves its memory, at the latest before any code of an agent runs in it.
 
         Args:
             stdin: as for subprocess.Popen; stdout and stderr are pipes.
 
         Raises:
-            SandboxError: a program that is needed is missing.
+            SandboxError: a required program is missing.
         """
         launch = self._launch()
         try:
@@ -143,10 +155,10 @@ class Sandbox(ABC):
         return running
 
     def run(self) -> Outcome:
-        """Run the command, as soon as the machine has memory for it, until it ends or a limit ends it. Blocks.
+        """Run the command once the machine has memory for it, and block until it ends or a limit ends it.
 
         Raises:
-            CrowdedError: no memory came free in time.
+            CrowdedError: no memory became free in time.
             SandboxError: the sandbox could not be set up.
         """
         part: Part = "programs" if self.spec.view == "training" else "others"
@@ -155,18 +167,18 @@ class Sandbox(ABC):
             return self.watch(self.start())
 
     def watch(self, running: SandboxProcess) -> Outcome:
-        """Wait for a started command, as `run` does. Its time counts from here."""
-        outcome = Supervisor(running, self.guard(running), self.spec.limits, self._stopped).outcome()
+        """Wait for a started command, as `run` does. Its time starts here."""
+        outcome = Supervisor(running, self.monitor(running), self.spec.limits, self._stopped).outcome()
         fate = f"killed: {outcome.killed}" if outcome.killed else f"exit code {outcome.exit_code}"
         log.info("sandbox %s: %s after %.1f s", self.name, fate, outcome.seconds)
         return outcome
 
-    def guard(self, running: SandboxProcess) -> ResourceMonitor:
-        """What enforces the limits of a started command."""
+    def monitor(self, running: SandboxProcess) -> ResourceMonitor:
+        """Return a monitor that compares a started command's use with the sandbox's limits."""
         return ResourceMonitor(running, self.spec.limits, self.spec.workspace, self.cgroup)
 
     def stop(self) -> None:
-        """End the sandbox, from any thread; `run` then returns an outcome with `killed` "stopped"."""
+        """End the sandbox, from any thread; `run` then returns an outcome that was killed by "stopped"."""
         self._stopped.set()
 
     def _count(self, by: int) -> None:
@@ -176,8 +188,90 @@ class Sandbox(ABC):
         return leased_uid()
 
     def _show(self, place: str, content: bytes) -> None:
-        """Let a small file appear at a place in the sandbox."""
+        """Show a small file at a path of the sandbox."""
         path = self.folder / Path(place).name
         path.write_bytes(content)
         open_to(self.uid, path, 0o640)
         self.shown[place] = path
+
+
+class Supervisor:
+    """Collects a running sandbox's output and enforces its limits until its whole tree has ended."""
+
+    def __init__(
+        self, running: SandboxProcess, monitor: ResourceMonitor, limits: Limits, stopped: threading.Event
+    ) -> None:
+        """`stopped`: set by any thread to end the sandbox. Its time starts here."""
+        assert running.process.stdout and running.process.stderr
+        self._running, self._monitor, self._limits, self._stopped = running, monitor, limits, stopped
+        self._killed: str | None = None
+        self._out, self._err = running.process.stdout.fileno(), running.process.stderr.fileno()
+        self._read = {self._out: bytearray(), self._err: bytearray()}
+        monitor.begin(limits.wall_seconds)
+
+    def outcome(self) -> Outcome:
+        """Wait for the command's end.
+
+        Raises:
+            SandboxError: it never started, because the sandbox could not be built.
+        """
+        try:
+            self._follow()
+            self._killed = self._killed or self._monitor.memory_excess()
+        finally:
+            self._running.end()
+        self._collect_rest()
+        return self._conclude()
+
+    def _follow(self) -> None:
+        """Collect output and enforce limits until the outermost process ends."""
+        ended = os.pidfd_open(self._running.pid)
+        with closing(os.fdopen(ended, "rb")), selectors.DefaultSelector() as selector:
+            for source in (ended, *self._read):
+                selector.register(source, selectors.EVENT_READ)
+            while True:
+                ready = [key.fd for key, _ in selector.select(TICK_SECONDS)]
+                for source in ready:
+                    if source in self._read and not self._collect(source):
+                        selector.unregister(source)
+                if ended in ready:
+                    return
+                reason = "stopped" if self._stopped.is_set() else self._monitor.excess()
+                if reason:
+                    self._kill(reason)
+
+    def _collect(self, source: int) -> bool:
+        """Read what `source` has; return False at its end."""
+        chunk = os.read(source, 2**16)
+        self._read[source] += chunk
+        if len(self._read[source]) > self._limits.output_bytes:
+            self._kill(f"output limit {readable_bytes(self._limits.output_bytes)}")
+        return bool(chunk)
+
+    def _kill(self, reason: str) -> None:
+        self._killed = self._killed or reason
+        self._running.kill()
+
+    def _collect_rest(self) -> None:
+        """Read what the dead tree left in its pipes. A process that escaped from weak isolation may keep one open."""
+        for source, read in self._read.items():
+            while len(read) <= self._limits.output_bytes and readable(source, 0):
+                chunk = os.read(source, 2**16)
+                if not chunk:
+                    break
+                read += chunk
+
+    def _conclude(self) -> Outcome:
+        stdout, stderr = (self._text(source) for source in (self._out, self._err))
+        code, killed = self._running.exit_code(), self._killed
+        if code is None:
+            code = self._running.process.returncode
+            if code < 0:
+                killed = killed or f"from outside, by signal {-code}"
+                code = SIGNAL_EXIT - code
+            elif killed is None:
+                raise SandboxError(f"the sandbox could not be set up: {stderr.strip()}. Run `aar doctor` to see why.")
+        return Outcome(code, stdout, stderr, self._monitor.seconds(), killed)
+
+    def _text(self, source: int) -> str:
+        return bytes(self._read[source][: self._limits.output_bytes]).decode(errors="replace")

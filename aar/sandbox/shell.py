@@ -1,14 +1,14 @@
-"""A researcher's shell: one bash behind the wall that keeps its folder, variables and functions between commands.
+"""A researcher's shell: one sandboxed bash that keeps its folder, variables and functions between commands.
 
-Commands travel to bash's standard input, each as one quoted word for `eval`; when one has ended, bash says so on the
-pipe that it was given as standard error and has moved to a descriptor that the command itself does not have.
+Each command goes to bash's standard input as one quoted word for `eval`. When it has ended, bash reports this on the
+pipe that it got as standard error and has moved to a descriptor that the command itself does not have.
 
-While a command runs, its limit of memory is reserved; a shell at rest holds what it uses (see `memory`).
+While a command runs, its memory limit is reserved. An idle shell holds only what it uses (see `memory`).
 
-Covers: the limits of `Limits`, CPU time, wall time and output for each command and the rest at all times, also for
-what runs in the background; exceeding one ends the whole process tree, and the next command finds a fresh bash in the
-same workspace.
-Does not cover: a command that lies about its own exit code, or that spoils its own bash; only its author is misled.
+Covers: the limits of `Limits`: CPU time, wall time and output for each command, and the others at all times, also for
+background processes. Exceeding one ends the whole process tree, and the next command gets a fresh bash in the same
+workspace.
+Does not cover: a command that forges its own exit code or breaks its own bash; only its author is misled.
 """
 
 import contextlib
@@ -34,21 +34,21 @@ from aar.sandbox.provider import Provider
 BASH = ("/usr/bin/bash", "--noprofile", "--norc")
 IDLE_TICK_SECONDS = 0.5
 MAX_COMMAND_BYTES = 2**20
-AT_REST = 3  # processes: bubblewrap outside and inside, and bash
+IDLE_PROCESSES = 3  # bubblewrap outside and inside, and bash
 WAIT_SECONDS = 120.0  # for memory, before a command
 CONTROL = 9  # below the descriptors that bash takes for itself, and within any limit of open files
-EXIT_CODE = re.compile(rb"([0-9a-f]{16}) ([0-9]{1,3})")  # what bash says when a command has ended, after its mark
+EXIT_CODE = re.compile(rb"([0-9a-f]{16}) ([0-9]{1,3})")  # bash's report of a command's end: its mark, its exit code
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ShellReply:
-    """What became of one command.
+    """The result of one command.
 
     Attributes:
-        output: stdout and stderr as they came; at its beginning, what was left in the background has said meanwhile.
-        exit_code: None when the command was killed.
+        output: stdout and stderr in the order they came, after output of background processes since the last command.
+        exit_code: None if the command was killed.
         killed: what ended the shell with all its processes, for example "wall time limit 60 s".
     """
 
@@ -59,7 +59,7 @@ class ShellReply:
 
 
 class Shell(Closing):
-    """A persistent shell in `workspace`. bash starts with the first command, and anew after one that ended it."""
+    """A persistent shell in `workspace`. bash starts with the first command, and again if a command ended it."""
 
     def __init__(
         self,
@@ -69,20 +69,20 @@ class Shell(Closing):
         read_only: Mapping[str, Path] | None = None,
         owner: str = "",
     ) -> None:
-        """`owner`: as `Spec.owner`."""
+        """`read_only`, `owner`: as in `Spec`."""
         self._provider = provider
-        shown = dict(read_only or {})
-        self._spec = Spec(BASH, limits, view="shell", workspace=workspace, read_only=shown, owner=owner)
+        read_only = dict(read_only or {})
+        self._spec = Spec(BASH, limits, view="shell", workspace=workspace, read_only=read_only, owner=owner)
         self._session: _Session | None = None
         self._turn = threading.Lock()
 
     def run(self, command: str, seconds: float) -> ShellReply:
-        """Run a command and wait for it, at most so many seconds. Calls from several threads take turns.
+        """Run a command and wait for it, for at most `seconds`. Calls from several threads take turns.
 
         Raises:
-            CrowdedError: the machine has no memory for it now.
+            CrowdedError: the machine has no memory for it at the moment.
             SandboxError: the sandbox cannot be built, or its workspace is in use.
-            ValueError: the command has a NUL character, is no valid Unicode, or is longer than 1 MiB.
+            ValueError: the command has a NUL character, is not valid Unicode, or is longer than 1 MiB.
         """
         text = _checked(command)
         with self._turn:
@@ -95,7 +95,7 @@ class Shell(Closing):
         return reply
 
     def stop(self) -> None:
-        """End the shell, from any thread; a command that runs is answered with `killed` "stopped"."""
+        """End the shell, from any thread; a running command's reply is that it was killed by "stopped"."""
         session = self._session
         if session:
             session.stop()
@@ -113,13 +113,13 @@ class Shell(Closing):
 
 
 class _Session:
-    """One bash, from its start to its end, and the thread that attends to it."""
+    """One bash, from its start to its end, and the thread that reads its output and enforces its limits."""
 
     def __init__(self, provider: Provider, spec: Spec) -> None:
         self._limits = spec.limits
         self._changed = threading.Condition()
-        self._output, self._said = bytearray(), bytearray()  # what came on stdout, and on the descriptor for exit codes
-        self._waiting_for: str | None = None  # the mark of the command that runs
+        self._output, self._reports = bytearray(), bytearray()  # read from stdout, and from the pipe for exit codes
+        self._waiting_for: str | None = None  # the mark of the running command
         self._exit_code: int | None = None
         self._killed: str | None = None
         self.ended = False
@@ -130,8 +130,8 @@ class _Session:
             sandbox = stack.enter_context(provider.open(spec))
             self._running = sandbox.start(stdin=subprocess.PIPE)
             self._write(f"exec {CONTROL}>&2 2>&1\n")
-            self._guard = sandbox.guard(self._running)
-            self._guard.begin(None)
+            self._monitor = sandbox.monitor(self._running)
+            self._monitor.begin(None)
             self._attendant = threading.Thread(target=self._attend, name="sandbox-shell", daemon=True)
             self._attendant.start()
             self._closing = stack.pop_all()
@@ -148,24 +148,24 @@ class _Session:
         mark = secrets.token_hex(8)
         with self._changed:
             self._waiting_for, self._exit_code = mark, None
-            self._guard.begin(seconds)
-        self._send(command, mark)  # may block, so the attendant has to be able to end it
+            self._monitor.begin(seconds)
+        self._send(command, mark)  # may block, so the attendant must be able to end it
         with self._changed:
             self._changed.wait_for(lambda: self._waiting_for is None or self.ended)
-            spent = self._guard.seconds()
-            self._guard.begin(None)
+            spent = self._monitor.seconds()
+            self._monitor.begin(None)
             output, self._output = bytes(self._output[: self._limits.output_bytes]), bytearray()
         text = output.decode(errors="replace")
         if self._exit_code is None and self._killed is None:
-            raise SandboxError(f"the sandbox could not be set up: {text.strip()}. `aar doctor` finds out why.")
+            raise SandboxError(f"the sandbox could not be set up: {text.strip()}. Run `aar doctor` to see why.")
         return ShellReply(text, self._exit_code, spent, self._killed)
 
     def _rest(self) -> None:
-        """Keep of its memory what it still holds; all of it, where something goes on in the background."""
+        """Release the memory that an idle shell does not use; keep all of it while background processes run."""
         if self.ended:
             self._memory.keep(0)
-        elif len(self._running.process_usage()) <= (AT_REST if self._running.is_namespace else 1):
-            self._memory.keep(self._guard.memory_bytes())
+        elif len(self._running.process_usage()) <= (IDLE_PROCESSES if self._running.is_namespace else 1):
+            self._memory.keep(self._monitor.memory_bytes())
 
     def stop(self) -> None:
         """End it now, from any thread."""
@@ -174,7 +174,7 @@ class _Session:
             self._kill("stopped")
 
     def close(self) -> None:
-        """End it, and let go of what belongs to it."""
+        """End it and release its resources."""
         self.stop()
         self._attendant.join()
         self._closing.close()
@@ -191,7 +191,7 @@ class _Session:
             stdin.flush()
 
     def _attend(self) -> None:
-        """Collect what bash says and enforce the limits until it ends."""
+        """Collect bash's output and enforce the limits until it ends."""
         assert self._running.process.stdout and self._running.process.stderr
         out, control = self._running.process.stdout.fileno(), self._running.process.stderr.fileno()
         os.set_blocking(out, False)
@@ -206,7 +206,7 @@ class _Session:
                             if not self._take_in(source, out):
                                 selector.unregister(source)
                         self._enforce()
-        finally:  # whatever went wrong here, what nobody watches must not go on
+        finally:  # whatever went wrong, a tree that is no longer watched must not continue
             os.close(ended)
             self._running.end()
             with self._changed:
@@ -216,7 +216,7 @@ class _Session:
         return TICK_SECONDS if self._waiting_for else IDLE_TICK_SECONDS
 
     def _take_in(self, source: int, out: int) -> bool:
-        """Take in what can be read from `source`; False at its end."""
+        """Read what `source` has; return False at its end."""
         try:
             chunk = os.read(source, 2**16)
         except BlockingIOError:  # it was drained a moment ago
@@ -224,24 +224,24 @@ class _Session:
         if source == out:
             self._output += chunk
         else:
-            self._said += chunk
+            self._reports += chunk
             self._find_exit_code(out)
         return bool(chunk)
 
     def _find_exit_code(self, out: int) -> None:
-        *lines, rest = bytes(self._said).split(b"\n")
-        self._said = bytearray(rest[-100:])
+        *lines, rest = bytes(self._reports).split(b"\n")
+        self._reports = bytearray(rest[-100:])
         for line in lines:
-            said = EXIT_CODE.fullmatch(line)
-            if said is None:  # what builds the sandbox complains there
+            report = EXIT_CODE.fullmatch(line)
+            if report is None:  # an error of bubblewrap, which writes to the same pipe
                 self._output += line + b"\n"
-            elif said[1].decode() == self._waiting_for and not self._killed:  # else its end is what counts
+            elif report[1].decode() == self._waiting_for and not self._killed:  # a kill takes precedence
                 self._drain(out)
-                self._conclude(int(said[2]))
+                self._conclude(int(report[2]))
 
     def _conclude(self, exit_code: int) -> None:
-        """A command has ended by itself, or because the kernel ended it for its memory: then the shell ends too."""
-        excess = self._guard.memory_excess()
+        """Record a command's end. If the kernel killed a process of it for its memory, the shell ends too."""
+        excess = self._monitor.memory_excess()
         if excess:
             self._kill(excess)
         else:
@@ -249,13 +249,13 @@ class _Session:
             self._changed.notify_all()
 
     def _drain(self, out: int) -> None:
-        """Take what the command had written before it ended; no more than may be, if something goes on writing."""
+        """Read what the command wrote before it ended, up to the output limit if a background process keeps writing."""
         with contextlib.suppress(BlockingIOError):
             while len(self._output) <= self._limits.output_bytes and (chunk := os.read(out, 2**16)):
                 self._output += chunk
 
     def _enforce(self) -> None:
-        reason = self._guard.excess()
+        reason = self._monitor.excess()
         if len(self._output) > self._limits.output_bytes:
             reason = reason or f"output limit {readable_bytes(self._limits.output_bytes)}"
         if reason:
@@ -266,9 +266,9 @@ class _Session:
         self._running.kill()
 
     def _finish(self, out: int) -> None:
-        self._killed = self._killed or self._guard.memory_excess()
+        self._killed = self._killed or self._monitor.memory_excess()
         self._drain(out)
-        if self._waiting_for and not self._killed:  # it was left by `exit`
+        if self._waiting_for and not self._killed:  # bash was ended by `exit`
             self._exit_code = self._running.exit_code()
         self.ended = True
         self._changed.notify_all()

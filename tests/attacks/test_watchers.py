@@ -139,7 +139,7 @@ def test_what_the_host_has_is_not_counted_before_the_wall_stands() -> None:
     for _ in range(10):
         with provider("bubblewrap").open(spec) as sandbox:
             running = sandbox.start()
-            looks = [sandbox.guard(running).excess() for _ in range(30)]
+            looks = [sandbox.monitor(running).excess() for _ in range(30)]
             sandbox.watch(running)
         assert set(looks) == {None}
 

@@ -13,7 +13,7 @@ from aar.assets import WheelFile, cache_folder, fetch
 from aar.campaign import doctor
 from aar.sandbox import Check
 from aar.sandbox.api import GIB
-from aar.sandbox.linux import command_line
+from aar.sandbox.linux import bubblewrap
 from aar.sandbox.memory import machine_bytes
 
 
@@ -32,7 +32,7 @@ def taken_port() -> Iterator[int]:
 def test_failed_checks_have_a_remedy_and_passed_ones_none(monkeypatch: pytest.MonkeyPatch, taken_port: int) -> None:
     monkeypatch.setattr(doctor, "DASHBOARD_PORT", taken_port)
     monkeypatch.setattr(doctor, "NEEDED_MEMORY", 2**60)
-    monkeypatch.setitem(command_line.OUTER_ENVIRONMENT, "PATH", "/nowhere")
+    monkeypatch.setitem(bubblewrap.OUTER_ENVIRONMENT, "PATH", "/nowhere")
     monkeypatch.setenv("PATH", "/nowhere")
     checks = doctor.diagnose()
     failed = [check.name for check in checks if not check.passed]
@@ -89,7 +89,7 @@ def test_missing_packages_are_one_command_that_this_user_may_run(
 ) -> None:
     (tmp_path / "git").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setitem(command_line.OUTER_ENVIRONMENT, "PATH", "")
+    monkeypatch.setitem(bubblewrap.OUTER_ENVIRONMENT, "PATH", "")
     monkeypatch.setattr(os, "geteuid", lambda: uid)
     check = doctor._system_packages()
     assert check.detail == "missing: bubblewrap, util-linux"

@@ -1,4 +1,4 @@
-"""Decoys: they look real, and each owner in each campaign has others."""
+"""Decoys look real, and each owner in each campaign has different ones."""
 
 import json
 

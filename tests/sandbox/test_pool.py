@@ -45,15 +45,8 @@ def exchange(sandbox: WarmSandbox, word: bytes) -> bytes:
     return sandbox.connection.recv(100)
 
 
-def fill(pool: Pool) -> None:
-    until = time.monotonic() + 10
-    while len(pool._ready) < 2:
-        assert time.monotonic() < until
-        time.sleep(0.01)
-
-
 def test_a_warm_sandbox_answers_at_once_and_serves_once(pool: Pool) -> None:
-    fill(pool)
+    assert pool.wait_until_full(10)
     for _ in range(4):
         with pool.take() as sandbox:
             assert exchange(sandbox, b"hello") == b"hello 0"  # nobody was in its /tmp before
@@ -62,7 +55,7 @@ def test_a_warm_sandbox_answers_at_once_and_serves_once(pool: Pool) -> None:
 
 
 def test_its_time_counts_from_when_it_is_used(pool: Pool) -> None:
-    fill(pool)
+    assert pool.wait_until_full(10)
     time.sleep(0.5)
     with pool.take() as sandbox:
         sandbox.connection.shutdown(socket.SHUT_RDWR)
@@ -70,7 +63,7 @@ def test_its_time_counts_from_when_it_is_used(pool: Pool) -> None:
 
 
 def test_one_that_died_while_it_waited_is_not_handed_out(others: set[int], pool: Pool) -> None:
-    fill(pool)
+    assert pool.wait_until_full(10)
     for pid in set(descendants(os.getpid())) - others:
         os.kill(pid, signal.SIGKILL)
     time.sleep(0.1)
@@ -79,7 +72,7 @@ def test_one_that_died_while_it_waited_is_not_handed_out(others: set[int], pool:
 
 
 def test_closing_a_pool_leaves_nothing(others: set[int], pool: Pool) -> None:
-    fill(pool)
+    assert pool.wait_until_full(10)
     pool.close()
     assert set(descendants(os.getpid())) <= others
 

@@ -1,19 +1,24 @@
+"""The probe: it passes on this machine, and names what is missing elsewhere with the remedy."""
+
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from aar.errors import SandboxError
 from aar.sandbox import Limits, probe, require_sandbox
-from aar.sandbox.linux import command_line
-from aar.sandbox.probe import _probed, namespace_remedy
+from aar.sandbox.linux import bubblewrap
+from aar.sandbox.probe import namespace_remedy, probe_once
 from tests.sandbox.conftest import SMALL
 
 
 @pytest.fixture
-def no_bubblewrap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A machine on which no program is installed; tests put their own there."""
-    monkeypatch.setitem(command_line.OUTER_ENVIRONMENT, "PATH", str(tmp_path))
-    return tmp_path
+def no_bubblewrap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """A machine without installed programs, that has not been probed; tests put their own programs there."""
+    monkeypatch.setitem(bubblewrap.OUTER_ENVIRONMENT, "PATH", str(tmp_path))
+    probe_once.cache_clear()
+    yield tmp_path
+    probe_once.cache_clear()
 
 
 def install(folder: Path, name: str, script: str) -> None:
@@ -22,14 +27,14 @@ def install(folder: Path, name: str, script: str) -> None:
 
 
 @pytest.mark.parametrize("limits", [Limits(), SMALL])
-def test_the_wall_stands_here(limits: Limits) -> None:
+def test_sandboxes_isolate_on_this_machine(limits: Limits) -> None:
     checks = probe(limits)
     assert [check for check in checks if not check.passed] == []
     names = {check.name for check in checks}
     assert {"method: connect outside", "shell: read host file", "shell: see environment", "memory limit"} <= names
 
 
-def test_require_sandbox_lets_pass_where_the_wall_stands() -> None:
+def test_require_sandbox_accepts_this_machine() -> None:
     require_sandbox()
 
 
@@ -37,10 +42,8 @@ def test_a_missing_bubblewrap_is_named_with_its_remedy(no_bubblewrap: Path) -> N
     (check,) = probe(SMALL)
     assert not check.passed
     assert "apt-get install bubblewrap" in check.remedy
-    _probed.cache_clear()
     with pytest.raises(SandboxError, match=r"bwrap was not found.*apt-get install"):
         require_sandbox()
-    _probed.cache_clear()
 
 
 def test_an_old_bubblewrap_is_refused(no_bubblewrap: Path) -> None:

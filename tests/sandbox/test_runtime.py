@@ -1,3 +1,5 @@
+"""The sandboxes' interpreter: what it contains, that it is built once, and when a folder for it is not trusted."""
+
 import os
 import shutil
 import subprocess
@@ -13,26 +15,26 @@ from aar.sandbox.linux import runtime
 from aar.sandbox.linux.runtime import Runtime, prepared_runtime, runtime_digest
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A cache of its own, so that building can be watched."""
-    return tmp_path
+class QuickBuild:
+    """Prepares runtimes in a cache of its own, without copying. Attribute `built`: the folders that were built."""
 
+    def __init__(self, home: Path) -> None:
+        self.home, self.built = home, list[Path]()
 
-@pytest.fixture
-def quick_build(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Building without copying; the folders that were built."""
-    built: list[Path] = []
+    def prepare(self) -> Runtime:
+        return prepared_runtime(self.home, self._build)
 
-    def build(folder: Path) -> None:
+    def _build(self, folder: Path) -> None:
         building = folder.with_name(".building-test")
         building.mkdir()
         (building / "loader").write_text("/lib64/ld.so")
         building.rename(folder)
-        built.append(folder)
+        self.built.append(folder)
 
-    monkeypatch.setattr(runtime, "_build", build)
-    return built
+
+@pytest.fixture
+def quick(tmp_path: Path) -> QuickBuild:
+    return QuickBuild(tmp_path)
 
 
 def test_the_runtime_holds_interpreter_numpy_and_guest_and_nothing_else_of_aar() -> None:
@@ -55,7 +57,7 @@ def test_the_runtime_is_writable_by_its_owner_alone() -> None:
         assert status.st_mode & 0o004
 
 
-def test_it_runs_with_nothing_but_itself() -> None:
+def test_it_runs_without_anything_else_of_the_machine() -> None:
     folder = prepared_runtime().folder
     program = "import numpy, ssl, sqlite3, ctypes, aar.guest.run_method; print(numpy.__file__)"
     done = subprocess.run(
@@ -65,61 +67,71 @@ def test_it_runs_with_nothing_but_itself() -> None:
     assert done.stdout.startswith(str(folder))
 
 
-def test_it_is_built_once_and_found_again(home: Path, quick_build: list[Path]) -> None:
-    assert prepared_runtime(home) == prepared_runtime(home)
-    assert len(quick_build) == 1
+def test_it_is_built_once_and_found_again(quick: QuickBuild) -> None:
+    assert quick.prepare() == quick.prepare()
+    assert len(quick.built) == 1
 
 
-def test_several_threads_build_it_once(home: Path, quick_build: list[Path]) -> None:
-    found: list[Runtime] = []
-    threads = [threading.Thread(target=lambda: found.append(prepared_runtime(home))) for _ in range(8)]
+def test_several_threads_build_it_once(quick: QuickBuild) -> None:
+    prepared: list[Runtime] = []
+    threads = [threading.Thread(target=lambda: prepared.append(quick.prepare())) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(quick_build) == 1
-    assert found == [prepared_runtime(home)] * 8
+    assert len(quick.built) == 1
+    assert prepared == [quick.prepare()] * 8
 
 
-def test_what_a_killed_builder_left_is_removed(home: Path, quick_build: list[Path]) -> None:
-    (home / ".building-x").mkdir()
-    prepared_runtime(home)
-    assert not (home / ".building-x").exists()
+def test_a_build_that_fails_leaves_nothing_and_is_tried_again(quick: QuickBuild) -> None:
+    def fails(folder: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(SandboxError, match=r"cannot be prepared: .*No space left"):
+        prepared_runtime(quick.home, fails)
+    assert quick.prepare().folder.is_dir()
+    assert len(quick.built) == 1
 
 
-def test_runtimes_that_nobody_used_for_long_are_removed(home: Path, quick_build: list[Path]) -> None:
+def test_what_a_killed_builder_left_is_removed(quick: QuickBuild) -> None:
+    (quick.home / ".building-x").mkdir()
+    quick.prepare()
+    assert not (quick.home / ".building-x").exists()
+
+
+def test_runtimes_unused_for_a_week_are_removed(quick: QuickBuild) -> None:
     for name, age in (("runtime-old", 8 * 86400), ("runtime-recent", 86400)):
-        (home / name).mkdir()
-        then = (home / name).stat().st_mtime - age
-        os.utime(home / name, (then, then))
-    prepared_runtime(home)
-    assert not (home / "runtime-old").exists()
-    assert (home / "runtime-recent").exists()
+        (quick.home / name).mkdir()
+        then = (quick.home / name).stat().st_mtime - age
+        os.utime(quick.home / name, (then, then))
+    quick.prepare()
+    assert not (quick.home / "runtime-old").exists()
+    assert (quick.home / "runtime-recent").exists()
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o775])
-def test_a_folder_that_others_can_write_is_not_trusted(home: Path, quick_build: list[Path], mode: int) -> None:
-    prepared_runtime(home).folder.chmod(mode)
+def test_a_folder_that_others_can_write_is_not_trusted(quick: QuickBuild, mode: int) -> None:
+    quick.prepare().folder.chmod(mode)
     with pytest.raises(SandboxError, match="nobody else can write"):
-        prepared_runtime(home)
+        quick.prepare()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-def test_a_folder_of_somebody_else_is_not_trusted(home: Path, quick_build: list[Path]) -> None:
-    os.chown(prepared_runtime(home).folder, 12345, 12345)
+def test_a_folder_of_somebody_else_is_not_trusted(quick: QuickBuild) -> None:
+    os.chown(quick.prepare().folder, 12345, 12345)
     with pytest.raises(SandboxError, match="must be a folder of user 0"):
-        prepared_runtime(home)
+        quick.prepare()
 
 
-def test_a_symbolic_link_is_not_trusted(home: Path, quick_build: list[Path]) -> None:
-    folder = prepared_runtime(home).folder
-    shutil.move(folder, home / "elsewhere")
-    folder.symlink_to(home / "elsewhere")
+def test_a_symbolic_link_is_not_trusted(quick: QuickBuild) -> None:
+    folder = quick.prepare().folder
+    shutil.move(folder, quick.home / "elsewhere")
+    folder.symlink_to(quick.home / "elsewhere")
     with pytest.raises(SandboxError, match="must be a folder"):
-        prepared_runtime(home)
+        quick.prepare()
 
 
-def test_a_place_that_cannot_be_written_is_a_sandbox_error() -> None:
+def test_a_cache_that_cannot_be_written_is_a_sandbox_error() -> None:
     with pytest.raises(SandboxError, match="cannot be prepared"):
         prepared_runtime(Path("/proc/nowhere"))
 

@@ -1,4 +1,4 @@
-"""What a command behind the wall can do, how it ends, and what remains of it."""
+"""What an isolated command can do, how it ends, and what remains of it."""
 
 import dataclasses
 import json
@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from aar.errors import SandboxError
-from aar.sandbox import Spec, monitor, provider
+from aar.sandbox import Spec, provider
+from aar.sandbox.processes import descendants
 from tests.sandbox.conftest import SMALL, RunPython, python_sandbox
 
 
@@ -131,12 +132,12 @@ while True:
     most = 0
     done = threading.Event()
 
-    def look() -> None:
+    def count() -> None:
         nonlocal most
         while not done.wait(0.02):
             most = max(most, len(os.listdir("/proc")) - before)
 
-    watcher = threading.Thread(target=look)
+    watcher = threading.Thread(target=count)
     watcher.start()
     outcome = run_python(program, dataclasses.replace(SMALL, wall_seconds=1))
     done.set()
@@ -145,7 +146,7 @@ while True:
     assert most <= SMALL.processes + 50  # others may start processes of their own meanwhile
 
 
-def test_an_output_flood_ends_the_program(run_python: RunPython) -> None:
+def test_a_flood_of_output_ends_the_program(run_python: RunPython) -> None:
     outcome = run_python("while True: print('x' * 10_000)", dataclasses.replace(SMALL, output_bytes=2**20))
     assert outcome.killed == "output limit 1 MiB"
     assert len(outcome.stdout) == 2**20
@@ -160,20 +161,20 @@ if os.fork() == 0:
         while True: time.sleep(1)
     os._exit(0)
 """
-    before = set(monitor.descendants(os.getpid()))
+    before = set(descendants(os.getpid()))
     started = time.monotonic()
     assert run_python(program).exit_code == 0
     assert time.monotonic() - started < 5
-    assert set(monitor.descendants(os.getpid())) <= before
+    assert set(descendants(os.getpid())) <= before
 
 
 def test_a_bubblewrap_killed_from_outside_is_an_outcome() -> None:
-    before = set(monitor.descendants(os.getpid()))
+    before = set(descendants(os.getpid()))
 
     def kill() -> None:
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            children = [pid for pid in monitor.descendants(os.getpid()) if pid not in before]
+            children = [pid for pid in descendants(os.getpid()) if pid not in before]
             if len(children) >= 3:
                 os.kill(children[0], signal.SIGKILL)
                 return
@@ -185,7 +186,7 @@ def test_a_bubblewrap_killed_from_outside_is_an_outcome() -> None:
     assert outcome.killed == "from outside, by signal 9"
 
 
-def test_a_sandbox_that_cannot_be_built_is_an_error_and_no_outcome() -> None:
+def test_a_sandbox_that_cannot_be_built_is_an_error_and_not_an_outcome() -> None:
     spec = Spec(("true",), SMALL, read_only={"/data": Path("/nowhere")})
     with provider("bubblewrap").open(spec) as sandbox, pytest.raises(SandboxError, match="could not be set up"):
         sandbox.run()
@@ -205,7 +206,7 @@ with provider("bubblewrap").open(Spec((*PYTHON, "-c", attempt), Limits(processes
     assert stdout == "12345 ['dev', 'lib64', 'proc', 'runtime', 'tmp', 'work']\n"
 
 
-def test_the_wall_stands_for_an_ordinary_user_too(as_ordinary_user: Callable[[str], str]) -> None:
+def test_sandboxes_isolate_for_an_ordinary_user_too(as_ordinary_user: Callable[[str], str]) -> None:
     program = """
 from aar.sandbox import Limits, probe
 print([check for check in probe(Limits(memory_bytes=2**29)) if not check.passed])

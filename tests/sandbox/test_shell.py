@@ -1,4 +1,4 @@
-"""A researcher's shell: what persists between commands, what a limit ends, and what is left."""
+"""A researcher's shell: what persists between commands, what a limit ends, and what remains."""
 
 import os
 import time
@@ -44,7 +44,7 @@ def test_it_works_in_a_process_with_more_open_files_than_a_command_may_have(work
         assert [shell.run("echo hi", 10).output for _ in range(2)] == ["hi\n", "hi\n"]
 
 
-def test_the_workspace_is_the_hosts_folder_and_stays(shell: Shell, workspace: Path) -> None:
+def test_the_workspace_is_the_hosts_folder_and_remains(shell: Shell, workspace: Path) -> None:
     (workspace / "given").write_text("from the host")
     assert shell.run("cat given; echo made >made", 10).output == "from the host"
     shell.close()
@@ -61,7 +61,7 @@ def test_read_only_places_can_be_read_only(workspace: Path, tmp_path_factory: py
     assert reply.output.startswith("shared") and reply.output.count("Read-only file system") == 3
 
 
-def test_tools_of_the_machine_are_there_but_not_what_was_installed_by_hand(shell: Shell) -> None:
+def test_the_machines_tools_are_shown_but_not_what_was_installed_by_hand(shell: Shell) -> None:
     reply = shell.run("python3 -c 'import numpy, aar.guest.lab'; git --version; awk 'BEGIN {print 1}'; whoami", 10)
     assert reply.output.splitlines()[0].startswith("git version")
     assert reply.output.splitlines()[1:] == ["1", "researcher"]
@@ -69,7 +69,7 @@ def test_tools_of_the_machine_are_there_but_not_what_was_installed_by_hand(shell
     assert listed.splitlines()[-4:] == ["alternatives", "group", "ld.so.cache", "passwd"]
 
 
-def test_what_runs_in_the_background_speaks_at_the_next_command(shell: Shell) -> None:
+def test_output_of_background_processes_comes_with_the_next_command(shell: Shell) -> None:
     shell.run("(sleep 0.2; echo later) &", 10)
     assert shell.run("sleep 0.5; echo now", 10).output == "later\nnow\n"
 
@@ -86,18 +86,18 @@ def test_what_runs_in_the_background_speaks_at_the_next_command(shell: Shell) ->
         ("mkdir d; for i in {1..600}; do >d/$i; done; chmod 0 d; sleep 9", "limit of "),
     ],
 )  # fmt: skip
-def test_exceeding_a_limit_is_told(workspace: Path, command: str, killed: str) -> None:
+def test_the_reply_names_the_limit_that_was_exceeded(workspace: Path, command: str, killed: str) -> None:
     with limited(workspace) as shell:
         reply = shell.run(command, 20)
     assert reply.killed is not None and reply.killed.startswith(killed)
     assert reply.exit_code is None and reply.seconds < 15
 
 
-def test_limits_hold_for_the_background_too(workspace: Path, others: set[int]) -> None:
+def test_limits_hold_for_background_processes_too(workspace: Path, others: set[int]) -> None:
     with limited(workspace) as shell:
         shell.run("python3 -c 'import time; x = [bytearray(1 << 20) for _ in range(400)]; time.sleep(60)' &", 10)
-        until = time.monotonic() + 10
-        while set(descendants(os.getpid())) - others and time.monotonic() < until:
+        deadline = time.monotonic() + 10
+        while set(descendants(os.getpid())) - others and time.monotonic() < deadline:
             time.sleep(0.05)
         assert set(descendants(os.getpid())) <= others
 
@@ -154,17 +154,17 @@ def test_removed_files_that_are_open_count(workspace: Path) -> None:
         assert shell.run(f'python3 -c "{hold}"', 20).killed == "disk limit 8 MiB"
 
 
-def test_each_command_is_one_line_in_the_log_without_its_words(
+def test_each_command_is_one_line_in_the_log_without_its_text(
     workspace: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with (
         caplog.at_level("INFO", logger="aar.sandbox"),
         Shell(provider("bubblewrap"), workspace, LIMITS, owner="ada") as shell,
     ):
-        shell.run("echo words of its own; exit 3", 10)
+        shell.run("echo a private text; exit 3", 10)
         shell.run("sleep 60", 0.2)
     lines = [record.getMessage() for record in caplog.records]
     commands = [line for line in lines if line.startswith("shell of ada: a command ended with ")]
     assert "exit code 3 after" in commands[0] and "killed: wall time limit 0.2 s after" in commands[1]
     assert sum(line.endswith(": opened as shell for ada") for line in lines) == 2  # the second one after `exit`
-    assert "words of its own" not in caplog.text
+    assert "a private text" not in caplog.text

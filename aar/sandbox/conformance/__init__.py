@@ -1,7 +1,7 @@
-"""What a sandbox provider has to pass, tried for real: `aar doctor --full` and the tests run it.
+"""The conformance suite for sandbox providers, with real sandboxes: `aar doctor --full` and the tests run it.
 
-`BEHAVIOUR` says how commands, shells and limits work, wall or not; `WALL` what nothing inside may reach. A provider
-that `is_isolating` has to pass both.
+`BEHAVIOUR` has the rules for commands, shells and limits, isolated or not. `ISOLATION` has the rules for what no
+program inside may reach. A provider that `is_isolating` must pass both.
 """
 
 import tempfile
@@ -9,32 +9,32 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from aar.errors import SandboxError
-from aar.sandbox.conformance import commands, limits, shells, walls
+from aar.sandbox.conformance import commands, isolation, limits, shells
 from aar.sandbox.conformance.trial import ConformanceTrial, Nonconforming
 from aar.sandbox.probe import REMEDY, Check
 from aar.sandbox.provider import Provider
 
-__all__ = ["BEHAVIOUR", "WALL", "Rule", "conformance", "conforms", "rules_for"]
+__all__ = ["BEHAVIOUR", "ISOLATION", "Rule", "conformance", "conforms", "rules_for"]
 
 Rule = Callable[[ConformanceTrial], None]
 
 BEHAVIOUR: tuple[Rule, ...] = (*commands.RULES, *limits.RULES, *shells.RULES)
-WALL: tuple[Rule, ...] = walls.RULES
+ISOLATION: tuple[Rule, ...] = isolation.RULES
 
 
 def rules_for(provider: Provider) -> tuple[Rule, ...]:
-    """What a provider has to pass."""
-    return BEHAVIOUR + WALL if provider.is_isolating else BEHAVIOUR
+    """Return the rules that a provider must pass."""
+    return BEHAVIOUR + ISOLATION if provider.is_isolating else BEHAVIOUR
 
 
 def conformance(provider: Provider) -> Iterator[Check]:
-    """Every check that concerns the provider, one after the other; half a minute in all."""
+    """Check every rule for the provider, one after the other; half a minute in total."""
     for rule in rules_for(provider):
         yield conforms(provider, rule)
 
 
 def conforms(provider: Provider, rule: Rule) -> Check:
-    """Try one rule."""
+    """Check one rule."""
     name = rule.__name__.replace("_", " ")
     with tempfile.TemporaryDirectory(prefix="aar-conformance-") as folder:
         try:

@@ -1,4 +1,4 @@
-"""How a command is run, what it sees, how it ends, and what is left of it."""
+"""Rules for one command: how it runs, what it sees, how it ends, and what remains of it."""
 
 import os
 import socket
@@ -38,18 +38,18 @@ with provider(sys.argv[1]).open(Spec((*PYTHON, "-c", program))) as sandbox:
 """
 
 
-def tells_the_exit_code(trial: ConformanceTrial) -> None:
-    """A command's own exit code comes back."""
+def reports_the_exit_code(trial: ConformanceTrial) -> None:
+    """A command's own exit code is returned."""
     expect(trial.run("raise SystemExit(3)").exit_code, 3)
 
 
-def tells_a_signal_as_shells_do(trial: ConformanceTrial) -> None:
+def reports_a_signal_as_shells_do(trial: ConformanceTrial) -> None:
     """A command that died of signal n has exit code 128 + n."""
     expect(trial.run("import os; os.kill(os.getpid(), 11)").exit_code, 139)
 
 
 def keeps_output_and_errors_apart(trial: ConformanceTrial) -> None:
-    """stdout and stderr come back whole, also what is no text."""
+    """stdout and stderr are returned whole, also bytes that are not text."""
     program = r"import sys; sys.stdout.buffer.write(b'a\xff'); print('b', file=sys.stderr)"
     outcome = trial.run(program)
     expect((outcome.stdout, outcome.stderr), ("a\ufffd", "b\n"))
@@ -61,7 +61,7 @@ def gives_nothing_to_read(trial: ConformanceTrial) -> None:
 
 
 def shows_files_read_only(trial: ConformanceTrial) -> None:
-    """Small files are in /work, and stay as they are."""
+    """Small files are in /work, and cannot be changed."""
     program = "import sys; print(open(sys.argv[1]).read()); open(sys.argv[1], 'a')"
     with trial.provider.open(Spec((*PYTHON, "-c", program, "/work/a"), files={"a": b"given"})) as sandbox:
         outcome = sandbox.run()
@@ -71,7 +71,7 @@ def shows_files_read_only(trial: ConformanceTrial) -> None:
 
 
 def shows_folders_of_the_host(trial: ConformanceTrial) -> None:
-    """A folder appears at the path that was asked for, with what is in it."""
+    """A folder appears at the requested path, with its content."""
     data = trial.workspace("data")
     data.chmod(0o755)
     (data / "text").write_text("shared")
@@ -83,7 +83,7 @@ def shows_folders_of_the_host(trial: ConformanceTrial) -> None:
 
 
 def keeps_a_workspace(trial: ConformanceTrial) -> None:
-    """What a command writes into its workspace is there afterwards, for the host and for the next."""
+    """Files that a command writes into its workspace remain, for the host and for the next command."""
     workspace = trial.workspace()
     trial.run("open('made', 'w').write('x')", workspace=workspace)
     expect((workspace / "made").read_text(), "x")
@@ -97,7 +97,7 @@ def gives_a_workspace_to_one_at_a_time(trial: ConformanceTrial) -> None:
         raise Nonconforming("two sandboxes share a workspace")
 
 
-def refuses_what_is_not_there(trial: ConformanceTrial) -> None:
+def refuses_a_missing_workspace(trial: ConformanceTrial) -> None:
     """A missing workspace is an error of the sandbox, not an outcome."""
     with suppress(SandboxError):
         trial.run("", workspace=trial.folder / "nowhere")
@@ -105,13 +105,13 @@ def refuses_what_is_not_there(trial: ConformanceTrial) -> None:
 
 
 def builds_the_environment_from_nothing(trial: ConformanceTrial) -> None:
-    """Variables are those that were asked for and a known few."""
+    """The variables are the requested ones and a fixed few."""
     os.environ["AAR_CONFORMANCE_CANARY"] = "sings"
     program = "import os; print(os.environ.get('AAR_CONFORMANCE_CANARY'), os.environ['GIVEN'])"
     expect(trial.run(program, environment={"GIVEN": "x"}).stdout, "None x\n")
 
 
-def ends_when_it_is_told_to(trial: ConformanceTrial) -> None:
+def ends_when_it_is_stopped(trial: ConformanceTrial) -> None:
     """A sandbox can be stopped from another thread."""
     with trial.open("import time; time.sleep(60)") as sandbox:
         threading.Timer(0.2, sandbox.stop).start()
@@ -119,7 +119,7 @@ def ends_when_it_is_told_to(trial: ConformanceTrial) -> None:
 
 
 def ends_with_its_command(trial: ConformanceTrial) -> None:
-    """What a command left in the background does not outlive it."""
+    """A command's background processes do not outlive it."""
     began = time.monotonic()
     with trial.open(DAEMON) as sandbox:
         running = sandbox.start()
@@ -128,7 +128,7 @@ def ends_with_its_command(trial: ConformanceTrial) -> None:
 
 
 def ends_with_aar(trial: ConformanceTrial) -> None:
-    """When the process that started it is killed, a sandbox is gone too."""
+    """A sandbox ends when the process that started it is killed."""
     command = [sys.executable, "-c", ORPHAN, trial.provider.name]
     path = os.pathsep.join(filter(None, sys.path))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}) as aar:
@@ -142,7 +142,7 @@ def ends_with_aar(trial: ConformanceTrial) -> None:
 
 
 def leaves_nothing_behind(trial: ConformanceTrial) -> None:
-    """No folder, process or descriptor remains of a sandbox that was closed."""
+    """No folder, process or descriptor of a closed sandbox remains."""
     trial.run("")
     before = len(os.listdir("/proc/self/fd"))
     with trial.open("open('x', 'w')") as sandbox:
@@ -151,13 +151,13 @@ def leaves_nothing_behind(trial: ConformanceTrial) -> None:
 
 
 def serves_a_socket(trial: ConformanceTrial) -> None:
-    """A program finds the broker's socket, and what it says arrives."""
+    """A program finds the broker's socket, and its messages arrive."""
     with WarmSandbox(trial.provider, Spec((*PYTHON, "-c", HELLO, BROKER_SOCKET))) as sandbox:
         expect(sandbox.connection.recv(5, socket.MSG_WAITALL), b"hello")
 
 
 def runs_several_at_once(trial: ConformanceTrial) -> None:
-    """Sandboxes do not disturb one another."""
+    """Sandboxes do not disturb each other."""
     outputs: list[str] = []
     threads = [threading.Thread(target=lambda n=n: outputs.append(trial.run(f"print({n})").stdout)) for n in range(4)]
     for thread in threads:
@@ -168,16 +168,16 @@ def runs_several_at_once(trial: ConformanceTrial) -> None:
 
 
 def _wait_for_the_end_of(pids: list[str]) -> None:
-    until = time.monotonic() + 5
+    deadline = time.monotonic() + 5
     while any(is_alive(int(pid)) for pid in pids):
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             raise Nonconforming("the sandbox outlived the process that started it")
         time.sleep(0.02)
 
 
 RULES = (
-    tells_the_exit_code, tells_a_signal_as_shells_do, keeps_output_and_errors_apart, gives_nothing_to_read,
+    reports_the_exit_code, reports_a_signal_as_shells_do, keeps_output_and_errors_apart, gives_nothing_to_read,
     shows_files_read_only, shows_folders_of_the_host, keeps_a_workspace, gives_a_workspace_to_one_at_a_time,
-    refuses_what_is_not_there, builds_the_environment_from_nothing, ends_when_it_is_told_to, ends_with_its_command,
+    refuses_a_missing_workspace, builds_the_environment_from_nothing, ends_when_it_is_stopped, ends_with_its_command,
     ends_with_aar, leaves_nothing_behind, serves_a_socket, runs_several_at_once,
 )  # fmt: skip

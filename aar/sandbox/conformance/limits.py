@@ -1,4 +1,4 @@
-"""What exceeding each limit does: the whole tree ends, and the outcome says which limit it was."""
+"""Rules for limits: exceeding one ends the whole tree, and the outcome names the limit."""
 
 import time
 
@@ -34,13 +34,13 @@ def limits_wall_time(trial: ConformanceTrial) -> None:
 
 
 def limits_wall_time_of_a_stopped_process(trial: ConformanceTrial) -> None:
-    """So does being stopped by a signal."""
+    """Time in which a signal has stopped the process counts too."""
     outcome = trial.run("import os; os.kill(os.getpid(), 19)", {"wall_seconds": 0.3})
     expect_killed(outcome.killed, "wall time limit 0.3 s")
 
 
 def ends_the_whole_tree(trial: ConformanceTrial) -> None:
-    """A limit ends processes in sessions of their own too."""
+    """A limit also ends processes in their own sessions."""
     workspace = trial.workspace()
     trial.run(DETACHED, {"wall_seconds": 0.5}, workspace=workspace)
     beats = (workspace / "beat").read_text()
@@ -61,7 +61,7 @@ def limits_memory_of_all_processes(trial: ConformanceTrial) -> None:
 
 
 def counts_shared_memory_once(trial: ConformanceTrial) -> None:
-    """Pages that several processes share are no reason to end them."""
+    """Pages that several processes share count once."""
     program = "held = bytearray(100 * 2**20)\n" + SEVERAL + "time.sleep(0.3)"
     expect(trial.run(program).killed, None)
 
@@ -72,7 +72,7 @@ def limits_the_address_space(trial: ConformanceTrial) -> None:
 
 
 def limits_the_output(trial: ConformanceTrial) -> None:
-    """A flood ends, and its beginning is told."""
+    """A flood of output ends the command, and its beginning is returned."""
     outcome = trial.run("while True: print('x' * 10_000)", {"output_bytes": 2**16})
     expect_killed(outcome.killed, "output limit 64 KiB")
     expect(len(outcome.stdout), 2**16)
@@ -85,19 +85,19 @@ def limits_the_size_of_a_file(trial: ConformanceTrial) -> None:
 
 
 def limits_a_workspaces_bytes(trial: ConformanceTrial) -> None:
-    """Disk is counted over all files of the workspace."""
+    """Disk use is summed over all files of the workspace."""
     outcome = trial.run(FILL.replace("{where}", "."), workspace=trial.workspace())
     expect_killed(outcome.killed, "disk limit 8 MiB")
 
 
 def limits_a_workspaces_files(trial: ConformanceTrial) -> None:
-    """And so are the files themselves, empty ones too."""
+    """Files are counted too, also empty ones."""
     outcome = trial.run(LITTER.replace("{where}", "."), workspace=trial.workspace())
     expect_killed(outcome.killed, "limit of 500 files")
 
 
 def allows_what_is_within_the_limits(trial: ConformanceTrial) -> None:
-    """Modest use of everything is no reason to end a command."""
+    """Use below every limit does not end a command."""
     program = SEVERAL + "held = bytearray(30 * 2**20); open(str(os.getpid()), 'wb').write(held[:2**19]); print('x')"
     outcome = trial.run(program, workspace=trial.workspace())
     if outcome.killed or outcome.exit_code:

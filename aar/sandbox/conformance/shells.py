@@ -1,4 +1,4 @@
-"""How a shell keeps its state, answers, and ends."""
+"""Rules for shells: how a shell keeps its state, answers, and ends."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ def keeps_its_state(trial: ConformanceTrial) -> None:
 
 
 def answers_in_order(trial: ConformanceTrial) -> None:
-    """Output and errors come in their order, with the exit code."""
+    """Output and errors are returned in their order, with the exit code."""
     with trial.shell() as shell:
         reply = shell.run("echo one; echo two >&2; echo three; (exit 7)", 10)
     expect((reply.output, reply.exit_code, reply.killed), ("one\ntwo\nthree\n", 7, None))
@@ -30,7 +30,7 @@ def takes_any_text(trial: ConformanceTrial) -> None:
 
 
 def survives_errors(trial: ConformanceTrial) -> None:
-    """A syntax error and an unknown program are replies."""
+    """A syntax error and an unknown program give a reply, and the shell continues."""
     with trial.shell() as shell:
         shell.run("x=1", 10)
         expect(shell.run("for (", 10).exit_code not in (0, None), True)
@@ -38,15 +38,15 @@ def survives_errors(trial: ConformanceTrial) -> None:
         expect(shell.run("echo $x", 10).output, "1\n")
 
 
-def starts_anew_after_exit(trial: ConformanceTrial) -> None:
-    """`exit` is a reply, and the next command finds a fresh shell in the same workspace."""
+def restarts_after_exit(trial: ConformanceTrial) -> None:
+    """`exit` gives a reply, and the next command gets a fresh shell in the same workspace."""
     with trial.shell() as shell:
         expect(shell.run("echo kept >f; x=1; exit 3", 10).exit_code, 3)
         expect(shell.run("echo ${x-fresh}; cat f", 10).output, "fresh\nkept\n")
 
 
 def ends_everything_at_a_time_out(trial: ConformanceTrial) -> None:
-    """A command that takes too long ends with all that runs in the background."""
+    """A command that takes too long ends together with all background processes."""
     with trial.shell() as shell:
         shell.run(BACKGROUND, 10)
         reply = shell.run("sleep 60", 0.4)
@@ -56,8 +56,8 @@ def ends_everything_at_a_time_out(trial: ConformanceTrial) -> None:
         expect(shell.run("cat beat", 10).output, beats)
 
 
-def ends_a_shell_that_does_not_listen(trial: ConformanceTrial) -> None:
-    """A stopped shell does not stop its time, however long the command is."""
+def ends_a_shell_that_does_not_respond(trial: ConformanceTrial) -> None:
+    """Stopping the shell process does not stop its time, however long the command is."""
     with trial.shell() as shell:
         shell.run("(sleep 0.1; kill -STOP $$) &", 10)
         time.sleep(0.3)
@@ -71,7 +71,7 @@ def limits_a_commands_output(trial: ConformanceTrial) -> None:
 
 
 def counts_cpu_time_for_each_command(trial: ConformanceTrial) -> None:
-    """A long life of short commands is no excess; one long command is."""
+    """Many short commands stay within the limit; one long command exceeds it."""
     burn = "import time\nwhile time.process_time() < {}: pass"
     with trial.shell(cpu_seconds=1.0) as shell:
         codes = [shell.run(f"python3 -c '{burn.format(0.6)}'", 20).exit_code for _ in range(3)]
@@ -80,7 +80,7 @@ def counts_cpu_time_for_each_command(trial: ConformanceTrial) -> None:
 
 
 def can_be_stopped(trial: ConformanceTrial) -> None:
-    """From another thread."""
+    """A shell can be stopped from another thread."""
     with trial.shell() as shell:
         shell.run("true", 10)
         threading.Timer(0.2, shell.stop).start()
@@ -88,14 +88,14 @@ def can_be_stopped(trial: ConformanceTrial) -> None:
 
 
 def has_the_usual_tools(trial: ConformanceTrial) -> None:
-    """Python with numpy and the lab's client, git, and the usual text tools."""
+    """A shell has Python with numpy and the lab's client, git, and the usual text tools."""
     with trial.shell() as shell:
         reply = shell.run("python3 -c 'import numpy, aar.guest.lab' && git --version | cut -c 1-3 | sed s/g/G/", 20)
     expect((reply.output, reply.exit_code), ("Git\n", 0))
 
 
 RULES = (
-    keeps_its_state, answers_in_order, takes_any_text, survives_errors, starts_anew_after_exit,
-    ends_everything_at_a_time_out, ends_a_shell_that_does_not_listen, limits_a_commands_output,
+    keeps_its_state, answers_in_order, takes_any_text, survives_errors, restarts_after_exit,
+    ends_everything_at_a_time_out, ends_a_shell_that_does_not_respond, limits_a_commands_output,
     counts_cpu_time_for_each_command, can_be_stopped, has_the_usual_tools,
 )  # fmt: skip

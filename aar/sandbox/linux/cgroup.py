@@ -1,9 +1,9 @@
 """A control group for one sandbox: the kernel's own limits on the memory and the processes of a whole tree.
 
-Covers: memory of all processes together with what lies in their file systems in memory, pipes and kernel structures;
-no swap; the number of processes and threads. Version 1 and version 2, below or beside the group of this process.
-Does not cover: machines where this process may not make a group, such as most containers and ordinary users without a
-delegated group: there `guard` sums memory itself, and the kernel limits processes per user id.
+Covers: memory of all processes with their file systems in memory, pipes and kernel structures; no swap; the number of
+processes and threads. Version 1 and version 2, below or next to the group of this process.
+Does not cover: machines where this process may not make a group, such as most containers, and ordinary users without a
+delegated group: there `monitor` sums memory itself, and the kernel limits processes per user id.
 """
 
 import itertools
@@ -25,7 +25,7 @@ OOM_KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 class Cgroup:
     """The folders of one sandbox's group; in version 1 memory, processes and CPU time have one each.
 
-    `events` counts kills for lack of memory, `cpu` the CPU time that was used.
+    `events` is the file that counts kills for lack of memory, `cpu` the one that counts CPU time.
     """
 
     folders: tuple[Path, ...]
@@ -34,19 +34,19 @@ class Cgroup:
 
     @property
     def members(self) -> list[Path]:
-        """The files that a process writes its number to in order to join."""
+        """The files to which a process writes its number in order to join."""
         return [folder / "cgroup.procs" for folder in self.folders]
 
     def ran_out_of_memory(self) -> bool:
-        """Has the kernel killed a process of the group because the group's memory was full?"""
+        """True if the kernel killed a process of the group because the group's memory was full."""
         try:
-            found = OOM_KILLS.search(self.events.read_text())
+            kills = OOM_KILLS.search(self.events.read_text())
         except OSError:
             return False
-        return bool(found and int(found[1]))
+        return bool(kills and int(kills[1]))
 
     def cpu_seconds(self) -> float | None:
-        """CPU time of all processes that the group ever had, also of those that nobody waited for; None if unknown."""
+        """Return the CPU time of all processes that the group ever had, waited for or not; None if unknown."""
         try:
             text = self.cpu.read_text() if self.cpu else ""
         except OSError:
@@ -55,14 +55,14 @@ class Cgroup:
         return int(microseconds[1]) / 1e6 if microseconds else int(text) / 1e9 if text.strip().isdigit() else None
 
     def remove(self) -> None:
-        """Remove the group, whose processes have ended."""
+        """Remove the group after its processes have ended."""
         for folder in self.folders:
             with suppress(OSError):
                 folder.rmdir()
 
 
 def make_cgroup(limits: Limits, root: Path = ROOT, own: Path = Path("/proc/self/cgroup")) -> Cgroup | None:
-    """A new group with these limits, or None where this process may not make one."""
+    """Make a group with these limits; None if this process may not make one."""
     name = f"{group_prefix()}{next(_NUMBERS)}"
     groups = _own_groups(own)
     if "memory" in groups:
@@ -71,7 +71,7 @@ def make_cgroup(limits: Limits, root: Path = ROOT, own: Path = Path("/proc/self/
 
 
 def _own_groups(own: Path) -> dict[str, str]:
-    """The group of this process by controller; version 2 has the controller ""."""
+    """Return the group of this process by controller; version 2 has the controller ""."""
     try:
         lines = [line.split(":", 2) for line in own.read_text().splitlines()]
     except OSError:
@@ -85,13 +85,13 @@ def _make_version_1(root: Path, groups: dict[str, str], name: str, limits: Limit
         return None
     folders = [memory]
     limited = _write(memory / "memory.limit_in_bytes", limits.memory_bytes)
-    _write(memory / "memory.memsw.limit_in_bytes", limits.memory_bytes)  # absent where swap is not accounted
+    _write(memory / "memory.memsw.limit_in_bytes", limits.memory_bytes)  # missing if swap is not accounted
     pids = _new_folder(root / "pids" / groups["pids"].lstrip("/"), name) if "pids" in groups else None
     if pids and _write(pids / "pids.max", limits.processes):
         folders.append(pids)
     cpu = _new_folder(root / "cpuacct" / groups["cpuacct"].lstrip("/"), name) if "cpuacct" in groups else None
     folders += [cpu] if cpu else []
-    return _kept(Cgroup(tuple(folders), memory / "memory.oom_control", cpu and cpu / "cpuacct.usage"), limited)
+    return _limited(Cgroup(tuple(folders), memory / "memory.oom_control", cpu and cpu / "cpuacct.usage"), limited)
 
 
 def _make_version_2(root: Path, path: str, name: str, limits: Limits) -> Cgroup | None:
@@ -104,7 +104,7 @@ def _make_version_2(root: Path, path: str, name: str, limits: Limits) -> Cgroup 
             _write(folder / "memory.swap.max", 0)
             _write(folder / "memory.oom.group", 1)
             _write(folder / "pids.max", limits.processes)
-            return _kept(Cgroup((folder,), folder / "memory.events", folder / "cpu.stat"), limited)
+            return _limited(Cgroup((folder,), folder / "memory.events", folder / "cpu.stat"), limited)
     return None
 
 
@@ -132,8 +132,8 @@ def _write(file: Path, value: int) -> bool:
     return True
 
 
-def _kept(cgroup: Cgroup, limited: bool) -> Cgroup | None:
-    if limited:
+def _limited(cgroup: Cgroup, is_limited: bool) -> Cgroup | None:
+    if is_limited:
         return cgroup
     cgroup.remove()
     return None

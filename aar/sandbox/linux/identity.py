@@ -1,22 +1,20 @@
-"""An outside uid for each sandbox.
+"""The user id of a sandbox outside, the ownership of the files that it is shown, and cleanup after a killed aar.
 
-A sandbox must never be kernel uid 0: even without capabilities, uid 0 may write files such as
-/proc/sys/kernel/core_pattern. And the limit on processes is counted per outside uid, so two sandboxes must not share
-one.
+User ids. A sandbox must never be kernel uid 0: even without capabilities, uid 0 may write files such as
+/proc/sys/kernel/core_pattern. And the kernel counts processes per outside uid, so two sandboxes must not share one.
 
 Covers: sandboxes started as root, by any number of processes of one machine; no process of an earlier sandbox has the
 uid of a later one.
 Does not cover: sandboxes started as an ordinary user, which keep that user's uid.
 
-Who owns what a sandbox is shown.
+Ownership.
 
-Covers: files of ours that one sandbox's user may read and nobody else; a workspace that belongs to the sandbox that
-holds it, and to no second one meanwhile.
+Covers: files of aar that only one sandbox's user may read; a workspace that belongs to the sandbox that holds it, and
+to no other one at the same time.
 Does not cover: ordinary users, whose sandboxes have their own user id and so need none of this.
 
-What an aar that was killed has left of its sandboxes: folders in /tmp and empty control groups.
-
-Their names hold the number of the process that made them, so that they can be told from those in use.
+Cleanup: folders in /tmp and empty control groups of an aar that was killed. Their names contain the number of the
+process that made them, which distinguishes them from those in use.
 """
 
 import functools
@@ -33,14 +31,14 @@ from aar.errors import SandboxError
 from aar.storage import FileLock
 
 COUNT = 1024
-# Between the ranges that systemd and subordinate uids use, and the end of 31 bits.
+# Above the ranges of systemd and of subordinate uids, and below the end of 31 bits.
 PREFERRED_FIRST = 2_000_000_000
 LEASES = Path("/run/aar/uids")
 
 
 @contextmanager
 def leased_uid() -> Iterator[int]:
-    """A uid that no other sandbox of this machine uses meanwhile; as an ordinary user, one's own.
+    """Hold a uid that no other sandbox of this machine uses at the same time; an ordinary user keeps its own.
 
     The lease is a file lock, so it ends with this process even if the process is killed.
 
@@ -54,7 +52,7 @@ def leased_uid() -> Iterator[int]:
         LEASES.mkdir(mode=0o700, parents=True, exist_ok=True)
         lease, number = _take_lease()
     except OSError as error:
-        raise SandboxError(f"{LEASES}: {error.strerror}. As root, aar keeps its sandboxes' user ids there.") from None
+        raise SandboxError(f"{LEASES}: {error.strerror}. As root, aar leases user ids for sandboxes there.") from None
     try:
         uid = _first_uid() + number
         _end_orphans(uid)
@@ -71,7 +69,7 @@ def _take_lease() -> tuple[FileLock, int]:
 
 
 def _end_orphans(uid: int) -> None:
-    """End what an aar that was killed while it started a sandbox may have left: the lease says that it is nobody's."""
+    """Kill processes of an aar that was killed while it started a sandbox: the lease proves that none is in use."""
     for folder in Path("/proc").iterdir():
         with suppress(OSError):
             if folder.name.isdigit() and folder.stat().st_uid == uid:
@@ -79,18 +77,18 @@ def _end_orphans(uid: int) -> None:
 
 
 def _first_uid() -> int:
-    """The start of the range; inside a container that maps few uids, near the end of what it maps."""
+    """Return the start of the range; in a container that maps few uids, near the end of those."""
     extents = [line.split() for line in Path("/proc/self/uid_map").read_text().splitlines()]
     end = max(int(inside) + int(length) for inside, _, length in extents)
     return min(PREFERRED_FIRST, end - 2 * COUNT)
 
 
 WAIT_SECONDS = 2.0
-"""How long to wait for a workspace: the sandbox of a killed process takes a moment to end."""
+"""Maximum wait for a workspace: the sandbox of a killed process takes a moment to end."""
 
 
 def open_to(uid: int, path: Path, mode: int) -> None:
-    """Let the sandbox's group use a file or folder, while it stays ours."""
+    """Let the sandbox's group use a file or folder that remains aar's."""
     if os.geteuid() == 0:
         os.chown(path, 0, uid)
     path.chmod(mode)
@@ -98,10 +96,10 @@ def open_to(uid: int, path: Path, mode: int) -> None:
 
 @contextmanager
 def held_workspace(folder: Path, uid: int) -> Iterator[None]:
-    """A workspace for one sandbox: locked against others, and owned by the sandbox's user.
+    """Hold a workspace for one sandbox: locked against others, and owned by the sandbox's user.
 
     Raises:
-        SandboxError: the folder is missing or no folder, or another sandbox has it.
+        SandboxError: it is missing or not a folder, or another sandbox holds it.
     """
     with _locked_folder(folder) as lock:
         if os.geteuid() == 0:
@@ -120,12 +118,12 @@ def _locked_folder(folder: Path) -> FileLock:
 
 
 def _give(folder: Path, uid: int) -> None:
-    """Change the owner of everything in a folder; links are changed, not followed. Any depth: agents make any."""
+    """Change the owner of everything in a folder of any depth; links are changed, not followed."""
     _run("chown", "--recursive", "-P", "--no-dereference", f"{uid}:{uid}", str(folder))
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder that an agent has filled, of any depth, also where it has locked folders of its own."""
+    """Remove a folder that an agent has filled, of any depth, even if the agent took away its own rights."""
     if os.geteuid() != 0:
         _run("chmod", "--recursive", "u+rwX", str(folder))
     _run("rm", "--recursive", "--force", "--one-file-system", str(folder))
@@ -137,35 +135,35 @@ def _run(*command: str) -> None:
         raise SandboxError(f"{command[-1]}: {command[0]} failed: {done.stderr.strip()[-300:]}")
 
 
-FOLDERS = Path("/tmp")  # whatever TMPDIR says: sandboxes' users must reach it, and a socket's path must be short
+FOLDERS = Path("/tmp")  # regardless of TMPDIR: sandboxes' users must reach it, and a socket's path must be short
 _MADE_BY = re.compile(r"^aar-(?:sandbox-)?(\d+)-")
 
 
 def sandbox_folder_prefix() -> str:
-    """How the name of this process's sandboxes' folders begins."""
+    """Return the prefix of the names of this process's sandbox folders."""
     return f"aar-sandbox-{os.getpid()}-"
 
 
 def group_prefix() -> str:
-    """How the name of this process's control groups begins."""
+    """Return the prefix of the names of this process's control groups."""
     return f"aar-{os.getpid()}-"
 
 
 @functools.cache
 def remove_stale_folders(parent: Path = FOLDERS) -> None:
-    """Remove folders of processes that are gone; once in the life of this one."""
-    for folder in _left(parent.glob("aar-sandbox-*")):
+    """Remove sandbox folders of processes that have ended; once per process."""
+    for folder in _stale(parent.glob("aar-sandbox-*")):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @functools.cache
 def remove_stale_groups(parent: Path) -> None:
-    """The same for control groups below `parent`."""
-    for folder in _left(parent.glob("aar-*")):
+    """Remove control groups below `parent` of processes that have ended; once per process."""
+    for folder in _stale(parent.glob("aar-*")):
         with suppress(OSError):  # the kernel keeps a group that has processes
             folder.rmdir()
 
 
-def _left(found: Iterable[Path]) -> list[Path]:
-    made_by = [(path, _MADE_BY.match(path.name)) for path in found]
-    return [path for path, maker in made_by if maker and not Path("/proc", maker[1]).exists()]
+def _stale(paths: Iterable[Path]) -> list[Path]:
+    makers = [(path, _MADE_BY.match(path.name)) for path in paths]
+    return [path for path, maker in makers if maker and not Path("/proc", maker[1]).exists()]

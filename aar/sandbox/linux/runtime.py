@@ -1,12 +1,13 @@
-"""The interpreter that a sandbox sees: a self-contained, read-only folder, made once per machine and user.
+"""The interpreter that a sandbox sees: a self-contained, read-only folder, built once per machine and user.
 
-The interpreter that runs aar may live under a home that only its owner can enter, beside packages and keys that method
-code has no business to see. So the runtime is a copy: interpreter, shared libraries with their loader, standard
-library, numpy, and `aar.guest`. A method sees nothing else of the machine, no shell and no /usr.
+The interpreter that runs aar may be in a home that only its owner can enter, next to packages and keys that method code
+must not see. So the runtime is a copy: interpreter, shared libraries with their loader, standard library, numpy, and
+`aar.guest`. A method sees nothing else of the machine, no shell and no /usr.
 
-Its name holds the digest of what it is made of. It is built beside its place and renamed, so it is whole or absent.
+Its name contains the digest of its content's sources. It is built under another name and renamed, so it is complete or
+does not exist.
 
-Covers: a folder that somebody else prepared (it must belong to this user and be writable by nobody else).
+Covers: a folder that another user prepared (it must belong to this user and be writable by no other).
 Does not cover: this user tampering with their own cache.
 """
 
@@ -23,7 +24,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,7 @@ LEFT_OUT = (
 )  # fmt: skip
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 UNUSED_SECONDS = 7 * 86400
-# For a shell, whose other programs must not find the runtime's libraries before the machine's.
+# For a shell, in which other programs must not find the runtime's libraries before the machine's.
 SHELL_PYTHON = """#!/bin/sh
 runtime=${0%/*}/..
 LD_LIBRARY_PATH=$runtime/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} exec "$runtime/bin/python3" "$@"
@@ -51,17 +52,18 @@ LIBRARY_LINE = re.compile(r"^\s+(?:(\S+) => )?(/\S+) \(0x", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Runtime:
-    """A prepared runtime. `loader` is the absolute path at which its binaries expect their dynamic loader."""
+    """A built runtime. `loader` is the absolute path at which its binaries expect their dynamic loader."""
 
     folder: Path
     loader: str
 
 
-def prepared_runtime(home: Path | None = None) -> Runtime:
-    """The runtime of this interpreter and this version of aar, built (some ten seconds) if it is not there yet.
+def prepared_runtime(home: Path | None = None, build: Callable[[Path], None] | None = None) -> Runtime:
+    """Return the runtime of this interpreter and this version of aar; build it (about ten seconds) if it is missing.
 
     Args:
         home: the folder for runtimes. None: this user's cache.
+        build: makes a runtime's folder. None: `build_runtime`.
 
     Raises:
         SandboxError: it cannot be built, or a folder with its name is not trustworthy.
@@ -75,7 +77,7 @@ def prepared_runtime(home: Path | None = None) -> Runtime:
             with FileLock(home / "runtime.lock", seconds=None):
                 if not folder.exists():
                     _remove_unused(home)
-                    _build(folder)
+                    (build or build_runtime)(folder)
         _check_trust(folder)
         os.utime(folder)
         return Runtime(folder, (folder / "loader").read_text())
@@ -84,7 +86,7 @@ def prepared_runtime(home: Path | None = None) -> Runtime:
 
 
 def default_home() -> Path:
-    """This user's cache; as root, a place that the sandboxes' own uids can traverse, which root's home is not."""
+    """Return this user's cache; as root, a folder that sandboxes' uids can traverse, which root's home is not."""
     if os.geteuid() == 0:
         return Path("/var/cache/aar")
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aar"
@@ -92,9 +94,9 @@ def default_home() -> Path:
 
 @functools.cache
 def runtime_digest(package: Path) -> str:
-    """A digest of all that goes into the runtime: the versions, the guest's files in `package`, and this file."""
+    """Return a digest of the runtime's sources: versions, the guest's files in `package`, and this file."""
     interpreter = Path(sys.executable).resolve()
-    libraries = Path("/etc/ld.so.cache")  # rewritten whenever a system library is upgraded
+    libraries = Path("/etc/ld.so.cache")  # rewritten when a system library is upgraded
     facts = [sys.version, platform.machine(), str(interpreter), np.__version__, np.__file__]
     facts += [str(file.stat().st_mtime_ns) for file in (interpreter, libraries) if file.exists()]
     digest = hashlib.sha256("\0".join(facts).encode())
@@ -104,16 +106,16 @@ def runtime_digest(package: Path) -> str:
 
 
 def _guest_files(package: Path) -> list[Path]:
-    """All of aar that a sandbox sees: the package's own `__init__` and `aar.guest`."""
+    """Return the part of aar that every sandbox sees: the package's own `__init__` and `aar.guest`."""
     return [package / "__init__.py", *sorted((package / "guest").glob("*.py"))]
 
 
 def _check_trust(folder: Path) -> None:
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
         raise SandboxError(
             f"{folder} must be a folder of user {os.geteuid()} that nobody else can write, because code in it runs in "
-            "every sandbox. Remove it; aar makes it anew."
+            "every sandbox. Remove it; aar builds it again."
         )
 
 
@@ -125,7 +127,8 @@ def _remove_unused(home: Path) -> None:
         shutil.rmtree(abandoned, ignore_errors=True)
 
 
-def _build(folder: Path) -> None:
+def build_runtime(folder: Path) -> None:
+    """Build a runtime at `folder`, which appears complete or not at all. Raises SandboxError or OSError."""
     building = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
     with undone_on_error(functools.partial(shutil.rmtree, building, ignore_errors=True)):
         modules = building / "lib" / PYTHON
@@ -148,7 +151,7 @@ def _copy_tree(source: Path, target: Path) -> None:
 
 
 def _copy_packages(modules: Path) -> None:
-    """numpy and `aar.guest`, beside the standard library: found without site-packages, so that `-S` starts faster."""
+    """Copy numpy and `aar.guest` next to the standard library: importable with `-S`, which starts faster."""
     numpy = Path(np.__file__).parent
     _copy_tree(numpy, modules / "numpy")
     if (numpy.parent / "numpy.libs").is_dir():
@@ -166,26 +169,26 @@ def _copy_binary(source: Path, target: Path) -> Path:
 
 
 def _tool(name: str) -> Path:
-    found = shutil.which(name)
-    if found is None:
+    path = shutil.which(name)
+    if path is None:
         raise SandboxError(f"{name} was not found. Install it: apt-get install util-linux")
-    return Path(found)
+    return Path(path)
 
 
 def _copy_libraries(files: Iterable[Path], target: Path) -> str:
-    """Copy the shared libraries that `files` need and the runtime does not hold yet; return the loader's own path."""
-    wanted = dict(_needed_libraries(files))
-    loader = next((path for path in wanted.values() if Path(path).name.startswith("ld-linux")), None)
+    """Copy the shared libraries that `files` need into the runtime; return the loader's own path."""
+    libraries = dict(_needed_libraries(files))
+    loader = next((path for path in libraries.values() if Path(path).name.startswith("ld-linux")), None)
     if loader is None:
-        raise SandboxError("the interpreter's dynamic loader was not found; aar's sandbox needs glibc (no musl)")
-    for name, path in wanted.items():
+        raise SandboxError("the interpreter's dynamic loader was not found; aar's sandbox needs glibc, not musl")
+    for name, path in libraries.items():
         shutil.copy2(Path(path).resolve(), target / name)
     return loader
 
 
 def _needed_libraries(files: Iterable[Path]) -> Iterator[tuple[str, str]]:
     environment = {**os.environ, "LC_ALL": "C"}
-    # Its exit code says only that some file is no dynamic one.
+    # Its exit code only reports that some file is not dynamically linked.
     listing = subprocess.run(["ldd", *files], capture_output=True, text=True, env=environment, check=False).stdout
     for name, path in LIBRARY_LINE.findall(listing):
         if "numpy.libs" not in path:
@@ -200,7 +203,7 @@ def _add_shell_python(folder: Path) -> None:
 
 
 def _make_readable(folder: Path) -> None:
-    """Everyone may read it, only its owner may write it, whatever the umask and the copied files' modes are."""
+    """Make it readable for everyone and writable only for its owner, whatever the umask and the copied modes are."""
     folder.chmod(0o755)
     for path in folder.rglob("*"):
         executable = path.is_dir() or path.stat().st_mode & 0o100

@@ -1,9 +1,9 @@
-"""The system calls a sandbox is refused, as a filter that bubblewrap loads.
+"""The system calls that a sandbox is refused, as a filter that bubblewrap loads.
 
-Covers: kernel surface that namespaces leave open: other socket families (AF_VSOCK reaches the hypervisor whatever the
-network namespace says), io_uring, new namespaces, mounts, tracing, keys, BPF, memory that belongs to no process
-(memfd, System V segments) and so would escape the memory limit, and typing into the terminal.
-Does not cover: bugs in the system calls that remain; this is a list of refusals, not of permissions.
+Covers: kernel surface that namespaces leave open: other socket families (AF_VSOCK reaches the hypervisor from any
+network namespace), io_uring, new namespaces, mounts, tracing, keys, BPF, memory that belongs to no process (memfd,
+System V segments) and would escape the memory limit, and input into the terminal.
+Does not cover: bugs in the remaining system calls; this is a list of refusals, not of permissions.
 """
 
 import ctypes
@@ -29,7 +29,7 @@ REFUSED = (
     "reboot", "request_key", "semget", "setdomainname", "sethostname", "setns", "settimeofday", "shmget", "swapoff",
     "swapon", "syslog", "umount2", "unshare", "userfaultfd", "vhangup",
 )  # fmt: skip
-NEWEST_KNOWN, LAST_NUMBER = 462, 600  # mseal; what was added to the kernel later was not weighed when this was written
+NEWEST_KNOWN, LAST_NUMBER = 462, 600  # mseal; later system calls did not exist when this list was written
 NAMESPACE_FLAGS = (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000)
 TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 FAMILIES = frozenset({1, 2, 10})  # AF_UNIX, AF_INET and AF_INET6: the network namespace is empty
@@ -46,15 +46,15 @@ Condition = tuple[int, int, int, int]
 
 
 def _rules(routes: bool) -> Iterator[tuple[str | int, int, *tuple[Condition, ...]]]:
-    """System call by name or number, the error it answers with, and the conditions under which it does.
+    """Yield system calls by name or number, the error that each returns, and the conditions for it.
 
-    A condition is (argument, comparison, a, b); all of them have to hold.
+    A condition is (argument, comparison, a, b); all of them must hold.
     """
     for name in REFUSED:
         yield name, errno.EPERM
     for number in range(NEWEST_KNOWN + 1, LAST_NUMBER):  # libraries fall back on older calls
         yield number, errno.ENOSYS
-    # Its flags lie in memory, where a filter cannot look; libraries fall back to clone.
+    # Its flags are in memory, which a filter cannot read; libraries fall back to clone.
     yield "clone3", errno.ENOSYS
     for flag in NAMESPACE_FLAGS:
         yield "clone", errno.EPERM, (0, MASKED_EQUAL, flag, flag)
@@ -65,14 +65,14 @@ def _rules(routes: bool) -> Iterator[tuple[str | int, int, *tuple[Condition, ...
         yield call, errno.EPERM, (0, GREATER, max(allowed), 0)
         for family in set(range(max(allowed))) - allowed:
             yield call, errno.EPERM, (0, EQUAL, family, 0)
-    if routes:  # of netlink, routes alone
+    if routes:  # of netlink, only routes
         yield "socket", errno.EPERM, (2, GREATER, ROUTES, 0), (0, EQUAL, NETLINK, 0)
 
 
 def filter_fd(*, routes: bool = False) -> int:
-    """A new memory file that holds the filter, for one sandbox: the reader moves its offset, so it cannot be shared.
+    """Return a new memory file with the filter, for one sandbox: reading moves its offset, so it cannot be shared.
 
-    `routes`: it may ask for the interfaces of its network, as processes that find each other over loopback do.
+    `routes`: allow queries for network interfaces, which processes that connect over loopback need.
 
     Raises:
         SandboxError: libseccomp is missing or refuses a rule.
@@ -91,7 +91,7 @@ def _program(routes: bool) -> bytes:
     try:
         for name, error, *conditions in _rules(routes):
             number = name if isinstance(name, int) else library.seccomp_syscall_resolve_name(name.encode())
-            comparisons = (_Comparison * len(conditions))(*(_Comparison(*one) for one in conditions))
+            comparisons = (_Comparison * len(conditions))(*(_Comparison(*condition) for condition in conditions))
             _check(library.seccomp_rule_add_array(context, ERRNO | error, number, len(conditions), comparisons), name)
         _check(library.seccomp_export_bpf(context, file), "export")
         return os.pread(file, os.fstat(file).st_size, 0)

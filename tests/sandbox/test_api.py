@@ -1,3 +1,5 @@
+"""Limits follow the configuration, and sizes are formatted for readers."""
+
 import pytest
 
 from aar.config import SandboxConfig
