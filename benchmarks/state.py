@@ -78,7 +78,7 @@ class LargeCampaign:
 
     def spend(self) -> None:
         self.usage.add(
-            self._researcher(), self._key(), tokens=Tokens(input=900, output=300), amounts=Resources(dollars=0.01)
+            self._researcher(), self._key(), tokens=Tokens(input=900, output=300), resources=Resources(dollars=0.01)
         )
 
     def act(self) -> None:

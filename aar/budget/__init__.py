@@ -1,4 +1,4 @@
-"""Budgets: what tokens cost, what was used up and what is kept, and what is left, for each researcher of a campaign."""
+"""Budgets of a campaign's researchers: prices of tokens, resources used, storage quotas, and limits."""
 
 from aar.budget.limits import Limit, exceeded, limits_of
 from aar.budget.prices import PriceTable, read_prices

@@ -1,4 +1,4 @@
-"""What tokens cost: a table that says when and where its prices were read. A model without a price is an error."""
+"""Prices of tokens: a table with the date and the source of its prices. A model without a price is an error."""
 
 import datetime
 import tomllib
@@ -42,20 +42,20 @@ class Price(Rates):
     date: datetime.date | None = None
 
     def dollars(self, tokens: Tokens) -> float:
-        """What one request cost."""
+        """Return the cost of one request."""
         rates: Rates = self.above if self.above and tokens.prompt > self.above.tokens else self
         return float(sum(getattr(rates, kind) * count for kind, count in vars(tokens).items())) / PER
 
 
 class PriceTable(_Strict):
-    """Prices by model, and when and where they were read."""
+    """Prices by model, with the date and the source from which they were read."""
 
     source: str
     date: datetime.date
     models: dict[str, Price]
 
     def price(self, model: str) -> Price:
-        """The price of a model. Raises ConfigError when the table has none."""
+        """Return the price of a model. Raises ConfigError when the table has none."""
         if model not in self.models:
             raise ConfigError(
                 f'the price table of {self.date} has no price for the model "{model}"; add it to a copy of '
@@ -65,10 +65,10 @@ class PriceTable(_Strict):
 
 
 def read_prices(file: Path | None = None) -> PriceTable:
-    """The price table in `file`, or the one that comes with aar.
+    """Read the price table in `file`, or the one that comes with aar.
 
     Raises:
-        ConfigError: the file cannot be read, or is no price table.
+        ConfigError: the file cannot be read, or is not a price table.
     """
     where = file or BUILTIN
     try:
@@ -80,4 +80,4 @@ def read_prices(file: Path | None = None) -> PriceTable:
         raise ConfigError(f"{where}: not TOML: {error}") from None
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise ConfigError(f"{where}: no price table: {problems}") from None
+        raise ConfigError(f"{where}: not a price table: {problems}") from None

@@ -1,4 +1,4 @@
-"""What a campaign's researchers have used up, in one database that outlives every process.
+"""The resources that a campaign's researchers have used, in one database that outlives every process.
 
 Each entry has a key. The same key again changes nothing, so a process that resumes after a crash may write it again.
 Several processes write, each in short transactions. Sums are kept beside the entries, so that asking for them takes the
@@ -16,7 +16,7 @@ from aar.storage import Connections, select, transaction
 
 @dataclass(frozen=True)
 class Tokens:
-    """Tokens of one request, each counted once: `input` is what was neither read from the cache nor written to it."""
+    """Tokens of one request, each counted once: `input` were neither read from the cache nor written to it."""
 
     input: int = 0
     output: int = 0
@@ -26,18 +26,18 @@ class Tokens:
 
     @property
     def prompt(self) -> int:
-        """The whole prompt, cached parts included."""
+        """Tokens of the whole prompt, including cached ones."""
         return self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h
 
     @property
     def total(self) -> int:
-        """Every token, whatever it cost."""
+        """All tokens, at any price."""
         return self.prompt + self.output
 
 
 @dataclass(frozen=True)
 class Resources:
-    """How much was used up of everything that can be limited, or how much may be. Seconds are wall time.
+    """Amounts of all resources that can be limited. Seconds are wall time.
 
     `checks` are quick checks of a method; `cpu_seconds` and `gpu_seconds` are device time of training and inference.
     """
@@ -51,11 +51,11 @@ class Resources:
     gpu_seconds: float = 0
 
     def __add__(self, other: "Resources") -> "Resources":
-        return Resources(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+        return Resources(*(getattr(self, name) + getattr(other, name) for name in NAMES))
 
 
-NAMES = tuple(one.name for one in fields(Resources))
-KINDS = tuple(one.name for one in fields(Tokens))
+NAMES = tuple(field.name for field in fields(Resources))
+KINDS = tuple(field.name for field in fields(Tokens))
 
 
 FILE = "spend.sqlite"
@@ -78,20 +78,20 @@ RATE_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Usage:
-    """What one researcher, or all, have used up; `recent_dollars` within the last RATE_SECONDS."""
+    """The usage of one researcher, or of all; `recent_dollars` within the last RATE_SECONDS."""
 
-    amounts: Resources
+    resources: Resources
     tokens: Tokens
     recent_dollars: float = 0.0
 
     @property
     def dollars_per_hour(self) -> float | None:
-        """Cost of one hour of a researcher's time; None before there was any."""
-        return self.amounts.dollars / self.amounts.seconds * 3600 if self.amounts.seconds else None
+        """Cost of one hour of a researcher's time; None before any time was used."""
+        return self.resources.dollars / self.resources.seconds * 3600 if self.resources.seconds else None
 
 
 class UsageStore:
-    """The spending of the campaign in `folder`, for any thread.
+    """The usage of the campaign in `folder`; may be called from any thread.
 
     Raises:
         StorageError: the database is missing (read-only) or cannot be used.
@@ -111,10 +111,10 @@ class UsageStore:
         *,
         model: str | None = None,
         tokens: Tokens | None = None,
-        amounts: Resources | None = None,
+        resources: Resources | None = None,
     ) -> None:
-        """Note what was used up. `amounts.tokens` is not looked at: tokens are counted from `tokens`."""
-        used = {name: value for name, value in vars(amounts or Resources()).items() if name != "tokens"}
+        """Record a use of resources. `resources.tokens` is ignored: tokens are counted from `tokens`."""
+        used = {name: value for name, value in vars(resources or Resources()).items() if name != "tokens"}
         row = {"key": key, "time": time.time(), "researcher": researcher, "model": model}
         row |= vars(tokens or Tokens()) | used
         with transaction(self._db.get()) as db:
@@ -123,21 +123,21 @@ class UsageStore:
                 _add_to_totals(db, {column: row[column] for column in ("researcher", *_COLUMNS) if column in row})
 
     def spent(self, researcher: str | None = None) -> Usage:
-        """Return what a researcher has used up, or all of them together."""
+        """Return the usage of a researcher, or of all of them together."""
         row = self._totals(researcher)
         sql = f"SELECT coalesce(sum(dollars), 0) FROM entries WHERE time > ? AND {_WHOSE}"
         recent = select(self._db.get(), sql, time.time() - RATE_SECONDS, researcher, researcher)
         return Usage(_resources(row), _tokens(row), float(recent[0][0]))
 
     def resources(self, researcher: str | None = None) -> Resources:
-        """Return what can be limited of that, in less time: it does not look at when it was used up."""
+        """Return the resources of `spent`, in less time: without the recent cost."""
         return _resources(self._totals(researcher))
 
     def _totals(self, researcher: str | None) -> sqlite3.Row:
         return select(self._db.get(), f"SELECT {_SUMS} FROM totals WHERE {_WHOSE}", researcher, researcher)[0]
 
     def researchers(self) -> list[str]:
-        """Everybody who has used up anything, by name."""
+        """Return the names of all researchers with any usage, sorted."""
         return [row[0] for row in select(self._db.get(), "SELECT researcher FROM totals ORDER BY researcher")]
 
 

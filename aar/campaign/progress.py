@@ -74,6 +74,6 @@ def export_metrics(state: CampaignState) -> None:
     for status in get_args(Status):
         metrics.EXPERIMENTS.set(by_status[status], status=status)
     for researcher in state.researchers:
-        metrics.DOLLARS.set(researcher.spent.amounts.dollars, researcher=researcher.name)
+        metrics.DOLLARS.set(researcher.spent.resources.dollars, researcher=researcher.name)
         for kind, tokens in vars(researcher.spent.tokens).items():
             metrics.TOKENS.set(tokens, researcher=researcher.name, kind=kind)

@@ -178,7 +178,7 @@ class Compute:
 
     async def charge(self, account: str, key: str, used: Resources) -> None:
         """Charge device time that was used outside the workers. A key is charged once."""
-        self._spend.add(account, key, amounts=used)
+        self._spend.add(account, key, resources=used)
 
     async def status(self) -> dict[str, int]:
         """Return counts of requests: waiting, with a worker, computed since this actor started."""
@@ -301,7 +301,7 @@ class Compute:
         if answered:  # the cost is that of the whole request, and one that failed or was withdrawn was done in part
             self._measured.add(seconds, item.cost)
         attempt = f"compute/{key}/{time.time_ns()}"  # a request that failed may be computed, and charged, again
-        self._spend.add(item.account, attempt, amounts=self._device_seconds(seconds))
+        self._spend.add(item.account, attempt, resources=self._device_seconds(seconds))
 
     def _delivered(self, key: str, request: Request) -> str:
         if isinstance(request, FineTune):

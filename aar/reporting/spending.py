@@ -36,9 +36,9 @@ def cost_words(spent: Usage) -> list[str]:
         return []
     per_hour = spent.dollars_per_hour
     hour = "" if per_hour is None else f", {dollars(per_hour)} per researcher-hour"
-    hours = spent.amounts.seconds / 3600
+    hours = spent.resources.seconds / 3600
     recent = f"{dollars(spent.recent_dollars)} in the last {RATE_SECONDS / 60:.0f} min"
-    return [f"cost {dollars(spent.amounts.dollars)} ({recent}) in {hours:.2f} researcher-hours{hour}"]
+    return [f"cost {dollars(spent.resources.dollars)} ({recent}) in {hours:.2f} researcher-hours{hour}"]
 
 
 def spending(state: CampaignState) -> list[RenderableType]:
@@ -65,7 +65,7 @@ def dollars(amount: float) -> str:
 def _row(one: ResearcherState, *, paid: bool) -> dict[str, str]:
     """Cells by the names of their columns."""
     ends = {"left": _left(one.limits)}
-    begins = {"researcher": one.name, "time": duration(one.spent.amounts.seconds)}
+    begins = {"researcher": one.name, "time": duration(one.spent.resources.seconds)}
     return {**begins, **_cost(one.spent), **ends} if paid else {**begins, **ends}
 
 
@@ -73,7 +73,7 @@ def _cost(spent: Usage) -> dict[str, str]:
     tokens = spent.tokens
     written = tokens.input + tokens.cache_write_5m + tokens.cache_write_1h
     counts = {"tokens in": written, "cached": tokens.cache_read, "out": tokens.output}
-    money = {"cost": spent.amounts.dollars, "10 min": spent.recent_dollars}
+    money = {"cost": spent.resources.dollars, "10 min": spent.recent_dollars}
     return {name: f"{count:,}" for name, count in counts.items()} | {
         name: dollars(amount) for name, amount in money.items()
     }

@@ -123,7 +123,7 @@ class ResearcherRuntime:
             if seconds < NOTED_SECONDS and not include_short:
                 return seconds
             self._since += seconds
-        spend.add(name, f"time/{name}/{time.time_ns()}", amounts=Resources(seconds=seconds))
+        spend.add(name, f"time/{name}/{time.time_ns()}", resources=Resources(seconds=seconds))
         return 0.0
 
     def skip_time(self) -> None:

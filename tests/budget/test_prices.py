@@ -45,5 +45,5 @@ def test_a_table_of_ones_own_is_read_and_a_bad_one_is_named(tmp_path: Path) -> N
     )
     assert read_prices(own).price("mine").output == 2
     own.write_text('source = "a contract"\ndate = 2026-11-01\n[models.mine]\ninput = 1\n')
-    with pytest.raises(ConfigError, match=r"mine\.toml: no price table: models\.mine\.output"):
+    with pytest.raises(ConfigError, match=r"mine\.toml: not a price table: models\.mine\.output"):
         read_prices(own)

@@ -30,8 +30,8 @@ def test_a_thing_is_counted_once_however_often_it_is_written(storage: StorageQuo
 
 def test_each_kind_has_its_share_and_says_what_is_used_and_what_to_do(storage: StorageQuota) -> None:
     storage.hold("ada", "transcript", "all", MIB)
-    said = r"for ada is full \(transcript: 1\.5 MiB of 1\.0 MiB\)\. Write less, or .*storage_mib"
-    with pytest.raises(QuotaError, match=said):
+    complaint = r"the storage for ada is full \(transcript: 1\.5 MiB of 1\.0 MiB\)\. Write less, or .*storage_mib"
+    with pytest.raises(QuotaError, match=complaint):
         storage.hold("ada", "transcript", "all", MIB * 3 // 2)
     assert storage.held("ada")["transcript"] == Held(MIB, 1)
     storage.hold("ada", "snapshots", "s", MIB)

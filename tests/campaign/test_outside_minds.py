@@ -110,4 +110,4 @@ def check_the_record(folder: Path) -> None:
     assert titles == ["By hand", "eve has ended: a person stopped it"]
     calls = [entry.data["tool"] for entry in read(transcript_folder(folder, "eve")) if entry.kind == "call"]
     assert calls[:2] == ["bash", "budget"] and "run_experiment" in calls
-    assert state.researchers[0].spent.amounts.cpu_seconds > 0
+    assert state.researchers[0].spent.resources.cpu_seconds > 0

@@ -68,7 +68,7 @@ def test_three_researchers_build_on_each_other_whatever_kind_of_failure_comes_be
     state = check_they_built_on_each_other(folder)
     check_what_they_were_told(folder)
     check_what_failed_is_told(folder)
-    assert "per researcher-hour" in output and state.spent.amounts.dollars > 0
+    assert "per researcher-hour" in output and state.spent.resources.dollars > 0
     assert state.families == {"prior": 1, "selection": 1, "hard-labels": 1}
     shown = finish(start("transcript", "ben", "-c", folder))
     assert "I read before I write." in shown and "Somebody may have begun already." in shown

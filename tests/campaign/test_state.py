@@ -77,8 +77,8 @@ def test_every_change_is_seen_by_a_reader_that_stays_open(folder: Path) -> None:
     CommandQueue(folder).ask("dana", "researcher-2", "pause", "")
     assert reader.read().researchers[1].desired_state == "paused"
 
-    usage.add("researcher-3", "3/1", tokens=Tokens(input=10, output=5), amounts=Resources(dollars=0.5))
+    usage.add("researcher-3", "3/1", tokens=Tokens(input=10, output=5), resources=Resources(dollars=0.5))
     state = reader.read()
-    assert state.researchers[2].spent.tokens.output == 5 and state.spent.amounts.dollars == 0.5
+    assert state.researchers[2].spent.tokens.output == 5 and state.spent.resources.dollars == 0.5
 
     assert state == read_state(folder)

@@ -46,7 +46,7 @@ def test_status_tells_what_went_wrong_also_when_a_researcher_has_gone_on(campaig
 
 
 def test_status_tells_what_is_left_also_to_those_who_pay_for_no_tokens(campaign: Path, aar: Aar) -> None:
-    UsageStore(campaign).add("researcher-2", "e4", amounts=Resources(experiments=1))
+    UsageStore(campaign).add("researcher-2", "e4", resources=Resources(experiments=1))
     budget = ResearcherBudget(experiments=7)
     config = stored_config(campaign)
     config.researchers[1] = config.researchers[1].model_copy(update={"budget": budget})

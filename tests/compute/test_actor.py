@@ -327,7 +327,7 @@ def test_what_would_take_more_device_time_than_is_left_is_refused_before_it_is_q
             await compute.run(question(2), account="ada")
         await waiting(compute, question(3), account="ben")
 
-    UsageStore(tmp_path).add("ada", "before", amounts=Resources(cpu_seconds=10))
+    UsageStore(tmp_path).add("ada", "before", resources=Resources(cpu_seconds=10))
     budget = BudgetConfig(researcher=ResearcherBudget(cpu_seconds=20))
     play(scene, budget)
 

@@ -104,13 +104,13 @@ def test_equal_requests_are_computed_once(compute: Any, model: str) -> None:
 
 
 def test_device_time_is_charged_once_to_whoever_asked(compute: Any, folder: Path, model: str) -> None:
-    before = UsageStore(folder).spent(ADA).amounts.cpu_seconds
+    before = UsageStore(folder).spent(ADA).resources.cpu_seconds
     wanted = request(model, seed=77)
     ComputeClient(compute, ADA).train(wanted)
-    charged = UsageStore(folder).spent(ADA).amounts
+    charged = UsageStore(folder).spent(ADA).resources
     assert charged.cpu_seconds > before and charged.gpu_seconds == 0
     ComputeClient(compute, "ben").train(wanted)
-    assert UsageStore(folder).spent("ben").amounts.cpu_seconds == 0
+    assert UsageStore(folder).spent("ben").resources.cpu_seconds == 0
 
 
 def test_students_trained_side_by_side_are_each_their_own(compute: Any, model: str) -> None:

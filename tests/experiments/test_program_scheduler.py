@@ -102,9 +102,9 @@ def test_whoever_lets_one_run_is_charged_for_it_also_when_it_fails(
         ProgramScheduler(config, compute, scorer).student(
             program(sleeps + "raise SystemExit(3)"), str(llama_folder), "unlucky"
         )
-    assert spend.spent("rich").amounts.cpu_seconds >= 2 * config.programs.cpus
-    assert spend.spent("unlucky").amounts.cpu_seconds >= 2 * config.programs.cpus
-    assert spend.spent("late").amounts.cpu_seconds == 0
+    assert spend.spent("rich").resources.cpu_seconds >= 2 * config.programs.cpus
+    assert spend.spent("unlucky").resources.cpu_seconds >= 2 * config.programs.cpus
+    assert spend.spent("late").resources.cpu_seconds == 0
 
 
 def test_a_limit_above_what_any_machine_has_does_not_wait_for_ever(

@@ -65,7 +65,7 @@ def _run(context: "ToolContext", call: Call) -> str:
         _check_left(context)
     parent = context.resolved(arguments.parent) if arguments.parent else None
     experiment = context.client.submit({METHOD_FILE: source}, note, parent, key=call.key)
-    context.spend.add(context.name, f"experiment/{experiment.id}", amounts=Resources(experiments=1))
+    context.spend.add(context.name, f"experiment/{experiment.id}", resources=Resources(experiments=1))
     left = next((limit.left for limit in context.limits() if limit.what == "experiments"), 0)
     return (
         f"{experiment.id} runs snapshot {experiment.snapshot[:10]} on {len(experiment.seeds)} seeds. You have "
@@ -137,7 +137,7 @@ def _check(context: "ToolContext", call: Call) -> str:
     exceeded_limit = next((limit for limit in context.limits() if limit.what == "checks" and limit.left < 1), None)
     if exceeded_limit and not call.is_retry:
         raise ToolError(f"no quick checks are left: {exceeded_limit.describe()}. Nothing was started.")
-    context.spend.add(context.name, f"check/{call.key}", amounts=Resources(checks=1))
+    context.spend.add(context.name, f"check/{call.key}", resources=Resources(checks=1))
     return context.client.check(source)
 
 

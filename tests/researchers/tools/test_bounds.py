@@ -112,7 +112,7 @@ def test_long_outputs_meet_the_account_and_are_still_answered(small: Bench, tmp_
     StorageQuota(tmp_path).hold(small.context.name, "shared", "earlier", MIB - 100_000)
     assert "full text in /shared/outputs" in small.does("bash", command="head -c 60000 /dev/zero | tr '\\0' x")
     told = small.does("bash", command="head -c 60000 /dev/zero | tr '\\0' y")
-    assert told.startswith("yyy") and "not kept: what the platform keeps for researcher-1 is full (shared: 1." in told
+    assert told.startswith("yyy") and "not stored: the storage for researcher-1 is full (shared: 1." in told
     assert len(list(outputs.iterdir())) == 1
 
 

@@ -55,7 +55,7 @@ def test_an_experiment_that_was_cut_off_is_started_once(bench: Bench) -> None:
     forget_the_end(bench)
     assert goes_on(bench).answer("run_experiment", {"note": "once"}, "1.1") == first
     assert len(bench.campaign.started) == 1
-    assert bench.context.spend.spent().amounts.experiments == 1
+    assert bench.context.spend.spent().resources.experiments == 1
 
 
 def test_what_no_json_can_carry_is_replaced(bench: Bench, tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_a_quick_check_runs_the_method_and_costs_no_experiment(bench: Bench) -> 
 
 def test_quick_checks_are_counted_and_come_to_an_end(bench: Bench) -> None:
     bench.writes_method()
-    bench.context.spend.add(bench.context.name, "earlier", amounts=Resources(checks=98))
+    bench.context.spend.add(bench.context.name, "earlier", resources=Resources(checks=98))
     assert [bench.call("quick_check").is_error for _ in range(3)] == [False, False, True]
     assert "no quick checks are left: 100 quick checks of 100 quick checks used by " in bench.refuses("quick_check")
     assert len(bench.campaign.checked) == 2

@@ -280,7 +280,7 @@ class ClaudeBrain:
         name, model = self._context.name, self._settings.model
         counts, seconds = (tokens.prompt, tokens.cache_read, tokens.output, dollars), time.monotonic() - self._requested
         log.info("%s/%s: %d tokens in (%d cached), %d out, $%.4f, %.1f s", name, key, *counts, seconds)
-        self._context.spend.add(name, f"{name}/{key}", model=model, tokens=tokens, amounts=Resources(dollars=dollars))
+        self._context.spend.add(name, f"{name}/{key}", model=model, tokens=tokens, resources=Resources(dollars=dollars))
         self._transcript.append("usage", message=message, model=model, tokens=vars(tokens), dollars=dollars)
 
     def _count_cut(self, stream: Any) -> None:

@@ -80,10 +80,10 @@ def test_every_token_is_counted_once_with_its_price(stage: Stage) -> None:
     _, context, transcript = stage.brain()
     spent = context.spend.spent(NAME)
     transcript.close()
-    assert len(usage) == 7 and spent.amounts.dollars > 0
-    assert spent.amounts.dollars == sum(one["dollars"] for one in usage)
+    assert len(usage) == 7 and spent.resources.dollars > 0
+    assert spent.resources.dollars == sum(one["dollars"] for one in usage)
     assert spent.tokens.cache_read > 0 and spent.tokens.cache_write_5m > 0
-    assert spent.amounts.seconds > 0
+    assert spent.resources.seconds > 0
 
 
 def test_ending_its_turn_once_is_answered_with_what_is_left(stage: Stage) -> None:

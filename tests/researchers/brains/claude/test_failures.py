@@ -84,7 +84,7 @@ def test_a_full_transcript_ends_a_researcher_that_goes_on(stage: Stage) -> None:
     )
     stage.serve(talks)
     stage.perform()
-    assert stage.end()["reason"] == "budget" and f"keeps for {NAME} is full (transcript: 1." in stage.end()["why"]
+    assert stage.end()["reason"] == "budget" and f"storage for {NAME} is full (transcript: 1." in stage.end()["why"]
     assert len(stage.entries("message")) < 30
 
 

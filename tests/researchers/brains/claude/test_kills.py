@@ -76,7 +76,7 @@ def test_a_researcher_killed_twenty_times_does_nothing_twice(tmp_path: Path, mon
     replies = [entry for entry in entries if entry.kind == "message" and entry.data["role"] == "assistant"]
     lost = len(endpoint.requests) - len(replies)
     assert lost <= kills, "more than the reply in flight was lost"
-    assert UsageStore(tmp_path).spent().amounts.experiments == len(accepted(entries, "run_experiment", "note"))
+    assert UsageStore(tmp_path).spent().resources.experiments == len(accepted(entries, "run_experiment", "note"))
 
 
 def check_each_was_done_once(folder: Path, entries: list[TranscriptEntry]) -> None:
