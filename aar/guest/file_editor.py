@@ -39,7 +39,7 @@ def view(command: dict[str, Any]) -> str:
     first, last = command.get("view_range") or (1, -1)
     last = len(lines) if last == -1 else min(last, len(lines))
     if not 1 <= first <= max(last, 1):
-        fail(f"{path} has {len(lines)} lines; lines {first} to {last} are not among them")
+        fail(f"{path} has {len(lines)} lines; view_range {command['view_range']} is not among them")
     shown = lines[first - 1 : min(last, first - 1 + LINES_SHOWN)]
     numbered = [f"{number:6}\t{line}" for number, line in enumerate(shown, first)]
     if first - 1 + len(shown) < last:
