@@ -1,7 +1,7 @@
-"""A researcher: one Ray actor with a brain, a direction and its tools, that works until its budget is used up.
+"""A researcher: one Ray actor with a brain, a direction and tools, which works until its budget is used up.
 
-The actor keeps nothing that matters: killed at any moment, it is started again and its brain reads from the campaign's
-folder where it was. It runs on the node that has this folder.
+The actor holds no state that matters. It may be killed at any moment: Ray restarts it, and its brain resumes from the
+campaign's folder. It runs on the node that has this folder.
 """
 
 import threading
@@ -30,39 +30,39 @@ class Brain(Protocol):
 
 
 class ConcurrencyLimiter:
-    """Admits a number of callers at a time and turns the others away at once. For any thread."""
+    """Admits up to `most` concurrent callers and rejects the rest immediately. Safe for any thread."""
 
     def __init__(self, most: int) -> None:
         self._places = threading.Semaphore(most)
 
     @contextmanager
     def acquired(self) -> Iterator[bool]:
-        """A place until the block ends; False: there was none left."""
-        got = self._places.acquire(blocking=False)
+        """Hold a place until the block ends. Yields False if none was left."""
+        is_admitted = self._places.acquire(blocking=False)
         try:
-            yield got
+            yield is_admitted
         finally:
-            if got:
+            if is_admitted:
                 self._places.release()
 
 
 CALLS_AT_ONCE = 16
 THREADS = CALLS_AT_ONCE + 4
-"""One of them is `run`'s; the others are left to refuse calls that are too many."""
+"""`run` occupies one thread. The others reject calls in excess of CALLS_AT_ONCE."""
 RESTARTS = 5
-"""So often Ray starts a lost process again; then the driver notes it as a failure of the researcher's."""
+"""How often Ray restarts a lost process before the driver records a failure of the researcher."""
 WATCHING = "watching"
-"""Those who watch or stop a researcher have threads of their own, so that calls that wait keep nobody from it."""
+"""Monitoring and stop calls have their own concurrency group, so blocked tool calls cannot starve them."""
 
 
 class Researcher:
-    """One researcher's life. `run` occupies one of its threads; the others answer those who watch or call."""
+    """The actor of one researcher. `run` occupies one of its threads; the others answer monitoring and tool calls."""
 
     def __init__(self, researcher: ResearcherConfig, config: CampaignConfig, folder: str) -> None:
-        """Raises ConfigError when its direction, prompt or price cannot be read."""
+        """Raises ConfigError if its direction, prompt or price cannot be read."""
         log_to_ray()
         self._researcher = researcher
-        with printable_errors():  # what it has written is read here
+        with printable_errors():  # the transcript is read here, and errors may quote it
             self._runtime = ResearcherRuntime(researcher, config, Path(folder))
             self._brain = _BRAINS[researcher.brain](self._runtime, Path(folder))
         self._gate = ConcurrencyLimiter(CALLS_AT_ONCE)
@@ -71,35 +71,36 @@ class Researcher:
         return title(self._researcher)
 
     def run(self) -> None:
-        """Work until it ends, or until `stop`.
+        """Work until the researcher ends, or until `stop`.
 
         Raises:
-            Exception: of any type; nothing acknowledged is lost, and `run` may be called again, of a new actor too.
+            Exception: of any type. Nothing acknowledged is lost, and `run` may be called again, also on a new actor.
         """
         self._brain.run()
 
     @ray.method(concurrency_group=WATCHING)  # type: ignore[untyped-decorator]
     def stop(self) -> None:
-        """Its time is up: begin nothing further."""
+        """Wind down, because the time is up: start nothing further."""
         self._runtime.stop()
 
     @ray.method(concurrency_group=WATCHING)  # type: ignore[untyped-decorator]
     def status(self) -> str:
-        """What it is doing now."""
+        """Return what the researcher is doing now."""
         return self._runtime.status
 
     def call(self, tool: str, arguments: object, key: str | None = None) -> tuple[str, bool]:
-        """Answer a tool call for whoever thinks for an external researcher: a text, and whether it is an error.
+        """Answer a tool call of an external researcher: return a text, and True if it is an error.
 
-        Whoever made a call may be gone while it waits; it counts among the CALLS_AT_ONCE until it is answered.
+        A call counts towards CALLS_AT_ONCE until it is answered, even if its caller is gone by then.
         """
         from aar.researchers.brains.external.brain import ExternalBrain
 
         if not isinstance(self._brain, ExternalBrain):
-            return f'{self._researcher.name} thinks for itself; calls are for researchers with brain = "external"', True
+            name = self._researcher.name
+            return f'{name} is not an external researcher; only brain = "external" accepts tool calls', True
         with self._gate.acquired() as acquired:
             if not acquired:
-                return f"not done: {CALLS_AT_ONCE} calls of yours wait; call again when one is answered", True
+                return f"not done: too many concurrent calls (limit {CALLS_AT_ONCE}); retry when one is answered", True
             answer = self._brain.call(tool, arguments, key)
         return answer.text, answer.is_error
 
@@ -146,12 +147,12 @@ def _context_and_transcript(runtime: ResearcherRuntime, folder: Path) -> Any:
 
 
 def title(researcher: ResearcherConfig) -> str:
-    """What a researcher is called in the Ray dashboard and in logs."""
+    """Return the title of a researcher in the Ray dashboard and in logs."""
     return f"aar-{researcher.name} · {direction_name(researcher.direction)}"
 
 
 def actor_name(researcher: str) -> str:
-    """The name of a researcher's actor in its campaign's namespace, which a new direction does not change."""
+    """Return the name of a researcher's actor in its campaign's namespace. A new direction does not change it."""
     return f"researcher-{researcher}"
 
 
@@ -165,6 +166,6 @@ ACTOR_OPTIONS: dict[str, Any] = {
 def start_researcher(
     researcher: ResearcherConfig, config: CampaignConfig, folder: Path, namespace: str
 ) -> ActorHandle[Any]:
-    """A researcher that lives as long as the campaign's driver."""
+    """Start the actor of a researcher. It lives as long as the campaign's driver."""
     name = actor_name(researcher.name)
     return start_actor(Researcher, name, namespace, researcher, config, str(folder), **ACTOR_OPTIONS)

@@ -1,6 +1,6 @@
-"""One researcher's access to a campaign: the forum, the code store, experiments. No behaviour here.
+"""The protocol of one researcher's access to a campaign: the forum, the code store and experiments.
 
-The researcher's name is the client's; no call can act in another's name.
+The client carries the researcher's name, so no call can act in another researcher's name.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from aar.scoring.records import Experiment, TrainingData
 
 
 class CampaignClient(Protocol):
-    """Every method raises what the forum, the code store, the scorer or the experiments raise: AarError.
+    """One researcher's client. Every method raises AarError: whatever the actor behind it raises.
 
     `key` is an idempotency key: a call with a key that was used before returns that call's answer and does nothing.
     """
@@ -34,7 +34,7 @@ class CampaignClient(Protocol):
     ) -> list[Post]: ...
 
     def named_families(self) -> list[NamedFamily]:
-        """The family that each result names, oldest first, without limit."""
+        """Return the family that each result names: all of them, oldest first."""
         ...
 
     def get_post(self, post: int) -> Post: ...
@@ -56,41 +56,41 @@ class CampaignClient(Protocol):
     def snapshot(self, snapshot: str) -> Snapshot: ...
 
     def submit(self, files: Mapping[str, bytes], note: str, parent: str | None, *, key: str) -> Experiment:
-        """Publish files and run them as an experiment; returns at once."""
+        """Publish files and run them as an experiment. Returns immediately."""
         ...
 
     def start(self, snapshot: str, note: str, *, key: str) -> Experiment:
-        """Run a snapshot as an experiment; returns at once."""
+        """Run a snapshot as an experiment. Returns immediately."""
         ...
 
     def wait(self, experiment: str, seconds: float | None = None) -> Experiment:
-        """The experiment when it has ended, or when the time is up. None: wait for its end."""
+        """Return the experiment once it has ended or the time is up. None: wait until it ends."""
         ...
 
     def experiment(self, experiment: str) -> Experiment: ...
 
     def experiments(self) -> list[Experiment]:
-        """All experiments of the campaign, oldest first."""
+        """Return all experiments of the campaign, oldest first."""
         ...
 
     def experiments_left(self) -> int:
-        """How many experiments the researcher may still start."""
+        """Return how many experiments the researcher may still start."""
         ...
 
     def experiment_log(self, experiment: str) -> str:
-        """What the method has printed so far, seed by seed."""
+        """Return what the method has printed so far, seed by seed."""
         ...
 
     def cancel_experiment(self, experiment: str) -> Experiment: ...
 
     def check(self, source: bytes) -> str:
-        """Run a method on a small slice and describe how it went."""
+        """Run a method on a small slice of the data and return a report."""
         ...
 
     def decoys(self) -> dict[str, bytes]:
-        """The decoy files of the researcher's sandbox, by name (see `aar.sandbox.decoys`)."""
+        """Return the decoy files of the researcher's sandbox, by name (see `aar.sandbox.decoys`)."""
         ...
 
     def training_data(self) -> TrainingData:
-        """Training texts and the labels that one of the teachers gave them."""
+        """Return training texts and the labels that one of the teachers gave them."""
         ...

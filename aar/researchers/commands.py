@@ -1,12 +1,12 @@
-"""Operator commands: messages, pauses, directions and the like, for researchers of a campaign. One durable queue.
+"""Operator commands for the researchers of a campaign, such as messages, pauses and directions, in one durable queue.
 
-Anybody who can write the campaign's folder can steer it. A command is on disk when it is acknowledged. Each researcher
-applies its own commands at its next turn, and the driver notes every command in the campaign's event log.
+Anybody who can write to the campaign's folder can steer it. A command is on disk when it is acknowledged. Each
+researcher applies its own commands at its next turn, and the driver records every command in the campaign's event log.
 
-Protected: an operator's message begins with the researcher's mark. The mark is drawn at random, given to this
-researcher alone, kept where no sandbox sees it, and removed from whatever its tools answer. So nobody who writes posts,
-notes, files or outputs can imitate it.
-Not protected: a model that takes something similar to its mark for its mark.
+Protected: an operator's message begins with the researcher's mark. The mark is random, known to this researcher alone,
+stored where no sandbox sees it, and removed from every answer of a tool. So nobody who writes posts, notes, files or
+outputs can imitate it.
+Not protected: a model that mistakes something similar for its mark.
 """
 
 import os
@@ -58,7 +58,7 @@ class OperatorCommand:
 
 
 class CommandQueue:
-    """The commands of the campaign in `folder`, for any thread. Raises StorageError when the database is unusable."""
+    """The commands of the campaign in `folder`, for any thread. Raises StorageError if the database is unusable."""
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self._db = Connections(folder / FILE, _SCHEMA, version=VERSION, read_only=read_only)
@@ -68,7 +68,7 @@ class CommandQueue:
         self._db.close()
 
     def ask(self, by: str, researcher: str, action: Action, text: str = "") -> OperatorCommand:
-        """Add a command. Raises CampaignError when it is not a valid one."""
+        """Add a command. Raises CampaignError if it is not valid."""
         if action not in get_args(Action):
             raise CampaignError(f"unknown action {action!r}; expected one of: {', '.join(get_args(Action))}")
         try:
@@ -83,7 +83,7 @@ class CommandQueue:
         return OperatorCommand(number, **row)  # type: ignore[arg-type]
 
     def commands(self, after: int = 0, researcher: str | None = None) -> list[OperatorCommand]:
-        """Commands with a number above `after`, for one researcher or for all, oldest first."""
+        """Return commands with a number above `after`, for one researcher or for all, oldest first."""
         sql = "SELECT * FROM commands WHERE number > ? AND (? IS NULL OR researcher = ?) ORDER BY number"
         return [OperatorCommand(**dict(row)) for row in select(self._db.get(), sql, after, researcher, researcher)]
 
@@ -95,7 +95,7 @@ def desired_state(commands: Sequence[OperatorCommand]) -> DesiredState:
 
 
 def active_researchers(config: CampaignConfig, commands: Sequence[OperatorCommand]) -> list[ResearcherConfig]:
-    """Every researcher of a campaign: the configured ones and those that were added, with their latest directions."""
+    """Return every researcher of a campaign, configured or added, with its latest direction."""
     researchers = {researcher.name: researcher for researcher in config.researchers}
     for command in commands:
         if command.action == "add" and command.researcher not in researchers:
@@ -107,7 +107,7 @@ def active_researchers(config: CampaignConfig, commands: Sequence[OperatorComman
 
 
 def new_researcher(**settings: Any) -> ResearcherConfig:
-    """The configuration of a researcher to add. Raises CampaignError when it is not valid."""
+    """Return the configuration of a researcher to add. Raises CampaignError if it is not valid."""
     try:
         return ResearcherConfig.model_validate(settings)
     except ValidationError as error:
@@ -116,7 +116,7 @@ def new_researcher(**settings: Any) -> ResearcherConfig:
 
 
 def mark_of(folder: Path, researcher: str) -> str:
-    """The mark of a researcher of the campaign in `folder`, drawn at first use and kept."""
+    """Return the mark of a researcher of the campaign in `folder`. It is drawn at first use and then stored."""
     file = folder / "researchers" / researcher / "mark"
     with storage_errors(file):
         if not file.exists():
@@ -125,7 +125,7 @@ def mark_of(folder: Path, researcher: str) -> str:
 
 
 def _draw(file: Path) -> None:
-    """Several processes may do so at once: the first one's mark holds, and it is whole as soon as it is there."""
+    """Draw a mark. If several processes do so at once, the first one wins. The file is complete once it exists."""
     file.parent.mkdir(parents=True, exist_ok=True)
     staged = file.with_name(f"mark.{secrets.token_hex(8)}")
     try:

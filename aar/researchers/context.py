@@ -39,7 +39,8 @@ class ToolContext:
     """Everything that the tools of one researcher act on.
 
     Attributes:
-        wanted: True if a tool that waits should return: an operator's command is pending, or the researcher has to end.
+        should_stop_waiting: True if a waiting tool should return, because an operator's command is pending or the
+            researcher has to end.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class ToolContext:
         self.shared = SharedFolder(paths.shared)
         self.notes = Notes(paths.notes, account)
         self.duplicates = DuplicateDetector(client)
-        self.wanted: Callable[[], bool] = lambda: False
+        self.should_stop_waiting: Callable[[], bool] = lambda: False
         self._shell = Shell(
             provider(config.sandbox.provider), paths.workspace, Limits.from_config(config.sandbox),
             {SHOWN_AS: paths.shared, DECOYS_SHOWN_AS: paths.decoys}, owner=researcher.name,

@@ -1,4 +1,4 @@
-"""The client of a running campaign: its Ray actors, called for one researcher. Implements CampaignClient."""
+"""The client of a running campaign: calls its Ray actors on behalf of one researcher. Implements CampaignClient."""
 
 from collections.abc import Mapping
 from typing import Any, Unpack
@@ -14,7 +14,7 @@ from aar.scoring.records import Experiment, TrainingData
 
 
 class RayCampaignClient:
-    """Commons, scorer and experiments, for the researcher called `name`."""
+    """Calls the commons, scorer and experiments actors for the researcher called `name`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -37,8 +37,8 @@ class RayCampaignClient:
         return families
 
     def get_post(self, post: int) -> Post:
-        found: Post = _answer(self._commons.get.remote(post))
-        return found
+        answer: Post = _answer(self._commons.get.remote(post))
+        return answer
 
     def replies(self, post: int) -> list[Post]:
         posts: list[Post] = _answer(self._commons.replies.remote(post))
@@ -69,8 +69,8 @@ class RayCampaignClient:
         return changes
 
     def snapshot(self, snapshot: str) -> Snapshot:
-        found: Snapshot = _answer(self._commons.snapshot.remote(snapshot))
-        return found
+        answer: Snapshot = _answer(self._commons.snapshot.remote(snapshot))
+        return answer
 
     def submit(self, files: Mapping[str, bytes], note: str, parent: str | None, *, key: str) -> Experiment:
         call = self._experiments.submit.remote(self.name, dict(files), note, key, parent)
@@ -82,15 +82,11 @@ class RayCampaignClient:
         return experiment
 
     def wait(self, experiment: str, seconds: float | None = None) -> Experiment:
-        self.experiment(experiment)
-        record: Experiment = _answer(self._experiments.wait.remote(experiment, seconds))
-        return record
+        return _not_verification(_answer(self._experiments.wait.remote(experiment, seconds)))
 
     def experiment(self, experiment: str) -> Experiment:
-        record: Experiment = _answer(self._scorer.experiment.remote(experiment))
-        if record.verification_of:
-            raise ScoringError(f"{experiment} is the platform's own; researchers are told nothing of verifications")
-        if record.status == "running":  # a failure of the platform while it ran is raised here
+        record = _not_verification(_answer(self._scorer.experiment.remote(experiment)))
+        if record.status == "running":  # raises a failure of the platform while it ran
             record = _answer(self._experiments.status.remote(experiment))
         return record
 
@@ -126,8 +122,15 @@ class RayCampaignClient:
         return data
 
 
+def _not_verification(record: Experiment) -> Experiment:
+    """Return `record`. Raises ScoringError if it verifies another experiment, whose result researchers may not see."""
+    if record.verification_of:
+        raise ScoringError(f"{record.id} is a verification by the platform, which researchers cannot see")
+    return record
+
+
 def _answer(call: Any) -> Any:
-    """What an actor answers. Raises CampaignError where that actor, or one that it needs, is gone."""
+    """Return an actor's answer. Raises CampaignError if that actor, or one that it needs, is gone."""
     try:
         return get(call)
     except (RayActorError, RayTaskError) as error:

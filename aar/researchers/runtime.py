@@ -25,10 +25,10 @@ class ResearcherRuntime:
     """One researcher in one process. Methods may be called from any thread.
 
     Attributes:
-        status: a line for people: what the researcher is doing now.
-        account: the storage that it uses.
+        status: what the researcher is doing now, in one line for people.
+        account: its storage account.
         last_applied: the number of the last command that was passed on to it; 0 before the first.
-        interrupt: ends the command that runs in its sandbox, from any thread.
+        interrupt: ends the running command in its sandbox. May be called from any thread.
     """
 
     def __init__(self, researcher: ResearcherConfig, config: CampaignConfig, folder: Path) -> None:
@@ -49,18 +49,18 @@ class ResearcherRuntime:
 
     @cached_property
     def mark(self) -> str:
-        """The mark with which operators' messages to it begin."""
+        """The mark that begins every operator's message to the researcher."""
         return mark_of(self._folder, self.researcher.name)
 
     def set_status(self, status: str) -> None:
-        """Show people, in a line, what the researcher is doing now."""
+        """Set the line that shows people what the researcher is doing now."""
         status = status[:ACTIVITY_CHARACTERS]
         if status != self.status:
             self.status = status
             log.info("%s: %s", self.researcher.name, status)
 
     def stop(self) -> None:
-        """End its time: nothing further begins, and the command that runs is ended."""
+        """Wind down: nothing further starts, and the running command is ended."""
         self._stopping.set()
         if self.interrupt:
             self.interrupt()
@@ -75,12 +75,12 @@ class ResearcherRuntime:
         return desired_state(self.commands())
 
     def direction(self) -> str | None:
-        """Its latest direction: the name of a built-in one or a file's path; None if it is undirected."""
+        """Return its latest direction: a built-in name or a file's path, or None if it is undirected."""
         directions = [command.text or None for command in self.commands() if command.action == "direction"]
         return directions[-1] if directions else self.researcher.direction
 
     def commands(self) -> list[OperatorCommand]:
-        """All commands to it, oldest first; read from the database at most twice a second."""
+        """Return all commands to it, oldest first. Reads the database at most twice a second."""
         with self._turn:
             if time.monotonic() - self._read > READ_SECONDS:
                 last = self._commands[-1].number if self._commands else 0
@@ -89,7 +89,7 @@ class ResearcherRuntime:
             return list(self._commands)
 
     def pending_commands(self) -> list[OperatorCommand]:
-        """Messages and directions that were not passed on to it yet."""
+        """Return the messages and directions that it has not received yet."""
         return [
             command
             for command in self.commands()
@@ -97,7 +97,7 @@ class ResearcherRuntime:
         ]
 
     def wait_while_paused(self) -> None:
-        """Return when it may work or has to end. Time spent here is not counted."""
+        """Wait until it may work or has to end. The time spent here does not count."""
         while self.desired_state() == "paused" and not self.stopping:
             self.set_status("paused")
             time.sleep(PAUSE_POLL_SECONDS)
@@ -112,10 +112,10 @@ class ResearcherRuntime:
         )
 
     def count_time(self, spend: UsageStore, *, include_short: bool = False) -> float:
-        """Record the seconds since the last record if they are worth an entry; return those that were not recorded.
+        """Record the seconds since the last record if they are worth an entry. Return the seconds left unrecorded.
 
         Args:
-            include_short: record less than NOTED_SECONDS too.
+            include_short: also record less than NOTED_SECONDS.
         """
         name = self.researcher.name
         with self._turn:
@@ -127,7 +127,7 @@ class ResearcherRuntime:
         return 0.0
 
     def skip_time(self) -> None:
-        """Do not count the time since the last record."""
+        """Discard the time since the last record."""
         with self._turn:
             self._since = time.monotonic()
 

@@ -1,4 +1,4 @@
-"""The end of a researcher: with a summary on the forum, and never twice for the same reason."""
+"""The end of a researcher: it posts a summary to the forum, and never ends twice for the same reason."""
 
 import logging
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StopReason:
-    """Why a researcher ends. "finished" is final; the others hold only while their reason does."""
+    """Why a researcher ends. "finished" is final; any other reason counts only while it still holds."""
 
     kind: Literal["finished", "budget", "time", "stopped", "failed"]
     why: str
@@ -31,7 +31,7 @@ class StopReason:
 def previous_stop(
     entries: Sequence[TranscriptEntry], runtime: ResearcherRuntime, limits: list[Limit]
 ) -> StopReason | None:
-    """Return how the researcher ended, if that is final or its reason still holds; None if it is to resume."""
+    """Return how the researcher ended, if that is final or its reason still holds; None if it should resume."""
     # A call from outside may have been answered after the end.
     last = takewhile(lambda entry: entry.kind in ("end", "result"), reversed(entries))
     end = next((entry for entry in last if entry.kind == "end"), None)
@@ -58,7 +58,7 @@ def _holds(stop: StopReason, runtime: ResearcherRuntime, limits: list[Limit]) ->
 
 
 def post_final_summary(stop: StopReason, context: ToolContext, transcript: Transcript) -> None:
-    """Post that the researcher has ended, why, its experiments, and its last message. A failure is only logged."""
+    """Post that the researcher has ended and why, with its experiments and last message. A failure is only logged."""
     try:
         _post_final_summary(stop, context, transcript)
     except AarError as error:
@@ -66,8 +66,8 @@ def post_final_summary(stop: StopReason, context: ToolContext, transcript: Trans
 
 
 def _post_final_summary(stop: StopReason, context: ToolContext, transcript: Transcript) -> None:
-    experiments = [one for one in context.client.experiments() if one.researcher == context.name]
-    results = "\n\n".join(format_experiment(experiment) for experiment in experiments) or "It started no experiment."
+    experiments = [record for record in context.client.experiments() if record.researcher == context.name]
+    results = "\n\n".join(map(format_experiment, experiments)) or "It started no experiment."
     message = _last_message(transcript.entries)
     body = f"Written by the platform: {context.name} has ended, because {stop.why}.\n\n{results}"
     body += f"\n\nIts last message:\n\n{message}" if message else ""

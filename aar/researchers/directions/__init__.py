@@ -1,4 +1,4 @@
-"""Directions: short, deliberately vague starting points, a different one for each researcher."""
+"""Directions: short and deliberately vague starting points, a different one for each researcher."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -7,7 +7,7 @@ from aar.errors import ConfigError
 
 
 def builtin_directions() -> list[str]:
-    """The built-in directions' names, sorted."""
+    """Return the names of the built-in directions, sorted."""
     return sorted(file.name.removesuffix(".md") for file in files(__name__).iterdir() if file.name.endswith(".md"))
 
 
@@ -15,10 +15,10 @@ UNDIRECTED = "undirected"
 
 
 def read_direction(direction: str | None) -> tuple[str, str]:
-    """A direction's name and text, from the name of a built-in one or the path of a text file; None: an empty text.
+    """Return a direction's name and text, from a built-in name or a text file's path. None has an empty text.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: it is neither of the two.
     """
     if direction is None:
         return UNDIRECTED, ""
@@ -33,5 +33,5 @@ def read_direction(direction: str | None) -> tuple[str, str]:
 
 
 def direction_name(direction: str | None) -> str:
-    """What a direction is called: the name of a built-in one, or its file's name without ending."""
+    """Return the name of a direction: a built-in name, or its file's name without the suffix."""
     return UNDIRECTED if direction is None else Path(direction).stem

@@ -112,7 +112,9 @@ def _experiment(context: "ToolContext", call: Call) -> str:
 
 def _wait(context: "ToolContext", experiment: Experiment, seconds: float) -> Experiment:
     until = time.monotonic() + seconds
-    while experiment.status == "running" and (left := until - time.monotonic()) > 0 and not context.wanted():
+    while (
+        experiment.status == "running" and (left := until - time.monotonic()) > 0 and not context.should_stop_waiting()
+    ):
         experiment = context.client.wait(experiment.id, min(left, WAIT_SECONDS))
     return experiment
 

@@ -35,8 +35,8 @@ def check_call(tool: str, arguments: object, key: str | None = None) -> None:
         raise ToolError(f"the arguments of {tool} are not plain JSON, or nested too deeply; nothing was done") from None
     if size > ARGUMENT_BYTES:
         raise ToolError(
-            f"the arguments of {tool} have {size} bytes; the limit is {ARGUMENT_BYTES}. Nothing was done. Write large "
-            "files in parts"
+            f"the arguments of {tool} have {size} bytes; at most {ARGUMENT_BYTES} are allowed. Nothing was done. Write "
+            "large files in parts"
         )
 
 

@@ -9,7 +9,7 @@ from aar.researchers.transcript.journal import TranscriptEntry
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A call that a reply asks for. `call_id` is unique among all calls of the researcher; `id` is the API's."""
+    """A tool call in a reply. `call_id` is unique among all calls of the researcher; `id` comes from the API."""
 
     id: str
     tool: str
@@ -23,12 +23,12 @@ class Conversation:
 
     Attributes:
         system: its system prompt; None before the first conversation.
-        why: why it was started; empty before the first conversation.
-        messages: as the Messages API takes them, oldest first.
+        why: the reason why it was started; empty before the first conversation.
+        messages: in the form of the Messages API, oldest first.
         reply: the last message's entry if it is a reply; None once a message to the model follows it.
         unanswered: the calls of `reply`.
-        begun: `call_id`s of calls that were begun; the outcome of those that are not in `results` is unknown.
-        results: texts and whether they are errors, by `call_id`.
+        begun: `call_id`s of calls that were begun. The outcome of those that are not in `results` is unknown.
+        results: text and error flag by `call_id`.
     """
 
     system: str | None
@@ -41,7 +41,7 @@ class Conversation:
 
 
 def conversation(entries: Sequence[TranscriptEntry]) -> Conversation:
-    """The conversation at the end of `entries`."""
+    """Return the conversation at the end of `entries`."""
     start = max((place for place, entry in enumerate(entries) if entry.kind == "reset"), default=-1)
     reset, current = entries[start].data if start >= 0 else {}, entries[start + 1 :]
     messages = [entry for entry in current if entry.kind == "message"]
@@ -62,7 +62,7 @@ def conversation(entries: Sequence[TranscriptEntry]) -> Conversation:
 
 
 def calls_of(message: int, content: Any) -> tuple[ToolCall, ...]:
-    """The tool calls in the content of the reply that is entry number `message`."""
+    """Return the tool calls in the content of a reply, which is entry number `message`."""
     blocks = [block for block in content if block["type"] == "tool_use"] if isinstance(content, list) else []
     return tuple(
         ToolCall(block["id"], block["name"], block["input"], f"{message}.{index}")

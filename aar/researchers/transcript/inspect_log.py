@@ -1,6 +1,7 @@
-"""Transcripts as a log of Inspect (inspect_ai's JSON log format, version 2), which `inspect view` opens.
+"""Converts transcripts to a log of Inspect (inspect_ai's JSON log format, version 2), which `inspect view` opens.
 
-A campaign becomes one log, each researcher one of its samples. Entries without a counterpart in Inspect are left out.
+A campaign becomes one log, and each researcher one of its samples. Entries without a counterpart in Inspect are
+left out.
 """
 
 import time
@@ -13,7 +14,7 @@ Json = dict[str, Any]
 
 
 def inspect_log(campaign: str, transcripts: Mapping[str, Sequence[TranscriptEntry]]) -> Json:
-    """The log of a campaign, from the entries of each researcher's transcript by name."""
+    """Return the log of a campaign, from the transcript entries of each researcher by name."""
     samples = [_sample(name, entries) for name, entries in transcripts.items()]
     times = [entry.time for entries in transcripts.values() for entry in entries]
     begin, end = _moment(min(times, default=0.0)), _moment(max(times, default=0.0))
@@ -35,7 +36,7 @@ def inspect_log(campaign: str, transcripts: Mapping[str, Sequence[TranscriptEntr
 
 
 def log_name(log: Json) -> str:
-    """The name of a log's file. `inspect view` lists a JSON file only if its name begins with a time in this form."""
+    """Return the name of a log's file. `inspect view` lists a JSON file only if its name starts with such a time."""
     created, task, id = (log["eval"][key].replace("_", "-") for key in ("created", "task", "task_id"))
     return f"{created.replace(':', '-')}_{task.replace('/', '-')}_{id}.json"
 
@@ -64,9 +65,7 @@ def _messages(name: str, entries: Sequence[TranscriptEntry]) -> Iterator[Json]:
             yield head | message
         elif entry.kind == "message":
             yield from _user_messages(head["id"], entry.data["content"], functions)
-        elif (
-            entry.kind == "call" and entry.data.get("id") is None
-        ):  # from outside: not in a message of this conversation
+        elif entry.kind == "call" and entry.data.get("id") is None:  # of an external researcher: in no message
             yield head | _outside_call(entry.data)
         elif entry.kind == "result" and entry.data.get("id") is None:
             yield head | _result(entry.data["call_id"], entry.data["tool"], entry.data["text"], entry.data["is_error"])
@@ -93,7 +92,7 @@ def _part(block: Json) -> Iterator[Json]:
         case "redacted_thinking":
             yield {"type": "reasoning", "reasoning": block["data"], "redacted": True}
         case "compaction":
-            yield {"type": "text", "text": f"[summary of the conversation before]\n{block.get('content') or ''}"}
+            yield {"type": "text", "text": f"[summary of the earlier conversation]\n{block.get('content') or ''}"}
 
 
 def _user_messages(head: str, content: Any, functions: Mapping[str, str]) -> Iterator[Json]:

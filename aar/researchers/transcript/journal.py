@@ -1,4 +1,4 @@
-"""A transcript on disk: a file of lines that only grows, and a folder of long texts by the digest of their content.
+"""A transcript on disk: an append-only file of JSON lines, and a folder of long texts by the digest of their content.
 
 An entry is on the disk when `append` returns. A crash may lose the entry that was being written, never an earlier one.
 Readers ignore an incomplete last line, and the next writer removes it. One process writes at a time.
@@ -19,15 +19,15 @@ from aar.errors import StorageError
 from aar.storage import FileLock, storage_errors, write_atomic
 
 VERSION = 2
-"""Of a line's form, kinds and data; in every line. Raised with each change that older readers would misread."""
+"""Version of the lines' form, kinds and data, stored in every line. Raised when older readers would misread them."""
 
 Kind = Literal["start", "message", "usage", "call", "result", "api_failure", "command", "reset", "end"]
-"""start: a process resumed the researcher. message: one message of the conversation. usage: the cost of a reply.
-call, result: a tool call that begins, and its answer. api_failure: a request that failed. command: one of an operator,
-passed on. reset: the conversation starts from scratch. end: the researcher has ended, and why."""
+"""start: a process started or resumed the researcher. message: one message of the conversation. usage: the cost of a
+reply. call, result: the start of a tool call, and its answer. api_failure: a failed request. command: an operator's
+command that was passed on. reset: the start of a new conversation. end: the end of the researcher, with its reason."""
 
 Place = list[str | int]
-"""Path to a value in an entry's data: keys and indices from the outside in."""
+"""The path to a value in an entry's data: keys and indices, outermost first."""
 
 LONG_CHARACTERS = 8192
 _HEAD = re.compile(rb'\{"version": %d, "number": \d+, "time": [0-9.e+-]+, "kind": "(\w+)"' % VERSION)
@@ -35,7 +35,7 @@ _HEAD = re.compile(rb'\{"version": %d, "number": \d+, "time": [0-9.e+-]+, "kind"
 
 @dataclass(frozen=True)
 class TranscriptEntry:
-    """Something that happened. `number` counts from 1 without gaps, `time` is in seconds since 1970."""
+    """One recorded event. `number` counts from 1 without gaps; `time` is in seconds since 1970."""
 
     number: int
     time: float
@@ -44,11 +44,11 @@ class TranscriptEntry:
 
 
 class OtherVersion(Exception):
-    """A line that another version of aar wrote."""
+    """The line was written by another version of aar."""
 
 
 def to_line(entry: TranscriptEntry, keep: Callable[[str], str]) -> bytes:
-    """The line for an entry; `keep` stores a long text and returns its digest.
+    """Return the line of an entry. `keep` stores a long text and returns its digest.
 
     Raises:
         ValueError: the data is not JSON.
@@ -65,17 +65,17 @@ def to_line(entry: TranscriptEntry, keep: Callable[[str], str]) -> bytes:
 
 
 def kind_of(line: bytes) -> str | None:
-    """The kind of a line's entry, without parsing its data; None if it is not a line of this version."""
+    """Return the kind of a line's entry without parsing its data; None if it is not a line of this version."""
     head = _HEAD.match(line)
     return head[1].decode() if head else None
 
 
 def from_line(line: bytes, fetch: Callable[[str], str]) -> TranscriptEntry:
-    """The entry of a line; `fetch` returns the text with a digest.
+    """Return the entry of a line. `fetch` returns the text with a digest.
 
     Raises:
         OtherVersion: another version of aar wrote it.
-        ValueError: it is not a line of a transcript.
+        ValueError: it is not a valid line of a transcript.
     """
     try:
         record = json.loads(line)
@@ -109,21 +109,21 @@ LOCK_SECONDS = 30.0
 
 
 def transcript_folder(campaign: Path, researcher: str) -> Path:
-    """The folder of a researcher's transcript in its campaign's folder."""
+    """Return the folder of a researcher's transcript in its campaign's folder."""
     return campaign / "researchers" / researcher
 
 
 def transcript_folders(campaign: Path) -> dict[str, Path]:
-    """The folders of the transcripts in a campaign's folder, by researcher."""
+    """Return the folders of the transcripts in a campaign's folder, by researcher."""
     return {file.parent.name: file.parent for file in sorted(campaign.glob(f"researchers/*/{FILE}"))}
 
 
 class Transcript:
-    """Writer of the transcript in `folder`, for any thread; it resumes where an earlier process stopped.
+    """The writer of the transcript in `folder`. Safe for any thread. Resumes where an earlier process stopped.
 
     Attributes:
         entries: all entries so far, including those of earlier processes.
-        size: bytes on the disk, including long texts.
+        size: bytes on disk, including long texts.
 
     Raises:
         StorageError: it cannot be written, another process writes, or an entry is damaged or of another version.
@@ -134,13 +134,14 @@ class Transcript:
         with storage_errors(folder):
             (folder / TEXTS).mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = _lock(folder)
-            self._file = open(folder / FILE, "ab")  # noqa: SIM115 (it stays open)
+            # Unbuffered: a buffer would keep the rest of a line whose write failed, and write it before the next one.
+            self._file = open(folder / FILE, "ab", buffering=0)  # noqa: SIM115 (it stays open)
             self._remove_torn_line()
         self.entries: list[TranscriptEntry] = list(read(folder))
         self.size = sum(file.stat().st_size for file in (folder / FILE, *(folder / TEXTS).iterdir()))
 
     def append(self, kind: Kind, **data: Any) -> TranscriptEntry:
-        """Add an entry, which is on the disk when this returns.
+        """Add an entry, which is on disk when this returns.
 
         Raises:
             StorageError: it could not be written; the transcript is unchanged.
@@ -149,10 +150,11 @@ class Transcript:
         with self._turn, storage_errors(self._folder / FILE):
             entry = TranscriptEntry(len(self.entries) + 1, time.time(), kind, data)
             line = to_line(entry, self._keep)
-            end = self._file.tell()
+            end = self._file.seek(0, os.SEEK_END)
             try:
-                self._file.write(line)
-                self._file.flush()
+                rest = memoryview(line)
+                while rest:
+                    rest = rest[self._file.write(rest) :]
                 os.fsync(self._file.fileno())
             except OSError:
                 os.truncate(self._folder / FILE, end)
@@ -162,7 +164,7 @@ class Transcript:
         return entry
 
     def close(self) -> None:
-        """Let another process write."""
+        """Release the transcript for another writer."""
         self._file.close()
         self._lock.close()
 
@@ -182,7 +184,6 @@ class Transcript:
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             os.truncate(path, whole)
-        self._file.seek(0, os.SEEK_END)
 
 
 def _lock(folder: Path) -> FileLock:
@@ -197,10 +198,10 @@ def read(folder: Path, only: Kind | None = None) -> Iterator[TranscriptEntry]:
     """Yield the entries of a transcript, oldest first, also while it is being written; none if it does not exist yet.
 
     Args:
-        only: yield entries of this kind alone; the others are not parsed.
+        only: yield entries of this kind only. The others are not parsed.
 
     Raises:
-        StorageError: it cannot be read, another version of aar wrote it, or an entry or a text of it is damaged.
+        StorageError: it cannot be read, another version of aar wrote it, or an entry or text is damaged.
     """
     path = folder / FILE
     if not path.exists():

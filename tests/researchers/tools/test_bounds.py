@@ -34,8 +34,8 @@ def nested(depth: int) -> Any:
 @pytest.mark.parametrize(
     ("tool", "arguments", "said"),
     [
-        ("no_such_tool", {"text": "x" * 8 * MIB}, f"the limit is {ARGUMENT_BYTES}"),
-        ("bash", {"command": "x" * 8 * MIB}, f"the limit is {ARGUMENT_BYTES}"),
+        ("no_such_tool", {"text": "x" * 8 * MIB}, f"at most {ARGUMENT_BYTES} are allowed"),
+        ("bash", {"command": "x" * 8 * MIB}, f"at most {ARGUMENT_BYTES} are allowed"),
         ("t" * 3 * MIB, {}, "a tool's name may have at most 64 characters"),
         ("bash", {"command": nested(100_000)}, "nested too deeply"),
         ("bash", {"command": {1, 2}}, "not plain JSON"),

@@ -51,7 +51,7 @@ def test_waiting_ends_when_somebody_wants_the_researcher(bench: Bench) -> None:
     bench.campaign.instant = False
     bench.writes_method()
     bench.does("run_experiment", note="slow")
-    bench.context.wanted = lambda: True
+    bench.context.should_stop_waiting = lambda: True
     assert "running for" in bench.does("experiment", action="wait", experiment="e1", seconds=600)
 
 

@@ -54,7 +54,7 @@ def test_files_are_created_viewed_edited_and_inserted_into(bench: Bench) -> None
 def test_an_edit_that_is_not_clear_changes_nothing(bench: Bench) -> None:
     bench.does("files", command="create", path="a", file_text="x\nx\n")
     assert "occurs 2 times" in bench.refuses("files", command="str_replace", path="a", old_str="x", new_str="y")
-    assert "0 places" in bench.refuses("files", command="str_replace", path="a", old_str="z", new_str="y")
+    assert "occurs 0 times" in bench.refuses("files", command="str_replace", path="a", old_str="z", new_str="y")
     assert "No such file" in bench.refuses("files", command="view", path="b")
     assert "lines" in bench.refuses("files", command="view", path="a", view_range=[7, 9])
     assert bench.does("bash", command="cat a") == "x\nx"

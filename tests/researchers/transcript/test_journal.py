@@ -1,15 +1,18 @@
 """Transcripts: complete, only growing, and whole again after any crash."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from aar.errors import StorageError
-from aar.researchers.transcript import Transcript, read
+from aar.researchers.transcript import Transcript, journal, read
 from aar.researchers.transcript.journal import FILE, TEXTS
 
 LONG = "0123456789" * 2000
@@ -105,3 +108,74 @@ def test_a_transcript_of_another_version_is_refused_also_where_one_kind_is_looke
         with pytest.raises(StorageError, match=r"version 1, this aar works with version 2. Use the version of aar"):
             opens()
     assert (tmp_path / FILE).read_text() == line
+
+
+@contextmanager
+def disk_full_after(path: Path, room: int) -> Iterator[None]:
+    """No file of this process grows beyond the size of `path` and `room` bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + room, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("room", [0, 10])
+def test_an_entry_that_does_not_fit_on_the_disk_leaves_the_transcript_as_it_was(tmp_path: Path, room: int) -> None:
+    transcript = Transcript(tmp_path)
+    transcript.append("start", brain="claude")
+    before, size = (tmp_path / FILE).read_bytes(), transcript.size
+    for _ in range(2):
+        with disk_full_after(tmp_path / FILE, room), pytest.raises(StorageError, match="too large"):
+            transcript.append("message", role="user", content="lost")
+        assert (tmp_path / FILE).read_bytes() == before
+    assert (len(transcript.entries), transcript.size) == (1, size)
+    transcript.append("end", why="done")
+    assert [entry.kind for entry in read(tmp_path)] == ["start", "end"]
+    transcript.close()
+    assert list(read(tmp_path)) == transcript.entries == Transcript(tmp_path).entries
+
+
+def test_a_line_torn_at_any_byte_is_as_if_it_had_not_been_written(tmp_path: Path) -> None:
+    transcript = Transcript(tmp_path)
+    transcript.append("start", brain="claude")
+    first = (tmp_path / FILE).read_bytes()
+    transcript.append("message", role="user", content="Zażółć")
+    transcript.close()
+    line = (tmp_path / FILE).read_bytes()[len(first) :]
+    for kept in range(0, len(line), 7):
+        (tmp_path / FILE).write_bytes(first + line[:kept])
+        assert [entry.kind for entry in read(tmp_path)] == ["start"]
+        resumed = Transcript(tmp_path)
+        assert resumed.append("end", why=str(kept)).number == 2
+        resumed.close()
+        assert [entry.data for entry in read(tmp_path)][1:] == [{"why": str(kept)}]
+
+
+def test_a_long_text_whose_line_was_lost_is_written_again(tmp_path: Path) -> None:
+    transcript = Transcript(tmp_path)
+    transcript.append("result", call_id="1.1", text=LONG, is_error=False)
+    transcript.close()
+    os.truncate(tmp_path / FILE, 20)  # killed after the text and in the middle of its line
+    resumed = Transcript(tmp_path)
+    assert resumed.entries == []
+    resumed.append("result", call_id="1.1", text=LONG, is_error=False)
+    assert [entry.data["text"] for entry in read(tmp_path)] == [LONG]
+
+
+def test_data_that_is_not_json_is_refused_and_not_written(tmp_path: Path) -> None:
+    transcript = Transcript(tmp_path)
+    for data in (object(), float("nan"), {1, 2}):
+        with pytest.raises(ValueError, match="JSON"):
+            transcript.append("call", arguments=data)
+    assert list(read(tmp_path)) == transcript.entries == []
+
+
+def test_a_second_writer_waits_and_then_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "LOCK_SECONDS", 0.1)
+    first = Transcript(tmp_path)
+    with pytest.raises(StorageError, match="another process writes this transcript; end it"):
+        Transcript(tmp_path)
+    first.close()
+    Transcript(tmp_path).append("end", why="done")

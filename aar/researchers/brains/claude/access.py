@@ -1,4 +1,4 @@
-"""Check, before the first request, that the models of a campaign can be reached."""
+"""Checks of access to a campaign's models, before the first request."""
 
 from aar.budget import read_prices
 from aar.config import CampaignConfig, ClaudeConfig
@@ -7,13 +7,13 @@ from aar.researchers.prompts import render_first_message, render_system_prompt
 
 NO_CREDENTIALS = (
     "no credentials for a model: set ANTHROPIC_API_KEY, or another variable that the anthropic package reads "
-    "(ANTHROPIC_BASE_URL for an endpoint other than Anthropic's), in the environment of aar; on a Ray cluster, in that "
-    "of its nodes"
+    "(ANTHROPIC_BASE_URL for an endpoint other than Anthropic's), in the environment of aar; on a Ray cluster, in the "
+    "environment of its nodes"
 )
 
 
 def check_model_access(config: CampaignConfig) -> None:
-    """Check everything that a campaign's claude researchers need, before anything is paid for.
+    """Check everything that a campaign's claude researchers need, before anything costs money.
 
     Raises:
         ConfigError: a model has no price, or a prompt or direction cannot be read.
@@ -32,12 +32,12 @@ def check_model_access(config: CampaignConfig) -> None:
 
 
 def check_price(llm: ClaudeConfig) -> None:
-    """Raise ConfigError when the price table has no price for the model."""
+    """Raise ConfigError if the price table has no price for the model."""
     read_prices(llm.prices).price(llm.model)
 
 
 def check_credentials() -> None:
-    """Raise ModelAccessError when the anthropic package finds no credentials in its environment."""
+    """Raise ModelAccessError if the anthropic package finds no credentials in its environment."""
     import anthropic  # takes seconds
 
     client = anthropic.AsyncAnthropic()

@@ -1,8 +1,8 @@
 """The claude brain: a researcher that is a conversation with a language model.
 
-The transcript is its memory. A reply is in it, complete, before anything follows from it, and each step of the loop is
-chosen from the transcript alone. So the process may be killed at any moment: the next one takes the step that was due,
-no tool call is made twice, and at most the reply that was being received is lost.
+The transcript is its memory. A complete reply is written to the transcript before anything follows from it, and each
+step of the loop is chosen from the transcript alone. So the process may be killed at any moment: the next one takes the
+step that was due, no tool call is made twice, and at most the reply that was being received is lost.
 """
 
 import asyncio
@@ -48,19 +48,21 @@ from aar.researchers.transcript.conversation import Conversation, ToolCall, conv
 MOST_REFUSALS = 3
 POLL_SECONDS = 0.5
 FIRST = "first"
-"""Why the first conversation starts."""
-CONTINUE = "(Your reply was cut off at its longest; continue.)"
-CUT_OFF = "Your reply was cut off at its longest before this call was complete; it was not made. Write shorter replies."
-REFUSED = "Your last reply was withheld by the model's safety system. Continue your research in another way."
+"""The reason why the first conversation starts."""
+CONTINUE = "(Your reply reached the maximum length and was cut off. Continue.)"
+CUT_OFF = (
+    "This call was not made: your reply reached the maximum length before the call was complete. Write shorter replies."
+)
+REFUSED = "The model's safety system withheld your last reply. Continue your research in a different way."
 
 log = logging.getLogger(__name__)
 
 
 class ClaudeBrain:
-    """One researcher's conversation with its model. How it ended is in its transcript and on the forum."""
+    """One researcher's conversation with its model. The transcript and the forum record how it ended."""
 
     def __init__(self, runtime: ResearcherRuntime, context: ToolContext, transcript: Transcript) -> None:
-        """Raises ConfigError when its model has no price, or its prompt or direction cannot be read."""
+        """Raises ConfigError if its model has no price, or its prompt or direction cannot be read."""
         self._runtime, self._context, self._transcript = runtime, context, transcript
         self._settings = context.researcher.claude or context.config.claude
         self._price = read_prices(self._settings.prices).price(self._settings.model)
@@ -68,7 +70,7 @@ class ClaudeBrain:
         runtime.last_applied = max(
             (entry.data.get("last_command", 0) for entry in transcript.entries if entry.kind == "message"), default=0
         )
-        context.wanted = self._is_wanted
+        context.should_stop_waiting = self._should_stop_waiting
         self._failures = self._refusals = 0
         self._requested = time.monotonic()
 
@@ -76,7 +78,7 @@ class ClaudeBrain:
         """Converse until the researcher ends.
 
         Raises:
-            Exception: a fault of the platform, not of the model's endpoint; `run` may be called again.
+            Exception: a fault of the platform, not of the model's endpoint. `run` may be called again.
         """
         asyncio.run(self._converse())
 
@@ -94,7 +96,7 @@ class ClaudeBrain:
         self._end(stop)
 
     async def _step(self, client: anthropic.AsyncAnthropic) -> StopReason | None:
-        """Take the step that the transcript says is due."""
+        """Take the step that is due according to the transcript."""
         state = conversation(self._transcript.entries)
         if state.system is None:
             self._transcript.append("reset", system=self._system, why=FIRST)
@@ -110,12 +112,12 @@ class ClaudeBrain:
         """Send the first message of a conversation."""
         limits = self._context.limits()
         if state.why == FIRST:
-            return self._tell([text_block(render_first_message(self._context.researcher, limits))])
+            return self._send([text_block(render_first_message(self._context.researcher, limits))])
         notes = self._context.notes.all()
-        self._tell([self._note(render_restart(self._runtime.direction(), limits, state.why, notes))])
+        self._send([self._note(render_restart(self._runtime.direction(), limits, state.why, notes))])
 
     async def _ask(self, client: anthropic.AsyncAnthropic, state: Conversation) -> StopReason | None:
-        """Ask for the next reply and record it; "pause_turn" and "compaction" replies are sent back to be continued."""
+        """Request the next reply and record it. "pause_turn" and "compaction" replies are sent back to be continued."""
         try:
             message = await self._request(client, state)
         except REQUEST_ERRORS as error:
@@ -135,7 +137,7 @@ class ClaudeBrain:
         return None
 
     async def _request(self, client: anthropic.AsyncAnthropic, state: Conversation) -> Any:
-        """Return the next reply once it is complete; one that was cut off is counted. Raises one of REQUEST_ERRORS."""
+        """Return the next reply once it is complete, and count one that was cut off. Raises one of REQUEST_ERRORS."""
         self._runtime.set_status("thinks")
         self._requested = time.monotonic()
         params = request_params(self._settings, state.system or self._system)
@@ -145,24 +147,24 @@ class ClaudeBrain:
                 message = await read_reply(stream, self._show_block)
             finally:
                 if message is None:
-                    self._count_cut(stream)
+                    self._count_partial(stream)
             return message
 
     async def _follow_up(self, reply: TranscriptEntry, calls: tuple[ToolCall, ...]) -> StopReason | None:
-        """Answer a reply that is in the transcript: its tool calls, or the end of its turn."""
+        """Answer a recorded reply: its tool calls, or the end of its turn."""
         if reply.data["stop_reason"] == "max_tokens":  # the last call's arguments may be incomplete
             results = [result_block(call.id, CUT_OFF, is_error=True) for call in calls]
-            self._tell(results or [self._note(CONTINUE)])
+            self._send(results or [self._note(CONTINUE)])
         elif calls:
             return await self._answer(calls)
         elif self._was_nudged():
             return StopReason("finished", "it saw nothing left to do")
         else:
-            self._tell([self._note(render_nudge(self._context.limits()))], note="nudge")
+            self._send([self._note(render_nudge(self._context.limits()))], note="nudge")
         return None
 
     async def _answer(self, calls: tuple[ToolCall, ...]) -> StopReason | None:
-        """Make the calls of a reply in their order. A limit that is reached on the way ends the researcher."""
+        """Make the calls of a reply in order. A limit that is reached on the way ends the researcher."""
         executor = ToolExecutor(self._context, self._transcript)
         results: list[Block] = []
         reached: BudgetError | None = None
@@ -176,23 +178,23 @@ class ClaudeBrain:
             if reached:
                 answer = Answer(f"not done: {reached}", True)
             results.append(result_block(call.id, answer.text, is_error=answer.is_error))
-        self._tell(results)
+        self._send(results)
         return StopReason("budget", str(reached)) if reached else None
 
     def _refuse(self, message: Any) -> StopReason | None:
-        """Record a reply that was withheld, and ask the model to continue in another way."""
+        """Record a withheld reply, and ask the model to continue in a different way."""
         text = "the reply was withheld (refusal)"
         entry = self._transcript.append("api_failure", message=text, content=content_of(message))
         self._count(message.usage, f"message/{entry.number}", entry.number)
         self._refusals += 1
         if self._refusals >= MOST_REFUSALS:
             return StopReason("failed", f"{MOST_REFUSALS} replies in a row were withheld by the model's safety system")
-        self._runtime.set_status("a reply was withheld; it continues in another way")
-        self._tell([self._note(REFUSED)])
+        self._runtime.set_status("a reply was withheld; it continues in a different way")
+        self._send([self._note(REFUSED)])
         return None
 
     async def _recover(self, failure: ApiFailure, state: Conversation) -> StopReason | None:
-        """Do what a failed request calls for. A conversation without any reply is not reset: it would fail again."""
+        """Act on a failed request. A conversation without any reply is not reset, because it would fail again."""
         if failure.action == "wait":
             self._failures += 1
             seconds = failure.wait_seconds(self._failures)
@@ -209,15 +211,15 @@ class ClaudeBrain:
     async def _wait(self, failure: str, seconds: float) -> None:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and self._stop_reason() is None:
-            self._runtime.set_status(f"{failure}; tries again (attempt {self._failures + 1}) after {seconds:.0f} s")
+            self._runtime.set_status(f"{failure}; retries (attempt {self._failures + 1}) after {seconds:.0f} s")
             await asyncio.sleep(min(left, POLL_SECONDS))
 
     def _reset(self, why: str) -> TranscriptEntry:
-        """Start a conversation from scratch; `_open` sends its first message."""
+        """Start a new conversation, whose first message `_open` sends."""
         return self._transcript.append("reset", system=self._system, why=why)
 
-    def _tell(self, content: list[Block], **data: Any) -> None:
-        """Record the next message to the model: `content`, then operators' commands and the number of new posts."""
+    def _send(self, content: list[Block], **data: Any) -> None:
+        """Record the next message to the model: `content`, operators' commands, and the number of new posts."""
         commands, new_posts = self._runtime.pending_commands(), sync_forum(self._context)
         content = [*content, *(text_block(render_command(command, self._runtime.mark)) for command in commands)]
         if new_posts:
@@ -239,7 +241,7 @@ class ClaudeBrain:
         return next((data.get("note") == "nudge" for data in messages if data["role"] == "user"), False)
 
     def _stop_reason(self) -> StopReason | None:
-        """Return why the researcher has to end now, if it has to."""
+        """Return the reason why the researcher has to end now, if there is one."""
         if self._runtime.desired_state() == "stopped":
             return StopReason("stopped", "a person stopped it")
         if self._runtime.stopping:
@@ -251,13 +253,13 @@ class ClaudeBrain:
         limit = self._runtime.exceeded_limit(self._context.spend)
         return StopReason("budget", limit.describe()) if limit else None
 
-    def _is_wanted(self) -> bool:
-        """True if a tool that waits should return: an operator's command is pending, or the researcher has to end."""
-        commanded = self._runtime.pending_commands() or self._runtime.desired_state() != "working"
-        return bool(commanded) or self._stop_reason() is not None
+    def _should_stop_waiting(self) -> bool:
+        """True if a waiting tool should return: an operator's command is pending, or the researcher has to end."""
+        has_commands = self._runtime.pending_commands() or self._runtime.desired_state() != "working"
+        return bool(has_commands) or self._stop_reason() is not None
 
     async def _note_failed_attempt(self, request: APIRequest, call_next: AsyncCallNext) -> Any:
-        """Middleware of the client: record each failed attempt, including those that the package retries by itself."""
+        """Record each failed attempt, including those that the package retries by itself. Middleware of the client."""
         try:
             response = await call_next(request)
         except anthropic.APIConnectionError as error:
@@ -283,9 +285,9 @@ class ClaudeBrain:
         self._context.spend.add(name, f"{name}/{key}", model=model, tokens=tokens, resources=Resources(dollars=dollars))
         self._transcript.append("usage", message=message, model=model, tokens=vars(tokens), dollars=dollars)
 
-    def _count_cut(self, stream: Any) -> None:
-        """Count a reply that was cut off, which is paid for as far as it came."""
-        with suppress(AssertionError):  # the package's, when nothing came
+    def _count_partial(self, stream: Any) -> None:
+        """Count a reply that was cut off, because the part that arrived is paid for."""
+        with suppress(AssertionError):  # raised by the package if nothing arrived
             usage = stream.current_message_snapshot.usage
             entry = self._transcript.append("api_failure", message="a reply was cut off")
             self._count(usage, f"cut/{entry.number}", entry.number)

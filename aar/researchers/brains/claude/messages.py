@@ -22,7 +22,7 @@ COMPACTION_BETA = "compact-2026-01-12"
 
 
 def request_params(config: ClaudeConfig, system: str) -> dict[str, Any]:
-    """Arguments of `client.beta.messages.stream`, except the messages. A setting that is None is not sent."""
+    """Return the arguments of `client.beta.messages.stream`, except the messages. None settings are left out."""
     params: dict[str, Any] = {
         "model": config.model,
         "max_tokens": config.max_tokens,
@@ -43,16 +43,16 @@ def request_params(config: ClaudeConfig, system: str) -> dict[str, Any]:
     return params
 
 
-@cache  # pydantic builds each schema again when asked
+@cache  # pydantic would build each schema again
 def _tool_definitions() -> list[dict[str, Any]]:
-    """Every tool, in the registry's order, on which the prompt cache depends."""
+    """Return every tool in the registry's order, on which the prompt cache depends."""
     return [{"name": tool.name, "description": tool.description, "input_schema": tool.schema()} for tool in TOOLS]
 
 
 def tokens_of(usage: BetaUsage) -> Tokens:
-    """The tokens of one request. Those of a compaction are not in its top-level numbers and are added.
+    """Return the tokens of one request. Those of a compaction are added: the top-level numbers do not include them.
 
-    An endpoint that reports only the sum of cache writes is taken to have written for five minutes, the default.
+    If an endpoint reports only the sum of cache writes, they count as five-minute writes, the default.
     """
     compactions = [iteration for iteration in usage.iterations or [] if iteration.type == "compaction"]
     counts = [_tokens(usage), *(_tokens(iteration) for iteration in compactions)]
@@ -72,12 +72,12 @@ def _tokens(usage: object) -> Tokens:
 
 
 def _count(usage: object, name: str) -> int:
-    """Endpoints leave out the numbers that they do not count."""
+    """Return a number from an endpoint's usage; 0 if the endpoint leaves it out."""
     return getattr(usage, name, None) or 0
 
 
 REPLY_BYTES = 2**20
-"""Of a whole reply; the longest that a model writes are a few hundred kibibytes."""
+"""Maximum size of a whole reply. A model's longest replies have a few hundred kibibytes."""
 
 Block = dict[str, Any]
 
@@ -101,29 +101,29 @@ async def read_reply(stream: Any, on_block: Callable[[str], None]) -> Any:
             if event.type == "content_block_start":
                 on_block(event.content_block.type)
         message = stream.current_message_snapshot
-    except AssertionError:  # the package's, when no event came
+    except AssertionError:  # raised by the package if no event arrived
         raise Truncated("the endpoint closed the stream before the reply began") from None
-    except (ValueError, RuntimeError) as error:  # the package's, for events that do not form a reply
+    except (ValueError, RuntimeError) as error:  # raised by the package for events that do not form a reply
         raise Truncated(str(error)) from None
     if message.stop_reason is None:
         raise Truncated("the endpoint stopped in the middle of it")
     if message.stop_reason == "tool_use" and not any(block.type == "tool_use" for block in message.content):
-        raise Truncated("it asks for tools and names none")
+        raise Truncated("it announces tool calls and contains none")
     return message
 
 
 def content_of(message: Any) -> list[Block]:
-    """The content blocks of a reply as the API takes them back."""
+    """Return the content blocks of a reply in the form in which the API accepts them back."""
     return [_plain(block) for block in message.content]
 
 
 def text_block(text: str) -> Block:
-    """A text of a user message."""
+    """Return a text block of a user message."""
     return {"type": "text", "text": text}
 
 
 def result_block(id: str, text: str, *, is_error: bool) -> Block:
-    """The result of the tool call `id`."""
+    """Return the result block of the tool call `id`."""
     return {"type": "tool_result", "tool_use_id": id, "content": text, **({"is_error": True} if is_error else {})}
 
 
@@ -134,7 +134,7 @@ def _plain(block: Any) -> Block:
 
 
 def _length(event: Any) -> int:
-    """Characters that an event adds to a reply."""
+    """Return the number of characters that an event adds to a reply."""
     part = getattr(event, "delta", None) or getattr(event, "content_block", None)
     values = vars(part).items() if event.type in ("content_block_start", "content_block_delta") else ()
     return sum(len(value) for name, value in values if name != "type" and isinstance(value, str))
@@ -149,35 +149,37 @@ _TRANSIENT = ("overloaded_error", "rate_limit_error", "api_error", "timeout_erro
 
 
 class Truncated(Exception):
-    """A reply that is not complete or not usable."""
+    """The reply is incomplete or unusable."""
 
 
 @dataclass(frozen=True)
 class ApiFailure:
-    """A failed request, and what to do about it. `retry_after`: the wait the endpoint asks for, in seconds."""
+    """A failed request, and what to do about it. `retry_after`: the seconds that the endpoint asks to wait."""
 
     message: str
     action: Action
     retry_after: float | None = None
 
     def wait_seconds(self, attempt: int) -> float:
-        """Seconds until the next attempt; `attempt` is the 1-based count of failures in a row."""
+        """Return the seconds until the next attempt. `attempt` is the number of failures in a row, from 1."""
         requested = self.retry_after or 0.0
         return min(LONGEST_WAIT_SECONDS, max(requested, FIRST_WAIT_SECONDS * 2.0 ** min(attempt - 1, 10)))
 
 
 REQUEST_ERRORS = (anthropic.AnthropicError, httpx2.HTTPError, Truncated)
-"""Everything that a request may raise."""
+"""All errors that a request may raise."""
 
 
 def classify_error(error: anthropic.AnthropicError | httpx2.HTTPError | Truncated) -> ApiFailure:
-    """Return what an error of a request means."""
+    """Classify an error of a request."""
     if isinstance(error, anthropic.APIStatusError):
         return _by_status(error)
     if isinstance(error, anthropic.APITimeoutError):
         return ApiFailure("the model's endpoint did not answer in time", "wait")
     if isinstance(error, anthropic.APIConnectionError | httpx2.HTTPError):
-        return ApiFailure(f"the model's endpoint was not reached, or hung up ({_first_line(error)})", "wait")
+        return ApiFailure(
+            f"the model's endpoint was not reached or closed the connection ({_first_line(error)})", "wait"
+        )
     if isinstance(error, Truncated | anthropic.APIError):
         return ApiFailure(f"a reply was not usable: {_first_line(error)}", "wait")
     advice = "check the credentials in the environment where the campaign was started"

@@ -1,6 +1,6 @@
-"""The external brain: a researcher that does nothing by itself and answers calls from outside.
+"""The external brain: a researcher that does nothing by itself and answers tool calls from outside.
 
-Its calls are answered, recorded and limited like those of any other researcher. It lasts as long as its campaign.
+Its calls are executed, recorded and limited like those of any other researcher. It lives as long as its campaign.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ from aar.researchers.transcript import Transcript
 
 POLL_SECONDS = 0.5
 BUSY_SECONDS = 900.0
-"""Its time counts until this long after its last call."""
+"""Time stops counting this long after the last call."""
 IDLE = "waits for calls from outside"
 
 
 class ExternalBrain:
-    """One external researcher. `call` may be used from any thread, also before `run` and after it has returned."""
+    """One external researcher. `call` may be used from any thread, even before `run` and after it has returned."""
 
     def __init__(self, runtime: ResearcherRuntime, context: ToolContext, transcript: Transcript) -> None:
         self._runtime, self._context, self._transcript = runtime, context, transcript
@@ -36,7 +36,7 @@ class ExternalBrain:
         runtime.last_applied = max(
             (entry.data["number"] for entry in transcript.entries if entry.kind == "command"), default=0
         )
-        context.wanted = lambda: bool(runtime.pending_commands()) or self._stop_reason() is not None
+        context.should_stop_waiting = lambda: bool(runtime.pending_commands()) or self._stop_reason() is not None
 
     def run(self) -> None:
         """Wait until the researcher ends."""
@@ -51,10 +51,10 @@ class ExternalBrain:
             self._end(stop)
 
     def call(self, tool: str, arguments: object, key: str | None = None) -> Answer:
-        """Answer a call from outside, and add the commands of operators since the last one.
+        """Answer a call from outside, and append the commands of operators since the last call.
 
         Args:
-            key: idempotency key, chosen by the caller: a call with a key that was used before is not made again.
+            key: an idempotency key, chosen by the caller. A call with a key that was used before is not made again.
         """
         try:
             check_call(tool, arguments, key)
@@ -65,7 +65,7 @@ class ExternalBrain:
             self._end(stop)
             return Answer(f"{self._context.name} has ended: {stop.why}", True)
         if self._runtime.desired_state() == "paused":
-            return Answer("a person has paused this researcher; call again when it is resumed", True)
+            return Answer("an operator has paused this researcher; retry when it is resumed", True)
         self._last_call = time.monotonic()
         self._runtime.set_status(f"uses {tool}")
         try:

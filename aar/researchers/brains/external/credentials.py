@@ -1,7 +1,7 @@
 """Credentials of external researchers: one token each, of which the campaign's folder stores a digest.
 
 Covers: a token identifies its holder, and readers of the folder do not learn any token. Does not cover: a holder who
-gives it away; issuing a new one makes the old one void.
+gives the token away. Issuing a new one invalidates the old one.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ PREFIX = "aar_"
 
 
 def issue(folder: Path, researcher: str) -> str:
-    """Return a new token for a researcher of the campaign in `folder`; its old one is void. Raises StorageError."""
+    """Return a new token for a researcher of the campaign in `folder`. It replaces the old one. Raises StorageError."""
     token = PREFIX + secrets.token_urlsafe(32)
     digests = {**_digests(folder), researcher: _digest(token)}
     file = folder / FILE
@@ -28,9 +28,9 @@ def issue(folder: Path, researcher: str) -> str:
 
 
 def researcher_of(folder: Path, token: str) -> str | None:
-    """Return the researcher that holds `token`; None if nobody does. Raises StorageError."""
-    own = _digest(token)
-    holders = [name for name, digest in _digests(folder).items() if hmac.compare_digest(own, digest)]
+    """Return the researcher that holds `token`, or None if nobody does. Raises StorageError."""
+    given = _digest(token)
+    holders = [name for name, digest in _digests(folder).items() if hmac.compare_digest(given, digest)]
     return holders[0] if holders else None
 
 

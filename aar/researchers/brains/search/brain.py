@@ -1,8 +1,8 @@
 """The search brain: research on methods without a language model.
 
-Each step it reads the forum, chooses a method, writes it as code, publishes it, announces a hypothesis, runs it and
-posts what it concludes. It keeps no state: killed at any moment, a fresh one reads from the forum what it had
-announced, and repeats unfinished calls under the same keys, which does no work twice.
+In each step it reads the forum, chooses a method, writes its code, publishes it, announces a hypothesis, runs it and
+posts a conclusion. It keeps no state. After a kill, a new process reads the announced hypotheses from the forum and
+repeats unfinished calls under the same keys, so no work is done twice.
 """
 
 import hashlib
@@ -21,15 +21,15 @@ from aar.scoring.records import Experiment, Score
 
 
 class SearchBrain:
-    """Step by step, until nothing is left to try or the researcher is stopped. Implements Brain."""
+    """Takes one step after another until nothing is left to try or the researcher is stopped. Implements Brain."""
 
     def __init__(self, runtime: ResearcherRuntime, client: CampaignClient) -> None:
-        """Raises ConfigError when the direction cannot be read."""
+        """Raises ConfigError if the direction cannot be read."""
         name, _ = read_direction(runtime.researcher.direction)
         self._runtime, self._policy = runtime, SearchPolicy(client, name, runtime.set_status)
 
     def run(self) -> None:
-        """Work until nothing is left to do, or until it is stopped. Raises AarError: whatever the client raises."""
+        """Work until nothing is left to do, or until it is stopped. Raises AarError if the client does."""
         while not self._ended() and self._policy.step():
             self._runtime.wait_while_paused()
         self._runtime.set_status("stopped" if self._ended() else "finished")
@@ -42,17 +42,17 @@ class SearchPolicy:
     """Searches the space of MethodSpec with an optimiser.
 
     Args:
-        set_status: reports what the researcher is doing now to the people who watch.
+        set_status: shows people what the researcher is doing now.
     """
 
     def __init__(self, client: CampaignClient, direction: str, set_status: Callable[[str], None]) -> None:
         self._client, self._direction, self._set_status = client, direction, set_status
 
     def step(self) -> bool:
-        """Run one experiment, or finish one that was announced. False: nothing left to try, or nothing to try it with.
+        """Run one experiment, or finish an announced one. Return False if no method or no experiment is left.
 
         Raises:
-            AarError: whatever the client raises; a step that is repeated continues where it was.
+            AarError: whatever the client raises. A repeated step resumes where it was.
         """
         self._set_status("reading the forum")
         knowledge = read(self._client)
@@ -67,7 +67,7 @@ class SearchPolicy:
         return True
 
     def _announce(self, knowledge: Knowledge) -> Plan | None:
-        """Choose a method, publish it, and post the hypothesis; return the plan as the forum then has it."""
+        """Choose a method, publish it, and post the hypothesis. Return the plan as the forum then records it."""
         vanilla = self._vanilla()
         proposal = propose(knowledge, self._direction, self._client.name, vanilla.pgr if vanilla else None)
         if proposal is None:
@@ -86,7 +86,7 @@ class SearchPolicy:
         return read(self._client).unfinished()
 
     def _publish(self, proposal: Proposal, text: str, index: int) -> str:
-        """Publish the method. Its key holds the content's digest: choosing again after a crash may choose otherwise."""
+        """Publish the method. The key contains a digest, because a choice after a crash may be a different one."""
         source = compose(proposal.spec, text)
         parent = proposal.base.snapshot if proposal.base else None
         digest = hashlib.sha256(f"{parent}\n{source}".encode()).hexdigest()[:16]

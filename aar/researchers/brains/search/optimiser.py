@@ -1,9 +1,9 @@
-"""Choose the next method: a direction's openings first, then a tree-structured Parzen estimator over the method space.
+"""Choice of the next method: a direction's openings first, then a tree-structured Parzen estimator.
 
-The optuna study lives in memory and is rebuilt from the forum for every choice, so the forum is the only state. The
-best method known to anybody is varied in two of the dimensions that the direction explores; a spec that was tried or
-announced by anybody is not chosen again. Source of the estimator: Bergstra et al. 2011, "Algorithms for
-Hyper-Parameter Optimization".
+The estimator is from Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization". The optuna study lives in
+memory and is rebuilt from the forum for every choice, so the forum is the only state. Each choice varies the best
+method of any researcher in two of the dimensions that the direction explores. A spec that anybody has tried or
+announced is not chosen again.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from aar.researchers.brains.search.space import DIMENSIONS, VANILLA, MethodSpec
 
 @dataclass(frozen=True)
 class Opening:
-    """A spec to try before the optimiser takes over, and why (a sentence)."""
+    """A spec to try before the optimiser takes over, and the reason, in one sentence."""
 
     spec: MethodSpec
     why: str
@@ -29,7 +29,7 @@ class Opening:
 
 @dataclass(frozen=True)
 class Prior:
-    """The openings of a direction, and the dimensions in which it varies the best method known."""
+    """The search prior of a direction: its openings, and the dimensions in which it varies the best known method."""
 
     openings: tuple[Opening, ...]
     explore: tuple[str, ...]
@@ -136,7 +136,7 @@ DEFAULT = Prior(
     (
         Opening(
             MethodSpec(labels="em", hard=False, weights="confidence"),
-            "Combine all there is to know about a label, and trust each row as far as the sources support it.",
+            "Combine all available evidence about a label, and trust each row as far as the sources support it.",
         ),
     ),
     tuple(DIMENSIONS),
@@ -144,12 +144,12 @@ DEFAULT = Prior(
 
 
 def prior_of(direction_name: str) -> Prior:
-    """The prior of a built-in direction; the default for any other name."""
+    """Return the prior of a built-in direction, or the default for any other name."""
     return PRIORS.get(direction_name, DEFAULT)
 
 
-RANDOM_TRIALS = 5  # before the estimator trusts what it has seen
-CHANGES = 2  # at a time, so that a result says something about each
+RANDOM_TRIALS = 5  # before the estimator takes over
+CHANGES = 2  # at a time, so that a result can be attributed
 ASKS = 40
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would write into the campaign's live view
@@ -161,7 +161,7 @@ _DISTRIBUTIONS: dict[str, BaseDistribution] = {
 
 @dataclass(frozen=True)
 class Proposal:
-    """What to try next. `base` is the trial it varies; None for an opening, or when vanilla is the best known."""
+    """The next spec to try. `base` is the trial it varies: None for an opening, or if vanilla is the best so far."""
 
     spec: MethodSpec
     base: Trial | None
@@ -169,7 +169,7 @@ class Proposal:
 
 
 def propose(knowledge: Knowledge, direction_name: str, researcher: str, vanilla_pgr: float | None) -> Proposal | None:
-    """The next method for a researcher's own experiment number len(knowledge.plans); None: all has been tried."""
+    """Propose the spec of experiment number len(knowledge.plans); None if everything has been tried."""
     prior = prior_of(direction_name)
     tried = knowledge.tried | {VANILLA}
     for opening in prior.openings[len(knowledge.plans) :]:
@@ -191,10 +191,10 @@ def propose(knowledge: Knowledge, direction_name: str, researcher: str, vanilla_
 
 
 def _ask(study: optuna.Study, origin: MethodSpec, dimensions: list[str]) -> MethodSpec:
-    """`origin` with what the estimator suggests in the given dimensions. Results are told by the forum."""
+    """Return `origin` with the estimator's suggestions in the given dimensions."""
     trial = study.ask()
     chosen = {name: trial.suggest_categorical(name, DIMENSIONS[name]) for name in dimensions}
-    study.tell(trial, state=TrialState.FAIL)
+    study.tell(trial, state=TrialState.FAIL)  # its result, if it is run, comes from the forum
     return MethodSpec.from_dict(origin.to_dict() | chosen)
 
 
@@ -208,7 +208,7 @@ def _study(trials: Iterable[Trial], vanilla_pgr: float | None, seed: int) -> opt
 
 
 def _frozen(spec: MethodSpec, value: float | None) -> FrozenTrial:
-    """A trial as optuna keeps it. One that failed or was no improvement is pruned: the estimator counts it as bad."""
+    """Return an optuna trial. One that failed or was no improvement is pruned, so the estimator counts it as bad."""
     if value is None:
         return create_trial(state=TrialState.PRUNED, params=spec.to_dict(), distributions=_DISTRIBUTIONS)
     return create_trial(value=value, params=spec.to_dict(), distributions=_DISTRIBUTIONS)

@@ -1,4 +1,4 @@
-"""What the search brain writes: a method in words, a hypothesis, and what it concludes from a result."""
+"""The search brain's prose: descriptions of methods, hypotheses, and conclusions from results."""
 
 import math
 import textwrap
@@ -31,7 +31,7 @@ _OTHERS: dict[tuple[str, Any], str] = {
     ("epochs", 3): "3 epochs",
 }
 _WHY: dict[tuple[str, Any], str] = {
-    ("labels", "weak"): "the teacher alone may carry what the mixture washes out",
+    ("labels", "weak"): "the teacher alone may carry a signal that the mixture washes out",
     ("labels", "prior"): "the strong model's own belief may be better without the teacher",
     ("labels", "product"): "both sources count as evidence, in a fixed proportion",
     ("labels", "em"): "a channel per source can weigh each level of confidence by what it is worth",
@@ -39,10 +39,10 @@ _WHY: dict[tuple[str, Any], str] = {
     ("prior_share", 0.5): "the teacher deserves as much say as the prior",
     ("prior_share", 0.7): "the prior deserves somewhat more say than the teacher",
     ("prior_share", 0.9): "the prior deserves nearly all the say",
-    ("hard", True): "decisions give a clearer signal than probabilities",
-    ("hard", False): "probabilities keep doubtful rows from pulling as hard as sure ones",
+    ("hard", True): "hard decisions give a clearer signal than probabilities",
+    ("hard", False): "probabilities keep doubtful rows from pulling as hard as certain ones",
     ("filter", "all"): "more rows may help more than cleaner rows",
-    ("filter", "confident"): "errors gather among unsure rows, which can be left out",
+    ("filter", "confident"): "errors cluster among uncertain rows, which can be left out",
     ("filter", "agree"): "errors are rare where two independent sources agree",
     ("keep", 0.5): "half of the rows may be enough if they are the clean ones",
     ("keep", 0.7): "leaving out the doubtful third trades few rows for much noise",
@@ -50,25 +50,25 @@ _WHY: dict[tuple[str, Any], str] = {
     ("weights", "uniform"): "every row that is used should count the same",
     ("weights", "confidence"): "rows should count as much as they can be trusted",
     ("loss", "xent"): "plain cross-entropy does not reinforce the student's own errors",
-    ("loss", "logconf"): "the student should be able to overrule labels it is sure are wrong",
+    ("loss", "logconf"): "the student should be able to overrule labels that it is sure are wrong",
     ("schedule", "shuffled"): "the order of rows should not matter",
     ("schedule", "confident_first"): "clean rows first should fix the concept before noise arrives",
     ("schedule", "two_rounds"): "an early student's predictions should correct its labels",
     ("epochs", None): "the recipe's number of epochs suits these labels",
     ("epochs", 1): "stopping early leaves label noise unlearned",
-    ("epochs", 3): "clean labels bear more training",
+    ("epochs", 3): "clean labels can bear more training",
 }
 
 
 def describe(spec: MethodSpec) -> str:
-    """The method in one line."""
+    """Describe a method in one line."""
     parts = [_LABELS[spec.labels].format(share=spec.prior_share), "hard" if spec.hard else "soft"]
     words = (_OTHERS.get((name, value)) for name, value in spec.to_dict().items())
     return ", ".join([*parts, *(word.format(keep=spec.keep) for word in words if word)])
 
 
 def hypothesis(proposal: Proposal, direction_name: str) -> str:
-    """What is expected and why, as the body of a post and the docstring of the method."""
+    """State what is expected and why, for the body of a post and the docstring of the method."""
     spec, base = proposal.spec, proposal.base
     method = describe(spec)
     claim = f"{method[0].upper()}{method[1:]}.\n\n"
@@ -85,12 +85,12 @@ def hypothesis(proposal: Proposal, direction_name: str) -> str:
 def conclusion(
     experiment: Experiment, method: str, vanilla: Score | None, base: Trial | None, best: Trial | None
 ) -> str:
-    """Hypothesis against result, and what follows.
+    """Compare the hypothesis with the result, and state what follows.
 
     Args:
         method: the method in one line.
         vanilla: the vanilla method's score, if there is one.
-        base: the trial that the method varies; None when it varies none, and the hypothesis is "better than vanilla".
+        base: the trial that the method varies. None: it varies none, and the hypothesis is "better than vanilla".
         best: the researcher's own best before this experiment.
     """
     if experiment.failure is not None:
@@ -98,7 +98,7 @@ def conclusion(
         return f"The experiment gave no score: {reason}\n\nIt says nothing about the hypothesis: {method}"
     if experiment.score is None:
         beaten = f"my best so far, post {best.post}, {_interval(best.score)}" if best and best.score else "vanilla"
-        return f"{method}: no significant improvement over {beaten}. How good it is was not told."
+        return f"{method}: no significant improvement over {beaten}. Its score was not released."
     rival, name = (base.score, _origin(base)) if base else (vanilla, "vanilla")
     lines = [
         f"Hypothesis: {method} is better than {name}.",
@@ -110,7 +110,7 @@ def conclusion(
 
 
 def headline(experiment: Experiment, vanilla: Score | None, method: str) -> str:
-    """The title of the post on a result, no longer than the forum admits."""
+    """Return the title of a result's post, within the forum's limit."""
     if experiment.score is None:
         outcome = "Failed" if experiment.failure else "No significant improvement"
         return textwrap.shorten(f"{outcome}: {method}", TITLE_CHARACTERS, placeholder=" …")
@@ -123,10 +123,10 @@ def _origin(trial: Trial) -> str:
 
 
 def _rivals(vanilla: Score | None, base: Trial | None, best: Trial | None) -> list[tuple[str, Score]]:
-    """Whom the result is compared with: vanilla, the method it varies, and the researcher's best, each once."""
+    """Return the scores to compare with: vanilla, the varied method, and the researcher's best, each once."""
     rivals = [("vanilla", vanilla)]
     if base is not None:
-        rivals.append((f"what it varies (post {base.post})", base.score))
+        rivals.append((f"the method it varies (post {base.post})", base.score))
     if best is not None and (base is None or best.post != base.post):
         rivals.append((f"my best so far (post {best.post})", best.score))
     return [(name, score) for name, score in rivals if score is not None]
@@ -141,7 +141,7 @@ def _interval(score: Score) -> str:
 
 
 def _noise(score: Score, other: Score) -> float:
-    """How much two PGRs may differ by chance: the half-widths of both intervals, added in quadrature."""
+    """Return how much two PGRs may differ by chance: the half-widths of both intervals, added in quadrature."""
     return math.hypot(score.pgr_high - score.pgr_low, other.pgr_high - other.pgr_low) / 2
 
 

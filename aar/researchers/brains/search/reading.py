@@ -1,9 +1,9 @@
-"""What the forum's posts say about the method space.
+"""Extracts from the forum what is known about the method space.
 
-A post takes part when its `data` carries {"spec": …}: a hypothesis says that a spec is being tried, a result adds its
-"value" (PGR, or null where it was no significant improvement), an error says that it failed. Posts of other brains that
-carry no spec, or a malformed one, are passed over. Not protected: a post is believed; `aar audit` finds those whose
-value the platform never measured.
+A post counts if its `data` contains {"spec": …}. A hypothesis announces a spec, a result adds its "value" (PGR, or null
+if it was not a significant improvement), and an error reports that it failed. Posts without a valid spec, such as those
+of other brains, are ignored. Not protected: posts are believed. `aar audit` finds those whose value the platform never
+measured.
 """
 
 import math
@@ -18,7 +18,7 @@ from aar.scoring.records import Score
 
 @dataclass(frozen=True)
 class Trial:
-    """A finished experiment that tried a spec. `value` is its PGR, None when it failed or was no improvement."""
+    """A finished experiment that tried a spec. `value` is its PGR; None if it failed or was not an improvement."""
 
     spec: MethodSpec
     value: float | None
@@ -30,7 +30,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Plan:
-    """An experiment that a researcher announced: its `index`-th, in hypothesis post `post`."""
+    """An experiment that a researcher has announced in the hypothesis post `post`. `index` counts its plans from 0."""
 
     index: int
     spec: MethodSpec
@@ -41,7 +41,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Knowledge:
-    """All that the forum says: finished trials, every spec anybody has tried or announced, the reader's own plans."""
+    """The content of the forum: finished trials, all specs tried or announced, and the reader's own plans."""
 
     trials: tuple[Trial, ...]
     tried: frozenset[MethodSpec]
@@ -49,21 +49,21 @@ class Knowledge:
     concluded: frozenset[int]
 
     def unfinished(self) -> Plan | None:
-        """The reader's first announced experiment without a conclusion."""
+        """Return the reader's first announced experiment without a conclusion."""
         return next((plan for plan in self.plans if plan.post not in self.concluded), None)
 
     def trial(self, post: int | None) -> Trial | None:
-        """The trial that a post reported; None when it reported none."""
+        """Return the trial that a post reports, or None."""
         return next((trial for trial in self.trials if trial.post == post), None)
 
     def best(self, author: str | None = None) -> Trial | None:
-        """The trial with the highest PGR, of everybody or of one author; the earliest of equals."""
+        """Return the trial with the highest PGR, by anybody or by one author. The earliest wins a tie."""
         scored = [trial for trial in self.trials if trial.value is not None and author in (None, trial.author)]
         return max(scored, key=lambda trial: trial.value or 0.0, default=None)
 
 
 def read(client: CampaignClient) -> Knowledge:
-    """Read the whole forum as the researcher that `client` belongs to."""
+    """Read the entire forum for the researcher of `client`."""
     posts: list[Post] = []
     while batch := client.posts(after=posts[-1].id if posts else 0):
         posts += batch
@@ -71,7 +71,7 @@ def read(client: CampaignClient) -> Knowledge:
 
 
 def learn(posts: Iterable[Post], reader: str) -> Knowledge:
-    """Sort posts into what they say about the space, for the researcher called `reader`."""
+    """Extract the knowledge in posts, for the researcher called `reader`."""
     trials: list[Trial] = []
     tried: set[MethodSpec] = set()
     plans: list[Plan] = []
@@ -83,7 +83,7 @@ def learn(posts: Iterable[Post], reader: str) -> Knowledge:
         tried.add(spec)
         if post.kind == "hypothesis" and post.author == reader and post.snapshot is not None:
             plans.append(Plan(len(plans), spec, post.id, post.snapshot, post.data.get("builds_on")))
-        elif post.kind == "error" or (post.kind == "result" and _tells_value(post)):
+        elif post.kind == "error" or (post.kind == "result" and _has_value(post)):
             trials.append(_trial(post, spec))
             if post.author == reader and post.reply_to is not None:
                 concluded.add(post.reply_to)
@@ -102,7 +102,7 @@ def _trial(post: Post, spec: MethodSpec) -> Trial:
     return Trial(spec, value, post.author, post.id, post.snapshot, _score(post.data.get("score")))
 
 
-def _tells_value(post: Post) -> bool:
+def _has_value(post: Post) -> bool:
     return "value" in post.data and (post.data["value"] is None or _number(post.data["value"]) is not None)
 
 
@@ -115,7 +115,7 @@ def _number(value: object) -> float | None:
 
 
 def _score(data: object) -> Score | None:
-    """A score as a result post carries it; None when it carries none or not a whole one."""
+    """Parse the score of a result post; None if it is missing or incomplete."""
     if not isinstance(data, dict):
         return None
     accuracy, pgr, low, high = (_number(data.get(key)) for key in ("accuracy", "pgr", "pgr_low", "pgr_high"))

@@ -63,11 +63,11 @@ class MethodSpec:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {values}")
 
     def canonical(self) -> "MethodSpec":
-        """The same method with every dimension that has no effect in it at its default."""
+        """Return the same method with every dimension that has no effect set to its default."""
         return replace(self, **{name: getattr(VANILLA, name) for name in self._idle()})
 
     def _idle(self) -> set[str]:
-        """The dimensions that have no effect in this method."""
+        """Return the dimensions that have no effect in this method."""
         idle = {
             "prior_share": self.labels not in ("product", "em"),
             "keep": self.filter != "confident",
@@ -76,17 +76,17 @@ class MethodSpec:
         return {name for name, is_idle in idle.items() if is_idle}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, one entry per dimension."""
+        """Return plain data with one entry per dimension."""
         return asdict(self)
 
     def changes_from(self, other: "MethodSpec") -> dict[str, Any]:
-        """The dimensions with an effect in which this spec differs from `other`, with this spec's values."""
+        """Return this spec's values in the dimensions that have an effect and differ from `other`."""
         values = {name: value for name, value in self.to_dict().items() if name not in self._idle()}
         return {name: value for name, value in values.items() if value != getattr(other, name)}
 
     @staticmethod
     def from_dict(data: Any) -> "MethodSpec":
-        """Read what to_dict wrote, in canonical form. Raises ValueError for anything else."""
+        """Parse the output of `to_dict` into canonical form. Raises ValueError for anything else."""
         if not isinstance(data, dict) or not set(data) <= set(DIMENSIONS):
             raise ValueError(f"a method spec is an object with keys among {', '.join(DIMENSIONS)}; got {data!r}")
         values = {name: DIMENSIONS[name][DIMENSIONS[name].index(value)] for name, value in data.items()}
@@ -146,7 +146,7 @@ _FILTERS = {
 
 
 def compose(spec: MethodSpec, hypothesis: str) -> str:
-    """The source of `method.py` for a spec, with the hypothesis it tests as its docstring."""
+    """Return the source of `method.py` for a spec, with the hypothesis as its docstring."""
     body = "\n".join("    " + line for line in _supervise(spec))
     head = _docstring(hypothesis) + "\nimport numpy as np\n"
     functions = [inspect.getsource(part) for part in _needed(body)]
@@ -207,7 +207,7 @@ def _training(spec: MethodSpec) -> list[str]:
     if spec.schedule == "shuffled":
         return [fit]
     lines = [
-        f'first = lab.fine_tune(targets, weights, loss="{spec.loss}", epochs=1)  # before it memorises what is noise',
+        f'first = lab.fine_tune(targets, weights, loss="{spec.loss}", epochs=1)  # before it memorises noise',
         "targets = (targets + first.predict()) / 2",
     ]
     if spec.hard:

@@ -118,14 +118,14 @@ def test_replies_that_are_withheld_again_and_again_end_the_researcher(stage: Sta
     endpoint = stage.serve(counts, {("*", 1): ("refusal",) * 9})
     stage.perform()
     assert "withheld" in stage.end()["why"] and len(endpoint.requests) == 4
-    assert "in another way" in str(endpoint.requests[-1][2]["messages"])
+    assert "in a different way" in str(endpoint.requests[-1][2]["messages"])
 
 
 def test_a_reply_that_is_cut_off_at_its_longest_runs_no_tool_and_goes_on(stage: Stage) -> None:
     endpoint = stage.serve(counts, {("*", 1): ("max_tokens",)})
     stage.perform()
     assert log(stage) == ["0", "2"]
-    assert "cut off at its longest" in str(endpoint.requests[2][2]["messages"][-1])
+    assert "reached the maximum length" in str(endpoint.requests[2][2]["messages"][-1])
 
 
 def test_tools_that_there_are_not_and_arguments_that_are_wrong_are_answered(stage: Stage) -> None:
