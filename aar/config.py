@@ -1,7 +1,7 @@
 """The settings of a campaign: one frozen model per part, read from TOML, with `part.key=value` overrides.
 
-Data only. Unknown keys are refused, with the nearest known one named. A relative path in a file is relative to that
-file. What is resolved here is stored in the campaign folder and is all that a campaign needs to be run again.
+Data only. An unknown key is refused with the nearest valid key. A relative path in a file is relative to that file. The
+resolved configuration is stored in the campaign folder and is all that a campaign needs to run again.
 """
 
 import difflib
@@ -25,7 +25,7 @@ from aar.errors import ConfigError
 from aar.models.recipe import Recipe
 
 RESERVED_NAMES = ("platform", "campaign")
-"""What the platform and the campaign's own events are called in its records; no researcher is."""
+"""Names of the platform and of the campaign's own events in its records; not allowed for researchers."""
 
 
 class Settings(BaseModel):
@@ -35,18 +35,18 @@ class Settings(BaseModel):
 
 
 def _pinned(model: str) -> str:
-    """`model`, unless it is a hub name without a commit, under which other weights may be delivered tomorrow."""
+    """Return `model`; refuse a hub name without a commit, which may have other weights tomorrow."""
     if not re.fullmatch(r"[\w.-]+/[\w.-]+(@.*)?", model) or re.search("@[0-9a-f]{40}$", model) or model[0] in ".~/":
         return model
     name = model.partition("@")[0]
     raise ValueError(
-        f'the hub name "{model}" does not say which commit is meant. Write {name}@COMMIT with its 40 hex digits; this '
-        f"prints them: python -c \"import huggingface_hub as hub; print(hub.model_info('{name}').sha)\""
+        f'the hub name "{model}" does not name a commit. Write {name}@COMMIT with its 40 hex digits; this '
+        f"prints it: python -c \"import huggingface_hub as hub; print(hub.model_info('{name}').sha)\""
     )
 
 
 Model = Annotated[str, AfterValidator(_pinned)]
-"""A name that aar knows, a hub name with its commit (`Qwen/Qwen3-4B-Base@<40 hex digits>`), or a local folder."""
+"""A name in aar's catalog, a hub name with its commit (`Qwen/Qwen3-4B-Base@<40 hex digits>`), or a local folder."""
 
 
 class TeacherConfig(Settings):
@@ -67,9 +67,9 @@ class StudentConfig(Settings):
 class DatasetConfig(Settings):
     """One dataset. `source` is "minimal-pairs", "sarcasm", or a folder with the three published JSONL files.
 
-    Sizes say how many rows are taken, at random by the campaign's key; of a folder all, where they are None.
-    Researchers see datasets with role "research", and a score is the mean over them; the others serve to test whether a
-    finding transfers.
+    Sizes are the numbers of rows to draw, at random by the campaign's key; None draws all rows of a folder.
+    Researchers see datasets with role "research", and a score is the mean over them. The others test whether a finding
+    transfers.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
@@ -100,54 +100,54 @@ class ProblemConfig(Settings):
 
     @property
     def research(self) -> list[DatasetConfig]:
-        """The datasets that researchers work on, in the order of the file."""
+        """Return the datasets that researchers work on, in the order of the file."""
         return [dataset for dataset in self.datasets if dataset.role == "research"]
 
     @property
     def transfer(self) -> list[DatasetConfig]:
-        """The datasets that researchers do not see."""
+        """Return the datasets that researchers do not see."""
         return [dataset for dataset in self.datasets if dataset.role == "transfer"]
 
     def dataset(self, name: str | None = None) -> DatasetConfig:
-        """The dataset called `name`, or the first for research. Raises ConfigError when there is none."""
+        """Return the dataset called `name`, or the first research dataset. Raises ConfigError if it does not exist."""
         for dataset in self.datasets:
             if dataset.name == name or (name is None and dataset.role == "research"):
                 return dataset
-        known = ", ".join(dataset.name for dataset in self.datasets)
-        raise ConfigError(f'the problem has no dataset "{name}"; it has: {known}')
+        names = ", ".join(dataset.name for dataset in self.datasets)
+        raise ConfigError(f'the problem has no dataset "{name}"; it has: {names}')
 
     def recipe_for(self, dataset: DatasetConfig) -> Recipe:
-        """The dataset's own recipe, or the problem's."""
+        """Return the dataset's own recipe, or the problem's."""
         return dataset.recipe or self.recipe
 
 
 class ScoringConfig(Settings):
     """How researchers' submissions are scored.
 
-    `protocol` "weights": method code never sees a test input, the platform predicts with the student. "predictions":
-    method code sees the inputs of dev and hands predictions in, as in the published system; its scores are marked and
-    never ranked with others.
+    `protocol` "weights": method code never sees a test input; the platform predicts with the student. "predictions":
+    method code sees the dev inputs and submits predictions, as in the published system; its scores are marked and never
+    ranked with others.
     """
 
     protocol: Literal["weights", "predictions"] = "weights"
-    baseline_seeds: int = Field(default=5, ge=1, le=64, description="teacher and ceiling are means over so many")
-    seeds: int = Field(default=3, ge=1, le=64, description="an experiment runs on so many of the baselines' seeds")
+    baseline_seeds: int = Field(default=5, ge=1, le=64, description="number of seeds of teacher and ceiling")
+    seeds: int = Field(default=3, ge=1, le=64, description="number of the baselines' seeds that an experiment runs on")
     dev_share: float = Field(default=0.5, ge=0.1, le=0.9, description="of the hidden test set; the rest is sealed")
-    ladder_step: float = Field(default=0.02, gt=0, le=1, description="in PGR: least improvement told, and rounding")
+    ladder_step: float = Field(default=0.02, gt=0, le=1, description="in PGR: smallest released improvement, rounding")
     ladder_level: float = Field(default=0.05, gt=0, lt=0.5, description="significance of the first submission's test")
 
     @model_validator(mode="after")
     def _seeds_are_paired(self) -> "ScoringConfig":
         if self.seeds > self.baseline_seeds:
-            raise ValueError(f"seeds ({self.seeds}) are drawn from the baselines' {self.baseline_seeds}: ask for fewer")
+            raise ValueError(f"seeds ({self.seeds}) are drawn from the baselines' {self.baseline_seeds}: lower seeds")
         return self
 
 
 class ClaudeConfig(Settings):
-    """The language model of a `claude` researcher, behind any endpoint that speaks the Messages API.
+    """The language model of a `claude` researcher, behind any endpoint with the Messages API.
 
-    Where that is, and with which key, the environment of the `anthropic` package says (ANTHROPIC_BASE_URL,
-    ANTHROPIC_API_KEY and others), never a setting. What is None here is not sent, for endpoints that do not know it.
+    Its address and key come from the environment of the `anthropic` package (ANTHROPIC_BASE_URL, ANTHROPIC_API_KEY and
+    others), never from a setting. A setting that is None is not sent, for endpoints that do not support it.
     """
 
     model: str = "claude-opus-5-5"
@@ -156,14 +156,14 @@ class ClaudeConfig(Settings):
     max_tokens: int = Field(default=32_000, ge=256, description="of one reply, thinking included")
     cache: Literal["5m", "1h"] | None = Field(default="5m", description="how long prompts are cached")
     compact_at: int | None = Field(
-        default=150_000, ge=50_000, description="prompts of more tokens are summarised by the endpoint"
+        default=150_000, ge=50_000, description="the endpoint summarises prompts with more tokens"
     )
-    prices: Path | None = Field(default=None, description="a price table instead of the one that comes with aar")
-    prompt: Path | None = Field(default=None, description="a system prompt instead of the one that comes with aar")
+    prices: Path | None = Field(default=None, description="a price table in place of aar's own")
+    prompt: Path | None = Field(default=None, description="a system prompt in place of aar's own")
 
 
 class UsageLimits(Settings):
-    """What may be used up, at most; None: as much as one likes. Device seconds are those of experiments."""
+    """Maximum use; None: no limit. Device seconds are those of experiments."""
 
     tokens: int | None = Field(default=None, gt=0, description="of every kind, cached ones included")
     dollars: float | None = Field(default=None, gt=0)
@@ -174,17 +174,17 @@ class UsageLimits(Settings):
 
 
 class ResearcherBudget(UsageLimits):
-    """What one researcher may use. `minutes` is its wall time over all runs of the campaign."""
+    """The budget of one researcher. `minutes` is its wall time over all runs of the campaign."""
 
     minutes: float | None = Field(default=None, gt=0)
-    storage_mib: int = Field(default=16 * 1024, ge=1, description="of all that is kept for it: students, posts, ...")
+    storage_mib: int = Field(default=16 * 1024, ge=1, description="of everything stored for it: students, posts, ...")
 
 
 Control = Literal["shuffled", "teachers", "recipe", "capability"]
 
 
 class VerificationConfig(Settings):
-    """What is verified: `best` methods at a campaign's end, each on `seeds` fresh seeds, with these controls."""
+    """Verification at a campaign's end: of the `best` methods, each on `seeds` fresh seeds, with these controls."""
 
     best: int = Field(default=3, ge=0)
     seeds: int = Field(default=5, ge=2, le=64)
@@ -193,9 +193,9 @@ class VerificationConfig(Settings):
 
 
 class ResearcherConfig(Settings):
-    """One researcher. `direction` is the name of a built-in direction or a path to a text file; None: it has none.
+    """One researcher. `direction` is the name of a built-in direction or a path to a text file; None for none.
 
-    `claude` and `budget` are its own, instead of the campaign's for every researcher.
+    `claude` and `budget` replace the campaign's defaults for researchers.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")
@@ -213,12 +213,12 @@ class ResearcherConfig(Settings):
 
 
 class BudgetConfig(UsageLimits):
-    """What a campaign may use. `minutes` is wall time over all its runs, baselines included."""
+    """The budget of a campaign. `minutes` is wall time over all its runs, including baselines."""
 
     minutes: float = Field(default=60, gt=0)
     experiments_per_researcher: int = Field(default=8, ge=1)
     checks_per_researcher: int = Field(default=100, ge=1, description="quick checks of methods")
-    verification_minutes: float = Field(default=0, ge=0, description="of `minutes`, kept for verifying at the end")
+    verification_minutes: float = Field(default=0, ge=0, description="of `minutes`, reserved for verification")
     fits_per_method: int = Field(default=8, ge=1, description="fine_tune calls per run of supervise(lab)")
     researcher: ResearcherBudget = ResearcherBudget()
 
@@ -226,8 +226,8 @@ class BudgetConfig(UsageLimits):
 class ComputeConfig(Settings):
     """The Ray Train job that trains and predicts.
 
-    Each of `workers` loads the base model once. With `zero_stage` 0 every worker trains students of its own; with
-    1 or 2 all workers train each student together, its optimizer state sharded by DeepSpeed ZeRO.
+    Each of `workers` loads the base model once. With `zero_stage` 0 every worker trains its own students. With 1 or 2
+    all workers train each student together, and DeepSpeed ZeRO shards its optimizer state.
     """
 
     workers: int = Field(default=1, ge=1)
@@ -238,27 +238,27 @@ class ComputeConfig(Settings):
 
 
 class ProgramsConfig(Settings):
-    """The training programs of methods, `lab.train`: how many a run may have, and what each may use."""
+    """The training programs of methods, `lab.train`: how many a run may start, and the limits of each."""
 
     per_method: int = Field(default=2, ge=0)
-    ranks: int = Field(default=4, ge=1, le=64, description="most processes of one program")
+    ranks: int = Field(default=4, ge=1, le=64, description="maximum processes of one program")
     cpus: int = Field(default=2, ge=1, description="threads of all its processes together")
-    gpus: int = Field(default=0, ge=0, description="devices that it is given, and that Ray keeps free for it")
-    memory_gib: float = Field(default=8, gt=0, description="or what its machine has for programs, if that is less")
+    gpus: int = Field(default=0, ge=0, description="devices of one program, which Ray reserves for it")
+    memory_gib: float = Field(default=8, gt=0, description="or the machine's memory for programs, if that is less")
     wall_seconds: float = Field(default=1800, gt=0)
 
 
 class SandboxConfig(Settings):
-    """Where agents' code runs, and the limits of each such place.
+    """The sandboxes of agents' code, and the limits of each.
 
-    `provider` "none" means no protection: every score of the campaign is marked. It can be written in a campaign's own
-    TOML alone, as `sandbox = "none"`.
+    `provider` "none" means no isolation: every score of the campaign is marked. It can only be chosen in a campaign's
+    own TOML, as `sandbox = "none"`.
     """
 
     provider: Literal["bubblewrap", "none"] = "bubblewrap"
-    memory_gib: float = Field(default=1, gt=0, description="of one; see aar.sandbox.memory for all of them together")
+    memory_gib: float = Field(default=1, gt=0, description="of one sandbox; see aar.sandbox.memory for all together")
     cpu_seconds: int = Field(default=600, ge=1)
-    wall_seconds: int = Field(default=3600, ge=1, description="time spent waiting for lab calls counts")
+    wall_seconds: int = Field(default=3600, ge=1, description="includes time spent waiting for lab calls")
     processes: int = Field(default=64, ge=1)
     file_mib: int = Field(default=256, ge=1, description="of one file, and of all of /tmp")
     disk_mib: int = Field(default=1024, ge=1, description="of a workspace")
@@ -266,10 +266,10 @@ class SandboxConfig(Settings):
 
 
 class ClusterConfig(Settings):
-    """Which Ray cluster. `address` None: the one this process belongs to (a submitted job), else one of its own."""
+    """The Ray cluster. `address` None: the cluster of this process (a submitted job), or else a new local one."""
 
     address: str | None = None
-    allow_open: bool = Field(default=False, description="use a cluster elsewhere even when it asks nobody for a token")
+    allow_open: bool = Field(default=False, description="use a remote cluster even if it requires no token")
     dashboard_port: int = Field(default=8265, ge=1, le=65535)
 
 
@@ -305,7 +305,7 @@ def load_config(file: Path, overrides: list[str] | None = None) -> CampaignConfi
     """Read a campaign's TOML and apply overrides such as `budget.minutes=5` (values are TOML, or else plain text).
 
     Raises:
-        ConfigError: the file is missing or no TOML, or a key or value is not accepted; the message names it.
+        ConfigError: the file is missing or not TOML, or a key or value is invalid; the message names it.
     """
     try:
         data = tomllib.loads(file.read_text())
@@ -326,7 +326,7 @@ def load_config(file: Path, overrides: list[str] | None = None) -> CampaignConfi
 def _apply(data: dict[str, Any], override: str) -> None:
     path, separator, text = override.partition("=")
     if not separator:
-        raise ConfigError(f'"{override}" is no override; write key=value, for example budget.minutes=5')
+        raise ConfigError(f'"{override}" is not an override; write key=value, for example budget.minutes=5')
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -341,7 +341,7 @@ def _apply(data: dict[str, Any], override: str) -> None:
 
 
 def _check_protection(override: str) -> None:
-    """Whether agents' code runs unprotected is decided where it can be read later."""
+    """Refuse to choose the sandbox on the command line: this decision must be readable in the campaign's file."""
     key = override.partition("=")[0].strip()
     if key in ("sandbox", "sandbox.provider"):
         raise ConfigError(f'"{override}": the sandbox can only be chosen in the campaign\'s own file')
@@ -362,27 +362,27 @@ def _path_settings(data: dict[str, Any]) -> list[tuple[Any, str]]:
     problem = data.get("problem")
     problem = problem if isinstance(problem, dict) else {}
     datasets, researchers = problem.get("datasets"), data.get("researchers")
-    found: list[tuple[Any, str]] = [(problem.get("teacher"), "model"), (problem.get("student"), "model")]
-    found += [(node, "source") for node in datasets] if isinstance(datasets, list) else []
-    own = researchers if isinstance(researchers, list) else []
-    found += [(node, "direction") for node in own]
-    minds = [data.get("claude"), *(node.get("claude") for node in own if isinstance(node, dict))]
-    found += [(mind, name) for mind in minds for name in ("prices", "prompt")]
-    return found
+    researchers = researchers if isinstance(researchers, list) else []
+    paths: list[tuple[Any, str]] = [(problem.get("teacher"), "model"), (problem.get("student"), "model")]
+    paths += [(node, "source") for node in datasets] if isinstance(datasets, list) else []
+    paths += [(node, "direction") for node in researchers]
+    claudes = [data.get("claude"), *(node.get("claude") for node in researchers if isinstance(node, dict))]
+    paths += [(claude, name) for claude in claudes for name in ("prices", "prompt")]
+    return paths
 
 
 def _explain(item: Any) -> str:
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] != "extra_forbidden":
         return f"{where or 'the file'}: {item['msg'].removeprefix('Value error, ')}"
-    known = list(_model_at(item["loc"][:-1]).model_fields)
-    near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
+    keys = list(_model_at(item["loc"][:-1]).model_fields)
+    near = difflib.get_close_matches(str(item["loc"][-1]), keys, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"valid keys: {', '.join(keys)}"
     return f"{where}: unknown key; {hint}"
 
 
 def _model_at(location: tuple[Any, ...]) -> type[BaseModel]:
-    """The settings class at a place such as ("problem", "datasets", 0)."""
+    """Return the settings class at a location such as ("problem", "datasets", 0)."""
     model: type[BaseModel] = CampaignConfig
     for part in location:
         if isinstance(part, str):

@@ -1,7 +1,7 @@
 """The errors of aar, one for each boundary that a failure can cross.
 
-Every error takes its message alone, so that it survives pickling through Ray, and each also inherits the standard
-error that it refines. The message says what happened and what to do. Those that a sandbox can raise come from
+Every error takes only its message, so that it survives pickling through Ray, and also inherits the standard error that
+it refines. The message states what happened and what to do. Errors that code in a sandbox can raise are defined in
 `aar.guest.errors`.
 """
 
@@ -14,19 +14,19 @@ from aar.guest.errors import WireError as WireError
 
 
 class ConfigError(AarError, ValueError):
-    """A setting that cannot be used: an unknown key, a value out of range, a file that is no TOML."""
+    """A setting that cannot be used: an unknown key, a value out of range, a file that is not TOML."""
 
 
 class ProblemError(AarError, ValueError):
-    """A dataset that cannot be read; the message names file, line, field and what was expected."""
+    """A dataset that cannot be read; the message has the file, the line, the field and the expected value."""
 
 
 class AssetError(AarError, RuntimeError):
-    """A model or data file that could not be fetched, or whose digest is not the expected one."""
+    """A model or data file that could not be fetched or has an unexpected digest."""
 
 
 class ModelError(AarError, RuntimeError):
-    """A model that cannot be loaded or used for what was asked."""
+    """A model that cannot be loaded, or not be used for a request."""
 
 
 class TrainingError(AarError, RuntimeError):
@@ -34,23 +34,23 @@ class TrainingError(AarError, RuntimeError):
 
 
 class WithdrawnError(TrainingError):
-    """A request that nobody waits for any longer was ended."""
+    """A request that was ended because no caller waits for it any more."""
 
 
 class ComputeError(AarError, RuntimeError):
-    """The compute workers themselves are gone or cannot be started."""
+    """The compute workers were lost or cannot be started."""
 
 
 class StorageError(AarError, RuntimeError):
-    """The campaign folder could not be read or written: a full disk, missing rights, a damaged file."""
+    """A file of the campaign could not be read or written: a full disk, missing rights, a damaged file."""
 
 
 class SandboxError(AarError, RuntimeError):
-    """The sandbox could not be set up. Never a reason to go on without one."""
+    """A sandbox could not be set up. Never a reason to continue without one."""
 
 
 class CrowdedError(SandboxError):
-    """No memory of the machine came free for a sandbox in time."""
+    """The machine had no memory for a sandbox in time."""
 
 
 class MethodError(AarError, RuntimeError):
@@ -69,23 +69,23 @@ class LedgerError(AarError, RuntimeError):
 
 
 class ToolError(AarError, ValueError):
-    """A researcher's tool call that cannot be answered as asked; the message says what to do next."""
+    """A researcher's tool call that cannot be answered; the message states what to do next."""
 
 
 class BudgetError(AarError, RuntimeError):
-    """A researcher's budget is used up: it ends."""
+    """A researcher's budget is used up, so the researcher ends."""
 
 
 class QuotaError(AarError, RuntimeError):
-    """What the platform keeps for a researcher would exceed its account; nothing was written."""
+    """A write would exceed a researcher's storage account; nothing was written."""
 
 
 class ModelAccessError(AarError, RuntimeError):
-    """The endpoint behind a researcher refuses it for a reason that trying again does not remove."""
+    """A model endpoint refuses a researcher for a reason that a retry does not remove."""
 
 
 class SourceError(AarError, ValueError):
-    """A text of an agent that is no Python, or more of it than is parsed outside of a sandbox."""
+    """A text of an agent that is not Python, or too large to be parsed outside a sandbox."""
 
 
 class ForumError(AarError, ValueError):
@@ -101,7 +101,7 @@ class CodeStoreError(AarError, ValueError):
 
 
 class CampaignError(AarError, RuntimeError):
-    """A campaign that cannot start or go on: its folder is in use or another campaign's, or a part failed."""
+    """A campaign that cannot start or continue: its folder is in use or another campaign's, or a part failed."""
 
 
 @contextmanager

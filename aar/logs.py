@@ -1,14 +1,14 @@
-"""What aar's processes write into their logs: one line per event, for the operator, in Ray's log files and dashboard.
+"""The logs of aar's processes: one line per event, for the operator, in Ray's log files and dashboard.
 
-A line holds ids, names from the settings, counts and seconds. Texts that an agent wrote appear in few of them, such as
-the reason of a failure.
+A line has ids, names from the settings, counts and seconds. Few lines contain text that an agent wrote, such as the
+reason of a failure.
 
-Covers: a text that would start a line of its own, act on a terminal or hide itself (line breaks, escape sequences,
-invisible characters), or fill the disk: every record becomes one printable line of at most LINE_CHARACTERS, a
-traceback one such line per frame, at most TRACEBACK_LINES of them. The values of environment variables that hold keys,
-and whatever has the form of a key, are left out, whichever library logs them. The same for errors that end an actor or
-a worker (`printable_errors`), which Ray itself writes into its logs, as they are.
-Does not cover: what a text says; a key in a form that is not known; what a program prints without `logging`.
+Covers: a text that would start its own line, act on a terminal or hide itself (line breaks, escape sequences, invisible
+characters), or fill the disk: every record becomes one printable line of at most LINE_CHARACTERS, a traceback one such
+line per frame, at most TRACEBACK_LINES of them. The values of environment variables that hold keys, and any text in the
+form of a key, are replaced, whichever library logs them. The same holds for errors that end an actor or a worker
+(`printable_errors`), which Ray itself writes into its logs unchanged.
+Does not cover: the meaning of a text; keys in an unknown form; output that a program prints without `logging`.
 """
 
 import logging
@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 
 LINE_CHARACTERS = 1000
 READ_CHARACTERS = 64 * LINE_CHARACTERS
-"""Of a record's text; the rest is not looked at."""
+"""Maximum length of a record's text that is read; the rest is dropped."""
 TRACEBACK_LINES = 20
-"""The innermost frames of an error: where it was raised."""
+"""Maximum number of frames of a traceback, the innermost ones: where the error was raised."""
 HIDDEN = "[hidden]"
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -50,11 +50,11 @@ class SafeFormatter(logging.Formatter):
     """Formats records as printable lines of bounded length, without keys."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        """`environment`: where keys are named; by default this process's."""
+        """`environment`: the variables that may hold keys; by default this process's."""
         super().__init__(FORMAT)
-        held = (os.environ if environment is None else environment).items()
+        variables = (os.environ if environment is None else environment).items()
         self._secrets = [
-            value for name, value in held if _SECRET_NAME.search(name.upper()) and len(value) >= _SHORTEST_SECRET
+            value for name, value in variables if _SECRET_NAME.search(name.upper()) and len(value) >= _SHORTEST_SECRET
         ]
 
     def format(self, record: logging.LogRecord) -> str:
@@ -64,28 +64,28 @@ class SafeFormatter(logging.Formatter):
         return "\n".join([head, *(f"    {self.line(line)}" for line in _frames(record.exc_info))])
 
     def line(self, text: str) -> str:
-        """Any text on one printable line of bounded length, without keys."""
-        text = text[:READ_CHARACTERS]  # far more than is shown: a key that is cut in two here is not in the line
+        """Format any text as one printable line of bounded length, without keys."""
+        text = text[:READ_CHARACTERS]  # far more than is shown, so a key that is cut in two here is not in the line
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
         return fitted_line(_SECRET_FORM.sub(HIDDEN, text), LINE_CHARACTERS)
 
 
 def log_to(handler: logging.Handler) -> None:
-    """Write what this process logs, from INFO on, to `handler`, and to no other one."""
+    """Send this process's log, from level INFO, to `handler` and to no other."""
     handler.setFormatter(SafeFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.raiseExceptions = False  # a record that cannot be written is left out: `logging` would print it as it is
+    logging.raiseExceptions = False  # drop a record that cannot be written: `logging` would print it unformatted
     logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 @contextmanager
 def printable_errors() -> Iterator[None]:
-    """An error that leaves the block is logged, and raised again with its message on one printable, bounded line.
+    """Log an error that leaves the block, and raise it with its message as one printable, bounded line.
 
     Raises:
         AarError: of the type that was raised.
-        RuntimeError: instead of any other exception; its message begins with the other's type.
+        RuntimeError: in place of any other exception; its message begins with that one's type.
     """
     try:
         yield
@@ -98,18 +98,18 @@ def printable_errors() -> Iterator[None]:
 
 @contextmanager
 def logged_to(file: Path) -> Iterator[None]:
-    """Until the block ends, append what aar itself logs in this process, from INFO on, to `file`.
+    """Append aar's own log in this process, from level INFO, to `file` until the block ends.
 
-    Raises OSError when the file cannot be written.
+    Raises OSError if the file cannot be written.
     """
-    handler, own = logging.FileHandler(file), logging.getLogger("aar")
+    handler, logger = logging.FileHandler(file), logging.getLogger("aar")
     handler.setFormatter(SafeFormatter())
-    own.addHandler(handler)
-    own.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
     try:
         yield
     finally:
-        own.removeHandler(handler)
+        logger.removeHandler(handler)
         handler.close()
 
 
@@ -121,7 +121,7 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _frames(error: ErrorInfo) -> Iterator[str]:
-    """The frames of an error's traceback, and what it says."""
+    """Yield the frames of an error's traceback, and its message."""
     kind, value, trace = error
     for frame in traceback.extract_tb(trace)[-TRACEBACK_LINES:]:
         yield f"{frame.filename}:{frame.lineno} in {frame.name}"

@@ -1,10 +1,10 @@
-"""The numbers of a campaign that an operator watches, exported by Ray for Prometheus.
+"""Metrics of a campaign for its operator, exported by Ray for Prometheus.
 
-Ray puts `ray_` before each name, and `_total` after a counter's; docs/grafana.json shows them. Where Ray does
-not run in the process nothing is counted and Ray is not even imported, so that any part may count.
+Ray puts `ray_` before each name, and `_total` after a counter's; docs/grafana.json shows them. In a process without Ray
+nothing is counted and Ray is not even imported, so that any part may count.
 
-Labels are the campaign and names from closed sets: kinds of request, states, tools, researchers as the operator named
-them. A text that an agent wrote is never one, because each new value would be another series to keep.
+Labels are the campaign and names from closed sets: kinds of request, states, tools, researchers' names from the
+settings. Text that an agent wrote is never a label, because each new value would add a series.
 """
 
 import sys
@@ -13,24 +13,24 @@ from collections import Counter as Amounts
 from typing import Any
 
 CAMPAIGN = "campaign"
-"""The label that every metric has."""
+"""The label of every metric."""
 NAMESPACE = "aar-"
-"""A campaign's Ray namespace is this and its name."""
+"""The prefix of a campaign's Ray namespace, before its name."""
 
 
 class Metric:
-    """What counters and gauges share. May be used from any thread."""
+    """Base of counters and gauges, for any thread."""
 
     _kind: str
 
     def __init__(self, name: str, description: str, *labels: str) -> None:
-        """`labels`: those beside the campaign; each recording gives a value to all of them."""
+        """`labels`: names of the labels in addition to the campaign; every recording gives a value for each."""
         self.name, self.description, self.labels = name, description, labels
         self._turn = threading.RLock()
         self._exported: Any = None
 
     def _export(self) -> Any:
-        """Ray's metric of this name, or None where Ray does not run."""
+        """Return Ray's metric of this name; None if Ray does not run."""
         ray = sys.modules.get("ray")
         if ray is None or not ray.is_initialized():
             return None
@@ -43,7 +43,7 @@ class Metric:
 
 
 class Counter(Metric):
-    """A number that only grows. It starts again at 0 with its process, which Prometheus' `rate` allows for."""
+    """A number that only grows. It restarts at 0 with its process, which Prometheus' `rate` accounts for."""
 
     _kind = "Counter"
 
@@ -70,7 +70,7 @@ class Gauge(Metric):
             exported.set(value, _labels(labels))
 
     def change(self, by: int, **labels: str) -> None:
-        """Change the number that this process has reached; not to be mixed with `set`."""
+        """Add to this process's own number, which may be negative; do not mix with `set`."""
         with self._turn:
             key = tuple(labels[name] for name in self.labels)
             self._amounts[key] += by
@@ -84,14 +84,14 @@ def _labels(labels: dict[str, str]) -> dict[str, str]:
 
 
 QUEUE = Gauge("aar_queue_requests", "Requests to the compute actor, waiting or running.", "status")
-REQUESTS = Counter("aar_requests", "Requests that left the compute queue, answered or failed.", "kind", "status")
+REQUESTS = Counter("aar_requests", "Requests that left the compute queue, completed or failed.", "kind", "status")
 REQUEST_SECONDS = Counter("aar_request_seconds", "Seconds that workers spent on requests.", "kind")
 EXPERIMENTS = Gauge("aar_experiments", "Experiments of researchers and references.", "status")
 TOKENS = Gauge("aar_tokens", "Tokens that a researcher's model has used in this campaign.", "researcher", "kind")
-DOLLARS = Gauge("aar_dollars", "What a researcher's model has cost in this campaign.", "researcher")
-SANDBOXES = Gauge("aar_sandboxes", "Sandboxes that are open, those too that wait for a method.", "kind")
-POSTS = Counter("aar_posts", "Posts that were written to the forum.", "kind")
-TOOL_CALLS = Counter("aar_tool_calls", "Tool calls that were answered.", "researcher", "tool", "status")
+DOLLARS = Gauge("aar_dollars", "Cost of a researcher's model in this campaign.", "researcher")
+SANDBOXES = Gauge("aar_sandboxes", "Open sandboxes, including those that wait for a method.", "kind")
+POSTS = Counter("aar_posts", "Posts written to the forum.", "kind")
+TOOL_CALLS = Counter("aar_tool_calls", "Answered tool calls.", "researcher", "tool", "status")
 TOOL_SECONDS = Counter("aar_tool_seconds", "Seconds that tool calls took.", "researcher", "tool")
 
 ALL = tuple(value for value in vars().copy().values() if isinstance(value, Metric))

@@ -1,9 +1,9 @@
-"""The text that is accepted of others: bounded, and free of characters that a terminal, a log or a database acts on.
+"""Validation of foreign text: bounded, and free of characters that act on a terminal, a log or a database.
 
-Refused everywhere are the control characters (escape sequences, NUL, carriage return) and lone surrogates. Names and
-titles, which stand next to what the platform says, also have no characters that are not seen: none that turn the
-direction of writing, break lines, join, or leave no mark. What the text says is not looked at: a reader, person or
-model, has to treat posts and messages as claims of their author.
+Control characters (escape sequences, NUL, carriage return) and lone surrogates are refused everywhere. Names and
+titles, which are shown next to the platform's own text, must also have no invisible characters: none that change the
+direction of writing, break lines, join, or leave no mark. The meaning of a text is not checked: a reader, person or
+model, must treat posts and messages as claims of their author.
 """
 
 import re
@@ -22,45 +22,48 @@ _UNSEEN = re.compile(
 
 
 def is_unseen(character: str) -> bool:
-    """Whether a reader does not see `character`, or sees it act on others; line break and tab are such, too."""
+    """True if `character` is invisible, or only visible by its effect on others, like line break and tab."""
     return unicodedata.category(character) in _UNSEEN_CATEGORIES or _UNSEEN.match(character) is not None
 
 
 def checked_text(text: str, limit: int) -> str:
-    """`text`, of at most `limit` bytes as UTF-8. Raises ValueError otherwise."""
-    found = _UNWANTED.search(text)
-    if found:
-        raise ValueError(f"has {found[0]!r} at position {found.start()}; only newline and tab are allowed of such")
+    """Return `text` if it has at most `limit` bytes as UTF-8 and no control characters. Raises ValueError otherwise."""
+    unwanted = _UNWANTED.search(text)
+    if unwanted:
+        raise ValueError(
+            f"has {unwanted[0]!r} at position {unwanted.start()}; of the control characters, only newline and tab are "
+            "allowed"
+        )
     size = len(text.encode())
     if size > limit:
-        raise ValueError(f"has {size} bytes, at most {limit} are allowed")
+        raise ValueError(f"has {size} bytes; at most {limit} are allowed")
     return text
 
 
 def checked_line(text: str, limit: int) -> str:
-    """`text`, one line of 1 to `limit` characters, not blank, all of them to be seen. Raises ValueError otherwise."""
+    """Return `text` if it is one line of 1 to `limit` visible characters, not blank. Raises ValueError otherwise."""
     if not text.strip():
         raise ValueError("is empty")
     if len(text) > limit:
-        raise ValueError(f"has {len(text)} characters, at most {limit} are allowed")
+        raise ValueError(f"has {len(text)} characters; at most {limit} are allowed")
     if "\n" in text:
         raise ValueError("has a line break; write one line")
     unseen = next((place for place, character in enumerate(text) if is_unseen(character)), None)
     if unseen is not None:
-        raise ValueError(f"has {text[unseen]!a} at position {unseen}, which is not seen; leave it out")
+        raise ValueError(f"has {text[unseen]!a} at position {unseen}, which is invisible; remove it")
     return checked_text(text, 4 * limit)
 
 
 def fitted_text(text: str, limit: int) -> str:
-    """Any text as `checked_text` accepts it: what is unwanted as its number, the end cut off where it is too long."""
-    return _cut(_UNWANTED.sub(lambda found: _number(found[0]), text), limit)
+    """Make any text acceptable to `checked_text`: unwanted characters as their numbers, the end cut off if too long."""
+    return _cut(_UNWANTED.sub(lambda match: _number(match[0]), text), limit)
 
 
 def fitted_line(text: str, limit: int) -> str:
-    """Any text as `checked_line` accepts it: on one line, what is not seen as its number, the end cut off."""
-    words = " ".join(text[: 4 * limit].split())  # of a long text, the rest could only be cut off again
-    seen = "".join(_number(character) if is_unseen(character) else character for character in words)
-    return (seen if len(seen) <= limit else seen[: limit - len(_CUT)] + _CUT) or "(nothing)"
+    """Make any text acceptable to `checked_line`: one line, invisible characters as their numbers, the end cut off."""
+    line = " ".join(text[: 4 * limit].split())  # the rest of a long text would be cut off anyway
+    visible = "".join(_number(character) if is_unseen(character) else character for character in line)
+    return (visible if len(visible) <= limit else visible[: limit - len(_CUT)] + _CUT) or "(nothing)"
 
 
 def _cut(text: str, limit: int) -> str:
@@ -73,5 +76,5 @@ def _number(character: str) -> str:
 
 
 def explain(error: ValidationError) -> str:
-    """What is wrong with which field, on one line."""
+    """Format a validation error on one line: each field and its fault."""
     return "; ".join(f"{item['loc'][0]} {item['msg'].removeprefix('Value error, ')}" for item in error.errors())

@@ -54,11 +54,11 @@ def refused(file: Path, *overrides: str) -> str:
     return str(caught.value)
 
 
-def test_what_a_file_leaves_out_has_a_default(file: Path) -> None:
+def test_settings_that_a_file_omits_have_defaults(file: Path) -> None:
     config = load_config(file)
     assert (config.name, config.folder, config.compute.workers) == ("c", None, 1)
     assert config.problem.recipe == Recipe(form="scalar_head")
-    assert [one.brain for one in config.researchers] == ["search"]
+    assert [researcher.brain for researcher in config.researchers] == ["search"]
 
 
 def test_going_without_a_sandbox_is_written_in_the_campaigns_own_file(file: Path) -> None:
@@ -91,10 +91,11 @@ def test_overrides_are_toml_values_or_else_plain_text(file: Path) -> None:
 
 def test_several_datasets_may_be_for_research(file: Path) -> None:
     file.write_text(MINIMAL.replace('role = "transfer"', ""))
-    assert [one.name for one in load_config(file).problem.research] == ["pairs", "moved"]
+    assert [dataset.name for dataset in load_config(file).problem.research] == ["pairs", "moved"]
     file.write_text(MINIMAL)
     problem = load_config(file).problem
-    assert ([one.name for one in problem.research], [one.name for one in problem.transfer]) == (["pairs"], ["moved"])
+    assert [dataset.name for dataset in problem.research] == ["pairs"]
+    assert [dataset.name for dataset in problem.transfer] == ["moved"]
 
 
 def test_the_last_override_wins(file: Path) -> None:
@@ -106,21 +107,21 @@ def test_the_last_override_wins(file: Path) -> None:
     [
         ("budget.minuts=5", r"budget.minuts: unknown key; did you mean minutes?"),
         ("budgt.minutes=5", r"budgt: unknown key; did you mean budget?"),
-        ("problem.recipe.learning=5", r"problem.recipe.learning: unknown key; known keys: form, lora_rank"),
+        ("problem.recipe.learning=5", r"problem.recipe.learning: unknown key; valid keys: form, lora_rank"),
         ("problem.teacher.recipe.epoch=5", r"problem.teacher.recipe.epoch: unknown key; did you mean epochs?"),
         ("budget.minutes=soon", "budget.minutes: Input should be a valid number"),
         ("budget.minutes=0", "budget.minutes: Input should be greater than 0"),
         ("problem.recipe.form=both", "problem.recipe.form: Input should be 'label_token' or 'scalar_head'"),
         ("compute.zero_stage=3", "compute.zero_stage: Input should be 0, 1 or 2"),
         ("name=Über Alles", "name: String should match pattern"),
-        ("scoring.seeds=9", "scoring: seeds (9) are drawn from the baselines' 5: ask for fewer"),
+        ("scoring.seeds=9", "scoring: seeds (9) are drawn from the baselines' 5: lower seeds"),
         ("sandbox=none", "can only be chosen in the campaign's own file"),
         ("sandbox.provider=none", "can only be chosen in the campaign's own file"),
-        ("budget", '"budget" is no override; write key=value'),
+        ("budget", '"budget" is not an override; write key=value'),
         ("name.x=1", '"name.x=1": name has no keys below it'),
     ],
 )
-def test_an_override_that_cannot_be_used_is_answered_with_what_could(file: Path, override: str, expected: str) -> None:
+def test_an_invalid_override_is_refused_with_what_would_be_valid(file: Path, override: str, expected: str) -> None:
     assert expected in refused(file, override)
 
 
@@ -152,7 +153,7 @@ def test_an_unknown_key_below_an_optional_part_is_named_too(file: Path) -> None:
         ("problem = 3\nresearchers = 4", "problem: Input should be"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_answered_with_why(file: Path, wrong: str, expected: str) -> None:
+def test_an_invalid_file_is_refused_with_the_reason(file: Path, wrong: str, expected: str) -> None:
     file.write_text(wrong)
     message = refused(file)
     assert message.startswith(f"{file}: ")
@@ -160,7 +161,7 @@ def test_a_file_that_cannot_be_used_is_answered_with_why(file: Path, wrong: str,
     assert "Value error" not in message
 
 
-def test_a_missing_file_and_one_that_is_no_text_are_named(tmp_path: Path) -> None:
+def test_a_missing_file_and_one_that_is_not_text_are_named(tmp_path: Path) -> None:
     assert "missing.toml: cannot be read (No such file or directory)" in refused(tmp_path / "missing.toml")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     assert "binary.toml: not TOML" in refused(tmp_path / "binary.toml")
@@ -206,15 +207,15 @@ def test_settings_do_not_change_after_they_are_read(file: Path) -> None:
         problem.recipe.epochs = 3
 
 
-def test_what_records_call_the_platform_is_no_researchers_name() -> None:
+def test_a_researcher_cannot_have_the_platforms_name_in_the_records() -> None:
     assert {PLATFORM, CAMPAIGN} == set(RESERVED_NAMES)
 
 
 @pytest.mark.parametrize("model", ["Qwen/Qwen3-4B-Base", "Qwen/Qwen3-4B-Base@main", "Qwen/Qwen3-4B-Base@0123456"])
 def test_a_hub_name_without_its_commit_is_refused_with_the_way_to_learn_it(file: Path, model: str) -> None:
-    said = refused(file, f"problem.student.model={model}")
-    assert "problem.student.model" in said and "Write Qwen/Qwen3-4B-Base@COMMIT" in said
-    assert "model_info('Qwen/Qwen3-4B-Base').sha" in said
+    message = refused(file, f"problem.student.model={model}")
+    assert "problem.student.model" in message and "Write Qwen/Qwen3-4B-Base@COMMIT" in message
+    assert "model_info('Qwen/Qwen3-4B-Base').sha" in message
 
 
 @pytest.mark.parametrize("model", [HUB, "/models/qwen", "minilm"])

@@ -128,7 +128,7 @@ def test_changed_requirements_are_installed(machine: Machine, file: str) -> None
 def test_an_installation_that_failed_is_tried_again(machine: Machine) -> None:
     Path(f"{machine.log}.uv-fails").touch()
     done = machine.setup()
-    assert done.returncode != 0 and "start again" in done.stderr
+    assert done.returncode != 0 and "run it again" in done.stderr
     Path(f"{machine.log}.uv-fails").unlink()
     assert machine.setup().returncode == 0
     assert len(machine.called()) == 2
