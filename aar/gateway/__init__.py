@@ -1,1 +1,1 @@
-"""The way in for minds outside: tool calls for external researchers, over MCP or from a command line."""
+"""The gateway for external researchers: their tool calls, over MCP or from a command line."""

@@ -1,7 +1,7 @@
-"""A connection from another process to a campaign that runs, which outlives the campaign's restarts.
+"""A connection from another process to a running campaign, which outlives the campaign's restarts.
 
-Ray ends a process whose cluster has been gone for a minute. So a link looks every few seconds whether its campaign
-still runs and disconnects when it does not; a cluster that is lost while its driver still runs is given an hour.
+Ray ends a process whose cluster has been gone for a minute. So a connection checks every few seconds that its campaign
+still runs, and disconnects when it does not. A cluster that is lost while its driver still runs gets an hour to return.
 """
 
 import asyncio
@@ -26,30 +26,30 @@ LOST_SECONDS = 3600
 
 
 class CampaignConnection:
-    """Calls the tools of a running campaign's external researchers. It connects when a call needs it to."""
+    """Calls the tools of a running campaign's external researchers. It connects at the first call that needs it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._turn = folder, threading.Lock()
         self._address: str | None = None
-        """Of the cluster that this process is connected to."""
-        threading.Thread(target=self._watch, name="link", daemon=True).start()
+        """The address of the cluster to which this process is connected."""
+        threading.Thread(target=self._watch, name="campaign-connection", daemon=True).start()
 
     def authenticate(self, token: str) -> str | None:
-        """The researcher that a token stands for."""
+        """Return the researcher that a token stands for, or None."""
         return researcher_of(self._folder, token)
 
     async def call(self, researcher: str, tool: str, arguments: object, key: str | None = None) -> tuple[str, bool]:
-        """Call a tool; the answer, and whether it is an error. No thread waits for it.
+        """Call a tool; return the answer, and True if it is an error. No thread waits for the answer.
 
-        A call that is cancelled goes on in the researcher's process.
+        A cancelled call still continues in the researcher's process.
 
         Args:
-            key: the caller's own name for the call, under which it is made once. It always has one: Ray sends a call
-                again when a researcher's process is killed.
+            key: the caller's idempotency key. Without one, a new key is used, because Ray sends a call again when a
+                researcher's process is killed.
 
         Raises:
-            ToolError: the call is too large to be sent on.
-            CampaignError: the campaign does not run or was not reached, or the researcher is not there yet or failed.
+            ToolError: the call is too large.
+            CampaignError: the campaign is not running or not reachable, or the researcher has not started or failed.
         """
         check_call(tool, arguments, key)
         key = f"link-{uuid.uuid4()}" if key is None else key
@@ -57,14 +57,14 @@ class CampaignConnection:
         reply = asyncio.ensure_future(_reply(researcher, reference))
         while not (await asyncio.wait({reply}, timeout=CHECK_SECONDS))[0]:
             if self._address != address:
-                raise CampaignError(f"the campaign ended before {researcher} had answered; call again when it goes on")
+                raise CampaignError(f"the campaign ended before {researcher} answered; call again when it runs again")
         return reply.result()
 
     def _send(self, researcher: str, tool: str, arguments: object, key: str) -> tuple[Any, str]:
-        """The reference of the answer, and the address of the cluster that it comes from."""
+        """Send a call; return the reference of the answer, and the address of the cluster that will answer."""
         with self._turn:
             address = self._connected()
-            from ray.exceptions import RayError  # not before `connect` has set what Ray reads then
+            from ray.exceptions import RayError  # after `connect`: Ray reads its settings when it is imported
 
             try:
                 return _actor(researcher).call.remote(tool, arguments, key), address
@@ -72,7 +72,7 @@ class CampaignConnection:
                 raise CampaignError(f"{researcher} was not reached ({error}); call again") from None
 
     def _connected(self) -> str:
-        """Connect to the cluster on which the campaign runs now, if this process is not; its address."""
+        """Connect to the campaign's current cluster if necessary; return its address."""
         try:
             address = address_of(self._folder)
         except CampaignError:
@@ -92,7 +92,7 @@ class CampaignConnection:
             ray.shutdown()
 
     def _watch(self) -> None:
-        """Disconnect from a cluster on which the campaign no longer runs."""
+        """Keep checking, and disconnect from a cluster on which the campaign no longer runs."""
         while True:
             time.sleep(CHECK_SECONDS)
             with self._turn, suppress(AarError):
@@ -101,7 +101,7 @@ class CampaignConnection:
 
 
 def address_of(folder: Path) -> str:
-    """The address of the Ray cluster of a running campaign. Raises CampaignError when it does not run, or not yet."""
+    """Return the address of a running campaign's Ray cluster. Raises CampaignError when it does not run, or not yet."""
     config = stored_config(folder)
     if not is_running(folder):
         raise CampaignError(f"{config.name} does not run; start it first with `aar run`")
@@ -115,9 +115,9 @@ def address_of(folder: Path) -> str:
 
 
 def connect(folder: Path, address: str) -> None:
-    """Connect this process to a campaign's Ray cluster. Raises CampaignError when it was not reached."""
+    """Connect this process to a campaign's Ray cluster. Raises CampaignError when that fails."""
     config = stored_config(folder)
-    # Ray reads these when it is imported. A local cluster of aar's asks for its token.
+    # Ray reads these when it is imported. A local cluster that aar started requires its token.
     os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(LOST_SECONDS))
     if not (config.cluster.address or os.environ.get("RAY_ADDRESS")):
         os.environ.setdefault("RAY_AUTH_MODE", "token")
@@ -131,7 +131,7 @@ def connect(folder: Path, address: str) -> None:
 
 
 def unreached(config: CampaignConfig, error: Exception) -> CampaignError:
-    """What to say when a running campaign's actors are not found."""
+    """Return the error for a running campaign whose actors are not found."""
     return CampaignError(
         f"{config.name} runs, but was not reached ({error}). It may be starting: try again. If it runs on a cluster "
         "elsewhere, set RAY_ADDRESS to its cluster's address."
@@ -139,19 +139,19 @@ def unreached(config: CampaignConfig, error: Exception) -> CampaignError:
 
 
 def researchers(folder: Path) -> list[ResearcherConfig]:
-    """A campaign's researchers, those too that were added."""
+    """Return a campaign's researchers, including those added while it ran."""
     commands = CommandQueue(folder, read_only=True).commands() if (folder / FILE).exists() else []
     return active_researchers(stored_config(folder), commands)
 
 
 def checked_external(folder: Path, researcher: str) -> str:
-    """`researcher`, if it is an external one. Raises CampaignError, which says how to add one, when it is not."""
-    names = [one.name for one in researchers(folder) if one.brain == "external"]
+    """Return `researcher` if it is an external one. Otherwise raises CampaignError, which says how to add one."""
+    names = [config.name for config in researchers(folder) if config.brain == "external"]
     if researcher not in names:
-        known = f"it has: {', '.join(names)}" if names else "it has none"
+        existing = f"it has: {', '.join(names)}" if names else "it has none"
         raise CampaignError(
-            f'{researcher} is no external researcher of this campaign ({known}). Add one with brain = "external" to '
-            f"its file, or while it runs: aar steer add {researcher} --brain external"
+            f"{researcher} is not an external researcher of this campaign ({existing}). Add one with "
+            f'brain = "external" to its file, or while it runs: aar steer add {researcher} --brain external'
         )
     return researcher
 
@@ -172,12 +172,12 @@ def _actor(researcher: str) -> Any:
         return ray.get_actor(actor_name(researcher))
     except ValueError:
         raise CampaignError(
-            f"{researcher} takes no calls now: the campaign is still measuring its baselines, or is over"
+            f"{researcher} does not accept calls now: the campaign is still measuring its baselines, or is over"
         ) from None
 
 
 async def _reply(researcher: str, reference: Any) -> tuple[str, bool]:
-    """What a researcher's process answered. Raises CampaignError, or what it raised, when that is an error of aar's."""
+    """Wait for a researcher's answer. Raises CampaignError, or the researcher's own error if it is one of aar's."""
     from ray.exceptions import RayActorError, RayError, RayTaskError
 
     from aar.ray_utils import get_async
@@ -186,7 +186,7 @@ async def _reply(researcher: str, reference: Any) -> tuple[str, bool]:
         text, is_error = await get_async(reference)
     except RayActorError as error:
         raise CampaignError(f"{researcher} was lost while it answered ({error}); call again") from None
-    except RayTaskError as error:  # its text holds a traceback with paths
+    except RayTaskError as error:  # its text includes a traceback with paths, so only the cause is reported
         raise CampaignError(f"{researcher} could not answer ({error.cause!r})") from None
     except RayError as error:
         raise CampaignError(f"{researcher} was not reached ({error}); call again") from None

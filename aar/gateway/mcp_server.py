@@ -1,9 +1,9 @@
-"""The MCP server: the tools of the registry, for the external researcher that the caller's credentials name.
+"""The MCP server: the researchers' tools, for the external researcher that the caller's credentials name.
 
-Covers: over HTTP a bearer token for every request, and hosts and origins as the `mcp` package checks them: this
-machine's own names and those that are given, or all where it serves others and none is given. A caller acts for the one
-researcher that its token stands for. Does not cover: encryption; put a proxy with TLS before it where the network is
-not your own.
+Covers: over HTTP, a bearer token for every request, and the `mcp` package's checks of hosts and origins. Allowed are
+this machine's own names and the given names, or all names if it serves other machines and no names are given. A caller
+acts for the one researcher that its token stands for. Does not cover: encryption. On a network that is not your own,
+put a TLS proxy in front of it.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,11 +23,11 @@ from aar.errors import AarError
 from aar.researchers.tools import TOOLS
 
 Context = ServerRequestContext[Any]
-Words = Callable[[str], str]
-"""What a researcher is told at the beginning, by its name."""
+Instructions = Callable[[str], str]
+"""Returns the initial instructions for a researcher, by its name."""
 THIS_MACHINE = ("127.0.0.1", "localhost", "[::1]")
 KEY = "aar/key"
-"""In a call's `_meta`: the caller's own name for the call, under which it is made once however often it is sent."""
+"""In a call's `_meta`: the caller's idempotency key. A call that is sent again with the same key is made once."""
 
 
 class Calls(Protocol):
@@ -39,10 +39,10 @@ class Calls(Protocol):
 
 
 class ResearchersServer(Server[Any]):
-    """A server that tells each caller what it is to know when the caller asks.
+    """A server with instructions for each caller.
 
     Attributes:
-        instructions: for the one who asks now.
+        instructions: those for the caller of the current request.
     """
 
     def __init__(self, instructions: Callable[[], str], **handlers: Any) -> None:
@@ -55,11 +55,11 @@ class ResearchersServer(Server[Any]):
 
     @instructions.setter
     def instructions(self, _: str | None) -> None:
-        """They are made anew for each caller; what the package sets at the beginning is not kept."""
+        """Ignore the value that the package sets when it starts: instructions are created for each caller."""
 
 
-def mcp_server(calls: Calls, authenticate: Callable[[], str], instructions: Words) -> Server[Any]:
-    """A server whose caller is the researcher that `authenticate` names during a request."""
+def mcp_server(calls: Calls, authenticate: Callable[[], str], instructions: Instructions) -> Server[Any]:
+    """Create a server whose caller is the researcher that `authenticate` returns during a request."""
 
     async def list_tools(_: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return types.ListToolsResult(
@@ -79,24 +79,24 @@ def mcp_server(calls: Calls, authenticate: Callable[[], str], instructions: Word
     return ResearchersServer(lambda: instructions(authenticate()), on_list_tools=list_tools, on_call_tool=call_tool)
 
 
-async def serve_stdio(calls: Calls, researcher: str, instructions: Words) -> None:
-    """Serve one researcher on standard input and output, until the client hangs up."""
+async def serve_stdio(calls: Calls, researcher: str, instructions: Instructions) -> None:
+    """Serve one researcher on standard input and output, until the client disconnects."""
     server = mcp_server(calls, lambda: researcher, instructions)
     async with stdio_server() as (incoming, outgoing):
         await server.run(incoming, outgoing, server.create_initialization_options())
 
 
 def http_server(
-    calls: Calls, instructions: Words, host: str, port: int, host_names: Sequence[str] = ()
+    calls: Calls, instructions: Instructions, host: str, port: int, host_names: Sequence[str] = ()
 ) -> uvicorn.Server:
-    """A server for every external researcher, each known by its bearer token; its `run` serves http://HOST:PORT/mcp.
+    """Create a server for all external researchers, each identified by its bearer token, at http://HOST:PORT/mcp.
 
     Args:
-        host_names: the names under which others reach it, as behind a proxy that passes the Host header on.
+        host_names: names under which clients reach it, such as behind a proxy that forwards the Host header.
     """
     url = AnyHttpUrl(f"http://{host}:{port}")
     auth = AuthSettings(issuer_url=url, resource_server_url=None, required_scopes=[])
-    server = mcp_server(calls, _holder, instructions)
+    server = mcp_server(calls, _token_researcher, instructions)
     app = server.streamable_http_app(
         stateless_http=True, host=host, auth=auth, token_verifier=_Tokens(calls),
         transport_security=_allowed([host, *host_names]) if host_names else None,
@@ -105,14 +105,14 @@ def http_server(
 
 
 def _allowed(host_names: Sequence[str]) -> TransportSecuritySettings:
-    """Which Host and Origin headers are let in: these names and this machine's own, on any port."""
+    """Allow these names and this machine's own in Host and Origin headers, on any port."""
     names = [name for host in (*THIS_MACHINE, *host_names) for name in (host, f"{host}:*")]
     origins = [f"{scheme}://{name}" for scheme in ("http", "https") for name in names]
     return TransportSecuritySettings(allowed_hosts=names, allowed_origins=origins)
 
 
 class _Tokens:
-    """Says whose a bearer token is. Implements the package's TokenVerifier."""
+    """Returns the researcher of a bearer token. Implements the package's TokenVerifier."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -122,7 +122,7 @@ class _Tokens:
         return AccessToken(token=token, client_id=researcher, scopes=[]) if researcher else None
 
 
-def _holder() -> str:
+def _token_researcher() -> str:
     token = get_access_token()
-    assert token is not None  # the middleware lets nobody in without one
+    assert token is not None  # the middleware rejects requests without one
     return token.client_id

@@ -1,9 +1,7 @@
-"""Scripts: who says what, told from the conversation alone.
+"""Scripts of researchers, replayed from the conversation alone, and of the failures that requests meet.
 
-A part is a generator: it yields a reply, gets the texts of what came back, and yields the next. For every request it is
-played again from the beginning along the conversation, so that the server keeps nothing and may be restarted.
-
-Failures that can be rehearsed, and when they happen.
+A scenario is a generator: it yields a reply, receives the texts of the results, and yields the next reply. Each request
+replays it from the beginning along the conversation, so the server keeps no state and may be restarted.
 """
 
 from collections import Counter
@@ -22,7 +20,7 @@ class ToolUse:
 
 @dataclass(frozen=True)
 class MockReply:
-    """What a scripted researcher says: a thought, a text, and tool calls. Without calls its turn ends."""
+    """A reply of a scripted researcher: a thought, a text, and tool calls. Without calls its turn ends."""
 
     text: str = ""
     thinking: str = ""
@@ -30,41 +28,41 @@ class MockReply:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a request shows of a conversation: whose it is, how many replies it has, and what came back on each."""
+class Conversation:
+    """A conversation as a request shows it: the researcher's name, and the results after each of its replies."""
 
     name: str
     results: list[list[str]] = field(default_factory=list)
 
     @property
     def turn(self) -> int:
-        """How many replies there are already."""
+        """The number of replies so far."""
         return len(self.results)
 
 
 Scenario = Generator[MockReply, list[str], None]
 Script = Mapping[str, Callable[[], Scenario]]
-"""Parts by researcher."""
+"""Scenarios by researcher."""
 
 DONE = MockReply("I see nothing left to do.")
 
 
 def say(text: str = "", *calls: ToolUse, thinking: str = "") -> MockReply:
-    """A reply."""
+    """Return a reply."""
     return MockReply(text, thinking, calls)
 
 
 def use(tool: str, **arguments: Any) -> ToolUse:
-    """A tool call."""
+    """Return a tool call."""
     return ToolUse(tool, arguments)
 
 
-def next_reply(part: Scenario, seen: Seen) -> MockReply:
-    """What comes next in a part, after what was seen; DONE when it is over."""
+def next_reply(scenario: Scenario, conversation: Conversation) -> MockReply:
+    """Return the next reply of a scenario in a conversation; DONE when the scenario is over."""
     try:
-        reply = next(part)
-        for results in seen.results:
-            reply = part.send(results)
+        reply = next(scenario)
+        for results in conversation.results:
+            reply = scenario.send(results)
         return reply
     except StopIteration:
         return DONE
@@ -74,32 +72,32 @@ Fault = Literal[
     "400", "401", "413", "429", "500", "529", "drop", "cut", "garbage", "overloaded", "slow", "refusal", "max_tokens",
     "too_long",
 ]  # fmt: skip
-"""A status; the connection dropped, or the stream ended, in the middle of a reply; an event that is no JSON; an error
-event in the stream; a stream that takes its time; a reply that is withheld, or cut off at its longest; a prompt that is
-too long."""
+"""A status. In the middle of a reply: the connection dropped ("drop"), the stream ended ("cut"), an event that is not
+JSON ("garbage"), an error event ("overloaded"). A slow stream. A refused reply, or one cut off at its maximum length. A
+prompt that is too long."""
 
 Schedule = Mapping[tuple[str, int], Sequence[Fault]]
-"""By researcher and number of its reply, from 0: what its attempts at that reply meet, one after another, before one
-succeeds. The researcher "*" stands for each."""
+"""By researcher and 0-based index of its reply: the faults that its attempts at that reply meet, one after another,
+before one succeeds. The researcher "*" stands for all."""
 
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 EVERY_KIND: Schedule = {
     ("*", 1): ("429",), ("*", 2): ("529",), ("*", 3): ("500",), ("*", 4): ("drop",), ("*", 5): ("overloaded", "slow"),
     ("*", 6): ("cut",), ("*", 7): ("refusal",),
 }  # fmt: skip
-"""What `aar rehearse --faults` lets happen: something of every kind that a researcher survives."""
+"""The faults of `aar rehearse --faults`: every kind that a researcher survives."""
 
 
 class Faults:
-    """Says what an attempt meets, by counting the attempts at each reply."""
+    """Determines the fault of each attempt, by counting the attempts at each reply."""
 
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
         self._attempts: Counter[tuple[str, int]] = Counter()
 
     def next(self, name: str, turn: int) -> Fault | None:
-        """What the next attempt of a researcher at its reply number `turn` meets; None: it succeeds."""
-        due = self._schedule.get((name, turn)) or self._schedule.get(("*", turn), ())
+        """Return the fault of a researcher's next attempt at its reply number `turn`; None: it succeeds."""
+        faults = self._schedule.get((name, turn)) or self._schedule.get(("*", turn), ())
         attempt = self._attempts[name, turn]
         self._attempts[name, turn] += 1
-        return due[attempt] if attempt < len(due) else None
+        return faults[attempt] if attempt < len(faults) else None

@@ -8,7 +8,6 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Any
 
 import uvicorn
@@ -18,9 +17,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from aar.errors import ModelAccessError
-from aar.mock_api.conversation import BadRequest, seen_in
-from aar.mock_api.script import Fault, Faults, Schedule, Script, Seen, next_reply
-from aar.mock_api.stream import blocks_of, encode, events_of, tokens_in, usage_of
+from aar.mock_api.protocol import BadRequest, blocks_of, encode, events_of, read_conversation, tokens_in, usage_of
+from aar.mock_api.script import DONE, Conversation, Fault, Faults, Schedule, Script, next_reply
 
 SLOW_SECONDS = 0.2
 START_SECONDS = 10.0
@@ -39,17 +37,17 @@ class Endpoint:
     """Answers requests by script.
 
     Attributes:
-        requests: every request that came, as (researcher, number of the reply it asks for, the request).
+        requests: every request so far, as (researcher, 0-based index of the requested reply, the request).
     """
 
     def __init__(self, script: Script, schedule: Schedule | None = None, key: str | None = None) -> None:
-        """`key`: the only one that is let in; None: every one."""
+        """`key`: the only API key that is accepted; None: any key."""
         self._script, self._faults, self._key = script, Faults(schedule or {}), key
         self._cached: Counter[str] = Counter()
         self.requests: list[tuple[str, int, dict[str, Any]]] = []
 
     def app(self) -> Starlette:
-        """The application to serve."""
+        """Return the application to serve."""
         return Starlette(routes=[Route("/v1/messages", self._messages, methods=["POST"])])
 
     async def _messages(self, request: Request) -> Response:
@@ -58,43 +56,43 @@ class Endpoint:
             return _refusal("401")
         try:
             body = await request.json()
-            seen = seen_in(body)
+            conversation = read_conversation(body)
         except (BadRequest, ValueError, KeyError, IndexError, TypeError) as error:
             return _error(400, "invalid_request_error", str(error))
-        self.requests.append((seen.name, seen.turn, body))
-        fault = self._faults.next(seen.name, seen.turn)
+        self.requests.append((conversation.name, conversation.turn, body))
+        fault = self._faults.next(conversation.name, conversation.turn)
         if fault in _ERRORS:
             return _refusal(str(fault))
-        return self._answer(body, seen, fault)
+        return self._answer(body, conversation, fault)
 
-    def _answer(self, body: dict[str, Any], seen: Seen, fault: Fault | None) -> Response:
-        part = self._script.get(seen.name)
-        reply = next_reply(part(), seen) if part else next_reply(_nobody(), seen)
-        blocks = blocks_of(reply, seen)
+    def _answer(self, body: dict[str, Any], conversation: Conversation, fault: Fault | None) -> Response:
+        scenario = self._script.get(conversation.name)
+        reply = next_reply(scenario(), conversation) if scenario else DONE
+        blocks = blocks_of(reply, conversation)
         stop_reason = "tool_use" if reply.calls else "end_turn"
         if fault in ("refusal", "max_tokens"):
             blocks, stop_reason = (blocks[:1], "refusal") if fault == "refusal" else (blocks, "max_tokens")
-        usage = self._usage(body, seen)
+        usage = self._usage(body, conversation.name)
         events = list(events_of(f"msg_{uuid.uuid4().hex[:20]}", body["model"], blocks, stop_reason, usage))
         if not body.get("stream"):
             return JSONResponse(_whole(events, blocks, stop_reason))
         return StreamingResponse(_streamed(events, fault), media_type="text/event-stream")
 
-    def _usage(self, body: dict[str, Any], seen: Seen) -> dict[str, int]:
-        """A prompt cache that remembers the longest prompt of each researcher."""
+    def _usage(self, body: dict[str, Any], name: str) -> dict[str, int]:
+        """Count tokens with a prompt cache that remembers the last prompt of each researcher."""
         if not body.get("cache_control"):
             return usage_of(body, 0, 0)
         prompt = tokens_in(body["messages"])
-        cached = min(self._cached[seen.name], prompt)
-        self._cached[seen.name] = prompt
+        cached = min(self._cached[name], prompt)
+        self._cached[name] = prompt
         return usage_of(body, cached, prompt - cached)
 
 
 class MockApi(AbstractContextManager["MockApi"]):
-    """An endpoint that is served on loopback from `with` to its end, in a thread of its own.
+    """A context in which an endpoint is served on loopback, in a separate thread.
 
     Attributes:
-        url: where it is.
+        url: the base URL of the endpoint.
     """
 
     url: str
@@ -105,21 +103,17 @@ class MockApi(AbstractContextManager["MockApi"]):
         self._thread = threading.Thread(target=self._server.run, name="rehearsal", daemon=True)
 
     def __enter__(self) -> "MockApi":
-        """Raises MindError when it cannot be served."""
+        """Start the server. Raises ModelAccessError when it cannot be served."""
         self._thread.start()
         until = time.monotonic() + START_SECONDS
         while not self._server.started:
             if not self._thread.is_alive() or time.monotonic() > until:
-                raise ModelAccessError(
-                    "the rehearsal cannot be served; is its port taken? Give another one: --serve PORT"
-                )
+                raise ModelAccessError("the rehearsal cannot be served; its port may be in use. Try --serve PORT")
             time.sleep(0.01)
         self.url = f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.should_exit = self._server.force_exit = True
         self._thread.join(START_SECONDS)
 
@@ -153,10 +147,6 @@ def _whole(events: list[tuple[str, dict[str, Any]]], blocks: list[dict[str, Any]
     head: dict[str, Any] = events[0][1]["message"]
     usage = {**head["usage"], "output_tokens": tokens_in(blocks)}
     return {**head, "content": blocks, "stop_reason": stop_reason, "usage": usage}
-
-
-def _nobody() -> Any:
-    yield from ()
 
 
 def _refusal(fault: str) -> Response:

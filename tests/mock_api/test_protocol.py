@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from aar.mock_api.conversation import BadRequest, seen_in, signature
-from aar.mock_api.scenarios import PARTS, assign
-from aar.mock_api.script import DONE, Scenario, Seen, next_reply, say, use
+from aar.mock_api.protocol import BadRequest, read_conversation, signature
+from aar.mock_api.scenarios import SCENARIOS, assign
+from aar.mock_api.script import DONE, Conversation, Scenario, next_reply, say, use
 
 ASKED = {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "bash", "input": {}}]}
 TOLD = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "fine"}]}
@@ -22,27 +22,27 @@ def said(text: str) -> dict[str, Any]:
 
 
 def test_a_conversation_is_seen_reply_by_reply() -> None:
-    assert seen_in(request()) == Seen("ada", [])
-    assert seen_in(request(ASKED, TOLD)) == Seen("ada", [["fine"]])
+    assert read_conversation(request()) == Conversation("ada", [])
+    assert read_conversation(request(ASKED, TOLD)) == Conversation("ada", [["fine"]])
 
 
 def test_results_are_what_counts_whatever_else_is_said_beside_or_after_them() -> None:
     beside = {"role": "user", "content": [*TOLD["content"], {"type": "text", "text": "news"}]}
-    assert seen_in(request(ASKED, beside)).results == [["fine"]]
-    assert seen_in(request(ASKED, TOLD, said("go on in another way"))).results == [["fine"]]
-    assert seen_in(request({"role": "assistant", "content": "done"}, said("go on"))).results == [["go on"]]
+    assert read_conversation(request(ASKED, beside)).results == [["fine"]]
+    assert read_conversation(request(ASKED, TOLD, said("go on in another way"))).results == [["fine"]]
+    assert read_conversation(request({"role": "assistant", "content": "done"}, said("go on"))).results == [["go on"]]
 
 
 def test_a_call_without_its_result_is_refused() -> None:
     with pytest.raises(BadRequest, match="tool_use"):
-        seen_in(request(ASKED, said("never mind")))
+        read_conversation(request(ASKED, said("never mind")))
 
 
 def test_a_thought_has_to_come_back_unchanged() -> None:
     thought = {"type": "thinking", "thinking": "hm", "signature": signature("hm")}
-    seen_in(request({"role": "assistant", "content": [thought]}, said("go on")))
+    read_conversation(request({"role": "assistant", "content": [thought]}, said("go on")))
     with pytest.raises(BadRequest, match="cannot be modified"):
-        seen_in(request({"role": "assistant", "content": [{**thought, "thinking": "ha"}]}, said("go on")))
+        read_conversation(request({"role": "assistant", "content": [{**thought, "thinking": "ha"}]}, said("go on")))
 
 
 def test_a_part_is_played_again_from_the_conversation_alone() -> None:
@@ -50,20 +50,20 @@ def test_a_part_is_played_again_from_the_conversation_alone() -> None:
         (first,) = yield say("", use("bash"))
         yield say(f"it was {first}")
 
-    assert next_reply(part(), Seen("ada")).calls[0].tool == "bash"
-    assert next_reply(part(), Seen("ada", [["fine"]])).text == "it was fine"
-    assert next_reply(part(), Seen("ada", [["fine"], ["go on"]])) == DONE
+    assert next_reply(part(), Conversation("ada")).calls[0].tool == "bash"
+    assert next_reply(part(), Conversation("ada", [["fine"]])).text == "it was fine"
+    assert next_reply(part(), Conversation("ada", [["fine"], ["go on"]])) == DONE
 
 
 def test_everybody_gets_a_part() -> None:
     script = assign(f"r{number}" for number in range(5))
-    assert len(script) == 5 > len(PARTS)
-    assert all(next_reply(part(), Seen(name)).calls for name, part in script.items())
+    assert len(script) == 5 > len(SCENARIOS)
+    assert all(next_reply(part(), Conversation(name)).calls for name, part in script.items())
 
 
 def test_a_part_that_waits_for_others_in_vain_ends_with_words() -> None:
-    reply, seen = next_reply(PARTS[1]("ada"), Seen("ada")), Seen("ada")
+    reply, seen = next_reply(SCENARIOS[1]("ada"), Conversation("ada")), Conversation("ada")
     while reply.calls:
         seen.results.append(["No post yet."] * len(reply.calls))
-        reply = next_reply(PARTS[1]("ada"), seen)
+        reply = next_reply(SCENARIOS[1]("ada"), seen)
     assert "Nobody else has posted" in reply.text
