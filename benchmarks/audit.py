@@ -1,9 +1,9 @@
-"""How often the audit is right: precision and recall of its checks on a labelled set, by grade.
+"""The accuracy of the audit: precision and recall of its checks on a labelled set, by grade.
 
     python -m benchmarks.audit [METHOD.py ...]
 
-The set, planted cheats and honest work, is that of tests/scoring/audit. Files that are named count as honest methods,
-too. A case counts as accused when anything above a note is found in it.
+The set of planted cheats and honest work is that of tests/scoring/audit. Files on the command line count as honest
+methods too. A case counts as accused when any finding is graded above a note.
 """
 
 import sys
@@ -19,7 +19,7 @@ def main(methods: Sequence[str]) -> None:
     honest = (*HONEST, *(code(Path(name).name, Path(name).read_text()) for name in methods))
     print(f"{'check':10} {'cheats':>7} {'accused':>8} {'honest':>7} {'accused':>8} {'precision':>10} {'recall':>7}")
     for check in dict.fromkeys(case.check for case in (*CHEATS, *honest)):
-        _row(check, [one for one in CHEATS if one.check == check], [one for one in honest if one.check == check])
+        _row(check, [case for case in CHEATS if case.check == check], [case for case in honest if case.check == check])
     _row("all", CHEATS, honest)
     for case in (*CHEATS, *honest):
         if (accused := _grade(case) in ("finding", "suspicion")) != (case in CHEATS):
@@ -34,7 +34,7 @@ def _row(check: str, cheats: Sequence[Case], honest: Sequence[Case]) -> None:
 
 
 def _grade(case: Case) -> Grade | None:
-    grades = {one.grade for one in case.look()}
+    grades = {finding.grade for finding in case.look()}
     return next((grade for grade in GRADES if grade in grades), None)
 
 

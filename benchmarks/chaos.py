@@ -1,11 +1,11 @@
-"""A campaign of nine scripted researchers, of whom one does everything hostile at once, beside the same without it.
+"""Compares a campaign of nine scripted researchers, one of which attacks in every way at once, with one without it.
 
     python -m benchmarks.chaos [--rounds N]
 
-Both campaigns have the same key, so that eight honest researchers ask for the same in both: N rounds (default 3) of a
-draft, a quick check, an experiment, waiting for it, and a post. The hostile one repeats its attacks until then.
-Everything is real but the models' size: actors, sandboxes, training, scoring. Printed are, for each honest researcher,
-whether its predictions are bit for bit the same, and how long it took beside how long it took undisturbed.
+Both campaigns have the same key, so that the eight honest researchers ask for the same in both: N rounds (default 3) of
+a draft, a quick check, an experiment, waiting for it, and a post. The hostile one repeats its attacks until they have
+ended. Everything is real except the models' size: actors, sandboxes, training, scoring. For each honest researcher it
+prints if its predictions are bit for bit the same, and its time in both campaigns.
 """
 
 import argparse
@@ -100,7 +100,7 @@ def main(rounds: int) -> None:
 
 
 async def campaign(key: Key, rounds: int, *, hostile: bool) -> dict[str, tuple[float, list[object]]]:
-    """Run one campaign to its end; for each honest researcher, its seconds and what the ledger says of its scores."""
+    """Run one campaign to its end; return each honest researcher's seconds and its scores in the ledger."""
     with tempfile.TemporaryDirectory(prefix="aar-chaos-") as scratch:
         file = configured(Path(scratch), rounds)
         folder = file.parent / "campaign"
@@ -115,7 +115,7 @@ async def campaign(key: Key, rounds: int, *, hostile: bool) -> dict[str, tuple[f
 
 
 def configured(scratch: Path, rounds: int) -> Path:
-    """The tiny campaign of the tests, with nine researchers from outside."""
+    """Return the tiny campaign of the tests, with nine external researchers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         file = write_campaign(scratch, probe.getsockname()[1])
@@ -132,7 +132,7 @@ def configured(scratch: Path, rounds: int) -> Path:
 
 
 def prepare(folder: Path, key: Key) -> None:
-    """Give the campaign its key before it begins."""
+    """Set the campaign's key before it starts."""
     folder.mkdir()
     with transaction(ScoreStore(folder)._db) as db:
         db.execute("UPDATE key SET secret = ?", (key.secret,))
@@ -178,7 +178,7 @@ async def until_there(tool: Tool) -> None:
 
 
 async def honest(tool: Tool, number: int, rounds: int) -> float:
-    """Work; the seconds it took."""
+    """Work as an honest researcher; return the seconds that it took."""
     began = time.monotonic()
     for step in range(rounds):
         share = 0.3 + 0.05 * number + 0.01 * step
@@ -194,7 +194,7 @@ async def honest(tool: Tool, number: int, rounds: int) -> float:
 
 
 def counted(tool: Tool) -> tuple[Tool, Counter[str]]:
-    """A tool that counts how often it has answered, by the name of what was called."""
+    """Return a function that calls tools, and counts the answers by tool."""
     calls: Counter[str] = Counter()
 
     async def counting(what: str, /, **arguments: object) -> str:
@@ -206,8 +206,8 @@ def counted(tool: Tool) -> tuple[Tool, Counter[str]]:
 
 
 async def attacks(tool: Tool) -> None:
-    """Every kind of attack by itself, again and again until cancelled."""
-    await asyncio.gather(*(endlessly(one, tool) for one in (bad_methods, floods, shell_attacks, imitations)))
+    """Repeat every kind of attack, each in a task of its own, until cancelled."""
+    await asyncio.gather(*(endlessly(attack, tool) for attack in (bad_methods, floods, shell_attacks, imitations)))
 
 
 async def endlessly(attack: Callable[[Tool], Awaitable[None]], tool: Tool) -> None:

@@ -1,15 +1,15 @@
 """Can labels be read out of the scorer? Attacks by repeated submission, against exact answers and against the Ladder.
 
-    python benchmarks/label_reading.py [REPEATS]
+    python -m benchmarks.label_reading [REPEATS]
 
-The attacker hands in predictions of its own making (as in the predictions protocol), knows nothing to begin with, and
-may ask 1,000 times in all. Labels are coin flips, so that accuracy above 0.5 on dev is leaked, and on sealed luck. An
-exact scorer answers with the accuracy on dev; ours as aar's own Ladder does. Takes a minute or two.
+The attacker submits predictions of its own (as in the predictions protocol), starts without knowledge, and may submit
+1,000 times. Labels are coin flips, so accuracy above 0.5 is leaked on dev, and luck on sealed. An exact scorer answers
+with the accuracy on dev; ours answers with aar's own Ladder. Takes a minute or two.
 
-* single flips: change one prediction at a time, keep what is better.
-* bisection: flip a block; where the answer does not say all about it, halve it.
+* single flips: change one prediction at a time, and keep improvements.
+* bisection: flip a block; where the answer does not settle all of it, halve it.
 * random directions: submit random predictions; solve for the labels by least squares, as boosting would in the limit.
-* ten identities: the same, each direction by the next of ten researchers with a best of their own.
+* ten identities: the same, with each direction submitted by the next of ten researchers, each with its own best.
 """
 
 import sys
@@ -30,25 +30,25 @@ class Scorer:
     """Answers submissions. `labels`: (items,) of 0 and 1, dev first and then sealed."""
 
     def __init__(self, labels: np.ndarray) -> None:
-        self.labels, self.asked = labels, 0
+        self.labels, self.submissions = labels, 0
 
     def ask(self, predictions: np.ndarray, identity: int = 0) -> float | None:
-        """An accuracy on dev, or None: no significant improvement."""
-        self.asked += 1
+        """Submit; return an accuracy on dev, or None for no significant improvement."""
+        self.submissions += 1
         return self.answer(predictions[:DEV] == self.labels[:DEV], identity)
 
     def answer(self, correct: np.ndarray, identity: int) -> float | None:
-        """The exact accuracy."""
+        """Return the exact accuracy."""
         return float(correct.mean())
 
     @property
     def exhausted(self) -> bool:
-        """Are the submissions used up?"""
-        return self.asked >= SUBMISSIONS
+        """True if no submission is left."""
+        return self.submissions >= SUBMISSIONS
 
 
 class LadderScorer(Scorer):
-    """Answers as aar does: everybody starts from a reference, here one that guesses."""
+    """Answers as aar does: all researchers start from a reference, here one that guesses."""
 
     def __init__(self, labels: np.ndarray, rng: np.random.Generator) -> None:
         super().__init__(labels)
@@ -60,7 +60,9 @@ class LadderScorer(Scorer):
 
     def answer(self, correct: np.ndarray, identity: int) -> float | None:
         best = self._best.get(identity, self._reference)
-        if not self._ladder.improves([ItemScores(correct.astype(float))], [ItemScores(best.astype(float))], self.asked):
+        if not self._ladder.improves(
+            [ItemScores(correct.astype(float))], [ItemScores(best.astype(float))], self.submissions
+        ):
             return None
         self._best[identity] = correct
         return self._ladder.rounded(float(correct.mean()))
@@ -107,14 +109,14 @@ def bisection(scorer: Scorer, rng: np.random.Generator) -> np.ndarray:
 
 
 def random_directions(scorer: Scorer, rng: np.random.Generator, identities: int = 1) -> np.ndarray:
-    """Random predictions and their answers are linear equations in the labels; a refusal is taken for 0.5."""
-    asked = rng.integers(0, 2, (SUBMISSIONS, DEV + SEALED)) * 2 - 1
-    answers = [scorer.ask(one > 0, number % identities) for number, one in enumerate(asked)]
+    """Random predictions and their answers are linear equations in the labels; a refusal counts as 0.5."""
+    directions = rng.integers(0, 2, (SUBMISSIONS, DEV + SEALED)) * 2 - 1
+    answers = [scorer.ask(direction > 0, number % identities) for number, direction in enumerate(directions)]
     sides = np.array([0.0 if answer is None else (2 * answer - 1) * DEV for answer in answers])
     if not sides.any():
-        return np.asarray(asked[0] > 0, int)
-    solved, *_ = np.linalg.lstsq(asked[:, :DEV].astype(float), sides, rcond=None)
-    weights = sides @ asked[:, DEV:]
+        return np.asarray(directions[0] > 0, int)
+    solved, *_ = np.linalg.lstsq(directions[:, :DEV].astype(float), sides, rcond=None)
+    weights = sides @ directions[:, DEV:]
     return np.concatenate([solved > 0, weights > 0]).astype(int)
 
 
@@ -133,7 +135,7 @@ ATTACKS: dict[str, Attack] = {
 
 @dataclass(frozen=True)
 class Leak:
-    """What an attack ended with, mean over repeats: true accuracies, against an exact scorer and against ours."""
+    """The result of an attack, averaged over repeats: true accuracies, against an exact scorer and against ours."""
 
     exact_dev: float
     exact_sealed: float
@@ -142,7 +144,7 @@ class Leak:
 
     @property
     def ladder_dev_in_errors(self) -> float:
-        """How far our dev accuracy is above chance, in standard errors of one guess on dev."""
+        """Our dev accuracy above chance, in standard errors of one guess on dev."""
         return float((self.ladder_dev - 0.5) / (0.5 / np.sqrt(DEV)))
 
 
@@ -166,11 +168,10 @@ def main(repeats: int) -> None:
     heads = f"{'exact: dev':>11} {'sealed':>8} {'ours: dev':>11} {'sealed':>8} {'dev, in SE above chance':>25}"
     print(f"{'attack':20} {heads}")
     for name, attack in ATTACKS.items():
-        one = leak(attack, repeats)
-        print(
-            f"{name:20} {one.exact_dev:11.3f} {one.exact_sealed:8.3f} {one.ladder_dev:11.3f} {one.ladder_sealed:8.3f}"
-            f" {one.ladder_dev_in_errors:25.2f}"
-        )
+        result = leak(attack, repeats)
+        exact, ladder = (result.exact_dev, result.exact_sealed), (result.ladder_dev, result.ladder_sealed)
+        values = f"{exact[0]:11.3f} {exact[1]:8.3f} {ladder[0]:11.3f} {ladder[1]:8.3f}"
+        print(f"{name:20} {values} {result.ladder_dev_in_errors:25.2f}")
 
 
 if __name__ == "__main__":

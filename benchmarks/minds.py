@@ -1,12 +1,12 @@
-"""What the platform itself costs when nine scripted researchers work: memory, and CPU time per tool call.
+"""The cost of the platform itself while nine scripted researchers work: memory, and CPU time per tool call.
 
-    python benchmarks/minds.py [RESEARCHERS] [ROUNDS]
+    python -m benchmarks.minds [RESEARCHERS] [ROUNDS]
 
-Each researcher is a Ray actor with the anthropic package, a sandbox, a transcript and a budget, and talks to a server
-on loopback that plays it by script: eight tool calls a round. Commons and scorer are the real actors. No model is
-trained and no experiment is run: what those cost is no cost of a tool call. Memory is the proportional set size of
-every process of the campaign, Ray's own and the sandboxes included. CPU time is that of researchers, commons and scorer
-while they work, git included, without their start and without what commands in sandboxes use.
+Each researcher is a Ray actor with the anthropic package, a sandbox, a transcript and a budget. A server on loopback
+plays its model by script: eight tool calls a round. Commons and scorer are the real actors. No model is trained and no
+experiment is run, because that is not a cost of tool calls. Memory is the proportional set size of every process of the
+campaign, including Ray's own and the sandboxes. CPU time is that of researchers, commons and scorer while they work,
+including git, without their start and without commands in sandboxes.
 """
 
 import os
@@ -38,7 +38,7 @@ METHOD = "def supervise(lab):\n    return lab.fine_tune(lab.weak_labels)\n"
 
 
 def part(rounds: int) -> Scenario:
-    """A round: eight calls, from the cheapest to one that git answers."""
+    """Play a round: eight calls, from the cheapest to one that git answers."""
     for number in range(rounds):
         yield say("", use("bash", command="ls /shared/forum | wc -l"), use("budget"), thinking="What is there?")
         yield say("", use("files", command="create", path="method.py", file_text=f"{METHOD}# {number}\n"))
@@ -70,7 +70,7 @@ def main(researchers: int, rounds: int) -> None:
 
 
 def configured(folder: Path, names: list[str]) -> CampaignConfig:
-    """Researchers that are driven by a model, with the data that a scorer would hand them already in place."""
+    """Configure researchers with a model, and store the data that they would get from a scorer."""
     people = [{"name": name, "brain": "claude"} for name in names]
     for name in names:
         shared = SharedFolder(ResearcherPaths.of(folder, name).shared)
@@ -80,7 +80,7 @@ def configured(folder: Path, names: list[str]) -> CampaignConfig:
 
 
 def started(config: CampaignConfig, folder: Path) -> tuple[list[ActorHandle], list[ActorHandle]]:
-    """The researchers, which have been asked something, so that they are there; and the actors that have to live on."""
+    """Start the actors; return the researchers once they answer, and the actors whose handles must be kept."""
     platform = [
         start_commons(folder / "commons", NAMESPACE),
         start_compute(config, folder, NAMESPACE),
@@ -88,13 +88,13 @@ def started(config: CampaignConfig, folder: Path) -> tuple[list[ActorHandle], li
     ]
     ray.get(platform[-1].ping.remote())
     platform.append(start_experiments(config, NAMESPACE))
-    actors = [start_researcher(one, config, folder, NAMESPACE) for one in config.researchers]
+    actors = [start_researcher(researcher, config, folder, NAMESPACE) for researcher in config.researchers]
     ray.get([actor.activity.remote() for actor in actors])
     return actors, platform
 
 
 def cpu_seconds() -> float:
-    """CPU time so far of the actors that answer tool calls, and of the git processes of the commons."""
+    """Return the CPU time so far of the actors that answer tool calls, and of the git processes of the commons."""
     total = 0.0
     for process in psutil.Process().children(recursive=True):
         title = " ".join(process.cmdline())
@@ -106,10 +106,10 @@ def cpu_seconds() -> float:
 
 
 def resident_bytes() -> int:
-    """Proportional memory of this process and everything below it."""
-    own = psutil.Process()
+    """Return the proportional memory of this process and all its descendants."""
+    root = psutil.Process()
     total = 0
-    for process in [own, *own.children(recursive=True)]:
+    for process in [root, *root.children(recursive=True)]:
         try:
             total += process.memory_full_info().pss
         except psutil.Error:

@@ -1,11 +1,11 @@
-"""What verification and audit say of planted cheats on the quickstart's problem, with its real models.
+"""Verification and audit of planted cheats on the quickstart's problem, with its real models.
 
-    python benchmarks/planted.py [--seeds N] [CHEAT ...]
+    python -m benchmarks.planted [--seeds N] [CHEAT ...]
 
-The cheats are those of tests/scoring/planted, and "prior_mean", an honest method, for comparison. All run in one
-campaign, in its own folder beside the quickstart's, as experiments of one researcher; each is verified as `aar verify`
-does it, on N fresh seeds (default 5) with all controls, the one that trains sixteen students with those that concern
-it. Then the campaign is audited. Takes two hours or so on two cores; begun again, it goes on.
+The cheats are those of tests/scoring/planted, with "prior_mean", an honest method, for comparison. All run in one
+campaign, in its own folder next to the quickstart's, as experiments of one researcher. Each is verified as `aar verify`
+does it, on N fresh seeds (default 5) with all controls; the one that trains sixteen students only with those that
+concern it. Then the campaign is audited. Takes about two hours on two cores; if it is started again, it resumes.
 """
 
 import argparse
@@ -93,20 +93,20 @@ def main(names: list[str], seeds: int) -> None:
     settings = load_config(ROOT / "jobs" / "quickstart.toml", [f"budget.fits_per_method={FITS}"])
     config = derived_config(settings, "planted", None)
     state = run_session(config, Quiet(), planted(names, VerificationConfig(transfer=False, seeds=seeds)))
-    notes, verdicts = {one.id: one.note.text for one in state.experiments}, verdict_words(state)
-    found = stored_findings(state.folder)
-    for one in latest(state.verifications):
-        print(f"\n{notes[one.experiment]}: {verdicts[one.experiment]}")
-        print(*(f"  {line}" for line in verification_lines(state, one)), sep="\n")
-        for control in one.controls:
+    notes, verdicts = {experiment.id: experiment.note.text for experiment in state.experiments}, verdict_words(state)
+    findings = stored_findings(state.folder)
+    for verification in latest(state.verifications):
+        print(f"\n{notes[verification.experiment]}: {verdicts[verification.experiment]}")
+        print(*(f"  {line}" for line in verification_lines(state, verification)), sep="\n")
+        for control in verification.controls:
             print(f"  {control.control}: {control.verdict} ({control.words})")
-        print(f"  audit: {', '.join(found.get(one.experiment, ())) or 'nothing'}")
+        print(f"  audit: {', '.join(findings.get(verification.experiment, ())) or 'nothing'}")
 
 
 if __name__ == "__main__":
-    known = sorted([HONEST, *(file.stem for file in PLANTED.glob("*.py"))], key=lambda name: (name == ENSEMBLE, name))
+    cheats = sorted([HONEST, *(file.stem for file in PLANTED.glob("*.py"))], key=lambda name: (name == ENSEMBLE, name))
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("cheats", nargs="*", metavar="CHEAT", choices=[*known, []], default=known)
+    parser.add_argument("cheats", nargs="*", metavar="CHEAT", choices=[*cheats, []], default=cheats)
     given = parser.parse_args()
     main(given.cheats, given.seeds)

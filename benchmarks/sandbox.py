@@ -1,10 +1,10 @@
-"""What the wall costs: a shell command and a whole method run, behind it and without it.
+"""The cost of isolation: a shell command and a whole method run, with a sandbox and without.
 
-    python benchmarks/sandbox.py [RUNS]
+    python -m benchmarks.sandbox [RUNS]
 
-Prints medians in milliseconds and ratios, each pair measured in turns in the same run. "warm" is what experiments pay:
-their sandboxes have been started before. A method's run is the exchange of its source, one fine_tune call that the
-backend answers at once, and the end of its process.
+Prints medians in milliseconds and ratios; the two of a pair are measured alternately in the same run. "warm" is the
+cost for experiments, whose sandboxes have been started before. A method's run is the exchange of its source, one
+fine_tune call that the backend answers at once, and the end of its process.
 """
 
 import statistics
@@ -30,36 +30,36 @@ REFILL_SECONDS = 0.4
 
 
 class InstantBackend:
-    """Answers at once; what it answers does not matter here."""
+    """Answers at once, with values that do not matter here."""
 
     def describe(self) -> RunInfo:
-        """A hundred examples."""
+        """Return a hundred examples."""
         examples = [{"question": "", "choice": f"text {number}"} for number in range(100)]
         return RunInfo("binary", examples, np.full((100, 2), 0.5, np.float32), seed=0)
 
     def fine_tune(self, request: FineTuneCall) -> str:
-        """A student that was not trained."""
+        """Return the name of a student that was not trained."""
         return "student-1"
 
     def train(self, call: TrainCall) -> str:
-        """The same."""
+        """As `fine_tune`."""
         return "student-1"
 
     def zero_shot(self, template: str | None) -> np.ndarray:
-        """Indifference."""
+        """Return even probabilities."""
         return np.full((100, 2), 0.5)
 
     def embed(self, layer: int) -> np.ndarray:
-        """Nothing."""
+        """Return no hidden states."""
         return np.zeros((100, 1, 4))
 
     def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
-        """Indifference."""
+        """Return even probabilities."""
         return np.full((100, 2), 0.5)
 
 
 def medians(runs: int, *measured: Callable[[], object], pause: float = 0) -> list[float]:
-    """Median milliseconds of each, measured in turns after one warm-up."""
+    """Return the median milliseconds of each, measured alternately after one warm-up."""
     times: list[list[float]] = [[] for _ in measured]
     for _ in range(runs + 1):
         for run, spent in zip(measured, times, strict=True):
@@ -71,12 +71,12 @@ def medians(runs: int, *measured: Callable[[], object], pause: float = 0) -> lis
 
 
 def report(what: str, walled: float, bare: float) -> None:
-    """One line."""
+    """Print one line."""
     print(f"{what:20} {walled:8.2f} ms   without {bare:8.2f} ms   adds {walled - bare:7.2f} ms   x {walled / bare:.2f}")
 
 
 def measure_shells(runs: int) -> None:
-    """Commands in a shell that runs already."""
+    """Measure commands in a shell that is already running."""
     with ExitStack() as stack:
         folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in WALLS]
         walled, bare = (
@@ -88,7 +88,7 @@ def measure_shells(runs: int) -> None:
 
 
 def measure_methods(runs: int) -> None:
-    """Whole method runs, cold and warm."""
+    """Measure whole method runs, cold and warm."""
     for what, size, pause in (("method: cold", 0, 0.0), ("method: warm", 1, REFILL_SECONDS)):
         with ExitStack() as stack:
             pools = [stack.enter_context(closing(method_pool(provider(wall), Limits(), size))) for wall in WALLS]
@@ -96,7 +96,7 @@ def measure_methods(runs: int) -> None:
 
 
 def run_instantly(pool: Pool) -> str:
-    """A method run whose lab calls cost nothing."""
+    """Run a method whose lab calls cost nothing."""
     return run_method(METHOD, InstantBackend(), pool, RunBudget(1))
 
 

@@ -1,9 +1,9 @@
-"""How long the live view's refresh takes on a large campaign: `python benchmarks/state.py [--experiments N ...]`.
+"""The time of a refresh of the live view on a large campaign: `python -m benchmarks.state [--experiments N ...]`.
 
 Writes a campaign of 1,000 experiments, 10,000 posts, 100,000 ledger entries and 100,000 entries of spending through the
-real databases into a temporary folder. Prints, in milliseconds: the first reading (what `aar status` pays), a refresh
-in which nothing changed, and one in which one experiment ended, one began, and one post, event and request came (what
-`aar run` pays twice a second), each with its median and maximum. The goal for a refresh is 50 ms.
+real databases into a temporary folder. Prints, in milliseconds with median and maximum: the first reading (as in
+`aar status`), a refresh without changes, and a refresh after one experiment ended, one started, and one post, event and
+request arrived (as in `aar run`, twice a second). The goal for a refresh is 50 ms.
 """
 
 import argparse
@@ -32,7 +32,7 @@ SCORE = Score(0.8, 0.5, 0.4, 0.6, (DatasetScore("minimal-pairs", 0.8, 0.5),))
 
 
 class LargeCampaign:
-    """A campaign's folder that grows."""
+    """A campaign folder that grows."""
 
     def __init__(self, folder: Path) -> None:
         self.researchers = [f"researcher-{number}" for number in range(1, RESEARCHERS + 1)]

@@ -1,14 +1,15 @@
 """Can scores be trusted? Simulated campaigns at the quickstart's sizes: false discoveries, power, and coverage.
 
-    python benchmarks/trust.py [CAMPAIGNS]
+    python -m benchmarks.trust [CAMPAIGNS]
 
-Students answer items by a latent ability: the task's, plus what an item, a model on an item, a seed, and chance add.
-A student shares much of its seed's luck with vanilla of the same seed, because both learned from one teacher. How much
-each adds was set so that accuracies, and their scatter over seeds, are like those of the quickstart; see `World`.
+Students answer items by a latent ability: the task's, plus contributions of an item, a model on an item, a seed, and
+chance. A student shares much of its seed's luck with vanilla of the same seed, because both learned from one teacher.
+The contributions were set so that accuracies, and their spread over seeds, are like those of the quickstart; see
+`World`.
 
-* noise: every candidate is as good as vanilla; how often is the verified best declared better all the same?
-* gain: one candidate recovers 0.2 more of the gap than vanilla; how often is it chosen on dev and found on sealed?
-* coverage: how often do the intervals of PGR and of the difference to vanilla hold the true value?
+* noise: every candidate is as good as vanilla. How often is the verified best declared better anyway?
+* gain: one candidate recovers 0.2 more of the gap than vanilla. How often is it chosen on dev and confirmed on sealed?
+* coverage: how often do the intervals of PGR and of the difference to vanilla contain the true value?
 
 Selection, tests and intervals are aar's own; only the students are simulated. Takes two minutes or so.
 """
@@ -30,21 +31,21 @@ WEAK, VANILLA, CEILING = 0.70, 0.75, 0.885
 
 @dataclass(frozen=True)
 class World:
-    """How students scatter, in units of the chance that decides one answer.
+    """The variance of students' answers, in units of the chance that decides one answer.
 
-    `item`: how much items differ for everybody; `own`: how differently methods find the same item; `seed`: standard
-    deviation of accuracy over seeds; `shared`: correlation of two methods' luck on the same seed.
+    item: the spread of items' difficulty for all methods. item_by_method: its spread between methods. seed: standard
+    deviation of accuracy over seeds. shared: correlation of two methods' luck on the same seed.
     """
 
     item: float = 1.5
-    own: float = 0.8
+    item_by_method: float = 0.8
     seed: float = 0.02
     shared: float = 0.7
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a campaign measures on."""
+    """The sizes of a campaign's measurements."""
 
     dev: int
     sealed: int
@@ -56,7 +57,7 @@ class Sizes:
 
     @classmethod
     def of(cls, config: CampaignConfig) -> "Sizes":
-        """A campaign's sizes, as configured."""
+        """Return the sizes of a configuration."""
         test, scoring = config.problem.dataset().test or 0, config.scoring
         dev = round(scoring.dev_share * test)
         candidates = len(config.researchers) * config.budget.experiments_per_researcher
@@ -74,51 +75,51 @@ class Items:
         self._common = rng.normal(size=items) * world.item
 
     def model(self, accuracy: float, luck: np.ndarray, seeds: tuple[int, ...]) -> Correctness:
-        """Who is right: a model of this expected accuracy, with the seeds' `luck` (standard normal) in common."""
+        """Simulate a model of this expected accuracy that shares the seeds' `luck` (standard normal) with others."""
         world, rng = self._world, self._rng
-        spread = np.sqrt(1 + world.item**2 + world.own**2)
+        spread = np.sqrt(1 + world.item**2 + world.item_by_method**2)
         ability = stats.norm.ppf(accuracy)
         by_seed = world.seed / stats.norm.pdf(ability) * spread
         total = np.sqrt(spread**2 + by_seed**2)
         own_luck = np.sqrt(world.shared) * luck + np.sqrt(1 - world.shared) * rng.normal(size=len(luck))
-        latent = ability * total + self._common + rng.normal(size=self._common.size) * world.own
+        latent = ability * total + self._common + rng.normal(size=self._common.size) * world.item_by_method
         latent = latent[None] + by_seed * own_luck[:, None]
         return Correctness(latent + rng.normal(size=latent.shape) > 0, seeds)
 
 
 def campaign(world: World, sizes: Sizes, gain: float, rng: np.random.Generator) -> bool:
-    """Is the right thing found? With a gain: that its candidate is better than vanilla. Without: that any is."""
+    """True if a campaign finds a candidate better than vanilla: with a gain the better one, without a gain any."""
     accuracies = np.full(sizes.candidates, VANILLA)
     accuracies[0] += gain * (CEILING - WEAK)
     dev, seeds = Items(world, sizes.dev, rng), tuple(range(sizes.seeds))
     luck = rng.normal(size=sizes.seeds)
-    chosen = np.argsort([-dev.model(one, luck, seeds).accuracy for one in accuracies])[: sizes.verified]
+    chosen = np.argsort([-dev.model(accuracy, luck, seeds).accuracy for accuracy in accuracies])[: sizes.verified]
     sealed, fresh = Items(world, sizes.sealed, rng), tuple(range(100, 100 + sizes.verification_seeds))
     luck = rng.normal(size=sizes.verification_seeds)
     vanilla = sealed.model(VANILLA, luck, fresh)
-    leads = [difference(sealed.model(accuracies[one], luck, fresh), vanilla) for one in chosen]
-    found = [
-        one for one, p, lead in zip(chosen, holm([lead.p_value() for lead in leads]), leads, strict=True)
+    leads = [difference(sealed.model(accuracies[candidate], luck, fresh), vanilla) for candidate in chosen]
+    better = [
+        candidate for candidate, p, lead in zip(chosen, holm([lead.p_value() for lead in leads]), leads, strict=True)
         if p < 0.05 and lead.mean > 0
     ]  # fmt: skip
-    return 0 in found if gain else bool(found)
+    return 0 in better if gain else bool(better)
 
 
 def share_found(world: World, sizes: Sizes, gain: float, campaigns: int, seed: int = 0) -> float:
-    """In which share of simulated campaigns something is found."""
-    found = [campaign(world, sizes, gain, np.random.default_rng([seed, one])) for one in range(campaigns)]
-    return float(np.mean(found))
+    """Return the share of simulated campaigns that find something."""
+    outcomes = [campaign(world, sizes, gain, np.random.default_rng([seed, number])) for number in range(campaigns)]
+    return float(np.mean(outcomes))
 
 
 def coverage(world: World, sizes: Sizes, repeats: int, seed: int = 0) -> tuple[float, float]:
-    """How often the 95 % intervals of a verification hold the truth: of PGR, and of the difference to vanilla."""
+    """Return how often a verification's 95 % intervals of PGR and of the difference to vanilla contain the truth."""
     held = np.zeros(2)
     truth, method = (VANILLA + 0.08 - WEAK) / (CEILING - WEAK), VANILLA + 0.08
     for repeat in range(repeats):
         rng = np.random.default_rng([seed, repeat])
         items, luck = Items(world, sizes.sealed, rng), rng.normal(size=sizes.verification_seeds)
         fresh, research = tuple(range(100, 100 + len(luck))), tuple(range(sizes.baseline_seeds))
-        weak, vanilla, student = (items.model(one, luck, fresh) for one in (WEAK, VANILLA, method))
+        weak, vanilla, student = (items.model(accuracy, luck, fresh) for accuracy in (WEAK, VANILLA, method))
         ceiling = items.model(CEILING, rng.normal(size=len(research)), research)
         pgr, lead = pgr_estimate(Gap(student, weak, ceiling)), difference(student, vanilla).estimate()
         held += (pgr.low <= truth <= pgr.high, lead.low <= method - VANILLA <= lead.high)
@@ -131,7 +132,7 @@ def main(campaigns: int) -> None:
     print(sizes)
     for seed in (0.0, 0.01, 0.02, 0.03):
         world = World(seed=seed)
-        noise, gain = (share_found(world, sizes, one, campaigns) for one in (0.0, 0.2))
+        noise, gain = (share_found(world, sizes, gain, campaigns) for gain in (0.0, 0.2))
         pgr, lead = coverage(world, sizes, 5 * campaigns)
         print(
             f"accuracy scatters by {seed:.2f} over seeds: noise found {noise:.3f}, gain of 0.2 PGR found {gain:.3f}; "

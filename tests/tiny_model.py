@@ -20,8 +20,8 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from aar.models.data import Texts
 from aar.models.language_model import LanguageModel
+from aar.models.recipe import Texts
 
 torch.set_num_threads(1)
 

@@ -27,12 +27,11 @@ from torch import Tensor
 
 from aar.errors import TrainingError, WithdrawnError
 from aar.models.batching import Batch, SampleSchedule, learning_rate, plan_batches
-from aar.models.data import Loss
 from aar.models.hidden_states import HiddenStateCache
 from aar.models.language_model import LanguageModel
 from aar.models.lora import Adapter
 from aar.models.losses import per_example_loss
-from aar.models.recipe import Recipe
+from aar.models.recipe import Loss, Recipe
 from aar.models.student import Student, StudentGroup, StudentShape, log_odds, new_weights
 
 STEPS_BETWEEN_QUESTIONS = 8

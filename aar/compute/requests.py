@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from aar.compute.store import StoredTexts
-from aar.models.data import Loss
-from aar.models.recipe import Recipe
+from aar.models.recipe import Loss, Recipe
 
 
 def array_to_bytes(array: np.ndarray) -> bytes:

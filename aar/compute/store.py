@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aar.errors import StorageError
-from aar.models.data import Texts
+from aar.models.recipe import Texts
 from aar.storage import write_atomic
 
 

@@ -41,7 +41,7 @@ from aar.ray_utils import get, log_to_ray
 log = logging.getLogger(__name__)
 
 MAX_FAILURES = 100
-"""How often workers may die before Ray Train stops restarting them."""
+"""Deaths of workers after which Ray Train stops restarting them."""
 MEETING = "AAR_MEETING"
 """The environment variable in which the process of rank 0 notes the folder, to remove it at the end."""
 WANTED_SECONDS = 2.0
@@ -202,7 +202,7 @@ def _answer(
     if not leads:
         return
     log.info(
-        "%s %.12s and %d beside it: %.1f s",
+        "%s %.12s and %d others: %.1f s",
         type(requests[0]).__name__,
         keys[0],
         len(keys) - 1,

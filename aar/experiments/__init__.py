@@ -1,1 +1,1 @@
-"""The lab: what method code imports, the wire it speaks, and the broker that answers it on the trusted side."""
+"""Experiments: a method's runs in sandboxes, the broker that answers its lab calls, and their way to a score."""

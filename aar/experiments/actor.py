@@ -1,11 +1,11 @@
 """Experiments: one method each, run in a sandbox once for each seed that the scorer drew, then scored.
 
 The actor owns every experiment from submission to score: it publishes the method's files, has the scorer admit them,
-runs the method, and hands its students to the scorer. It stands between the two planes: it gives method code training
-texts and weak labels through the broker, and turns lab calls into requests to the compute actor.
+runs the method, and hands its students to the scorer. It connects the two planes: it gives method code training texts
+and weak labels through the broker, and turns lab calls into requests to the compute actor.
 
 It keeps nothing in memory that is not on disk elsewhere. The scorer's records say which experiments are running, so a
-new process of this actor resumes them whichever process was killed, their researcher's included.
+new process of this actor resumes them, whichever process was killed.
 """
 
 import logging
@@ -29,9 +29,8 @@ from aar.config import CampaignConfig
 from aar.errors import AarError, LabError, MethodError
 from aar.experiments.backend import ModelBackend
 from aar.experiments.broker import RunBudget
-from aar.experiments.method_sandbox import method_pool, run_method
+from aar.experiments.method_sandbox import Progress, method_pool, run_method
 from aar.experiments.program_scheduler import ProgramScheduler
-from aar.experiments.progress import Progress
 from aar.experiments.quick_check import check_method, slice_of
 from aar.ray_utils import COMMONS, COMPUTE, EXPERIMENTS, SCORER, get, get_actor, log_to_ray, start_actor
 from aar.sandbox import Limits, provider
@@ -42,33 +41,33 @@ from aar.scoring.records import TrainingData
 log = logging.getLogger(__name__)
 
 METHOD_FILE = "method.py"
-EXPERIMENTS_AT_ONCE = 100
-CALLS_AT_ONCE = 100
-"""Calls that are answered at a time, quick checks among them."""
-WAITS_AT_ONCE = 500
-"""Calls of `wait` at a time; they have threads of their own, so that they keep nobody from being answered."""
+MAX_EXPERIMENTS = 100
+MAX_CALLS = 100
+"""Calls that are answered at a time, including quick checks."""
+MAX_WAITS = 500
+"""Calls of `wait` at a time; they have threads of their own, so that they hold up no other call."""
 WAITING = "waiting"
 TICKETS = "experiments/"
-"""How the tickets of runs begin (see `Compute.withdraw`)."""
+"""The prefix of all runs' tickets (see `Compute.withdraw`)."""
 CANCELLED = "cancelled by its researcher"
 
 
 class Experiments:
-    """Runs the experiments of one campaign, each in sandboxes of its own, several at a time."""
+    """Runs the experiments of one campaign, several at a time, each in sandboxes of its own."""
 
     def __init__(self, config: CampaignConfig, resume: bool = False) -> None:
-        """`resume`: run experiments that an earlier process, of this campaign or of this actor, left running."""
+        """resume: run the experiments that an earlier process, of this campaign or of this actor, left running."""
         log_to_ray()
         self._config = config
         self._commons, self._scorer, self._compute = get_actor(COMMONS), get_actor(SCORER), get_actor(COMPUTE)
         self._compute.withdraw.remote(TICKETS)  # runs of this actor's process before this one are gone
         self._followed: dict[str, Progress] = {}
         self._running: dict[str, Future[records.Experiment]] = {}
-        self._starting, self._threads = threading.Lock(), ThreadPoolExecutor(EXPERIMENTS_AT_ONCE)
+        self._starting, self._threads = threading.Lock(), ThreadPoolExecutor(MAX_EXPERIMENTS)
         limits = Limits.from_config(config.sandbox)
         self._programs = ProgramScheduler(config, self._compute, self._scorer)
-        beside: dict[str, bytes] = get(self._scorer.decoys.remote(METHODS))
-        self._pool = method_pool(provider(config.sandbox.provider), limits, size=config.scoring.seeds, decoys=beside)
+        decoys: dict[str, bytes] = get(self._scorer.decoys.remote(METHODS))
+        self._pool = method_pool(provider(config.sandbox.provider), limits, size=config.scoring.seeds, decoys=decoys)
         for record in self._researchers() if resume else ():
             self._run(record)
 
@@ -81,13 +80,13 @@ class Experiments:
     def submit(
         self, researcher: str, files: Mapping[str, bytes], note: str, key: str, parent: str | None = None
     ) -> records.Experiment:
-        """Publish files as a snapshot, have them admitted as an experiment, and run it; return it at once.
+        """Publish files as a snapshot, have it admitted as an experiment, and start it; return it at once.
 
         Args:
-            files: the method's, `method.py` among them.
-            note: a line that says what it tries.
+            files: the method's files, including `method.py`.
+            note: one line that describes the experiment.
             key: an idempotency key. A call with a key that was used before returns the same experiment.
-            parent: the snapshot that it was built on.
+            parent: the snapshot on which these files are based.
 
         Raises:
             UntrustedFileError, CodeStoreError, QuotaError: the files cannot be published.
@@ -98,31 +97,31 @@ class Experiments:
         return self.start(researcher, get(publish).id, note, key)
 
     def start(self, researcher: str, snapshot: str, note: str, key: str) -> records.Experiment:
-        """As `submit`, for a snapshot that is published."""
+        """As `submit`, for a snapshot that is already published."""
         admitted: records.Experiment = get(self._scorer.admit.remote(researcher, snapshot, note, key))
         self._run(admitted)
         return admitted
 
     def status(self, experiment: str) -> records.Experiment:
-        """Return an experiment as it is now; one that is running is being run from now on, whatever was lost before.
+        """Return an experiment as it is now. If its status is "running" but its process was lost, resume it.
 
         Raises:
-            ScoringError: there is none.
-            AarError: the platform failed, not the method. The experiment is still running and the next call resumes it.
+            ScoringError: there is no such experiment.
+            AarError: the platform failed, not the method. The experiment is still running; the next call resumes it.
         """
         return self._current(experiment, seconds=0.0)
 
     @ray.method(concurrency_group=WAITING, max_task_retries=-1)  # type: ignore[untyped-decorator]
     def wait(self, experiment: str, seconds: float | None = None) -> records.Experiment:
-        """Return an experiment once it has ended, or the time is up (None: never is). Raises as `status`."""
+        """Return an experiment once it has ended, or after `seconds` (None: no limit). Raises as `status`."""
         return self._current(experiment, seconds)
 
     def log(self, experiment: str) -> str:
-        """What an experiment's method has printed, by the runs that have ended since this actor started."""
+        """Return the output of an experiment's method, of the runs that have ended since this actor started."""
         return self._progress(experiment).log()
 
     def cancel(self, experiment: str) -> records.Experiment:
-        """End an experiment as failed; what runs for it is stopped. One that has ended stays as it is."""
+        """End an experiment as failed and stop its runs. An experiment that has ended is left as it is."""
         record: records.Experiment = get(self._scorer.fail.remote(experiment, CANCELLED))
         if record.failure == Foreign(CANCELLED):
             log.info("%s by %s: cancelled", record.id, record.researcher)
@@ -130,7 +129,7 @@ class Experiments:
         return record
 
     def check(self, source: bytes, account: str) -> str:
-        """Run a method once on a small slice of the research dataset; how it went, in words. It is not scored."""
+        """Run a method once on a small slice of the research dataset, without a score; return a report."""
         reference = next((record for record in self._researchers() if record.is_reference), None)
         if reference is None:
             raise LabError("the baselines are not measured yet; check again when they are")
@@ -139,7 +138,7 @@ class Experiments:
         began = time.monotonic()
         try:
             with self._backend(part, run.seed, account) as backend:
-                return check_method(source, part, backend, self._pool, self._allowance(), owner=account)
+                return check_method(source, part, backend, self._pool, self._run_budget(), owner=account)
         finally:
             log.info("quick check for %s: %.1f s", account, time.monotonic() - began)
 
@@ -152,7 +151,7 @@ class Experiments:
         return experiments
 
     def _run(self, record: records.Experiment) -> Future[records.Experiment] | None:
-        """Have an experiment run, unless it has ended; return its outcome to come."""
+        """Start an experiment that has not ended and does not run yet; return the future of its outcome."""
         if record.status != "running":
             return None
         with self._starting:
@@ -165,7 +164,7 @@ class Experiments:
         running = self._run(record)
         if running is None or not futures.wait([running], seconds).done:
             return record
-        with self._starting:  # the outcome is in the scorer's records; an experiment that has none can be run again
+        with self._starting:  # the outcome is in the scorer's records, and without one the experiment can be run again
             if self._running.get(experiment) is running:
                 del self._running[experiment]
         return running.result()
@@ -203,13 +202,13 @@ class Experiments:
         return files[METHOD_FILE]
 
     def _run_once(self, record: records.Experiment, source: bytes, run: records.ExperimentRun) -> records.RunOutput:
-        """One run, in a sandbox of its own."""
+        """Run the method once, in a sandbox of its own."""
         task: TrainingData = get(self._scorer.task.remote(record.id, run))
         owner = record.researcher if record.verification_of is None else records.PLATFORM
-        seen, began = self._progress(record.id).of(run), time.monotonic()
+        observer, began = self._progress(record.id).of(run), time.monotonic()
         log.info("%s by %s: run on %s, seed %d begins", record.id, owner, run.dataset, run.seed)
         with self._backend(task, run.seed, owner) as backend:
-            returned = run_method(source, backend, self._pool, self._allowance(), observer=seen, owner=owner)
+            returned = run_method(source, backend, self._pool, self._run_budget(), observer=observer, owner=owner)
             trained = backend.trained(returned)
         seconds = time.monotonic() - began
         log.info("%s by %s: run on %s, seed %d ended after %.1f s", record.id, owner, run.dataset, run.seed, seconds)
@@ -217,26 +216,26 @@ class Experiments:
 
     @contextmanager
     def _backend(self, task: TrainingData, seed: int, account: str) -> Iterator[ModelBackend]:
-        """Answers one run's lab calls; what they ask of the compute actor ends with the run."""
+        """Yield what answers one run's lab calls. Its requests to the compute actor end with the run."""
         client = ComputeClient(self._compute, account, f"{TICKETS}{uuid.uuid4().hex}")
         try:
             yield ModelBackend(task, seed, self._config.problem.student.model, client, self._programs)
         finally:
             self._compute.withdraw.remote(client.ticket)
 
-    def _allowance(self) -> RunBudget:
+    def _run_budget(self) -> RunBudget:
         programs = self._config.programs
         return RunBudget(self._config.budget.fits_per_method, programs.per_method, programs.ranks)
 
 
 def start_experiments(config: CampaignConfig, namespace: str, *, resume: bool) -> ActorHandle[Any]:
-    """The actor that runs a campaign's experiments; it lives as long as the campaign's driver."""
+    """Start the actor that runs a campaign's experiments; it lives as long as the campaign's driver."""
     options = {
-        "max_concurrency": CALLS_AT_ONCE,
-        "concurrency_groups": {WAITING: WAITS_AT_ONCE},
+        "max_concurrency": MAX_CALLS,
+        "concurrency_groups": {WAITING: MAX_WAITS},
         "max_task_retries": 3,
         "scheduling_strategy": "DEFAULT",  # it does not use the campaign's folder, so it may run on any node
     }
     experiments = start_actor(Experiments, EXPERIMENTS, namespace, config, resume, **options)
-    get(experiments.ping.remote())  # others look it up by name
+    get(experiments.ping.remote())  # other actors look it up by name
     return experiments

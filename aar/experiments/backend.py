@@ -1,7 +1,7 @@
-"""What a method's lab calls do: requests to the compute actor, on the account of whoever runs the method.
+"""Computes a method's lab calls: requests to the compute actor, on the account that runs the method.
 
 Covers: fits that would visit many times as many rows as the recipe does, and prompts that would have the model read
-many times as much as the data set. Each is refused before anything is queued.
+many times as much as the dataset. Each is refused before anything is queued.
 """
 
 from collections.abc import Iterator
@@ -26,27 +26,65 @@ from aar.errors import AarError, LabError, ModelError, ProblemError, QuotaError
 from aar.experiments.broker import RunInfo
 from aar.experiments.program_sandbox import ProgramRun
 from aar.experiments.program_scheduler import ProgramScheduler
-from aar.experiments.progress import FitLog
 from aar.experiments.validation import FineTuneCall, TrainCall
-from aar.models.data import Texts
+from aar.models.recipe import Texts
 from aar.problems.prompts import LABEL_TOKENS, candidates, fill, label_prompt, model_texts
 from aar.scoring import records
-from aar.scoring.records import TrainingData
+from aar.scoring.records import FitRecipe, TrainingData
 
-MOST_VISITS = 10
-"""Rows that one fit may visit, as a multiple of what the recipe visits."""
+MAX_VISITS = 10
+"""Rows that one fit may visit, as a multiple of the rows that the recipe visits."""
 SMALL_FIT = 2000
-"""Rows that a fit may visit in any case, so that a quick check on a few examples refuses nothing that would run."""
-MOST_PASSES = 100
-"""How often zero_shot and embed calls of a run may have the model read the training texts, all calls together."""
+"""Rows that every fit may visit, so that a quick check on a few examples refuses nothing that would run."""
+MAX_PASSES = 100
+"""Readings of all training texts that a run's zero_shot and embed calls may cause together."""
 EXTRA_CHARACTERS = 200
-"""What a prompt may add to a text without counting as more than one reading."""
+"""Characters that a prompt may add to a text without counting as more than one reading."""
+
+
+class FitLog:
+    """Notes the training recipe of a run: its fits, in their order.
+
+    Verification replays it with other labels, to tell a better recipe from better supervision (see
+    aar.scoring.verification.controls). Students are named by the handles that the method knows.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._fits: list[FitRecipe] = []
+        self._asked: set[int] = set()
+        self._by_program = False
+
+    @property
+    def fits(self) -> tuple[FitRecipe, ...] | None:
+        """The fits so far; None once a program of the method has trained a student, which cannot be replayed."""
+        return None if self._by_program else tuple(self._fits)
+
+    def fitted(self, handle: str, epochs: float, lr: float, base: str | None) -> None:
+        """Note a fit that made the student `handle`, continuing from `base` if there was one."""
+        start = None if base is None else self._numbers[base]
+        self._numbers[handle] = len(self._fits)
+        self._fits.append(FitRecipe(epochs, lr, start, tuple(sorted(self._asked))))
+        self._asked.clear()
+
+    def trained_by_program(self, handle: str) -> None:
+        """Note that a program of the method has trained the student `handle`."""
+        self._by_program = True
+        self.fitted(handle, epochs=0, lr=0, base=None)
+
+    def asked(self, handle: str) -> None:
+        """Note that the method got a student's predictions on the training texts, which may teach its next fit."""
+        self._asked.add(self._numbers[handle])
+
+    def number(self, handle: str) -> int:
+        """Return the index of the fit that made a student."""
+        return self._numbers[handle]
 
 
 class ModelBackend:
-    """What a method's lab calls do for one seed: requests to the compute actor. Implements LabBackend.
+    """Computes the lab calls of one run, by requests to the compute actor. Implements LabBackend.
 
-    Students are known to the method by a handle that means something in this run alone.
+    The method knows its students by handles that are valid in this run alone.
     """
 
     def __init__(
@@ -58,22 +96,22 @@ class ModelBackend:
         self._labels = LABEL_TOKENS[task.kind]
         self._keys: dict[str, str] = {}
         self._log = FitLog()
-        self._characters_left = MOST_PASSES * sum(
+        self._characters_left = MAX_PASSES * sum(
             EXTRA_CHARACTERS + len(text) for texts in self._texts for text in texts
         )
 
     def describe(self) -> RunInfo:
-        examples, shown = (
+        examples, test_examples = (
             [asdict(example) for example in rows] for rows in (self._task.examples, self._task.test_examples)
         )
-        return RunInfo(self._task.kind, examples, self._task.weak_labels, self._seed, shown)
+        return RunInfo(self._task.kind, examples, self._task.weak_labels, self._seed, test_examples)
 
     def zero_shot(self, template: str | None) -> np.ndarray:
-        """The strong model's own belief.
+        """Return the strong model's own beliefs.
 
-        Without a template, for preferences: which of the two texts it finds likelier; for judgements: the odds of the
-        label tokens after the usual prompt. With a template: the odds of the label tokens after it, for preferences
-        averaged over both orders of the responses.
+        Without a template, a preference is judged by the likelihood of both texts, and a judgement by the odds of the
+        label tokens after the default prompt. With a template, the odds of the label tokens after it decide, for
+        preferences averaged over both orders of the responses.
         """
         if template is None and self._task.kind == "preference":
             texts = tuple(candidates(example) for example in self._task.examples)
@@ -94,7 +132,7 @@ class ModelBackend:
         rows = np.arange(n) if request.order is None else request.order
         rows = rows[weights[rows] > 0]
         _check_visits(len(rows) * changes["epochs"], n * recipe.epochs)
-        wanted = FineTune(
+        fit = FineTune(
             model=self._model,
             texts=self._stored_texts,
             labels=self._labels,
@@ -107,8 +145,8 @@ class ModelBackend:
             seed=self._seed,
             start=None if request.base is None else self.key(request.base),
         )
-        with _told(QuotaError):
-            key = self._compute.train(wanted)
+        with _as_lab_errors(QuotaError):
+            key = self._compute.train(fit)
         handle = f"student-{len(self._keys) + 1}"
         self._log.fitted(handle, changes["epochs"], changes["lr"], request.base)
         self._keys[handle] = key
@@ -128,7 +166,7 @@ class ModelBackend:
             recipe=recipe,
             labels=self._labels,
         )
-        with _told(ModelError, QuotaError):
+        with _as_lab_errors(ModelError, QuotaError):
             key = self._programs.student(run, self._model, self._compute.account)
         handle = f"student-{len(self._keys) + 1}"
         self._log.trained_by_program(handle)
@@ -145,13 +183,13 @@ class ModelBackend:
         return class_probabilities(self._run(Predict(self._model, self._put(texts), key)))
 
     def key(self, handle: str) -> str:
-        """The key of the student that the method knows by `handle`."""
+        """Return the key of the student that the method knows by `handle`."""
         if handle not in self._keys:
             raise LabError(f"this run has no student {handle[:80]!r}")
         return self._keys[handle]
 
     def trained(self, returned: str | np.ndarray) -> records.RunOutput:
-        """What the run ended with: the method has returned a student, by its handle, or predictions."""
+        """Return the output of a run whose method returned a student, by its handle, or predictions."""
         if not isinstance(returned, str):
             return records.RunOutput(None, self._log.fits, predictions=returned)
         return records.RunOutput(self.key(returned), self._log.fits, self._log.number(returned))
@@ -161,22 +199,22 @@ class ModelBackend:
         return self._put(self._texts)
 
     def _put(self, texts: Texts) -> StoredTexts:
-        with _told(QuotaError):
+        with _as_lab_errors(QuotaError):
             return self._compute.put(texts)
 
     def _read(self, texts: Texts) -> StoredTexts:
-        """Store texts that the model is about to read, as far as the run may have it read."""
-        wanted = count_characters(texts)
-        if wanted > self._characters_left:
+        """Store texts for the model to read. Raises LabError when the run may not have it read that much more."""
+        characters = count_characters(texts)
+        if characters > self._characters_left:
             raise LabError(
-                f"this call has the model read {wanted:,} characters, and {self._characters_left:,} are left to the "
-                "run. Make fewer calls of zero_shot and embed, or shorter templates."
+                f"this call has the model read {characters:,} characters, and {self._characters_left:,} are left to "
+                "the run. Make fewer calls of zero_shot and embed, or use shorter templates."
             )
-        self._characters_left -= wanted
+        self._characters_left -= characters
         return self._put(texts)
 
     def _run(self, request: Request) -> np.ndarray:
-        with _told(ModelError, QuotaError):
+        with _as_lab_errors(ModelError, QuotaError):
             return self._compute.run(request)
 
     def _prompts(self, template: str | None) -> tuple[tuple[str, ...], ...]:
@@ -189,18 +227,18 @@ class ModelBackend:
 
 
 @contextmanager
-def _told(*errors: type[AarError]) -> Iterator[None]:
-    """These errors are the method's own doing, and told to it."""
+def _as_lab_errors(*errors: type[AarError]) -> Iterator[None]:
+    """Turn these errors, which the method itself caused, into LabErrors for it."""
     try:
         yield
     except errors as error:
         raise LabError(str(error)) from None
 
 
-def _check_visits(wanted: float, usual: float) -> None:
-    most = max(MOST_VISITS * usual, SMALL_FIT)
-    if wanted > most:
+def _check_visits(visits: float, visits_of_recipe: float) -> None:
+    maximum = max(MAX_VISITS * visits_of_recipe, SMALL_FIT)
+    if visits > maximum:
         raise LabError(
-            f"this fit would visit {wanted:,.0f} rows; at most {most:,.0f} are allowed, {MOST_VISITS} times as many as "
-            "the recipe visits. Give fewer epochs or a shorter order."
+            f"this fit would visit {visits:,.0f} rows; at most {maximum:,.0f} are allowed, {MAX_VISITS} times as many "
+            "as the recipe visits. Use fewer epochs or a shorter order."
         )

@@ -1,8 +1,8 @@
 """The broker: answers one sandbox's lab calls on the trusted side, and nothing else.
 
 Covers: a fixed list of calls; checked and bounded arguments; a budget for each kind of call; students of other runs;
-frames that are malformed, oversized or cut short. What is wrong is answered with an error, and the broker goes on;
-where the stream cannot be read any further, it hangs up.
+frames that are malformed, oversized or cut short. The broker answers a bad call with an error and continues; where the
+stream cannot be read any further, it hangs up.
 Does not cover: who is at the other end of the connection (see `aar.sandbox.pool`), a sandbox that keeps the broker busy
 with valid calls (the budgets and its limit on wall time end that), and what the backend does with a valid request.
 """
@@ -26,7 +26,7 @@ __all__ = ["Broker", "FineTuneCall", "LabBackend", "RunInfo", "TrainCall"]
 Answer = TypeVar("Answer")
 
 CALLS = {"method": 1, "describe": 10, "zero_shot": 100, "embed": 100, "predict": 1000, "predict_test": 100}
-"""How often a run may make each kind of call; what trains a student is a setting, see `RunBudget`."""
+"""The number of calls of each kind that a run may make. For those that train a student see `RunBudget`."""
 MAX_REFUSALS = 1000
 MAX_REQUEST_HEADER = 64 * 2**10
 REQUEST_BYTES_PER_EXAMPLE = 1024  # five times what a full request needs, so that the excess is named
@@ -35,7 +35,7 @@ MAX_ERROR_TEXT = 8000
 
 @dataclass(frozen=True)
 class RunBudget:
-    """What one run may train: `fits` by fine_tune, `programs` by train, each of at most so many `ranks`."""
+    """The training that one run may do: `fits` by fine_tune, `programs` by train, each with at most `ranks` ranks."""
 
     fits: int
     programs: int = 0
@@ -44,9 +44,9 @@ class RunBudget:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What a method is told at its start: `examples` without labels, `weak_labels` (n, 2), one row per example.
+    """The data that a method gets at its start: `examples` without labels, `weak_labels` (n, 2), one row per example.
 
-    `test_examples`: the inputs to predict, in the predictions protocol; empty where they are hidden.
+    test_examples: the inputs to predict, in the predictions protocol; empty where they are hidden.
     """
 
     kind: str
@@ -57,40 +57,40 @@ class RunInfo:
 
 
 class LabBackend(Protocol):
-    """What computes the answers. Calls may take minutes; LabError and TrainingError become errors in method code.
+    """Computes the answers. Calls may take minutes; LabError and TrainingError become errors in method code.
 
-    Anything else that a call raises is a fault of the platform: it ends the run and is not the method's result.
+    Any other error is a fault of the platform: it ends the run, and is not the method's result.
     """
 
     def describe(self) -> RunInfo: ...
 
     def zero_shot(self, template: str | None) -> np.ndarray:
-        """(n, 2) probabilities."""
+        """Return (n, 2) probabilities."""
         ...
 
     def embed(self, layer: int) -> np.ndarray:
-        """(n, k, d) hidden states."""
+        """Return (n, k, d) hidden states."""
         ...
 
     def fine_tune(self, request: FineTuneCall) -> str:
-        """The id of the new student."""
+        """Return the id of the new student."""
         ...
 
     def train(self, call: TrainCall) -> str:
-        """The id of the student that a training program made."""
+        """Return the id of the student that a training program made."""
         ...
 
     def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
-        """(m, 2) probabilities for rows of the training texts."""
+        """Return (m, 2) probabilities for rows of the training texts."""
         ...
 
     def predict_test(self, student: str) -> np.ndarray:
-        """(m, 2) probabilities for the test examples that were described."""
+        """Return (m, 2) probabilities for the test examples of `describe`."""
         ...
 
 
 class _PlatformFault(Exception):
-    """A backend call failed in a way that is not the method's doing; `Broker.fault` has the cause."""
+    """A backend call failed, and the method is not the cause; `Broker.fault` has the error."""
 
 
 class Broker:
@@ -99,8 +99,8 @@ class Broker:
     Attributes:
         student: the id that the method returned, once it has.
         predictions: what it returned instead, where test examples are shown: numbers of any shape, not checked.
-        error: what went wrong in the method, in its own words, once it has said so.
-        fault: what a backend call raised that is not the method's doing.
+        error: what went wrong in the method, as the sandbox reports it, once it has.
+        fault: an error of a backend call that the method did not cause.
     """
 
     def __init__(
@@ -108,13 +108,13 @@ class Broker:
         source: bytes,
         backend: LabBackend,
         connection: socket.socket,
-        allowance: RunBudget,
+        run_budget: RunBudget,
         on_end: Callable[[], None],
     ) -> None:
-        """`source` is what the sandbox is to run. `on_end` is called once student, error or fault is known.
+        """source: the method that the sandbox is to run. on_end: called once student, error or fault is known.
 
         Raises:
-            whatever `backend.describe` raises.
+            Exception: any error of `backend.describe`.
         """
         self.student: str | None = None
         self.predictions: np.ndarray | None = None
@@ -123,20 +123,20 @@ class Broker:
         self._source, self._backend, self._connection, self._on_end = source, backend, connection, on_end
         self._described = backend.describe()
         self._n = len(self._described.examples)
-        self._left = {**CALLS, "fine_tune": allowance.fits, "train": allowance.programs}
-        self._most_ranks = allowance.ranks
+        self._left = {**CALLS, "fine_tune": run_budget.fits, "train": run_budget.programs}
+        self._most_ranks = run_budget.ranks
         self._refusals_left = MAX_REFUSALS
         self._students: set[str] = set()
         self._in_call = False
         self._thread = threading.Thread(target=self._serve, name="lab-broker", daemon=True)
 
     def start(self) -> None:
-        """Begin to serve."""
+        """Start to serve."""
         self._thread.start()
 
     def join(self) -> None:
-        """Wait until every frame that the dead sandbox left was read; a backend call in progress is not waited for."""
-        with contextlib.suppress(OSError):  # the other end may be open still: in a frame that is under way to us
+        """Wait until all frames that the dead sandbox sent are read, but not for a backend call in progress."""
+        with contextlib.suppress(OSError):  # the other end may still be open, inside a message that is on its way to us
             self._connection.shutdown(socket.SHUT_RDWR)
         while self._thread.is_alive() and not self._in_call:
             self._thread.join(0.02)
@@ -152,16 +152,16 @@ class Broker:
 
     @property
     def _ended(self) -> bool:
-        """Has the method said how it ended?"""
+        """True if the method has reported its end."""
         return bool(self.student or self.error) or self.predictions is not None
 
     def _converse(self, connection: socket.socket) -> None:
         rows = self._n + len(self._described.test_examples)
-        most = MAX_REQUEST_HEADER + wire.LENGTH.size + 2 * validation.MAX_PROGRAM + REQUEST_BYTES_PER_EXAMPLE * rows
+        maximum = MAX_REQUEST_HEADER + wire.LENGTH.size + 2 * validation.MAX_PROGRAM + REQUEST_BYTES_PER_EXAMPLE * rows
         while self._refusals_left and not self._ended:
             try:
-                payload = wire.receive(connection, most)
-            except WireError as refusal:  # where the next frame would begin is unknown
+                payload = wire.receive(connection, maximum)
+            except WireError as refusal:  # where the next frame begins is unknown
                 wire.send(connection, _refused(refusal))
                 return
             if payload is None:
@@ -192,7 +192,7 @@ class Broker:
         self._left[call] -= 1
 
     def _dispatch(self, frame: wire.Frame) -> tuple[dict[str, object], dict[str, np.ndarray]]:
-        """The answer to one well-formed frame: JSON values and arrays."""
+        """Answer one well-formed frame with JSON values and arrays."""
         backend, described = self._backend, self._described
         match frame.body.get("call"):
             case "method":
@@ -207,10 +207,10 @@ class Broker:
                 return body, {"weak_labels": np.asarray(described.weak_labels, np.float32)}
             case "zero_shot":
                 template = validation.template(frame)
-                return {}, _array(self._ask("zero_shot", lambda: backend.zero_shot(template)))
+                return {}, _array(self._compute("zero_shot", lambda: backend.zero_shot(template)))
             case "embed":
                 layer = validation.layer(frame)
-                return {}, _array(self._ask("embed", lambda: backend.embed(layer)))
+                return {}, _array(self._compute("embed", lambda: backend.embed(layer)))
             case "fine_tune":
                 return {"student": self._fine_tune(validation.fine_tune_call(frame, self._n))}, {}
             case "train":
@@ -218,11 +218,11 @@ class Broker:
             case "predict":
                 student, rows = validation.prediction(frame, self._n)
                 self._check_own(student)
-                return {}, _array(self._ask("predict", lambda: backend.predict(student, rows)))
+                return {}, _array(self._compute("predict", lambda: backend.predict(student, rows)))
             case "predict_test" if described.test_examples:
                 student, _ = validation.prediction(frame, self._n)
                 self._check_own(student)
-                return {}, _array(self._ask("predict_test", lambda: backend.predict_test(student)))
+                return {}, _array(self._compute("predict_test", lambda: backend.predict_test(student)))
             case "predict_test":
                 raise LabError("test inputs are not shown in this protocol")
         raise LabError("unknown call; the lab answers describe, zero_shot, embed, fine_tune, train and predict")
@@ -230,12 +230,12 @@ class Broker:
     def _fine_tune(self, request: FineTuneCall) -> str:
         if request.base is not None:
             self._check_own(request.base)
-        student = self._ask("fine_tune", lambda: self._backend.fine_tune(request))
+        student = self._compute("fine_tune", lambda: self._backend.fine_tune(request))
         self._students.add(student)
         return student
 
     def _train(self, call: TrainCall) -> str:
-        student = self._ask("train", lambda: self._backend.train(call))
+        student = self._compute("train", lambda: self._backend.train(call))
         self._students.add(student)
         return student
 
@@ -254,15 +254,15 @@ class Broker:
         else:
             self.error = "supervise(lab) returned a student that this run did not train"
 
-    def _ask(self, call: str, compute: Callable[[], Answer]) -> Answer:
-        """The backend's answer to a checked call, which is paid for."""
+    def _compute(self, call: str, compute: Callable[[], Answer]) -> Answer:
+        """Charge a checked call to the budget, and return the backend's answer."""
         self._spend(call)
         self._in_call = True
         try:
             return compute()
         except (LabError, TrainingError):
             raise
-        # Whatever else the platform raises must reach the caller of the run, from this thread, as itself.
+        # Any other error is the platform's: it must get from this thread to the caller of the run unchanged.
         except BaseException as fault:
             self.fault = fault
             raise _PlatformFault from fault
@@ -271,7 +271,7 @@ class Broker:
 
 
 def printable(text: str) -> str:
-    """`text` from a sandbox, shortened, and without what a terminal or a database could stumble over."""
+    """Return a sandbox's text, shortened, without characters that could harm a terminal or a database."""
     clean = "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text[:MAX_ERROR_TEXT])
     return clean if len(text) <= MAX_ERROR_TEXT else f"{clean} ... (cut)"
 

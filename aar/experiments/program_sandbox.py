@@ -1,8 +1,8 @@
-"""Running a training program: a researcher's own torch loop in a sandbox, and the weights that it hands back.
+"""Runs a training program, a researcher's own torch loop, in a sandbox, and reads the weights that it writes.
 
-Covers: a program that raises, hangs, eats memory or hands back nothing ends as a LabError that its author can act on;
-what it is given is read-only, and what it hands back is read without following a link and no further than its limit.
-Does not cover: whether those bytes are a student; whoever adopts them checks that.
+Covers: a program that raises, hangs, exhausts memory or writes nothing ends as a LabError that its author can act on;
+its inputs are read-only, and its output is read without following links and only up to a limit.
+Does not cover: whether those bytes are a student. `aar.models.adoption` checks that.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ PROCESSES_PER_RANK = 64
 
 @dataclass(frozen=True, eq=False)
 class ProgramRun:
-    """A program and what it is given besides the strong model; the fields are those of `training_task.TrainingData`."""
+    """A program and its inputs besides the strong model; the fields are those of `training_task.Task`."""
 
     source: bytes
     ranks: int
@@ -53,16 +53,16 @@ class ProgramRun:
     labels: tuple[str, str]
 
     def key(self, model: str) -> str:
-        """Hex digest of the program, of all that it is given, and of what it runs with."""
-        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return content_key("program", {**given, "model": model}, _version())
+        """Return a hex digest of the program, its inputs, and the software that it runs with."""
+        inputs = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return content_key("program", {**inputs, "model": model}, _version())
 
 
 @functools.cache
 def _version() -> str:
-    """Of what a program finds installed."""
-    own = source_digest(("aar.models", None), ("aar.guest", ("training_task.py", "launch_ranks.py")))
-    return " ".join([own, *(f"{name} {version(name)}" for name in ROOTS)])
+    """Return the version of the software that a program finds installed."""
+    code = source_digest(("aar.models", None), ("aar.guest", ("training_task.py", "launch_ranks.py")))
+    return " ".join([code, *(f"{name} {version(name)}" for name in ROOTS)])
 
 
 def run_program(
@@ -74,14 +74,14 @@ def run_program(
     decoys: Mapping[str, bytes] | None = None,
     owner: str = "",
 ) -> bytes:
-    """The adapter that a program wrote, unchecked.
+    """Run a program and return the adapter that it wrote, unchecked.
 
     Args:
-        decoys: files that lie beside what it is given and are nobody's business (aar.sandbox.decoys).
-        owner: whose sandboxes share one part of the machine's memory.
+        decoys: files to put beside its inputs, which no program has a reason to read (aar.sandbox.decoys).
+        owner: the account whose sandboxes share one part of the machine's memory.
 
     Raises:
-        LabError: it wrote none, or no memory came free for it in time; the message is for its author.
+        LabError: it wrote none, or no memory became free for it in time; the message is for its author.
         SandboxError: the sandbox could not be set up.
     """
     with _folder() as folder:
@@ -127,12 +127,12 @@ def _limits(config: ProgramsConfig, ranks: int) -> Limits:
 
 
 def _model_files(model: Path, spare: Path) -> dict[str, Path]:
-    """The model's files one by one: in a hub's cache they are links that lead elsewhere."""
+    """Return the model's files one by one, because in a hub's cache they are links to other folders."""
     return {f"/data/model/{file.name}": _readable(file.resolve(), spare) for file in model.iterdir() if file.is_file()}
 
 
 def _readable(file: Path, spare: Path) -> Path:
-    """The file, or a copy in `spare` where its rights would not let the sandbox's user read it."""
+    """Return the file, or a copy in `spare` if the sandbox's user could not read the file itself."""
     if file.stat().st_mode & 0o004 or os.geteuid() != 0:
         return file
     copy = Path(shutil.copyfile(file, spare / file.name))
@@ -154,7 +154,7 @@ def _write_task(run: ProgramRun, folder: Path, decoys: Mapping[str, bytes]) -> N
     }  # fmt: skip
     (folder / "task.json").write_text(json.dumps(facts))
     for path in (folder, *folder.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)  # the sandbox's user is another one
+        path.chmod(0o755 if path.is_dir() else 0o644)  # the sandbox runs as another user
 
 
 def _adapter(work: Path, outcome: Outcome) -> bytes:

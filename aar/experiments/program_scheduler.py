@@ -1,11 +1,10 @@
-"""A campaign's training programs: each runs once, where Ray finds room for it, and the student it made is kept.
+"""Runs a campaign's training programs: each once, where Ray has room for it, and stores the students that they make.
 
-What a program hands back is checked before anything of it is kept; what is refused leaves nothing. However
-many programs end at a time, few adapters are in memory.
+A program's output is checked before any of it is stored, and nothing is stored of output that is refused. However many
+programs end at the same time, only a few adapters are in memory.
 
-Ray keeps the GPUs free that a program is given, and its sandbox is shown those alone. Memory is reserved as well, so
-that no more programs run at a time than fit. CPUs are not: where the training workers hold them all, a program could
-never start.
+Ray reserves the GPUs of a program, and its sandbox sees only those. It also reserves memory, so that no more programs
+run at a time than fit. CPUs are not reserved: where the training workers hold them all, a program could never start.
 """
 
 import logging
@@ -29,7 +28,7 @@ from aar.sandbox import provider
 from aar.sandbox.api import GIB
 
 RETRIES = 2
-ADAPTERS_IN_HAND = 2
+MAX_ADAPTERS = 2
 
 log = logging.getLogger(__name__)
 
@@ -39,41 +38,41 @@ class ProgramScheduler:
 
     def __init__(self, config: CampaignConfig, compute: ActorHandle[Any], scorer: ActorHandle[Any]) -> None:
         self._config, self._compute, self._scorer = config, compute, scorer
-        self._hands = threading.Semaphore(ADAPTERS_IN_HAND)
+        self._adapters = threading.Semaphore(MAX_ADAPTERS)
 
     def student(self, program: ProgramRun, model: str, account: str) -> str:
-        """The key of the student of the strong model `model` that a program made; at once if it ran before.
+        """Return the key of the student of the strong model `model` that a program makes; at once if it ran before.
 
         Args:
-            account: the researcher to whom device time and storage are charged, whatever comes of it.
+            account: the researcher to whom device time and storage are charged, even if the program fails.
 
         Raises:
-            LabError: it handed back no adapter; the message is for its author.
-            ModelError: what it handed back is no student's.
-            QuotaError: what is kept for the researcher is full.
-            TrainingError: the process that ran it was lost, again and again.
+            LabError: it wrote no adapter; the message is for its author.
+            ModelError: its adapter is not a valid student.
+            QuotaError: the researcher's storage is full.
+            TrainingError: the process that ran it was lost, also when it was repeated.
             SandboxError: the sandbox could not be set up.
-            StorageError: the student could not be kept.
+            StorageError: the student could not be stored.
         """
         name = program.key(model)
         if get(self._compute.has.remote(name)):
             earlier: bytes = get(self._compute.get.remote(name))
             return earlier.decode()
         ended = self._run(program, model, account)
-        with self._hands:
-            adopt = ImportAdapter(model, program.labels, program.recipe, self._adapter(ended))
-            student = ComputeClient(self._compute, account).train(adopt)
+        with self._adapters:
+            request = ImportAdapter(model, program.labels, program.recipe, self._adapter(ended))
+            student = ComputeClient(self._compute, account).train(request)
         get(self._compute.put.remote(name, student.encode(), account))
         return student
 
     def _run(self, program: ProgramRun, model: str, account: str) -> Any:
-        """Where what a program handed back, or what went wrong, can be had from."""
-        wanted = self._config.programs
+        """Run a program; return the reference to its adapter or its error, which are not fetched yet."""
+        settings = self._config.programs
         task = ray.remote(_run_here).options(
-            num_cpus=0, num_gpus=wanted.gpus, memory=_reserved_bytes(wanted), max_retries=RETRIES
+            num_cpus=0, num_gpus=settings.gpus, memory=_reserved_bytes(settings), max_retries=RETRIES
         )
-        beside = self._scorer.decoys.remote(account)
-        running = task.remote(program, model, self._config, self._compute, account, beside)
+        decoys = self._scorer.decoys.remote(account)
+        running = task.remote(program, model, self._config, self._compute, account, decoys)
         ray.wait([running], fetch_local=False)
         return running
 
@@ -82,8 +81,8 @@ class ProgramScheduler:
             adapter: bytes = get(ended)
         except (WorkerCrashedError, OutOfMemoryError, NodeDiedError) as error:
             raise TrainingError(
-                f"the process that ran the training program was lost {RETRIES + 1} times, often for want of memory on "
-                f"its machine ({type(error).__name__}); use fewer ranks or smaller batches"
+                f"the process that ran the training program was lost {RETRIES + 1} times, often because its machine "
+                f"had too little memory ({type(error).__name__}); use fewer ranks or smaller batches"
             ) from None
         return adapter
 
@@ -96,16 +95,16 @@ def _run_here(
     account: str,
     decoys: dict[str, bytes],
 ) -> bytes:
-    """The Ray task."""
+    """Run a program, as a Ray task, and charge its device time."""
     log_to_ray()
-    wall = provider(config.sandbox.provider)
+    sandboxes = provider(config.sandbox.provider)
     began = time.monotonic()
     try:
-        return run_program(program, model_folder(model), wall, config.programs, _own_gpus(), decoys, account)
+        return run_program(program, model_folder(model), sandboxes, config.programs, _own_gpus(), decoys, account)
     finally:
-        seconds, given = time.monotonic() - began, config.programs
-        used = Resources(cpu_seconds=seconds * given.cpus, gpu_seconds=seconds * given.gpus)
-        key = f"program/{program.key(model)}/{time.time_ns()}"  # one that failed may run, and cost, again
+        seconds, settings = time.monotonic() - began, config.programs
+        used = Resources(cpu_seconds=seconds * settings.cpus, gpu_seconds=seconds * settings.gpus)
+        key = f"program/{program.key(model)}/{time.time_ns()}"  # a program that failed may run, and be charged, again
         log.info(
             "program %.12s of %s: %d ranks, ended after %.1f s", program.key(model), account, program.ranks, seconds
         )
@@ -113,18 +112,18 @@ def _run_here(
 
 
 def _own_gpus() -> tuple[int, ...]:
-    """The numbers of the GPUs that Ray has given to this task."""
+    """Return the numbers of the GPUs that Ray has given to this task."""
     numbers = [str(number) for number in ray.get_gpu_ids()]
     if not all(number.isdecimal() for number in numbers):
         raise SandboxError(
-            f"Ray names its GPUs {', '.join(numbers)}, and programs can be given whole ones by number alone. Start Ray "
+            f"Ray names its GPUs {', '.join(numbers)}, but programs can only be given whole GPUs by number. Start Ray "
             "without CUDA_VISIBLE_DEVICES, or set programs.gpus = 0."
         )
     return tuple(map(int, numbers))
 
 
 def _reserved_bytes(config: ProgramsConfig) -> int:
-    """What Ray sets aside: a program's limit, or all that the largest node has, since more never comes free."""
+    """Return the memory to reserve: a program's limit, or all of the largest node, since more never becomes free."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     largest = max((node.get("memory", 0) for node in nodes), default=0)
     return int(min(config.memory_gib * GIB, largest))

@@ -1,7 +1,7 @@
-"""Quick checks: a method on a small slice of the training texts, with the real models, to see whether it works.
+"""Quick checks: run a method on a small slice of the training texts, with the real models, to see if it works.
 
-Says which calls it made, how long they took, what it printed and where it failed; nothing that could be taken for a
-score. Agreement with the weak labels is told, which says nothing about the truth.
+The report lists the method's calls with their times, its output and its failure, and nothing that could be taken for a
+score. It includes the agreement with the weak labels, which says nothing about the truth.
 """
 
 import time
@@ -26,7 +26,7 @@ Answer = TypeVar("Answer")
 
 
 def slice_of(task: TrainingData) -> TrainingData:
-    """A task's first examples, with a recipe that trains on them once."""
+    """Return a task's first examples, with a recipe that trains on them once."""
     epochs = min(task.recipe.epochs, SLICE_EPOCHS)
     return replace(
         task,
@@ -38,37 +38,37 @@ def slice_of(task: TrainingData) -> TrainingData:
 
 
 def check_method(
-    source: bytes, task: TrainingData, backend: LabBackend, pool: Pool, allowance: RunBudget, *, owner: str = ""
+    source: bytes, task: TrainingData, backend: LabBackend, pool: Pool, run_budget: RunBudget, *, owner: str = ""
 ) -> str:
-    """Run a method on a slice and say how it went.
+    """Run a method on a slice and return a report.
 
     Raises:
-        MethodError: it failed; the message says what it had done until then.
+        MethodError: it failed; the message lists the calls that it had made.
     """
-    seen = _RecordingBackend(backend)
+    recording = _RecordingBackend(backend)
     try:
-        student = run_method(source, seen, pool, allowance, observer=seen, owner=owner)
+        student = run_method(source, recording, pool, run_budget, observer=recording, owner=owner)
     except MethodError as error:
-        raise MethodError(f"on {len(task.examples)} examples it fails: {error}\n{seen.words()}") from None
+        raise MethodError(f"on {len(task.examples)} examples it fails: {error}\n{recording.report()}") from None
     if not isinstance(student, str):
-        return f"On {len(task.examples)} examples it returns {len(student)} predictions.\n{seen.words()}"
+        return f"On {len(task.examples)} examples it returns {len(student)} predictions.\n{recording.report()}"
     agree = backend.predict(student, None).argmax(axis=1) == task.weak_labels.argmax(axis=1)
     return (
-        f"On {len(task.examples)} examples, one epoch each where it does not say otherwise, it returns a student that "
-        f"agrees with the weak labels on {agree.mean():.0%} of them.\n{seen.words()}"
+        f"On {len(task.examples)} examples, by default for one epoch, it returns a student that "
+        f"agrees with the weak labels on {agree.mean():.0%} of them.\n{recording.report()}"
     )
 
 
 class _RecordingBackend:
-    """A backend that notes what is asked of another, and an observer of the run. Implements LabBackend and Observer."""
+    """Records the calls of another backend, and observes the run. Implements LabBackend and Observer."""
 
     def __init__(self, backend: LabBackend) -> None:
         self._backend = backend
         self._calls: list[str] = []
         self._printed = ""
 
-    def words(self) -> str:
-        """What was asked, and what was printed."""
+    def report(self) -> str:
+        """Return the recorded calls and the output."""
         calls = "\n".join(self._calls) or "none"
         printed = self._printed[-PRINTED_CHARACTERS:].strip()
         return f"Calls of lab:\n{calls}" + (f"\nIt printed:\n{printed}" if printed else "")
@@ -77,8 +77,8 @@ class _RecordingBackend:
         return self._backend.describe()
 
     def zero_shot(self, template: str | None) -> np.ndarray:
-        what = "zero_shot(template)" if template else "zero_shot()"
-        return self._timed(what, lambda: self._backend.zero_shot(template))
+        call = "zero_shot(template)" if template else "zero_shot()"
+        return self._timed(call, lambda: self._backend.zero_shot(template))
 
     def embed(self, layer: int) -> np.ndarray:
         return self._timed(f"embed({layer})", lambda: self._backend.embed(layer))
@@ -86,8 +86,8 @@ class _RecordingBackend:
     def fine_tune(self, request: FineTuneCall) -> str:
         used = len(request.targets) if request.weights is None else int((request.weights > 0).sum())
         sides = f"{request.targets[:, 1].mean():.0%} towards class 1"
-        what = f"fine_tune({request.loss}, {used} of {len(request.targets)} rows with weight, {sides})"
-        return self._timed(what, lambda: self._backend.fine_tune(request))
+        call = f"fine_tune({request.loss}, {used} of {len(request.targets)} rows with weight, {sides})"
+        return self._timed(call, lambda: self._backend.fine_tune(request))
 
     def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
         return self._timed(f"{student}.predict()", lambda: self._backend.predict(student, rows))
@@ -104,9 +104,9 @@ class _RecordingBackend:
     def ended(self, printed: str) -> None:
         self._printed = printed
 
-    def _timed(self, what: str, ask: Callable[[], Answer]) -> Answer:
+    def _timed(self, call: str, compute: Callable[[], Answer]) -> Answer:
         began = time.monotonic()
         try:
-            return ask()
+            return compute()
         finally:
-            self._calls.append(f"  {what}: {time.monotonic() - began:.1f} s")
+            self._calls.append(f"  {call}: {time.monotonic() - began:.1f} s")

@@ -1,7 +1,7 @@
-"""What a sandbox may ask for, and the checks that turn a frame into a request.
+"""Validation of lab calls: the checks that turn a frame from a sandbox into a request.
 
-Covers: types, shapes, finiteness and ranges of every argument; a request that passes can be handed to the platform.
-Does not cover: budgets and handles that depend on the run (the broker holds those).
+Covers: types, shapes, finiteness and ranges of every argument; a request that passes can be given to the platform.
+Does not cover: budgets and handles that depend on the run, which the broker checks.
 """
 
 import math
@@ -13,24 +13,24 @@ import numpy as np
 
 from aar.errors import LabError
 from aar.guest.wire import Frame
-from aar.models.data import Loss
+from aar.models.recipe import Loss
 
 MAX_EPOCHS = 20.0
 MAX_LR = 0.1
 MAX_TEMPLATE = 4000
 MAX_LAYER = 512
 MAX_PROGRAM = 2**18
-MAX_REPEATS = 20  # row numbers per example in an order or a prediction
+MAX_REPEATS = 20
+"""Row numbers per example in an order or a prediction."""
 SUM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class FineTuneCall:
-    """One fine-tuning, checked. Arrays are over the n training texts.
+    """A valid call of `lab.fine_tune`, for n training texts.
 
-    `targets` (n, 2) float32, rows sum to 1; `weights` (n,) float32 >= 0, not all 0, or None; `order` (m,) int64 row
-    numbers of one epoch, or None; `epochs` and `lr` None: the recipe's; `base` the id of a student of this run, or
-    None.
+    targets: (n, 2) float32, rows sum to 1. weights: (n,) float32 >= 0, not all 0, or None. order: (m,) int64 row
+    numbers of one epoch, or None. epochs, lr: None for the recipe's. base: the id of a student of this run, or None.
     """
 
     targets: np.ndarray
@@ -43,7 +43,7 @@ class FineTuneCall:
 
 
 def fine_tune_call(frame: Frame, n: int) -> FineTuneCall:
-    """The fine-tuning that `frame` asks for, over n examples. Raises LabError naming the argument that is wrong."""
+    """Validate a fine_tune call for n examples. Raises LabError, which names the argument that is not valid."""
     _only(frame, {"loss", "epochs", "lr", "base"}, {"targets", "weights", "order"})
     loss = frame.body.get("loss", "xent")
     if loss not in get_args(Loss):
@@ -51,7 +51,7 @@ def fine_tune_call(frame: Frame, n: int) -> FineTuneCall:
     weights = _weights(frame.arrays.get("weights"), n)
     order = rows(frame, "order", n)
     if weights is not None and order is not None and not weights[order].any():
-        raise LabError("order visits only examples whose weight is 0: nothing would be trained")
+        raise LabError("order visits only examples whose weight is 0, so nothing would be trained")
     return FineTuneCall(
         targets=_targets(frame.arrays.get("targets"), n),
         weights=weights,
@@ -65,19 +65,19 @@ def fine_tune_call(frame: Frame, n: int) -> FineTuneCall:
 
 @dataclass(frozen=True, eq=False)
 class TrainCall:
-    """One training program, checked: its source, how many processes it wants, and arrays for it by name."""
+    """A valid call of `lab.train`: the program's source, its number of processes, and arrays for it by name."""
 
     source: bytes
     ranks: int
     arrays: dict[str, np.ndarray]
 
 
-def train_call(frame: Frame, most_ranks: int) -> TrainCall:
-    """The training program that `frame` carries. Raises LabError naming the argument that is wrong."""
+def train_call(frame: Frame, max_ranks: int) -> TrainCall:
+    """Validate a train call. Raises LabError, which names the argument that is not valid."""
     _only(frame, {"ranks"}, set(frame.arrays))
     ranks, source = frame.body.get("ranks", 1), frame.arrays.get("program")
-    if type(ranks) is not int or not 1 <= ranks <= most_ranks:
-        raise LabError(f"ranks is {_shown(ranks)}; it must be a whole number from 1 to {most_ranks}")
+    if type(ranks) is not int or not 1 <= ranks <= max_ranks:
+        raise LabError(f"ranks is {_shown(ranks)}; it must be a whole number from 1 to {max_ranks}")
     if source is None or source.dtype != np.uint8 or source.ndim != 1 or not 1 <= len(source) <= MAX_PROGRAM:
         raise LabError(f"train needs a program, the source of a Python file of at most {MAX_PROGRAM} bytes")
     arrays = {name: array for name, array in frame.arrays.items() if name != "program"}
@@ -88,13 +88,13 @@ def train_call(frame: Frame, most_ranks: int) -> TrainCall:
 
 
 def template(frame: Frame) -> str | None:
-    """The template that a zero-shot call carries, or None."""
+    """Return the template of a zero_shot call, or None."""
     _only(frame, {"template"}, set())
     return _optional_text(frame, "template", MAX_TEMPLATE)
 
 
 def layer(frame: Frame) -> int:
-    """The layer whose hidden states an embed call asks for."""
+    """Return the layer of an embed call."""
     _only(frame, {"layer"}, set())
     value = frame.body.get("layer", -1)
     if type(value) is not int or abs(value) > MAX_LAYER:
@@ -103,7 +103,7 @@ def layer(frame: Frame) -> int:
 
 
 def prediction(frame: Frame, n: int) -> tuple[str, np.ndarray | None]:
-    """The student and the rows that a predict call asks for."""
+    """Return the student and the rows of a predict call."""
     _only(frame, {"student"}, {"rows"})
     student = _optional_text(frame, "student", 200)
     if student is None:
@@ -112,7 +112,7 @@ def prediction(frame: Frame, n: int) -> tuple[str, np.ndarray | None]:
 
 
 def rows(frame: Frame, name: str, n: int) -> np.ndarray | None:
-    """The row numbers that `frame` carries as `name`, checked to lie in [0, n), or None."""
+    """Return the row numbers in `frame` with this name, all in [0, n), or None if there are none."""
     values = frame.arrays.get(name)
     if values is None:
         return None
@@ -121,7 +121,7 @@ def rows(frame: Frame, name: str, n: int) -> np.ndarray | None:
     if not 1 <= len(values) <= MAX_REPEATS * n:
         raise LabError(f"{name} has {len(values)} row numbers; between 1 and {MAX_REPEATS * n} are allowed")
     if values.min() < 0 or values.max() >= n:
-        raise LabError(f"{name} has row numbers from {values.min()} to {values.max()}; they must lie in 0 to {n - 1}")
+        raise LabError(f"{name} has row numbers from {values.min()} to {values.max()}; they must be from 0 to {n - 1}")
     return values.astype(np.int64)
 
 
@@ -133,8 +133,8 @@ def _targets(values: np.ndarray | None, n: int) -> np.ndarray:
             raise LabError("targets of shape (n,) are labels and must be 0 or 1; give probabilities the shape (n, 2)")
         return np.stack([values == 0, values == 1], axis=1).astype(np.float32)
     if values.shape != (n, 2) or values.dtype.kind != "f":
-        found = f"dtype {values.dtype} and shape {values.shape}"
-        raise LabError(f"targets have {found}; they must be probabilities ({n}, 2) or labels ({n},)")
+        layout = f"dtype {values.dtype} and shape {values.shape}"
+        raise LabError(f"targets have {layout}; they must be probabilities ({n}, 2) or labels ({n},)")
     _finite("targets", values)
     sums = values.sum(axis=1, keepdims=True)
     if values.min() < 0 or np.abs(sums - 1).max() > SUM_TOLERANCE:
@@ -147,7 +147,7 @@ def _weights(values: np.ndarray | None, n: int) -> np.ndarray | None:
         return None
     if values.shape != (n,) or values.dtype.kind not in "fib":
         raise LabError(f"weights have dtype {values.dtype}, shape {values.shape}; they must be numbers ({n},)")
-    with np.errstate(over="ignore"):  # what becomes infinite is refused
+    with np.errstate(over="ignore"):  # infinite values are refused below
         weights = values.astype(np.float32)
     _finite("weights", weights)
     if weights.min() < 0 or not weights.any():
@@ -161,21 +161,21 @@ def _finite(name: str, values: np.ndarray) -> None:
         raise LabError(f"{name} hold NaN or infinity in {bad.sum()} of {len(values)} rows, first in row {bad.argmax()}")
 
 
-def _positive(frame: Frame, name: str, most: float) -> float | None:
+def _positive(frame: Frame, name: str, maximum: float) -> float | None:
     value = frame.body.get(name)
     if value is None:
         return None
-    if type(value) not in (int, float) or not 0 < value <= most or not math.isfinite(value):
-        raise LabError(f"{name} is {_shown(value)}; it must be above 0 and at most {most:g}")
+    if type(value) not in (int, float) or not 0 < value <= maximum or not math.isfinite(value):
+        raise LabError(f"{name} is {_shown(value)}; it must be above 0 and at most {maximum:g}")
     return float(value)
 
 
-def _optional_text(frame: Frame, name: str, most: int) -> str | None:
+def _optional_text(frame: Frame, name: str, max_length: int) -> str | None:
     value = frame.body.get(name)
     if value is None:
         return None
-    if not isinstance(value, str) or len(value) > most:
-        raise LabError(f"{name} must be a text of at most {most} characters")
+    if not isinstance(value, str) or len(value) > max_length:
+        raise LabError(f"{name} must be a text of at most {max_length} characters")
     if any(0xD800 <= ord(character) <= 0xDFFF for character in value):
         raise LabError(f"{name} is not valid Unicode: it holds half of a surrogate pair")
     return value

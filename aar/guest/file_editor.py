@@ -40,10 +40,10 @@ def view(command: dict[str, Any]) -> str:
     last = len(lines) if last == -1 else min(last, len(lines))
     if not 1 <= first <= max(last, 1):
         fail(f"{path} has {len(lines)} lines; view_range {command['view_range']} is not among them")
-    shown = lines[first - 1 : min(last, first - 1 + LINES_SHOWN)]
-    numbered = [f"{number:6}\t{line}" for number, line in enumerate(shown, first)]
-    if first - 1 + len(shown) < last:
-        numbered.append(f"({len(lines)} lines in all; continue with view_range [{first + len(shown)}, -1])")
+    selected = lines[first - 1 : min(last, first - 1 + LINES_SHOWN)]
+    numbered = [f"{number:6}\t{line}" for number, line in enumerate(selected, first)]
+    if first - 1 + len(selected) < last:
+        numbered.append(f"({len(lines)} lines in all; continue with view_range [{first + len(selected)}, -1])")
     return "\n".join(numbered) or "(empty file)"
 
 

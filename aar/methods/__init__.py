@@ -1,6 +1,6 @@
 """The built-in methods: method files such as a researcher writes, which use nothing but `lab` and numpy.
 
-They are package data here: their source is handed out, and it runs in a sandbox like any other method's.
+Here they are package data: researchers get their source, and it runs in a sandbox like that of any other method.
 """
 
 from importlib.resources import files
@@ -9,7 +9,7 @@ from aar.errors import ConfigError
 
 
 def builtin_names() -> list[str]:
-    """The built-in methods' names, sorted."""
+    """Return the names of the built-in methods, sorted."""
     return sorted(
         file.name.removesuffix(".py")
         for file in files(__name__).iterdir()
@@ -18,8 +18,8 @@ def builtin_names() -> list[str]:
 
 
 def builtin_source(name: str) -> str:
-    """The complete method file of a built-in method. Raises ConfigError when there is none of that name."""
-    known = builtin_names()
-    if name not in known:
-        raise ConfigError(f'there is no built-in method "{name}"; there are: {", ".join(known)}')
+    """Return the complete method file of a built-in method. Raises ConfigError when there is none of that name."""
+    names = builtin_names()
+    if name not in names:
+        raise ConfigError(f'there is no built-in method "{name}"; there are: {", ".join(names)}')
     return files(__name__).joinpath(f"{name}.py").read_text(encoding="utf-8")

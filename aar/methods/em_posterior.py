@@ -4,8 +4,8 @@ Each annotator reports one of ten levels of confidence through a channel of its 
 channels without ground truth, and the posterior of the label becomes the student's soft target. Beliefs enter by
 their rank alone, which makes the method indifferent to over-confident and off-centre log odds.
 
-Two annotators alone do not say which of them is the better one: their agreement fixes only the product of their
-reliabilities. What decides is the start, so EM starts nearer to the strong model and makes few steps.
+Two annotators alone do not reveal which of them is better: their agreement only fixes the product of their
+reliabilities. The start decides, so EM starts nearer to the strong model and makes few steps.
 
 Source: Dawid & Skene 1979, "Maximum Likelihood Estimation of Observer Error-Rates Using the EM Algorithm", Applied
 Statistics 28(1).
@@ -40,8 +40,8 @@ def posterior(weak: np.ndarray, prior: np.ndarray, prior_share: float, levels: i
     for _ in range(steps):
         odds = np.zeros(len(belief))
         for report in reports:
-            one = np.bincount(report, belief, levels) + np.bincount(report, 1 - belief, levels)[::-1] + 1
-            odds += np.log(one / one[::-1])[report]
+            channel = np.bincount(report, belief, levels) + np.bincount(report, 1 - belief, levels)[::-1] + 1
+            odds += np.log(channel / channel[::-1])[report]
         belief = 1 / (1 + np.exp(-odds))
     return belief
 

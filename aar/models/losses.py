@@ -1,4 +1,4 @@
-"""The training losses of a two-way classifier whose output is one logit, the log-odds of class 1."""
+"""Training losses of a two-way classifier whose output is one logit, the log-odds of class 1."""
 
 from collections.abc import Callable
 
@@ -6,18 +6,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from aar.models.data import Loss
+from aar.models.recipe import Loss
 
 CONFIDENCE_WEIGHT = 0.5
 CONFIDENCE_WARMUP = 0.2
 
 
 LossFunction = Callable[[Tensor, Tensor, float], Tensor]
-"""The loss of each example, (..., n), from logits, targets and progress; see `per_example_loss`."""
+"""Computes the loss of each example, (..., n), from logits, targets and progress; see `per_example_loss`."""
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, progress: float) -> Tensor:
-    """Cross-entropy against the soft target."""
+    """Return the cross-entropy against the soft target."""
     return binary_cross_entropy_with_logits(logits, targets, reduction="none")
 
 
@@ -36,12 +36,12 @@ LOSSES: dict[Loss, LossFunction] = {"xent": cross_entropy, "logconf": confidence
 
 
 def per_example_loss(loss: Loss, logits: Tensor, targets: Tensor, progress: float) -> Tensor:
-    """The loss of each example.
+    """Return the loss of each example.
 
     Args:
         logits: (..., n) log-odds of class 1. The last axis is one batch.
         targets: (..., n) probability of class 1.
-        progress: how much of training is done, in [0, 1].
+        progress: the fraction of training that is done, in [0, 1].
 
     Returns:
         (..., n) losses.
@@ -50,7 +50,7 @@ def per_example_loss(loss: Loss, logits: Tensor, targets: Tensor, progress: floa
 
 
 def harden(logits: Tensor, targets: Tensor) -> Tensor:
-    """0/1 predictions with the threshold that gives as many ones in the batch as the targets expect.
+    """Return 0/1 predictions, with the threshold that gives as many ones in the batch as the targets expect.
 
     The adaptive threshold keeps the confidence term from collapsing the student to one class (same source, A.4).
     """

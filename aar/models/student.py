@@ -1,4 +1,4 @@
-"""Students: what a fine-tuned one consists of, and several of them as one torch module on one base."""
+"""Students: the weights of a fine-tuned one, and several of them as one torch module on one base."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,16 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from aar.errors import ModelError
-from aar.models.data import Form
 from aar.models.language_model import LanguageModel, LayerSplit
 from aar.models.lora import Adapter, adapters_attached, new_adapter
+from aar.models.recipe import Form
 
 
 @dataclass(frozen=True)
 class StudentShape:
-    """What a student's weights mean: which layers they touch, and how a class is read off the hidden state.
+    """The meaning of a student's weights: which layers they change, and how a class is read off the hidden state.
 
-    `labels`: the two label tokens of class 0 and 1; unused by the form "scalar_head".
+    labels: the two label tokens of class 0 and 1; unused by the form "scalar_head".
     """
 
     form: Form
@@ -35,7 +35,7 @@ class Student:
     weights: Adapter
 
     def to_bytes(self) -> bytes:
-        """As a safetensors file, the shape in its metadata."""
+        """Return a safetensors file, with the shape in its metadata."""
         shape = self.shape
         metadata = {
             "form": shape.form,
@@ -48,7 +48,7 @@ class Student:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Student":
-        """The inverse of `to_bytes`. Raises ModelError when the bytes are no student's."""
+        """The inverse of `to_bytes`. Raises ModelError when the bytes are not a student."""
         try:
             weights = safetensors.torch.load(data)
             header = int.from_bytes(data[:8], "little")
@@ -61,17 +61,17 @@ class Student:
                 labels=(metadata["label_0"], metadata["label_1"]),
             )
         except (safetensors.SafetensorError, KeyError, ValueError) as error:
-            raise ModelError(f"these bytes are no student: {error}") from None
+            raise ModelError(f"these bytes are not a student: {error}") from None
         return cls(shape, weights)
 
 
 def _metadata(header: bytes) -> dict[str, str]:
-    found: dict[str, str] = json.loads(header)["__metadata__"]
-    return found
+    metadata: dict[str, str] = json.loads(header)["__metadata__"]
+    return metadata
 
 
 def new_weights(cut: LayerSplit, form: Form, rank: int, seed: int) -> Adapter:
-    """A student's weights before training, float32, decided by the seed."""
+    """Return a student's float32 weights before training, decided by the seed."""
     generator = torch.Generator().manual_seed(seed)
     weights = new_adapter(cut.linears, rank, generator)
     if form == "scalar_head":
@@ -94,10 +94,10 @@ class StudentGroup(nn.Module):
         self.top = self._cut.top
         self.shape = shape
         self._layout = {name: tensor.shape for name, tensor in weights[0].items() if not name.startswith("head/")}
-        self.adapters = nn.ParameterList(nn.Parameter(self._flat(one)) for one in weights)
+        self.adapters = nn.ParameterList(nn.Parameter(self._flat(student)) for student in weights)
         self.heads = nn.ParameterList(
-            nn.Parameter(torch.cat([one["head/weight"], one["head/bias"]]))
-            for one in weights if shape.form == "scalar_head"
+            nn.Parameter(torch.cat([student["head/weight"], student["head/bias"]]))
+            for student in weights if shape.form == "scalar_head"
         )  # fmt: skip
         self._label_direction = model.label_direction(shape.labels)
 
@@ -123,11 +123,11 @@ class StudentGroup(nn.Module):
         return torch.einsum("srd,sd->sr", final, heads[:, :-1]) + heads[:, -1:]
 
     def activated(self, student_indices: Sequence[int]) -> adapters_attached:
-        """Context: the base model's layers compute with these students' adapters, as many rows for each."""
+        """Context in which the base's layers compute with these students' adapters, with equally many rows for each."""
         return adapters_attached(self._cut.linears, self._stacks(student_indices))
 
     def weights_of(self, student_index: int) -> Adapter:
-        """A student's weights, by name, on the CPU."""
+        """Return a student's weights, by name, on the CPU."""
         parts = self._parts(self.adapters[student_index].detach()[None])
         weights = {name: part[0] for name, part in parts.items()}
         if len(self.heads):
@@ -139,7 +139,7 @@ class StudentGroup(nn.Module):
         return self._parts(torch.stack([self.adapters[index] for index in student_indices]))
 
     def _parts(self, flat: Tensor) -> dict[str, Tensor]:
-        """(students, all) -> each matrix as (students, rows, columns)."""
+        """Split (students, all) into each matrix as (students, rows, columns)."""
         pieces = torch.split_with_sizes(flat, [shape.numel() for shape in self._layout.values()], dim=1)
         return {
             name: piece.view(-1, *shape)
@@ -151,7 +151,7 @@ class StudentGroup(nn.Module):
 
 
 def log_odds(scores: Tensor, texts_per_example: int) -> Tensor:
-    """(..., n · k) scores of sequences -> (..., n) log-odds of class 1.
+    """Turn (..., n · k) scores of sequences into (..., n) log-odds of class 1.
 
     With one text per example the score itself; with two the difference second - first (Bradley-Terry).
     """

@@ -1,4 +1,4 @@
-"""What a dataset is: examples of one kind in three splits, with ground truth. Data only."""
+"""Datasets: examples of one kind in three splits, with ground truth. Data only."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """`train_label` teaches the teacher, which labels `train_unlabel` for the student; `test` scores the student."""
+    """`train_label` trains the teacher, which labels `train_unlabel` for the student; `test` scores the student."""
 
     name: str
     kind: Kind
@@ -57,7 +57,7 @@ class Dataset:
 
 
 def split_of(rows: Iterable[Row]) -> Split:
-    """The split that holds these rows in this order."""
+    """Return the split with these rows in this order."""
     pairs = list(rows)
     labels = np.array([label for _, label in pairs], dtype=np.int8)
     labels.setflags(write=False)

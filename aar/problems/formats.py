@@ -5,7 +5,7 @@ A folder holds train_label.jsonl, train_unlabel.jsonl and test.jsonl, UTF-8, one
 * preference: `prompt`, `first`, `second` (texts) and `label`: "A" or 0 for `first`, "B" or 1 for `second` (the better);
 * binary: `question`, `choice` (texts) and `label`: false, "False" or 0; true, "True" or 1.
 
-Further fields are ignored. Whatever else is found is an error that names file, line, field and what was expected.
+Further fields are ignored. Anything else is an error that names the file, the line, the field and what was expected.
 """
 
 import json
@@ -25,21 +25,21 @@ _FIX = "Fix the line or remove it."
 
 
 def read_folder(folder: Path) -> tuple[Kind, dict[SplitName, list[Row]]]:
-    """The kind of the dataset in this folder and the rows of its splits, in the order of the files.
+    """Read the kind of the dataset in a folder and the rows of its splits, in the order of the files.
 
     Raises:
-        ProblemError: a file is missing, empty or no UTF-8, a row is malformed, or the files are not of one kind.
+        ProblemError: a file is missing, empty or not UTF-8, a row is malformed, or the files are not of one kind.
     """
     read = {split: read_file(folder / f"{split}.jsonl") for split in SPLITS}
     kinds = {split: kind for split, (kind, _) in read.items()}
     if len(set(kinds.values())) > 1:
-        found = ", ".join(f"{split}.jsonl is {kind}" for split, kind in kinds.items())
-        raise ProblemError(f"{folder.name}: the files must be of one kind, but {found}. Give them the same fields.")
+        listed = ", ".join(f"{split}.jsonl is {kind}" for split, kind in kinds.items())
+        raise ProblemError(f"{folder.name}: the files must be of one kind, but {listed}. Give them the same fields.")
     return kinds["test"], {split: rows for split, (_, rows) in read.items()}
 
 
 def read_file(file: Path) -> tuple[Kind, list[Row]]:
-    """The kind and the rows of one file. Raises ProblemError as `read_folder` does."""
+    """Read the kind and the rows of one file. Raises ProblemError as `read_folder` does."""
     where = f"{file.parent.name}/{file.name}"
     try:
         content = file.read_bytes()
@@ -74,7 +74,7 @@ def _parse(line: bytes, where: str) -> dict[str, Any]:
 
 
 def _kind_of(item: dict[str, Any], where: str) -> Kind:
-    """The format whose fields the row has; of a row that fits none, the one it comes nearest to."""
+    """Return the kind whose fields the row has. Raises ProblemError when it does not have those of exactly one."""
     present = {kind: sum(field in item for field in fields) for kind, fields in _FIELDS.items()}
     complete: list[Kind] = [kind for kind, fields in _FIELDS.items() if present[kind] == len(fields)]
     if len(complete) == 1:
@@ -99,7 +99,7 @@ def _text(item: dict[str, Any], field: str, kind: Kind, where: str) -> str:
         value.encode()
     except UnicodeEncodeError as error:
         reason = f"character {error.start + 1} is half of a surrogate pair"
-        raise ProblemError(f'{where}: "{field}" is no valid text: {reason}. {_FIX}') from None
+        raise ProblemError(f'{where}: "{field}" is not valid text: {reason}. {_FIX}') from None
     return value
 
 

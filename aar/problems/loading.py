@@ -1,4 +1,4 @@
-"""From a dataset's settings to the dataset: the one door through which the rest of aar gets data."""
+"""Loads datasets by their settings. All other packages get their data through here."""
 
 import difflib
 from pathlib import Path
@@ -9,32 +9,31 @@ from aar.problems import sarcasm
 from aar.problems.dataset import SPLITS, Dataset, Kind, Row, SplitName, split_of
 from aar.problems.formats import read_folder
 from aar.problems.grammar import pairs
-from aar.problems.key import Key
-from aar.problems.partition import Sizes, sample
+from aar.problems.key import Key, Sizes, sample
 
 _DRAWN: dict[str, Kind] = {"minimal-pairs": "preference", "sarcasm": "binary"}
 _DRAW = {"minimal-pairs": pairs.draw, "sarcasm": sarcasm.draw}
 
 
 def load_dataset(config: DatasetConfig, key: Key) -> Dataset:
-    """The dataset, the same for the same settings and campaign's key in every process.
+    """Load a dataset. The same settings and campaign key give the same dataset in every process.
 
     Raises:
-        ProblemError: the source is unknown, its files cannot be used, or it has fewer rows than are asked for.
+        ProblemError: the source is unknown, its files are not valid, or it has fewer rows than requested.
         AssetError: the source has to be fetched and cannot be.
     """
-    own = key.derived("dataset", config.name)
+    dataset_key = key.derived("dataset", config.name)
     sizes: Sizes = {split: getattr(config, split) for split in SPLITS}
     if config.source in _DRAW:
-        kind, rows = _DRAWN[config.source], _DRAW[config.source](sizes, own)
+        kind, rows = _DRAWN[config.source], _DRAW[config.source](sizes, dataset_key)
     else:
         kind, all_rows = read_folder(_folder(config))
-        rows = {split: _sampled(config, split, all_rows[split], own) for split in SPLITS}
+        rows = {split: _sampled(config, split, all_rows[split], dataset_key) for split in SPLITS}
     return Dataset(config.name, kind, **{split: split_of(rows[split]) for split in SPLITS})
 
 
 def _sampled(config: DatasetConfig, split: SplitName, rows: list[Row], key: Key) -> list[Row]:
-    """In random order even where all are taken: files may be sorted by what is to be found out."""
+    """Return rows in random order, even where all are taken: files may be sorted by label."""
     size: int | None = getattr(config, split)
     if size is not None and size > len(rows):
         raise ProblemError(

@@ -1,10 +1,10 @@
 """Real text: 28,614 news headlines, labelled sarcastic or not (published in the `evals` package, MIT licence).
 
-Each is a binary example: is this headline what the question asks for? Both classes come from papers with habits of
-their own, so headlines are matched: of every length and set of punctuation marks there are as many of one class as of
-the other. What letters they are made of still tells something, as it must where words do.
+Each is a binary example: is this headline what the question asks for? The classes come from two newspapers with
+different habits, so headlines are matched: each class has equally many of every length and set of punctuation marks.
+Letter frequencies still differ between the classes, as they must where words do.
 
-Not protected: the labels, which are published. What a campaign's key hides is which headlines it has in which split.
+Not protected: the labels, which are published. A campaign's key hides which headlines are in which split.
 """
 
 import json
@@ -13,19 +13,18 @@ from collections import defaultdict
 from aar import assets
 from aar.errors import ProblemError
 from aar.problems.dataset import SPLITS, Judgement, Row, SplitName
-from aar.problems.key import Key
-from aar.problems.partition import Sizes, region, sample
+from aar.problems.key import Key, Sizes, region, sample
 
 QUESTION = "Write a sarcastic news headline."
 CHARACTERS_PER_STEP = 3
-"""Headlines whose lengths fall into the same step count as equally long."""
+"""The width of a step of length; headlines in the same step count as equally long."""
 
 Look = tuple[int, int, frozenset[str]]
-"""What a headline looks like without its words: steps of characters, words, marks."""
+"""The appearance of a headline without its words: steps of characters, number of words, punctuation marks."""
 
 
 def draw(sizes: Sizes, key: Key) -> dict[SplitName, list[Row]]:
-    """So many rows of each split in an order given by the key, or all of them.
+    """Draw rows of each split, in an order given by the key.
 
     Raises:
         ProblemError: a split has fewer rows, or the file is not as published.
@@ -44,7 +43,7 @@ def _sampled(split: SplitName, rows: list[Row], size: int | None, key: Key) -> l
 
 
 def _matched(headlines: dict[str, int], key: Key) -> list[tuple[str, int]]:
-    """As many headlines of each class for every look; which ones are left out is decided by the key."""
+    """Return equally many headlines of each class for every look. The key decides which ones are left out."""
     alike: dict[Look, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
     for headline, label in headlines.items():
         alike[_look(headline)][label].append(headline)
@@ -58,15 +57,17 @@ def _matched(headlines: dict[str, int], key: Key) -> list[tuple[str, int]]:
 
 
 def _look(headline: str) -> Look:
-    marks = frozenset(one for one in headline if not one.isalnum() and not one.isspace())
+    marks = frozenset(character for character in headline if not character.isalnum() and not character.isspace())
     return len(headline) // CHARACTERS_PER_STEP, len(headline.split()), marks
 
 
 def _headlines() -> dict[str, int]:
-    """Every distinct headline and its label (1: sarcastic), in the order of the file."""
+    """Return every distinct headline and its label (1: sarcastic), in the order of the file."""
     file = assets.fetch(assets.SARCASM)
     try:
         items = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
         return {item["input"][-1]["content"].strip(): int(item["ideal"]) for item in items}
     except (OSError, ValueError, KeyError, IndexError, TypeError):
-        raise ProblemError(f"{file}: not the published file. Remove its folder; it is then fetched again.") from None
+        raise ProblemError(
+            f"{file}: not the published file. Remove its folder, and it will be fetched again."
+        ) from None

@@ -13,8 +13,7 @@ from aar.compute.client import AsyncComputeClient
 from aar.compute.requests import Embed, FineTune, Predict, TextLosses, class_probabilities
 from aar.compute.store import StoredTexts
 from aar.config import DatasetConfig, ProblemConfig
-from aar.models.data import Form
-from aar.models.recipe import Recipe
+from aar.models.recipe import Form, Recipe
 from aar.problems.dataset import Dataset, Example, Split
 from aar.problems.prompts import LABEL_TOKENS, model_texts
 from aar.scoring.records import FitRecipe

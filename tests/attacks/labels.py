@@ -22,9 +22,9 @@ def the_order_of_the_splits(facts: Facts) -> str | None:
     """Which of many known rows are test rows."""
 
     def look() -> object:
-        from aar.problems import partition
+        from aar.problems import key
 
-        return partition.region
+        return key.region
 
     return reached(look)
 

@@ -9,10 +9,10 @@ from aar.compute.client import ComputeClient
 from aar.compute.requests import FineTune, ImportAdapter, Request
 from aar.compute.store import StoredTexts
 from aar.errors import LabError
-from aar.experiments.backend import EXTRA_CHARACTERS, MOST_PASSES, MOST_VISITS, SMALL_FIT, ModelBackend
+from aar.experiments.backend import EXTRA_CHARACTERS, MAX_PASSES, MAX_VISITS, SMALL_FIT, ModelBackend
 from aar.experiments.validation import FineTuneCall
 from aar.guest.lab import Lab
-from aar.models.data import Texts
+from aar.models.recipe import Texts
 from aar.problems.dataset import Preference
 from aar.scoring.records import TrainingData
 from tests.compute.toy import recipe
@@ -67,8 +67,8 @@ def test_a_fit_of_four_hundred_epochs_by_its_order_is_refused_before_it_is_queue
 
 
 def test_a_fit_may_be_longer_than_the_recipes(backend: ModelBackend, compute: Answering) -> None:
-    backend.fine_tune(call(epochs=2 * MOST_VISITS))
-    backend.fine_tune(call(epochs=1, repeats=2 * MOST_VISITS))
+    backend.fine_tune(call(epochs=2 * MAX_VISITS))
+    backend.fine_tune(call(epochs=1, repeats=2 * MAX_VISITS))
     assert len(compute.asked) == 2
     assert len(compute.stored) == 1  # both name the same texts
 
@@ -86,7 +86,7 @@ def test_prompts_of_four_thousand_characters_are_refused_after_a_few_calls(
 
 
 def test_as_many_short_prompts_as_a_method_could_want_are_answered(backend: ModelBackend) -> None:
-    for number in range(MOST_PASSES // 4):
+    for number in range(MAX_PASSES // 4):
         backend.zero_shot(f"Question {number}: which of these is good?\nA: {{first}}\nB: {{second}}\nAnswer:")
         backend.embed(number)
 
@@ -94,5 +94,5 @@ def test_as_many_short_prompts_as_a_method_could_want_are_answered(backend: Mode
 def test_what_a_method_reads_of_the_lab_says_how_much_it_may_ask_for() -> None:
     """The client runs in a sandbox and cannot take the numbers from where they are checked."""
     fit, zero_shot = " ".join((Lab.fine_tune.__doc__ or "").split()), " ".join((Lab.zero_shot.__doc__ or "").split())
-    assert f"at most {MOST_VISITS} times as many rows" in fit and f"or {SMALL_FIT:,} if that is more" in fit
-    assert f"more than {MOST_PASSES} times as many characters" in zero_shot and f"{EXTRA_CHARACTERS} more" in zero_shot
+    assert f"at most {MAX_VISITS} times as many rows" in fit and f"or {SMALL_FIT:,} if that is more" in fit
+    assert f"more than {MAX_PASSES} times as many characters" in zero_shot and f"{EXTRA_CHARACTERS} more" in zero_shot

@@ -13,9 +13,10 @@ import pytest
 
 from aar.errors import LabError, MethodError, TrainingError
 from aar.experiments.broker import RunBudget
-from aar.experiments.method_sandbox import method_pool, run_method
+from aar.experiments.method_sandbox import Progress, method_pool, run_method
 from aar.sandbox import Limits, provider
 from aar.sandbox.decoys import METHODS, decoys, touched
+from aar.scoring.records import ExperimentRun
 from tests.experiments.doubles import NumpyBackend
 from tests.keys import KEY
 
@@ -280,3 +281,20 @@ def test_decoys_lie_beside_the_method() -> None:
     with closing(pool), pytest.raises(MethodError) as caught:
         run_method(source, NumpyBackend(), pool, RunBudget(1))
     assert touched(str(caught.value), KEY, METHODS) == ["labels"]
+
+
+def test_a_run_is_followed_and_can_be_cancelled() -> None:
+    progress = Progress()
+    source = b"import time\ndef supervise(lab):\n    print('begun', flush=True)\n    time.sleep(60)\n"
+    with closing(method_pool(provider("bubblewrap"), LIMITS, size=0)) as pool:
+        threading.Timer(0.5, progress.cancel).start()
+        with pytest.raises(MethodError, match="stopped"):
+            run_method(source, NumpyBackend(), pool, RunBudget(1), observer=progress.of(ExperimentRun("data", 7)))
+    assert progress.log() == "data, seed 7:\nbegun\n"
+
+
+def test_a_run_that_starts_after_the_cancellation_ends_at_once() -> None:
+    progress, stopped = Progress(), threading.Event()
+    progress.cancel()
+    progress.of(ExperimentRun("data", 1)).started(stopped.set)
+    assert stopped.is_set()

@@ -126,7 +126,7 @@ def test_a_gibibyte_that_quick_checks_hand_back_is_not_kept(
     for number in range(2):
         size = 512 * 2**20 - number
         source = f"import os; os.truncate(os.open('adapter.safetensors', os.O_CREAT | os.O_RDWR), {size})"
-        with pytest.raises(LabError, match="the adapter is no safetensors file"):
+        with pytest.raises(LabError, match="the adapter is not a safetensors file"):
             backend.train(TrainCall(source.encode(), 1, {}))
     assert kept_bytes(folder) == before
 

@@ -1,6 +1,5 @@
-"""Quick checks and progress: what a researcher learns of a method without a score."""
+"""Quick checks: what a researcher learns about a method without a score."""
 
-import threading
 from contextlib import closing
 
 import numpy as np
@@ -8,13 +7,12 @@ import pytest
 
 from aar.errors import MethodError
 from aar.experiments.broker import RunBudget
-from aar.experiments.method_sandbox import method_pool, run_method
-from aar.experiments.progress import Progress
+from aar.experiments.method_sandbox import method_pool
 from aar.experiments.quick_check import SLICE_EXAMPLES, check_method, slice_of
 from aar.models.recipe import Recipe
 from aar.problems.dataset import Judgement
 from aar.sandbox import provider
-from aar.scoring.records import ExperimentRun, TrainingData
+from aar.scoring.records import TrainingData
 from tests.experiments.doubles import NumpyBackend
 from tests.experiments.test_method_sandbox import LIMITS
 
@@ -39,29 +37,12 @@ def test_a_slice_is_small_and_trained_on_once() -> None:
     assert part.recipe.epochs == 1
 
 
-def test_a_check_tells_calls_agreement_and_output_and_no_score() -> None:
-    words = check(GOOD)
-    assert "zero_shot()" in words and "fine_tune(xent" in words and "hello" in words
-    assert "agrees with the weak labels" in words and "PGR" not in words and "accuracy" not in words
+def test_a_report_lists_calls_agreement_and_output_and_no_score() -> None:
+    report = check(GOOD)
+    assert "zero_shot()" in report and "fine_tune(xent" in report and "hello" in report
+    assert "agrees with the weak labels" in report and "PGR" not in report and "accuracy" not in report
 
 
-def test_a_check_that_fails_tells_why_and_how_far_it_came() -> None:
+def test_the_report_of_a_failure_says_why_and_which_calls_were_made() -> None:
     with pytest.raises(MethodError, match=r"it fails: .*ZeroDivisionError(.|\n)*zero_shot\(\)"):
         check("def supervise(lab):\n    lab.zero_shot()\n    1 / 0\n")
-
-
-def test_a_run_is_followed_and_can_be_cancelled() -> None:
-    progress = Progress()
-    source = b"import time\ndef supervise(lab):\n    print('begun', flush=True)\n    time.sleep(60)\n"
-    with closing(method_pool(provider("bubblewrap"), LIMITS, size=0)) as pool:
-        threading.Timer(0.5, progress.cancel).start()
-        with pytest.raises(MethodError, match="stopped"):
-            run_method(source, NumpyBackend(), pool, RunBudget(1), observer=progress.of(ExperimentRun("data", 7)))
-    assert progress.log() == "data, seed 7:\nbegun\n"
-
-
-def test_a_run_that_starts_after_the_cancellation_ends_at_once() -> None:
-    progress, stopped = Progress(), threading.Event()
-    progress.cancel()
-    progress.of(ExperimentRun("data", 1)).started(stopped.set)
-    assert stopped.is_set()

@@ -38,7 +38,7 @@ weights = load_file("adapter.safetensors")
 """
 HOSTILE = (
     ("pickle.dump({'head/bias': [0]}, open('adapter.safetensors', 'wb'))", "the adapter's header is too long"),
-    ("open('adapter.safetensors', 'wb').write(bytes(99))", "the adapter is no safetensors file"),
+    ("open('adapter.safetensors', 'wb').write(bytes(99))", "the adapter is not a safetensors file"),
     ("weights['head/bias'].fill_(float('nan')); save_file(weights, 'adapter.safetensors')", "head/bias holds NaN"),
     ("save_file({**weights, 'x': torch.ones(1)}, 'adapter.safetensors')", "the adapter has a tensor 'x' that"),
 )
@@ -116,6 +116,6 @@ def supervise(lab):
             print(error)
     return lab.train("")
 """
-    with pytest.raises(MethodError, match="the adapter is no safetensors file"):
+    with pytest.raises(MethodError, match="the adapter is not a safetensors file"):
         run_method(method.encode(), backend, pool, RunBudget(0, programs=2))
     assert sum(map(len, compute.results.values())) == 0

@@ -48,7 +48,7 @@ def test_the_builtin_student_is_converted_once(tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize("name", ["smollm3", "a b/c/d", f"a b/c/d@{COMMIT}"])
 def test_what_is_no_name_at_all_is_answered_with_the_known_ones(name: str) -> None:
-    with pytest.raises(ModelError, match=f'"{name}" is no model: aar knows smollm2-135m, minilm'):
+    with pytest.raises(ModelError, match=f'"{name}" is not a valid model: give one of smollm2-135m, minilm'):
         model_folder(name)
 
 
@@ -70,7 +70,7 @@ def test_a_hub_name_means_one_commit_whatever_its_branch_points_to(
     snapshots = cached(tmp_path, "mine")
     assert model_folder(f"somebody/tiny@{COMMIT}") == snapshots / COMMIT
     for name in ("somebody/tiny", "somebody/tiny@main", "somebody/tiny@0123456"):
-        with pytest.raises(ModelError, match=f'"{name}" is no model.*a hub name with the commit that is meant'):
+        with pytest.raises(ModelError, match=f'"{name}" is not a valid model.*a hub name with its commit'):
             model_folder(name)
 
 

@@ -70,7 +70,7 @@ def test_a_student_that_was_not_trained_has_the_losses_of_its_base_and_a_trained
 
 def test_likelihoods_do_not_depend_on_how_many_logits_are_made_at_once(llama: LanguageModel) -> None:
     hidden, ids = torch.randn(3, 5, 32), torch.randint(0, len(WORDS), (3, 5))
-    few, all_at_once = (inference._token_log_probabilities(hidden, ids, llama.label_rows, chunk) for chunk in (2, 1000))
+    few, all_at_once = (inference.token_log_probabilities(hidden, ids, llama.label_rows, chunk) for chunk in (2, 1000))
     torch.testing.assert_close(few, all_at_once)
 
 

@@ -5,10 +5,10 @@ import safetensors.torch
 import torch
 
 from aar.errors import ModelError
-from aar.models.data import Form
 from aar.models.hidden_states import HiddenStateCache
 from aar.models.inference import label_odds
 from aar.models.language_model import LanguageModel
+from aar.models.recipe import Form
 from aar.models.student import Student, StudentGroup, StudentShape, log_odds, new_weights
 from tests.tiny_model import CPU, HIDDEN, LABELS, sentences
 
@@ -108,11 +108,11 @@ def test_a_student_survives_as_bytes(llama: LanguageModel, dtype: torch.dtype, l
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"no student", b"\xff" * 64, safetensors.torch.save({"x": torch.zeros(2)})],
+    [b"", b"not a student", b"\xff" * 64, safetensors.torch.save({"x": torch.zeros(2)})],
     ids=["empty", "text", "noise", "no metadata"],
 )
-def test_bytes_that_are_no_student_are_refused(data: bytes) -> None:
-    with pytest.raises(ModelError, match="no student"):
+def test_bytes_that_are_not_a_student_are_refused(data: bytes) -> None:
+    with pytest.raises(ModelError, match="not a student"):
         Student.from_bytes(data)
 
 

@@ -87,7 +87,7 @@ def test_the_last_line_may_lack_its_newline(chat: Path) -> None:
         (b'{"prompt": "Hi", "first": "a", "label": 0}', 'line 2: has no "second"; the file began as preference rows'),
         (b'{"prompt": "Hi", "first": "a", "second": "b"}', 'line 2: has no "label"; expected 0, 1, "A" or "B"'),
         (b'{"prompt": 3, "first": "a", "second": "b", "label": 0}', 'line 2: "prompt" is 3; expected a text'),
-        (b'{"prompt": "\\ud83d", "first": "a", "second": "b", "label": 0}', 'line 2: "prompt" is no valid text'),
+        (b'{"prompt": "\\ud83d", "first": "a", "second": "b", "label": 0}', 'line 2: "prompt" is not valid text'),
         (
             b'{"question": "Hi", "choice": "a", "label": 0}',
             'line 2: has no "prompt"; the file began as preference rows',

@@ -15,7 +15,7 @@ from aar.problems.dataset import Preference, Row, SplitName
 from aar.problems.grammar.draw import Draw, Phenomenon, article
 from aar.problems.grammar.lexicon import PEOPLE, PEOPLE_VERBS, THINGS
 from aar.problems.grammar.pairs import PHENOMENA, draw
-from aar.problems.partition import Sizes
+from aar.problems.key import Sizes
 from tests.keys import KEY
 
 

@@ -99,12 +99,12 @@ def _agreeing(draw: Draw, subject: str, plural: bool, forms: Forms, rest: str) -
 
 
 def _in_order(forms: Forms, plural: bool) -> tuple[str, str]:
-    """The agreeing form and the other one."""
+    """Return the agreeing form, and the other one."""
     return (forms[1], forms[0]) if plural else forms
 
 
 def _person_does(draw: Draw) -> tuple[Forms, str]:
-    """What a person is, has done or does: both forms of the verb, and the words after it."""
+    """Choose what a person is, has done or does: both forms of the verb, and the words after it."""
     which = draw.one(("is", "has", "does"))
     if which == "is":
         return draw.one(_BE), draw.one(PREDICATES)

@@ -1,4 +1,4 @@
-"""Random choices, and the finishing touches of a sentence."""
+"""Random choices, and the last steps in making a sentence."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -11,7 +11,7 @@ Pair = tuple[str, str]
 
 
 class Draw:
-    """Choices by numbers that `uniform` gives, one after the other, in [0, 1)."""
+    """Makes choices by the numbers in [0, 1) that `uniform` returns, one after the other."""
 
     def __init__(self, uniform: Callable[[], float]) -> None:
         self._random = uniform
@@ -20,13 +20,13 @@ class Draw:
         return options[int(self._random() * len(options))]
 
     def two(self, options: Sequence[T]) -> tuple[T, T]:
-        """Two different options."""
+        """Choose two different options."""
         first = int(self._random() * len(options))
         step = 1 + int(self._random() * (len(options) - 1))
         return options[first], options[(first + step) % len(options)]
 
     def often(self, share: float = 0.5) -> bool:
-        """True in this share of the calls."""
+        """Return True in this share of the calls."""
         return self._random() < share
 
 
@@ -40,7 +40,7 @@ def number(noun: Noun, plural: bool) -> str:
 
 
 def article(phrase: str) -> str:
-    """The phrase with "a" or "an" before it."""
+    """Return the phrase with "a" or "an" before it."""
     return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
 
 
@@ -50,7 +50,7 @@ def someone(draw: Draw, *, plural: bool = False) -> str:
 
 
 def framed(draw: Draw, good: str, bad: str, ending: str = ".") -> Pair:
-    """Both as sentences; now and then, when they are no questions, after the same opening phrase."""
+    """Return both as sentences, a quarter of those that are not questions after the same opening phrase."""
     opener = f"{draw.one(OPENERS)} " if ending == "." and draw.often(0.25) else ""
     return _sentence(opener + good, ending), _sentence(opener + bad, ending)
 

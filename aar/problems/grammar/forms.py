@@ -1,4 +1,4 @@
-"""Phenomena in which a word must have the form that its place in the sentence asks for."""
+"""Phenomena in which a word must have the form that its place in the sentence requires."""
 
 from aar.problems.grammar.draw import EVERYONE, Draw, Pair, Phenomenon, framed, someone
 from aar.problems.grammar.lexicon import (

@@ -1,4 +1,4 @@
-"""The words that sentences are made of. Data, and the few rules that spell inflected forms."""
+"""The words of the sentences. Data, and the few rules that spell inflected forms."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ class Verb:
     past: str
     participle: str
     object: str = ""
-    """A fitting object, for verbs that do not go with any."""
+    """An object that fits, for verbs that do not take just any."""
 
 
 def _s(word: str) -> str:
@@ -33,7 +33,7 @@ def _ed(word: str) -> str:
 def _nouns(words: str) -> tuple[Noun, ...]:
     """Nouns, each as `singular` or, where the plural is irregular, `singular/plural`."""
     pairs = (word.partition("/") for word in words.split())
-    return tuple(Noun(one, many or _s(one)) for one, _, many in pairs)
+    return tuple(Noun(singular, plural or _s(singular)) for singular, _, plural in pairs)
 
 
 def _regular(words: str) -> tuple[Verb, ...]:

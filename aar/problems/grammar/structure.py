@@ -82,7 +82,7 @@ def licensing(draw: Draw) -> Pair:
     outer, inner, has = number(head, plural), number(other, draw.often()), "have" if plural else "has"
     clause = draw.one((f"that {{}} {inner} {past}", f"who {past} {{}} {inner}", f"standing next to {{}} {inner}"))
     tail = f"{has} ever {done}"
-    lead = f"{someone(draw)} {draw.one(THINKING).past} that"  # no sentence begins with the word that tells
+    lead = f"{someone(draw)} {draw.one(THINKING).past} that"  # the word that decides is never the first of a sentence
     good = f"{lead} no {outer} {clause.replace('{}', 'the')} {tail}"
     return framed(draw, good, f"{lead} the {outer} {clause.replace('{}', 'no')} {tail}")
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from aar.methods.em_posterior import calibrated, posterior, product
-from aar.models.data import Loss
+from aar.models.recipe import Loss
 
 Labels = Literal["weak", "prior", "product", "em", "probe"]
 Filter = Literal["all", "confident", "agree"]

@@ -1,6 +1,6 @@
 """The recipe of a run, noted fit by fit."""
 
-from aar.experiments.progress import FitLog
+from aar.experiments.backend import FitLog
 from aar.scoring.records import FitRecipe
 
 
