@@ -440,3 +440,85 @@ def test_every_request_is_logged_from_the_queue_to_its_end_and_nothing_foreign_u
     assert any(line.startswith(f"Predict {key} for ada: ") and line.endswith(" s") for line in lines)
     [refused] = [line for line in lines if "refused" in line]
     assert "no model <U+001B>[2J" in refused and len(refused) < 400
+
+
+def test_however_many_wait_the_calls_of_workers_get_through(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actor_module, "MAX_CALLS", actor_module.RESERVED_CALLS + 2)
+
+    async def scene(compute: Compute) -> None:
+        first, second = await waiting(compute, question(1), question(2))
+        with pytest.raises(TrainingError, match="2 requests wait already; ask again later"):
+            await compute.run(question(3))
+        generation = await compute.register_workers()
+        for _ in range(2):
+            [key] = await compute.next_batch(generation) or []
+            await compute.complete({key: b"result"})
+        assert {await first, await second} == {question(1).key(), question(2).key()}
+        await waiting(compute, question(3))
+
+    play(scene)
+
+
+def test_what_is_trained_together_shares_the_time_that_it_took(
+    play: Callable[..., None], clock: Clock, tmp_path: Path
+) -> None:
+    async def scene(compute: Compute) -> None:
+        asked = await waiting(compute, request("m", seed=1), request("m", seed=2), account="ada")
+        keys = await compute.next_batch(await compute.register_workers()) or []
+        clock.now += 10.0
+        await compute.complete(dict.fromkeys(keys, b"result"))
+        assert {await task for task in asked} == set(keys) and len(keys) == 2
+
+    play(scene)
+    assert UsageStore(tmp_path).spent("ada").resources.cpu_seconds == 10.0 * ComputeConfig().cpus_per_worker
+
+
+def test_a_request_that_failed_is_charged_and_says_nothing_about_how_long_others_take(
+    play: Callable[..., None], clock: Clock, tmp_path: Path
+) -> None:
+    async def scene(compute: Compute) -> None:
+        [bad] = await waiting(compute, question(1), account="ada")
+        [key] = await compute.next_batch(await compute.register_workers()) or []
+        clock.now += 50.0
+        await compute.fail([key], ModelError("no"))
+        with pytest.raises(ModelError):
+            await bad
+        [next_one] = await waiting(compute, question(2), account="ada")
+        assert not next_one.done()  # its estimate is unknown still, and so within what is left
+
+    cpus = ComputeConfig().cpus_per_worker
+    play(scene, BudgetConfig(researcher=ResearcherBudget(cpu_seconds=50 * cpus + 1)))
+    assert UsageStore(tmp_path).spent("ada").resources.cpu_seconds == 50.0 * cpus
+
+
+def test_device_time_outside_the_workers_is_charged_once_for_a_key(play: Callable[..., None], tmp_path: Path) -> None:
+    async def scene(compute: Compute) -> None:
+        for _ in range(2):
+            await compute.charge("ada", "program/1", Resources(cpu_seconds=3, gpu_seconds=1))
+        await compute.charge("ada", "program/2", Resources(cpu_seconds=4))
+
+    play(scene)
+    spent = UsageStore(tmp_path).spent("ada").resources
+    assert (spent.cpu_seconds, spent.gpu_seconds) == (7.0, 1.0)
+
+
+def test_students_are_counted_once_whether_they_were_computed_or_known(play: Callable[..., None]) -> None:
+    async def scene(compute: Compute) -> None:
+        tasks = await waiting(compute, request("m"), request("m", seed=2), question())
+        generation = await compute.register_workers()
+        while not all(task.done() for task in tasks):
+            await compute.complete(dict.fromkeys(await compute.next_batch(generation) or [], b"result"))
+            await asyncio.sleep(0)
+        for _ in range(2):
+            await compute.run(request("m"))
+        assert await compute.fits_given() == 2
+
+    async def next_actor(compute: Compute) -> None:
+        assert await compute.fits_given() == 0
+        await compute.run(request("m"))
+        assert await compute.fits_given() == 1
+
+    play(scene)
+    play(next_actor)
