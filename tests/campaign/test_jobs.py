@@ -42,4 +42,4 @@ def test_a_job_on_an_open_cluster_says_why_it_does_not_run(tiny: Path) -> None:
     with ray_cluster("disabled", f"--dashboard-port={dashboard}") as cluster:
         done = submit(cluster, dashboard, tiny)
     assert done.returncode != 0
-    assert "is open: whoever reaches its ports" in done.stdout and "cluster.allow_open=true" in done.stdout
+    assert "is open: anyone who reaches its ports" in done.stdout and "cluster.allow_open=true" in done.stdout

@@ -70,14 +70,14 @@ def _in_somebody_elses_folder(file: Path) -> None:
 
 
 REFUSED: list[tuple[Callable[[Path], object], str]] = [
-    (_link, "plain file, no link"),
-    (_dangling_link, "plain file, no link"),
+    (_link, "plain file, not a link"),
+    (_dangling_link, "plain file, not a link"),
     (lambda file: file.mkdir(), "plain file"),
     (lambda file: os.mkfifo(file), "plain file"),
     (_somebody_elses, "belongs to another user"),
-    (_in_somebody_elses_folder, "others may write there"),
-    (lambda file: file.parent.chmod(0o770), "others may write there"),
-    (lambda file: file.parent.chmod(0o1777), "others may write there"),
+    (_in_somebody_elses_folder, "others can write there"),
+    (lambda file: file.parent.chmod(0o770), "others can write there"),
+    (lambda file: file.parent.chmod(0o1777), "others can write there"),
     (lambda file: file.touch(), "is empty"),
 ]
 
