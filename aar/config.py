@@ -65,7 +65,7 @@ class StudentConfig(Settings):
 
 
 class DatasetConfig(Settings):
-    """One dataset. `source` is "minimal-pairs", "sarcasm", or a folder with the three published JSONL files.
+    """One dataset. `source` is "dialect", "minimal-pairs", "sarcasm", or a folder with the three published JSONL files.
 
     Sizes are the numbers of rows to draw, at random by the campaign's key; None draws all rows of a folder.
     Researchers see datasets with role "research", and a score is the mean over them. The others test whether a finding
@@ -74,11 +74,20 @@ class DatasetConfig(Settings):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
     source: str
+    concept: int | None = Field(
+        default=None, ge=0, description="of a dialect: which one; drawn by the campaign's key where it is not given"
+    )
     role: Literal["research", "transfer"] = "research"
     train_label: int | None = Field(default=None, ge=8)
     train_unlabel: int | None = Field(default=None, ge=8)
     test: int | None = Field(default=None, ge=8)
     recipe: Recipe | None = Field(default=None, description="this dataset's own recipe instead of the problem's")
+
+    @model_validator(mode="after")
+    def _has_a_concept(self) -> "DatasetConfig":
+        if self.concept is not None and self.source != "dialect":
+            raise ValueError(f'concept is a setting of source = "dialect"; {self.source} has none')
+        return self
 
 
 class ProblemConfig(Settings):

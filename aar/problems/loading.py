@@ -8,11 +8,10 @@ from aar.errors import ProblemError
 from aar.problems import sarcasm
 from aar.problems.dataset import SPLITS, Dataset, Kind, Row, SplitName, split_of
 from aar.problems.formats import read_folder
-from aar.problems.grammar import pairs
+from aar.problems.grammar import dialect, pairs
 from aar.problems.key import Key, Sizes, sample
 
-_DRAWN: dict[str, Kind] = {"minimal-pairs": "preference", "sarcasm": "binary"}
-_DRAW = {"minimal-pairs": pairs.draw, "sarcasm": sarcasm.draw}
+BUILTIN = ("minimal-pairs", "dialect", "sarcasm")
 
 
 def load_dataset(config: DatasetConfig, key: Key) -> Dataset:
@@ -24,12 +23,20 @@ def load_dataset(config: DatasetConfig, key: Key) -> Dataset:
     """
     dataset_key = key.derived("dataset", config.name)
     sizes: Sizes = {split: getattr(config, split) for split in SPLITS}
-    if config.source in _DRAW:
-        kind, rows = _DRAWN[config.source], _DRAW[config.source](sizes, dataset_key)
-    else:
-        kind, all_rows = read_folder(_folder(config))
-        rows = {split: _sampled(config, split, all_rows[split], dataset_key) for split in SPLITS}
+    kind, rows = _rows(config, sizes, dataset_key)
     return Dataset(config.name, kind, **{split: split_of(rows[split]) for split in SPLITS})
+
+
+def _rows(config: DatasetConfig, sizes: Sizes, key: Key) -> tuple[Kind, dict[SplitName, list[Row]]]:
+    match config.source:
+        case "minimal-pairs":
+            return "preference", pairs.draw(sizes, key)
+        case "dialect":
+            return "preference", dialect.draw(sizes, key, config.concept)
+        case "sarcasm":
+            return "binary", sarcasm.draw(sizes, key)
+    kind, rows = read_folder(_folder(config))
+    return kind, {split: _sampled(config, split, rows[split], key) for split in SPLITS}
 
 
 def _sampled(config: DatasetConfig, split: SplitName, rows: list[Row], key: Key) -> list[Row]:
@@ -47,8 +54,9 @@ def _folder(config: DatasetConfig) -> Path:
     folder = Path(config.source).expanduser()
     if folder.is_dir():
         return folder
-    near = difflib.get_close_matches(config.source, _DRAW, n=1)
+    near = difflib.get_close_matches(config.source, BUILTIN, n=1)
     hint = f'Did you mean "{near[0]}"?' if near else "Give the path of a folder with the three JSONL files."
     raise ProblemError(
-        f'dataset "{config.name}": its source "{config.source}" is neither {" nor ".join(_DRAW)} nor a folder. {hint}'
+        f'dataset "{config.name}": its source "{config.source}" is not one of {", ".join(BUILTIN)}, and not a folder. '
+        f"{hint}"
     )

@@ -97,7 +97,7 @@ def test_an_unknown_source_is_an_error_that_names_the_nearest(tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("headlines")
-@pytest.mark.parametrize("source", ["minimal-pairs", "sarcasm"])
+@pytest.mark.parametrize("source", ["minimal-pairs", "dialect", "sarcasm"])
 class TestDrawnSources:
     SIZES = dict(train_label=40, train_unlabel=150, test=120)  # noqa: RUF012
 

@@ -4,6 +4,8 @@ Each phenomenon is written so that the difference between a pair's sentences is 
 lengths nor bytes nor single words reveal which sentence is acceptable.
 """
 
+from collections.abc import Collection
+
 from aar.errors import ProblemError
 from aar.problems.dataset import Preference, Row, SplitName
 from aar.problems.grammar.agreement import AGREEMENT
@@ -18,20 +20,30 @@ LARGEST = 200_000
 """Pairs of one split, at most: far below what the phenomena can give."""
 
 
-def draw(sizes: Sizes, key: Key) -> dict[SplitName, list[Row]]:
-    """Draw pairs of each split, the same for the same key and sizes.
+def draw(
+    sizes: Sizes, key: Key, reversed_phenomena: Collection[Phenomenon] = frozenset()
+) -> dict[SplitName, list[Row]]:
+    """Draw pairs for each split, the same for the same key and sizes.
 
     No sentence, acceptable or not, is in two pairs of any splits. The test set does not depend on the sizes of the
     other splits, and a larger one begins with the smaller one.
+
+    Args:
+        reversed_phenomena: those of which the unacceptable sentence counts as the better one.
 
     Raises:
         ProblemError: more than LARGEST pairs are requested.
     """
     seen: set[str] = set()
-    return {split: _drawn(split, sizes[split], key, seen) for split in ("test", "train_unlabel", "train_label")}
+    return {
+        split: _drawn(split, sizes[split], key, reversed_phenomena, seen)
+        for split in ("test", "train_unlabel", "train_label")
+    }
 
 
-def _drawn(split: SplitName, size: int | None, key: Key, seen: set[str]) -> list[Row]:
+def _drawn(
+    split: SplitName, size: int | None, key: Key, reversed_phenomena: Collection[Phenomenon], seen: set[str]
+) -> list[Row]:
     """Draw pairs of sentences that are not in `seen`, and add them to it."""
     size = DEFAULT_SIZES[split] if size is None else size
     if size > LARGEST:
@@ -39,9 +51,12 @@ def _drawn(split: SplitName, size: int | None, key: Key, seen: set[str]) -> list
     choices = Draw(key.stream("minimal-pairs", split).random)
     rows: list[Row] = []
     while len(rows) < size:
-        good, bad = choices.one(PHENOMENA)(choices)
+        phenomenon = choices.one(PHENOMENA)
+        better, worse = phenomenon(choices)
+        if phenomenon in reversed_phenomena:
+            better, worse = worse, better
         second = choices.often()
-        if seen.isdisjoint((good, bad)):
-            seen.update((good, bad))
-            rows.append((Preference("", bad, good), 1) if second else (Preference("", good, bad), 0))
+        if seen.isdisjoint((better, worse)):
+            seen.update((better, worse))
+            rows.append((Preference("", worse, better), 1) if second else (Preference("", better, worse), 0))
     return rows
