@@ -131,7 +131,7 @@ class ProblemConfig(Settings):
 
 
 class ScoringConfig(Settings):
-    """How researchers' submissions are scored.
+    """The scoring of researchers' submissions.
 
     `protocol` "weights": method code never sees a test input; the platform predicts with the student. "predictions":
     method code sees the dev inputs and submits predictions, as in the published system; its scores are marked and never

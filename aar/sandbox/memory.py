@@ -34,7 +34,7 @@ SHARE = 0.75
 """Share of the machine's memory for all sandboxes; training workers and aar's other processes have the rest."""
 Part = Literal["programs", "others"]
 PARTS: dict[Part, float] = {"programs": 0.4, "others": 0.6}
-"""How that share is divided between training programs, and methods with shells."""
+"""The division of that share between training programs, and methods with shells."""
 OWNER_SHARE = 2 / 3
 """Share of a part that one owner's sandboxes may hold; a single sandbox may have more."""
 STEP_BYTES = 256 * MIB

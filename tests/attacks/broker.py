@@ -1,6 +1,6 @@
 """Ways to confuse the broker, from method code that speaks to its socket by hand.
 
-Each is given the lab and says what got through. The broker may hang up; what it may not do is answer wrongly, or die.
+Each gets the lab and returns what got through. The broker may hang up, but must not answer wrongly or fail.
 """
 
 import json
@@ -12,18 +12,18 @@ from typing import Any
 
 
 def send(lab: Any, payload: bytes) -> None:
-    """One frame."""
+    """Send one frame."""
     lab._connection.sendall(struct.pack(">I", len(payload)) + payload)
 
 
 def frame(body: Any, arrays: Any = (), blobs: bytes = b"") -> bytes:
-    """A payload with this header, well-formed or not."""
+    """Return a payload with this header, well-formed or not."""
     header = body if isinstance(body, bytes) else json.dumps({"body": body, "arrays": list(arrays)}).encode()
     return struct.pack(">I", len(header)) + header + blobs
 
 
 def answer(lab: Any) -> dict[str, Any] | None:
-    """The body of the next answer; None when the broker has hung up."""
+    """Return the body of the next answer; None if the broker has hung up."""
     try:
         head = lab._connection.recv(4, socket.MSG_WAITALL)
         if len(head) < 4:
@@ -38,23 +38,23 @@ def answer(lab: Any) -> dict[str, Any] | None:
 def refused(lab: Any, payload: bytes) -> str | None:
     """Send a frame that must be answered with an error, or not at all."""
     send(lab, payload)
-    told = answer(lab)
-    return None if told is None or "error" in told else f"it was answered with {told}"
+    reply = answer(lab)
+    return None if reply is None or "error" in reply else f"it was answered with {reply}"
 
 
 def a_frame_of_four_gibibytes(lab: Any) -> str | None:
     """Claimed, not sent: nothing may be allocated for it."""
     lab._connection.sendall(b"\xff\xff\xff\xff" + b"x" * 1000)
-    told = answer(lab)
-    return None if told is None or "error" in told else repr(told)
+    reply = answer(lab)
+    return None if reply is None or "error" in reply else repr(reply)
 
 
 def a_frame_that_never_ends(lab: Any) -> str | None:
-    """Half of it, and then the end of the connection."""
+    """Send half of it, and close the connection."""
     lab._connection.sendall(struct.pack(">I", 100) + b"x" * 10)
     lab._connection.shutdown(socket.SHUT_WR)
-    told = answer(lab)
-    return None if told is None or "error" in told else repr(told)
+    reply = answer(lab)
+    return None if reply is None or "error" in reply else repr(reply)
 
 
 def frames_without_a_header(lab: Any) -> str | None:
@@ -66,8 +66,8 @@ def frames_without_a_header(lab: Any) -> str | None:
     return None
 
 
-def headers_that_are_no_json(lab: Any) -> str | None:
-    """Other formats, invalid UTF-8, numbers that are none."""
+def headers_that_are_not_json(lab: Any) -> str | None:
+    """Other formats, invalid UTF-8, invalid numbers."""
     for header in (b"\x80\x04pickle", b"\xff\xfe", b'{"body": NaN, "arrays": []}', b"[]", b"null", b"{}",
                    b'{"body": {"call": "embed", "layer": 1e999}, "arrays": []}'):  # fmt: skip
         found = refused(lab, frame(header))
@@ -86,8 +86,8 @@ def the_same_key_twice(lab: Any) -> str | None:
     return refused(lab, frame(b'{"body": {"call": "describe", "call": "open"}, "arrays": []}'))
 
 
-def calls_that_are_none(lab: Any) -> str | None:
-    """Names of Python's, of other types, of methods of the broker's."""
+def unknown_calls(lab: Any) -> str | None:
+    """Python's names, other types, names of the broker's own methods."""
     for name in ("__class__", "_finish", "stop", "", None, 3, ["describe"], {"call": "describe"}, "x" * 10_000):
         found = refused(lab, frame({"call": name}))
         if found:
@@ -95,7 +95,7 @@ def calls_that_are_none(lab: Any) -> str | None:
     return None
 
 
-def dtypes_that_are_none(lab: Any) -> str | None:
+def invalid_dtypes(lab: Any) -> str | None:
     """Objects, which numpy would unpickle, records, and strings."""
     for dtype in ("object", "O", "V8", "S4", "U4", "complex64", "float16", "<f4", "datetime64[s]", ""):
         found = refused(lab, frame({"call": "fine_tune"}, [["targets", dtype, [2]]], bytes(16)))
@@ -104,7 +104,7 @@ def dtypes_that_are_none(lab: Any) -> str | None:
     return None
 
 
-def shapes_that_are_none(lab: Any) -> str | None:
+def invalid_shapes(lab: Any) -> str | None:
     """Negative, fractional, overflowing, contradicting their bytes, in too many dimensions."""
     for shape in ([-1], [2**62, 4], [2**32, 2**32], [1.5], ["2"], [True], [10**30], [1] * 40, [3], None):
         found = refused(lab, frame({"call": "fine_tune"}, [["targets", "float32", shape]], bytes(8)))
@@ -114,14 +114,14 @@ def shapes_that_are_none(lab: Any) -> str | None:
 
 
 def too_many_arrays(lab: Any) -> str | None:
-    """A thousand empty ones, and two of a name."""
+    """A thousand empty ones, and two with the same name."""
     many = [[f"a{number}", "int8", [0]] for number in range(1000)]
     twice = [["targets", "int8", [0]], ["targets", "int8", [0]]]
     return refused(lab, frame({"call": "embed"}, many)) or refused(lab, frame({"call": "embed"}, twice))
 
 
-def numbers_that_are_none(lab: Any) -> str | None:
-    """NaN and infinity in targets and weights; bools that are neither."""
+def invalid_numbers(lab: Any) -> str | None:
+    """NaN and infinity in targets and weights; bools that are neither true nor false."""
     n = len(lab.examples)
     nan = struct.pack("<f", float("nan")) * (2 * n)
     huge = struct.pack("<d", 1e300) * n
@@ -175,7 +175,7 @@ def the_method_of_another(lab: Any) -> str | None:
 
 
 def a_second_connection(lab: Any) -> str | None:
-    """Nobody listens any more."""
+    """The broker accepts only one."""
     with socket.socket(socket.AF_UNIX) as other:
         other.settimeout(0.5)
         try:
@@ -228,19 +228,19 @@ def a_flood_of_calls(lab: Any) -> str | None:
 
 
 def a_descriptor_with_a_frame(lab: Any) -> str | None:
-    """Hand the broker an open file along with a call: it must not keep it, nor stumble."""
+    """Send the broker an open file with a call: it must neither keep it nor fail."""
     import array
 
     payload = frame({"call": "describe"})
     files = array.array("i", [os.open("/tmp", os.O_RDONLY)]).tobytes()
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)]
     lab._connection.sendmsg([struct.pack(">I", len(payload)) + payload], rights)
-    told = answer(lab)
-    return None if told and "examples" in told else f"the broker answered {told}"
+    reply = answer(lab)
+    return None if reply and "examples" in reply else f"the broker answered {reply}"
 
 
 def an_empty_array_of_impossible_shape(lab: Any) -> str | None:
-    """No bytes at all, because one side is 0, and the others too long to multiply."""
+    """It has no bytes because one side is 0; the other sides overflow when multiplied."""
     found = refused(lab, frame({"call": "embed"}, [["a", "float32", [0, 2**28, 2**28, 2**28]]]))
     if found:
         return found
@@ -248,8 +248,8 @@ def an_empty_array_of_impossible_shape(lab: Any) -> str | None:
     return None if "error" not in (answer(lab) or {"error": ""}) else "the broker has gone"
 
 
-def nonsense_without_end(lab: Any) -> str | None:
-    """Refusals cost the platform time too, and must be counted."""
+def endless_nonsense(lab: Any) -> str | None:
+    """Refusals also cost the platform time, and must be counted."""
     for _ in range(5000):
         try:
             send(lab, b"\0\0\0\2{}")
@@ -261,13 +261,13 @@ def nonsense_without_end(lab: Any) -> str | None:
 
 
 def answers_that_nobody_reads(lab: Any) -> str | None:
-    """The broker waits for room to write, and then there is nobody left."""
+    """The broker waits for room to write until the method has ended."""
     _ask_and_never_read(lab, descriptors=False)
     os._exit(0)
 
 
-def its_own_end_in_the_mail(lab: Any) -> str | None:
-    """The same, and this end of the connection is under way to the broker: so it is never closed, and nobody reads."""
+def its_own_end_in_transit(lab: Any) -> str | None:
+    """The same, with this end of the connection in transit to the broker, so that it is never closed nor read."""
     _ask_and_never_read(lab, descriptors=True)
     os._exit(0)
 
@@ -284,8 +284,8 @@ def _ask_and_never_read(lab: Any, *, descriptors: bool) -> None:
         return
 
 
-def descriptors_without_end(lab: Any) -> str | None:
-    """Each frame with open files: the platform has only so many."""
+def endless_descriptors(lab: Any) -> str | None:
+    """Send open files with each frame: the platform has a limited number."""
     opened = [os.open("/dev/null", os.O_RDONLY) for _ in range(50)]
     payload = frame({"call": "nothing"})
     for _ in range(100):

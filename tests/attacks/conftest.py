@@ -30,17 +30,16 @@ sys.stdin.read()
 
 @pytest.fixture(scope="session")
 def facts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """What a well-informed attacker knows; see tests/attacks/tools.py."""
+    """The knowledge of a well-informed attacker; see tests/attacks/tools.py."""
     folder = tmp_path_factory.mktemp("host")
     for place in (folder, *folder.parents[:2]):  # those that pytest made
         place.chmod(0o755)
     with ExitStack() as stack:
-        known = {
+        yield {
             **_servers(stack), **_unix_sockets(stack, folder), **_files(folder), **_victim(stack), **_cluster(stack),
             "memory": LIMITS.memory_bytes, "file_bytes": LIMITS.file_bytes, "files": LIMITS.files,
             "processes": LIMITS.processes, "open_files": LIMITS.open_files, "disk_bytes": LIMITS.disk_bytes,
         }  # fmt: skip
-        yield known
 
 
 def _servers(stack: ExitStack) -> dict[str, Any]:
@@ -66,8 +65,9 @@ def _echo(server: socket.socket) -> None:
 
 
 def _own_address() -> str:
-    found = [one.address for many in psutil.net_if_addrs().values() for one in many if one.family == socket.AF_INET]
-    return next((address for address in found if not address.startswith("127.")), "127.0.0.1")
+    interfaces = psutil.net_if_addrs().values()
+    addresses = [entry.address for entries in interfaces for entry in entries if entry.family == socket.AF_INET]
+    return next((address for address in addresses if not address.startswith("127.")), "127.0.0.1")
 
 
 def _unix_sockets(stack: ExitStack, folder: Path) -> dict[str, Any]:
@@ -116,7 +116,8 @@ def _cluster(stack: ExitStack) -> dict[str, Any]:
     stack.callback(cluster.stdin.close)
     gcs, session = json.loads(cluster.stdout.readline())
     inside = psutil.Process(cluster.pid).children(recursive=True)
-    ports = {one.laddr.port for process in inside for one in process.net_connections() if one.status == "LISTEN"}
+    connections = [connection for process in inside for connection in process.net_connections()]
+    ports = {connection.laddr.port for connection in connections if connection.status == "LISTEN"}
     token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray/auth_token")
     return {
         "dashboard": dashboard, "gcs": gcs, "session": session, "namespace": "attacked", "token": str(token),

@@ -1,4 +1,4 @@
-"""Ways to files of the host and of others, and ways to leave something for the host to stumble over."""
+"""Ways to files of the host and of others, and ways to leave files that harm the host."""
 
 import ctypes
 import os
@@ -8,7 +8,7 @@ from tools import Facts, call, libc, processes, reached, read, write
 
 
 def a_file_that_everyone_may_read(facts: Facts) -> str | None:
-    """The wall must not depend on permissions."""
+    """Isolation must not depend on permissions."""
     return reached(lambda: read(facts["canary"]))
 
 
@@ -23,7 +23,7 @@ def the_campaign_folder(facts: Facts) -> str | None:
 
 
 def another_workspace(facts: Facts) -> str | None:
-    """What another researcher has written."""
+    """Files of another researcher."""
     return reached(lambda: read(facts["other_workspace"] + "/notes"))
 
 
@@ -49,7 +49,7 @@ def keys_in_the_environment(facts: Facts) -> str | None:
 
 
 def keys_in_other_environments(facts: Facts) -> str | None:
-    """Variables of every process that can be seen."""
+    """Variables of every visible process."""
 
     def look() -> list[bytes]:
         return [item for pid in processes() for item in _environment(pid) if facts["secret"].encode() in item]
@@ -75,7 +75,7 @@ def the_root_of_other_processes(facts: Facts) -> str | None:
 
 
 def files_open_in_other_processes(facts: Facts) -> str | None:
-    """/proc/N/fd opens what a process has open, wherever that is."""
+    """/proc/N/fd opens a process's open files, wherever they are."""
     found = []
     for pid in processes():
         try:
@@ -122,7 +122,7 @@ def the_kernels_memory(facts: Facts) -> str | None:
 
 
 def the_kernels_addresses(facts: Facts) -> str | None:
-    """Where its functions lie."""
+    """The addresses of its functions."""
 
     def addresses() -> list[bytes]:
         return [line for line in read("/proc/kallsyms").splitlines()[:50] if not line.startswith(b"0000000000000000")]
@@ -192,7 +192,7 @@ def the_new_mount_calls(facts: Facts) -> str | None:
 
 
 def unmounting(facts: Facts) -> str | None:
-    """What hides something may be taken away."""
+    """A mount that hides something could be removed."""
 
     def unmount(place: bytes) -> bool:
         if libc.umount2(place, 2) != 0:
@@ -216,7 +216,7 @@ def files_by_handle(facts: Facts) -> str | None:
 
 
 def a_setuid_program(facts: Facts) -> str | None:
-    """Any program that would run as somebody else."""
+    """Any program that would run as another user."""
     found = []
     for folder in ("/usr/bin", "/usr/sbin", "/bin", "/usr/lib"):
         for name in os.listdir(folder) if os.path.isdir(folder) else ():
@@ -238,14 +238,14 @@ def _runs_as_another(path: str) -> bool:
 
 
 def a_setuid_file_for_the_host(facts: Facts) -> str | None:
-    """Left in the workspace, run by whoever finds it: harmless as long as it belongs to nobody of the host."""
+    """Left in the workspace and run by a user of the host: harmless if it belongs to no user of the host."""
     write("/work/trap")
     os.chmod("/work/trap", 0o6755)
     return "it would belong to root" if os.stat("/work/trap").st_uid == 0 else None
 
 
 def a_hard_link_to_the_runtime(facts: Facts) -> str | None:
-    """A second name, in a writable place, for a file that is not."""
+    """A second name in a writable folder for a read-only file."""
     import sys
 
     def link() -> bool:

@@ -1,4 +1,4 @@
-"""Running attacks: one sandbox each, as a method's process or in a researcher's shell, or with no wall at all."""
+"""Run attacks, each in its own sandbox: as a method's process, in a researcher's shell, or directly on the host."""
 
 import importlib
 import inspect
@@ -24,7 +24,7 @@ LIMITS = Limits(
     files=400, open_files=128,
 )  # fmt: skip
 SHORT = replace(LIMITS, wall_seconds=1.0)
-PATIENCE_SECONDS = 40.0  # twice the longest wall time limit: who has not answered by then never will
+PATIENCE_SECONDS = 40.0  # twice the longest wall time limit: no answer by then means never
 CATEGORIES = ("network", "ray_cluster", "files", "processes", "kernel", "resources", "watchers", "labels")
 LAUNCH = """
 import importlib, json, sys
@@ -37,14 +37,14 @@ print("verdict:" + json.dumps(attack(json.loads(sys.argv[4]))), flush=True)
 Answer = TypeVar("Answer")
 
 
-def patiently(ask: Callable[[], Answer], seconds: float = PATIENCE_SECONDS) -> Answer:
-    """What `ask` returns, or raises; an attack that makes the platform wait for ever is a TimeoutError instead."""
+def with_patience(call: Callable[[], Answer], seconds: float = PATIENCE_SECONDS) -> Answer:
+    """Return or raise what `call` does; raise TimeoutError if an attack makes the platform wait for ever."""
     answers: list[Answer] = []
     errors: list[BaseException] = []
 
     def wait() -> None:
         try:
-            answers.append(ask())
+            answers.append(call())
         except BaseException as error:
             errors.append(error)
 
@@ -60,7 +60,7 @@ def patiently(ask: Callable[[], Answer], seconds: float = PATIENCE_SECONDS) -> A
 
 @dataclass(frozen=True)
 class Attack:
-    """One attack, by the module and the function that it is."""
+    """One attack: its module and its function."""
 
     category: str
     name: str
@@ -71,20 +71,25 @@ class Attack:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of an attack: what it said got through, whether it came to say so, and what the sandbox ended it by.
+    """The result of an attack.
 
-    `usable`: whether the place serves its owner afterwards.
+    Attributes:
+        through: what the attack reported to have reached; None if nothing.
+        finished: True if it ran to its report.
+        killed: how the sandbox ended it.
+        output: the end of its output.
+        usable: True if its place serves its owner afterwards.
     """
 
     through: str | None
-    spoke: bool
+    finished: bool
     killed: str | None
-    said: str
+    output: str
     usable: bool = True
 
 
 def module_of(category: str) -> ModuleType:
-    """The module of a category, which finds its neighbours as it does in a sandbox."""
+    """Import the module of a category, which finds its neighbours as it does in a sandbox."""
     sys.path.insert(0, str(HERE))
     try:
         return importlib.import_module(category)
@@ -93,7 +98,7 @@ def module_of(category: str) -> ModuleType:
 
 
 def attacks(category: str) -> Iterator[Attack]:
-    """Every attack of a category."""
+    """Yield every attack of a category."""
     module = module_of(category)
     for name, function in inspect.getmembers(module, inspect.isfunction):
         if function.__module__ == category and not name.startswith("_"):
@@ -101,7 +106,7 @@ def attacks(category: str) -> Iterator[Attack]:
 
 
 def sources(category: str) -> dict[str, bytes]:
-    """The files that an attack consists of."""
+    """Return the files of an attack."""
     return {name: (HERE / name).read_bytes() for name in ("tools.py", f"{category}.py")}
 
 
@@ -115,7 +120,7 @@ def as_method(attack: Attack, facts: dict[str, Any], limits: Limits = LIMITS) ->
 
 @contextmanager
 def _workspace() -> Iterator[Path]:
-    """A folder that is removed whatever was done to it: rm copes with any depth, Python does not."""
+    """A folder that is removed whatever its content is: rm handles any depth, Python does not."""
     folder = Path(tempfile.mkdtemp(prefix="aar-attack-"))
     try:
         yield folder
@@ -125,7 +130,7 @@ def _workspace() -> Iterator[Path]:
 
 
 def as_training(attack: Attack, facts: dict[str, Any], limits: Limits = LIMITS) -> Verdict:
-    """Run an attack where training programs run; it costs more memory, since they see torch."""
+    """Run an attack where training programs run."""
     with _workspace() as work:
         for name, content in {**sources(attack.category), "launch.py": LAUNCH.encode()}.items():
             (work / name).write_bytes(content)
@@ -136,7 +141,7 @@ def as_training(attack: Attack, facts: dict[str, Any], limits: Limits = LIMITS) 
 
 
 def in_shell(attack: Attack, facts: dict[str, Any], limits: Limits = LIMITS) -> Verdict:
-    """Run an attack as a command of a researcher's."""
+    """Run an attack as a researcher's command."""
     with _workspace() as folder:
         for name, content in {**sources(attack.category), "launch.py": LAUNCH.encode()}.items():
             (folder / name).write_bytes(content)
@@ -144,12 +149,12 @@ def in_shell(attack: Attack, facts: dict[str, Any], limits: Limits = LIMITS) -> 
         command = f'python3 launch.py /work {attack.category} {attack.name} "$(cat facts)"'
         with Shell(provider("bubblewrap"), folder, limits) as shell:
             reply = shell.run(command, limits.wall_seconds)
-            usable = comes_back(shell)
+            usable = is_usable(shell)
     return replace(_verdict(reply.output, reply.killed), usable=usable)
 
 
-def comes_back(shell: Shell) -> bool:
-    """Whether a shell can be used again; if its workspace is over a limit, once its owner has removed what is in it."""
+def is_usable(shell: Shell) -> bool:
+    """True if a shell can be used again, after its owner has emptied a workspace that was over a limit."""
     for _ in range(3):
         shell.run("chmod -R u+rwx /work; rm -rf /work/*", 10)
     return shell.run("echo back", 10).output.endswith("back\n")
@@ -161,11 +166,11 @@ SLOW_ENDS = ("wall time limit", "")
 
 
 NEED_A_CONTROL_GROUP = ("memory_in_sockets", "cpu_of_children_that_are_not_waited_for")
-"""What only the kernel can hold, and the README says so; elsewhere these get through."""
+"""Limits that only the kernel can enforce, as the README states; without a control group these attacks succeed."""
 
 
 def expected_end(attack: Attack, place: str) -> str | None:
-    """How the sandbox ends an attack: the beginning of `killed`; "" where that may differ; None where it refuses."""
+    """Return how the sandbox ends an attack: the beginning of `killed`; "" if that may differ; None if it refuses."""
     module = module_of(attack.category)
     ends: dict[str, str] = getattr(module, "ENDS", {})
     in_a_shell: dict[str, str] = getattr(module, "ENDS_IN_A_SHELL", {})
@@ -179,26 +184,31 @@ def _has_cgroup() -> bool:
     return cgroup is not None
 
 
-def what_is_wrong(attack: Attack, place: str, facts: dict[str, Any]) -> str | None:
-    """That an attack got through, or did not end as it should; None where all is well."""
+def find_failure(attack: Attack, place: str, facts: dict[str, Any]) -> str | None:
+    """Return how an attack got through, or that it did not end as expected; None if the sandbox held."""
     if attack.name in NEED_A_CONTROL_GROUP and not _has_cgroup():
         return None
     end = expected_end(attack, place)
     try:
-        verdict = patiently(lambda: MORE_PLACES[place](attack, facts, SHORT if end in SLOW_ENDS else LIMITS))
-    except (ValueError, RecursionError, TimeoutError, OSError) as error:  # what a hostile tree may raise in its watcher
-        return f"got at the platform: {error!r}"
+        verdict = with_patience(lambda: MORE_PLACES[place](attack, facts, SHORT if end in SLOW_ENDS else LIMITS))
+    except (
+        ValueError,
+        RecursionError,
+        TimeoutError,
+        OSError,
+    ) as error:  # a hostile tree may cause these
+        return f"broke the platform: {error!r}"
     if verdict.through:
         return f"got through: {verdict.through}"
     if not verdict.usable:
-        return f"left a shell that cannot be used: {verdict.said}"
+        return f"left an unusable shell: {verdict.output}"
     if end:
-        return None if (verdict.killed or "").startswith(end) else f"ended by {verdict.killed}: {verdict.said}"
-    return None if verdict.spoke or end == "" else f"did not run to its end: {verdict.killed} {verdict.said}"
+        return None if (verdict.killed or "").startswith(end) else f"ended by {verdict.killed}: {verdict.output}"
+    return None if verdict.finished or end == "" else f"did not finish: {verdict.killed} {verdict.output}"
 
 
-def without_a_wall(attack: Attack, facts: dict[str, Any]) -> Verdict:
-    """Run an attack as an ordinary program of the host."""
+def on_the_host(attack: Attack, facts: dict[str, Any]) -> Verdict:
+    """Run an attack as an ordinary program of the host, without isolation."""
     command = [sys.executable, "-c", LAUNCH, str(HERE), attack.category, attack.name, json.dumps(facts)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd="/tmp")
     return _verdict(done.stdout + done.stderr, None)

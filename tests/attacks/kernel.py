@@ -27,7 +27,7 @@ def a_namespace_by_clone(facts: Facts) -> str | None:
 
 
 def a_namespace_by_clone3(facts: Facts) -> str | None:
-    """The flag in memory, where no filter looks."""
+    """The flag in memory, which a filter cannot read."""
     arguments = (ctypes.c_uint64 * 11)(USER_NAMESPACE, 0, 0, 0, 17)
     return _child_of(435, ctypes.byref(arguments), ctypes.sizeof(arguments))
 
@@ -43,7 +43,7 @@ def _child_of(number: int, *arguments: object) -> str | None:
 
 
 def joining_a_namespace(facts: Facts) -> str | None:
-    """setns to a namespace that can be seen."""
+    """setns to a visible namespace."""
     names = [f"/proc/{pid}/ns/{kind}" for pid in (1, "self") for kind in ("user", "mnt", "net", "pid", "ipc", "uts")]
     return reached(lambda: [name for name in names if reached(lambda n=name: call(308, os.open(n, os.O_RDONLY), 0))])
 
@@ -132,7 +132,7 @@ def swap_and_quota(facts: Facts) -> str | None:
 
 
 def typing_into_a_terminal(facts: Facts) -> str | None:
-    """TIOCSTI and TIOCLINUX put keys into the terminal of whoever started this."""
+    """TIOCSTI and TIOCLINUX put keys into the terminal that started this."""
     import fcntl
 
     for number in (0x5412, 0x541C):
@@ -154,7 +154,7 @@ def fanotify(facts: Facts) -> str | None:
 
 
 def system_calls_of_32_bits(facts: Facts) -> str | None:
-    """int 0x80 has numbers of its own; a filter for the other table would not see them. mkdir by it."""
+    """int 0x80 has its own numbers, which a filter for the other table would miss. Call mkdir by it."""
     path = b"/tmp/by-int-80\0"
     low = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40, prot=7)
     address = ctypes.addressof(ctypes.c_char.from_buffer(low))

@@ -1,4 +1,4 @@
-"""Ways to the ground truth of a problem, other than by its file."""
+"""Ways to the ground truth of a problem other than its file."""
 
 import os
 
@@ -8,7 +8,7 @@ DATA_NAMES = ("samples.jsonl", "test.jsonl", "train_label.jsonl", "train_unlabel
 
 
 def the_generator_of_a_problem(facts: Facts) -> str | None:
-    """A problem that is drawn by a program has its labels in that program, for whoever has the key."""
+    """The program that generates a problem contains its labels, for anyone with the key."""
 
     def draw() -> object:
         from aar.problems.grammar import pairs
@@ -19,7 +19,7 @@ def the_generator_of_a_problem(facts: Facts) -> str | None:
 
 
 def the_order_of_the_splits(facts: Facts) -> str | None:
-    """Which of many known rows are test rows."""
+    """Find out which of the known rows are test rows."""
 
     def look() -> object:
         from aar.problems import key
@@ -30,7 +30,7 @@ def the_order_of_the_splits(facts: Facts) -> str | None:
 
 
 def the_code_that_scores(facts: Facts) -> str | None:
-    """What the scorer is made of has no business in a sandbox."""
+    """The scorer's code must not be in a sandbox."""
 
     def look() -> object:
         import aar.scoring.evaluator

@@ -37,7 +37,7 @@ def ipv4_inside_ipv6(facts: Facts) -> str | None:
 
 
 def udp_to_the_hosts_loopback(facts: Facts) -> str | None:
-    """A datagram to a server that answers each."""
+    """A datagram to a server that answers every datagram."""
 
     def ask() -> bytes:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
@@ -60,7 +60,7 @@ def the_internet(facts: Facts) -> str | None:
 
 
 def name_resolution(facts: Facts) -> str | None:
-    """Data hidden in a name that a name server would be asked for."""
+    """Data in a name that a name server would be asked to resolve."""
     return reached(lambda: socket.getaddrinfo("secret.example.com", 80))
 
 
@@ -88,7 +88,7 @@ def an_abstract_unix_socket(facts: Facts) -> str | None:
 
 
 def a_unix_socket_by_its_path(facts: Facts) -> str | None:
-    """A socket that everyone on the host may use."""
+    """A socket that every user of the host may use."""
     return reached(lambda: connect(socket.AF_UNIX, facts["socket"]))
 
 
@@ -138,7 +138,7 @@ def every_other_socket_family(facts: Facts) -> str | None:
 
 
 def being_reached(facts: Facts) -> str | None:
-    """Listen, and see whether the host's side of a name leads here: there must be no interface but loopback."""
+    """Listen, and check for interfaces other than loopback, through which the host could connect."""
     names = [line.split(b":")[0].strip() for line in read("/proc/net/dev").splitlines()[2:]]
     return f"interfaces {names}" if names != [b"lo"] else None
 
@@ -157,7 +157,7 @@ def an_interface_of_its_own(facts: Facts) -> str | None:
 
 
 def descriptors_through_the_environment(facts: Facts) -> str | None:
-    """A socket or file that was left open by whoever started this."""
+    """A socket or file that the starting process left open."""
     found = []
     for number in range(3, 1024):
         try:

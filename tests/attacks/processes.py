@@ -1,4 +1,4 @@
-"""Ways to other processes, and ways to outlive one's end."""
+"""Ways to other processes, and ways to outlive the sandbox."""
 
 import ctypes
 import os
@@ -10,7 +10,7 @@ from tools import Facts, call, libc, processes, reached, strangers
 
 
 def seeing_other_processes(facts: Facts) -> str | None:
-    """Anything but itself and what it descends from."""
+    """Any process other than itself and its ancestors."""
     return reached(strangers)
 
 

@@ -90,11 +90,11 @@ def the_session_folder(facts: Facts) -> str | None:
 
 
 def the_token(facts: Facts) -> str | None:
-    """The cluster's token, where it lies."""
+    """The cluster's token at its configured path."""
     return reached(lambda: read(facts["token"]))
 
 
 def the_token_in_some_home(facts: Facts) -> str | None:
-    """Or where it usually lies."""
+    """The token at its usual path."""
     homes = ["/root", os.path.expanduser("~"), *(f"/home/{name}" for name in ("ray", "ubuntu", "user"))]
     return reached(lambda: [home for home in homes if os.path.exists(f"{home}/.ray/auth_token")])

@@ -1,4 +1,4 @@
-"""Ways to use up the machine. Each is expected to end by the limit that its name in `ENDS` stands for."""
+"""Ways to exhaust the machine. Each must end by the limit in `ENDS`."""
 
 import os
 import signal
@@ -15,32 +15,32 @@ ENDS = {
     "memory_of_orphans": "memory limit", "memory_in_files": "memory limit", "cpu_of_many_processes": "CPU time limit",
     "cpu_of_orphans": "CPU time limit", "a_flood_of_output": "output limit", "a_flood_of_errors": "output limit",
     "empty_files": "limit of", "the_disk": "", "sleeping": "wall time limit", "stopping_itself": "wall time limit",
-    "ignoring_every_signal": "wall time limit", "a_daemon": "", "forking_without_end": "",
+    "ignoring_every_signal": "wall time limit", "a_daemon": "", "endless_forking": "",
     "memory_in_sockets": "memory limit",
 }  # fmt: skip
-"""How the sandbox ends it: the beginning of `killed`, or "" where it is refused while it runs."""
+"""How the sandbox ends it: the beginning of `killed`, or "" if it is refused while it runs."""
 
 
 def _spread(count: int) -> None:
-    """Go on in so many processes."""
+    """Continue in `count` processes."""
     for _ in range(count - 1):
         if os.fork() == 0:
             return
 
 
 def memory_of_one_process(facts: Facts) -> str | None:
-    """Allocate and touch, by pieces."""
+    """Allocate and touch memory piece by piece."""
     held = []
     try:
         while True:
             held.append(bytearray(os.urandom(1) * 2**20))
     except MemoryError:
         time.sleep(30)
-    return "it took as much as it wanted"
+    return "it allocated without limit"
 
 
 def memory_of_many_processes(facts: Facts) -> str | None:
-    """Each within the limit, all together beyond it."""
+    """Each is within the limit, all together exceed it."""
     _spread(4)
     held = bytearray(b"x" * (facts["memory"] // 3))
     time.sleep(30)
@@ -48,7 +48,7 @@ def memory_of_many_processes(facts: Facts) -> str | None:
 
 
 def memory_of_orphans(facts: Facts) -> str | None:
-    """The same, in processes whose parents have gone."""
+    """The same in processes whose parents have ended."""
     for _ in range(4):
         if os.fork() == 0:
             os.setsid()
@@ -62,7 +62,7 @@ def memory_of_orphans(facts: Facts) -> str | None:
 
 
 def memory_in_files(facts: Facts) -> str | None:
-    """/tmp and /dev/shm lie in memory."""
+    """/tmp and /dev/shm are in memory."""
     for place in ("/tmp", "/dev/shm"):
         for number in range(200):
             reached(lambda p=f"{place}/{number}": os.write(os.open(p, os.O_CREAT | os.O_WRONLY), b"x" * 2**20) > 0)
@@ -72,7 +72,7 @@ def memory_in_files(facts: Facts) -> str | None:
 
 
 def memory_in_sockets(facts: Facts) -> str | None:
-    """Bytes under way between two ends belong to no process; seen only where there is a control group."""
+    """Bytes in transit between two sockets belong to no process; only a control group counts them."""
     pairs = []
     for _ in range(100):
         pair = socket.socketpair()
@@ -91,19 +91,19 @@ def memory_in_sockets(facts: Facts) -> str | None:
 
 
 def cpu_of_many_processes(facts: Facts) -> str | None:
-    """The limit is that of the tree."""
+    """The limit is on the whole tree."""
     _spread(4)
     while True:
         pass
 
 
 def cpu_of_orphans(facts: Facts) -> str | None:
-    """Burned by children that nobody waits for, a little each."""
+    """CPU time of many orphans, a little each."""
     while True:
         if os.fork() == 0:
             if os.fork() == 0:
-                until = time.process_time() + 0.2
-                while time.process_time() < until:
+                end = time.process_time() + 0.2
+                while time.process_time() < end:
                     pass
             os._exit(0)
         os.wait()
@@ -111,7 +111,7 @@ def cpu_of_orphans(facts: Facts) -> str | None:
 
 
 def a_flood_of_output(facts: Facts) -> str | None:
-    """More than can be kept."""
+    """More than is stored."""
     while True:
         print("x" * 10_000)
 
@@ -123,7 +123,7 @@ def a_flood_of_errors(facts: Facts) -> str | None:
 
 
 def empty_files(facts: Facts) -> str | None:
-    """They need no bytes, but memory of the kernel's, or inodes of the disk."""
+    """They need no bytes, but memory of the kernel, or inodes of the disk."""
     for number in range(facts["files"] * 3):
         reached(lambda n=number: os.close(os.open(f"/tmp/empty-{n}", os.O_CREAT)) is None)
     time.sleep(30)
@@ -131,7 +131,7 @@ def empty_files(facts: Facts) -> str | None:
 
 
 def the_disk(facts: Facts) -> str | None:
-    """More in /tmp than all of it may hold."""
+    """Write more into /tmp than its limit."""
 
     def fill(number: int) -> bool:
         return os.write(os.open(f"/tmp/{number}", os.O_CREAT | os.O_WRONLY), b"x" * 2**20) == 2**20
@@ -141,7 +141,7 @@ def the_disk(facts: Facts) -> str | None:
 
 
 def one_large_file(facts: Facts) -> str | None:
-    """Beyond the limit of a file, also where it is sparse."""
+    """Exceed the limit of a file, also with a sparse file."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
     def grow() -> bool:
@@ -176,7 +176,7 @@ def many_descriptors(facts: Facts) -> str | None:
 
 
 def a_core_file(facts: Facts) -> str | None:
-    """What a crash would leave, as large as the memory was."""
+    """A crash would leave a file as large as the memory."""
     child = os.fork()
     if child == 0:
         os.chdir("/work")
@@ -188,25 +188,25 @@ def a_core_file(facts: Facts) -> str | None:
 def sleeping(facts: Facts) -> str | None:
     """Idle time counts."""
     time.sleep(60)
-    return "nobody cares"
+    return "it was not ended"
 
 
 def stopping_itself(facts: Facts) -> str | None:
     """A stopped process cannot be asked to end."""
     os.kill(os.getpid(), signal.SIGSTOP)
-    return "it went on"
+    return "it continued"
 
 
 def ignoring_every_signal(facts: Facts) -> str | None:
-    """But one."""
+    """Except those that cannot be ignored."""
     for number in set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}:
         reached(lambda n=number: signal.signal(n, signal.SIG_IGN) is None)
     time.sleep(60)
-    return "nobody cares"
+    return "it was not ended"
 
 
 def a_daemon(facts: Facts) -> str | None:
-    """It beats on after its parent has ended; the test looks whether it does after the sandbox has."""
+    """It outlives its parent; the test checks that it does not outlive the sandbox."""
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
@@ -219,14 +219,14 @@ def a_daemon(facts: Facts) -> str | None:
     return None
 
 
-def forking_without_end(facts: Facts) -> str | None:
+def endless_forking(facts: Facts) -> str | None:
     """A fork bomb."""
     while True:
         reached(os.fork)
 
 
-def programs_without_end(facts: Facts) -> str | None:
-    """New programs instead of forks: the number of processes is what counts."""
+def endless_programs(facts: Facts) -> str | None:
+    """New programs instead of forks: the number of processes counts."""
     started = []
     try:
         while len(started) < 2 * facts["processes"]:

@@ -1,4 +1,4 @@
-"""Everything that code in a sandbox may try, tried: from a method's process and from a shell, as root and as a user."""
+"""Attacks on the sandbox from a method's process and from a shell, as root and as an ordinary user."""
 
 import json
 import os
@@ -22,16 +22,16 @@ from tests.attacks.harness import (
     Attack,
     as_method,
     attacks,
-    what_is_wrong,
-    without_a_wall,
+    find_failure,
+    on_the_host,
 )
 from tests.experiments.doubles import NumpyBackend
 
-pytestmark = pytest.mark.slow  # a minute or two in all
+pytestmark = pytest.mark.slow  # a minute or two in total
 
 ALL = [attack for category in CATEGORIES for attack in attacks(category)]
 BROKER = [attack for attack in attacks("broker") if attack.name not in ("send", "frame", "answer", "refused")]
-WITHOUT_A_WALL = (
+SUCCEED_ON_A_HOST = (
     "tcp_to_the_hosts_loopback", "tcp_to_the_hosts_own_address", "tcp_to_every_loopback_address",
     "ipv6_to_the_hosts_loopback", "udp_to_the_hosts_loopback", "an_abstract_unix_socket", "a_unix_socket_by_its_path",
     "netlink", "the_control_store", "the_dashboard", "the_job_api", "every_port_of_ray", "the_raylets_socket",
@@ -41,15 +41,15 @@ WITHOUT_A_WALL = (
     "signalling_a_process_of_the_host", "being_traced", "taking_a_descriptor_of_a_process", "a_better_priority",
     "real_time_scheduling", "becoming_root", "capabilities", "new_privileges", "a_user_namespace",
     "every_other_namespace", "a_namespace_by_clone", "a_namespace_by_clone3", "joining_a_namespace", "memory_files",
-    "the_kernels_log", "many_threads", "many_descriptors", "programs_without_end",
+    "the_kernels_log", "many_threads", "many_descriptors", "endless_programs",
 )  # fmt: skip
-"""Those that are harmless to a host on which they succeed, for root; the others would damage it, or need devices."""
+"""Attacks that succeed on a host, for root, without harm; the others would damage it, or need devices."""
 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("attack", ALL, ids=str)
 def test_an_attack_is_refused(attack: Attack, place: str, facts: dict[str, Any]) -> None:
-    assert what_is_wrong(attack, place, facts) is None
+    assert find_failure(attack, place, facts) is None
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -58,20 +58,20 @@ def test_every_attack_is_refused_for_an_ordinary_user(
 ) -> None:
     program = f"""
 import json
-from tests.attacks.harness import CATEGORIES, attacks, what_is_wrong
+from tests.attacks.harness import CATEGORIES, attacks, find_failure
 facts = json.loads({json.dumps(facts)!r})
-found = {{str(one): what_is_wrong(one, {place!r}, facts) for name in CATEGORIES for one in attacks(name)}}
-print(json.dumps([len(found), {{name: wrong for name, wrong in found.items() if wrong}}]))
+failures = {{str(attack): find_failure(attack, {place!r}, facts) for name in CATEGORIES for attack in attacks(name)}}
+print(json.dumps([len(failures), {{name: failure for name, failure in failures.items() if failure}}]))
 """
-    tried, wrong = json.loads(as_ordinary_user(program))
-    assert (tried, wrong) == (len(ALL), {})
+    count, failures = json.loads(as_ordinary_user(program))
+    assert (count, failures) == (len(ALL), {})
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="what an ordinary user may do without a wall differs between machines")
-@pytest.mark.parametrize("name", WITHOUT_A_WALL)
-def test_the_attack_works_where_there_is_no_wall(name: str, facts: dict[str, Any]) -> None:
-    (attack,) = [one for one in ALL if one.name == name]
-    assert without_a_wall(attack, facts).through
+@pytest.mark.skipif(os.geteuid() != 0, reason="what an ordinary user may do on a host differs between machines")
+@pytest.mark.parametrize("name", SUCCEED_ON_A_HOST)
+def test_the_attack_works_on_a_host_without_a_sandbox(name: str, facts: dict[str, Any]) -> None:
+    (attack,) = [attack for attack in ALL if attack.name == name]
+    assert on_the_host(attack, facts).through
 
 
 @pytest.mark.parametrize("attack", BROKER, ids=str)
@@ -99,7 +99,7 @@ def supervise(lab):
     assert len(backend.requests) <= 3
 
 
-def test_there_are_enough_of_them() -> None:
+def test_there_are_at_least_120_attacks() -> None:
     assert len(ALL) + len(BROKER) >= 120
 
 

@@ -1,4 +1,4 @@
-"""What attacks share. It is copied into the sandbox beside them and imports the standard library alone."""
+"""Helpers of the attacks. Copied into the sandbox with them; imports only the standard library."""
 
 import ctypes
 import os
@@ -7,19 +7,19 @@ from collections.abc import Callable
 from typing import Any
 
 Facts = dict[str, Any]
-"""What an attacker has found out about the host: ports, paths, process numbers, names."""
+"""What an attacker knows about the host: ports, paths, process numbers, names."""
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
 
 
 def reached(attempt: Callable[[], object], what: str = "") -> str | None:
-    """What got through, when the attempt gives something and raises no OSError; None when the wall held."""
+    """Return what an attempt reached: `what`, or its result if that is true; None if it failed with an OSError."""
     try:
-        found = attempt()
+        result = attempt()
     except (OSError, ImportError):
         return None
-    return what or repr(found)[:200] if found else None
+    return what or repr(result)[:200] if result else None
 
 
 def connect(family: int, address: Any, kind: int = socket.SOCK_STREAM) -> bool:
@@ -30,17 +30,17 @@ def connect(family: int, address: Any, kind: int = socket.SOCK_STREAM) -> bool:
         return True
 
 
-def talk(family: int, address: Any, say: bytes) -> bytes:
-    """Connect, say something, and return the answer, or raise OSError."""
+def talk(family: int, address: Any, message: bytes) -> bytes:
+    """Connect, send something, and return the answer, or raise OSError."""
     with socket.socket(family, socket.SOCK_STREAM) as connection:
         connection.settimeout(2)
         connection.connect(address)
-        connection.sendall(say)
+        connection.sendall(message)
         return connection.recv(1000)
 
 
 def read(path: str) -> bytes:
-    """The beginning of a file, or OSError."""
+    """Read the beginning of a file, or raise OSError."""
     with open(path, "rb") as file:
         return file.read(10_000)
 
@@ -55,7 +55,7 @@ def write(path: str, content: bytes = b"x") -> bool:
 
 
 def call(number: int, *arguments: Any) -> bool:
-    """A raw system call of x86-64; True when the kernel did it, else OSError."""
+    """Make a raw system call of x86-64; True if the kernel did it, else raise OSError."""
     result = libc.syscall(ctypes.c_long(number), *(ctypes.c_long(a) if isinstance(a, int) else a for a in arguments))
     if result < 0:
         error = ctypes.get_errno()
@@ -64,14 +64,14 @@ def call(number: int, *arguments: Any) -> bool:
 
 
 def processes() -> list[int]:
-    """Every process that can be seen."""
+    """Return every visible process."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
 def strangers() -> list[int]:
-    """Processes that are neither this one nor an ancestor of it inside the sandbox."""
+    """Return visible processes that are neither this one nor its ancestors inside the sandbox."""
     own, pid = {1, 2}, os.getpid()
-    while pid > 1:  # of the first process nothing is shown
+    while pid > 1:  # nothing is shown of the first process
         own.add(pid)
         pid = int(read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[1])
     return [pid for pid in processes() if pid not in own]

@@ -1,6 +1,6 @@
-"""Ways to blind, crash, outlive or deceive whoever watches a sandbox: its guard, its first process, the kernel.
+"""Ways to blind, crash, outlive or deceive the supervisor of a sandbox, its first process or the kernel.
 
-A guard that raises is a guard that is gone: then nothing is limited any more.
+A supervisor that raises is gone: then nothing is limited any more.
 """
 
 import ctypes
@@ -15,50 +15,50 @@ import time
 from tools import Facts, libc, reached, write
 
 ENDS = {
-    "a_name_that_is_no_text": "wall time limit", "a_program_file_whose_name_is_no_text": "wall time limit",
-    "a_name_that_reads_like_numbers": "CPU time limit", "a_thread_whose_name_is_no_text": "wall time limit",
+    "a_name_that_is_not_text": "wall time limit", "a_program_file_whose_name_is_not_text": "wall time limit",
+    "a_name_that_reads_like_numbers": "CPU time limit", "a_thread_whose_name_is_not_text": "wall time limit",
     "cpu_of_children_that_are_not_waited_for": "CPU time limit", "cpu_after_the_first_process_ended": "",
     "folders_in_folders": "limit of", "files_that_turn_into_folders": "wall time limit",
     "memory_before_an_end": "memory limit",
 }  # fmt: skip
-ENDS_IN_A_SHELL = {"disk_of_files_without_a_name": "disk limit", "a_folder_nobody_may_read": ""}
+ENDS_IN_A_SHELL = {"disk_of_removed_files": "disk limit", "an_unreadable_folder": ""}
 
-NAME_OF_NO_TEXT = b"\xff\xfe\xff"
+NAME_THAT_IS_NOT_TEXT = b"\xff\xfe\xff"
 EXCHANGE = 2  # RENAME_EXCHANGE
 
 
-def a_name_that_is_no_text(facts: Facts) -> str | None:
-    """/proc/N/stat holds a process's name as it is; whoever reads it as UTF-8 stumbles."""
-    libc.prctl(15, NAME_OF_NO_TEXT, 0, 0, 0)
+def a_name_that_is_not_text(facts: Facts) -> str | None:
+    """/proc/N/stat contains a process's raw name; a reader that expects UTF-8 fails."""
+    libc.prctl(15, NAME_THAT_IS_NOT_TEXT, 0, 0, 0)
     time.sleep(60)
-    return "nobody watched"
+    return "it was not ended"
 
 
-def a_thread_whose_name_is_no_text(facts: Facts) -> str | None:
-    """The same, of a child that has left its session."""
+def a_thread_whose_name_is_not_text(facts: Facts) -> str | None:
+    """The same in a child that has left its session."""
     if os.fork() == 0:
         os.setsid()
-        libc.prctl(15, NAME_OF_NO_TEXT, 0, 0, 0)
+        libc.prctl(15, NAME_THAT_IS_NOT_TEXT, 0, 0, 0)
     time.sleep(60)
-    return "nobody watched"
+    return "it was not ended"
 
 
-def a_program_file_whose_name_is_no_text(facts: Facts) -> str | None:
+def a_program_file_whose_name_is_not_text(facts: Facts) -> str | None:
     """The kernel names a process after its file."""
-    path = b"/tmp/" + NAME_OF_NO_TEXT
+    path = b"/tmp/" + NAME_THAT_IS_NOT_TEXT
     os.symlink(os.path.realpath(sys.executable), path)
     os.execv(path, [path, b"-ISc", b"import time; time.sleep(60)"])
 
 
 def a_name_that_reads_like_numbers(facts: Facts) -> str | None:
-    """A name with a bracket and a whole line of numbers after it, to be taken for the real ones."""
+    """A name with a bracket and a line of numbers, to be taken for the real fields."""
     libc.prctl(15, b"a) S 1 1\n1 0 0", 0, 0, 0)
     while True:
         pass
 
 
 def cpu_of_children_that_are_not_waited_for(facts: Facts) -> str | None:
-    """Who ignores SIGCHLD has no children to wait for, and nobody's account has their time."""
+    """A process that ignores SIGCHLD has no children to wait for, so their time is not added to its own."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for _ in range(40):
         if os.fork() == 0:
@@ -70,7 +70,7 @@ def cpu_of_children_that_are_not_waited_for(facts: Facts) -> str | None:
 
 
 def cpu_after_the_first_process_ended(facts: Facts) -> str | None:
-    """The command ends, its child goes on; with the command everything ends."""
+    """The command ends and its child continues; everything must end with the command."""
     if os.fork() == 0:
         os.setsid()
         while True:
@@ -79,7 +79,7 @@ def cpu_after_the_first_process_ended(facts: Facts) -> str | None:
 
 
 def memory_before_an_end(facts: Facts) -> str | None:
-    """So much, so fast, in so many processes that one look comes too late."""
+    """Use so much memory so fast that a check comes too late."""
     for _ in range(8):
         if os.fork() == 0:
             held = bytearray(facts["memory"] // 4)
@@ -91,7 +91,7 @@ def memory_before_an_end(facts: Facts) -> str | None:
 
 
 def folders_in_folders(facts: Facts) -> str | None:
-    """Deeper than any program can walk, and any path can say."""
+    """Deeper than a program can walk and a path can express."""
     os.chdir("/work")
     for _ in range(3000):
         os.mkdir("d")
@@ -101,7 +101,7 @@ def folders_in_folders(facts: Facts) -> str | None:
 
 
 def files_that_turn_into_folders(facts: Facts) -> str | None:
-    """Whoever counts a workspace sees a folder and opens a file or a link."""
+    """The count of the workspace sees a folder and then opens a file or a link."""
     os.makedirs("/work/swapped")
     os.chdir("/work/swapped")
     for number in range(50):
@@ -113,37 +113,37 @@ def files_that_turn_into_folders(facts: Facts) -> str | None:
 
 
 def files_that_come_and_go(facts: Facts) -> str | None:
-    """Counted while they vanish."""
-    until = time.monotonic() + 0.7
-    while time.monotonic() < until:
+    """They are removed while they are counted."""
+    end = time.monotonic() + 0.7
+    while time.monotonic() < end:
         for number in range(50):
             os.makedirs(f"/work/brief/{number}/x", exist_ok=True)
         shutil.rmtree("/work/brief")
     return None
 
 
-def a_folder_nobody_may_read(facts: Facts) -> str | None:
-    """What is in it cannot be counted by an ordinary user."""
+def an_unreadable_folder(facts: Facts) -> str | None:
+    """An ordinary user cannot count its content."""
     os.makedirs("/work/closed/inner")
     os.chmod("/work/closed", 0)
     time.sleep(0.6)
     return None
 
 
-def disk_of_files_without_a_name(facts: Facts) -> str | None:
-    """A file that was removed while it is open is in no folder, and on the disk all the same."""
+def disk_of_removed_files(facts: Facts) -> str | None:
+    """A removed file that is still open is in no folder, but still on the disk."""
     held = []
     for number in range(12):
         held.append(os.open(f"/work/{number}", os.O_CREAT | os.O_RDWR, 0o600))
         os.unlink(f"/work/{number}")
         reached(lambda: [os.write(held[-1], b"x" * 2**20) for _ in range(7)])
     time.sleep(3)
-    found = sum(os.fstat(file).st_blocks for file in held) * 512
-    return f"{found / 2**20:.0f} MiB" if found > facts["disk_bytes"] + 8 * 2**20 else None
+    used = sum(os.fstat(file).st_blocks for file in held) * 512
+    return f"{used / 2**20:.0f} MiB" if used > facts["disk_bytes"] + 8 * 2**20 else None
 
 
 def the_memory_of_the_first_process(facts: Facts) -> str | None:
-    """pid 1 of the sandbox is bubblewrap's, and what ends the sandbox when its owner dies: it must not be rewritten."""
+    """pid 1 of the sandbox is bubblewrap's and ends the sandbox when its owner dies: it must not be rewritten."""
 
     def rewrite() -> bool:
         with open("/proc/1/maps") as maps:
@@ -154,8 +154,8 @@ def the_memory_of_the_first_process(facts: Facts) -> str | None:
     return reached(rewrite, "wrote into it")
 
 
-def what_started_the_sandbox(facts: Facts) -> str | None:
-    """The command line of pid 1 tells how the wall is built, and where on the host things lie."""
+def the_command_that_started_the_sandbox(facts: Facts) -> str | None:
+    """The command line of pid 1 reveals how the sandbox is built, and paths of the host."""
 
     def look() -> bytes:
         with open("/proc/1/cmdline", "rb") as file:
@@ -165,12 +165,12 @@ def what_started_the_sandbox(facts: Facts) -> str | None:
 
 
 def being_spared_when_memory_is_short(facts: Facts) -> str | None:
-    """Let the kernel kill somebody else."""
+    """Make the kernel kill another process."""
     return reached(lambda: write("/proc/self/oom_score_adj", b"-1000"))
 
 
-def more_descriptors_in_the_mail(facts: Facts) -> str | None:
-    """Descriptors that are under way count for nobody who holds them."""
+def more_descriptors_in_transit(facts: Facts) -> str | None:
+    """Descriptors in transit are not counted for any process."""
     left, _right = socket.socketpair()
     sent = 0
     try:
@@ -186,12 +186,12 @@ def more_descriptors_in_the_mail(facts: Facts) -> str | None:
 
 
 def a_higher_share_of_the_disk(facts: Facts) -> str | None:
-    """ioprio_set: the real-time class would starve everybody else's reads."""
+    """ioprio_set: the real-time class would starve all other reads."""
     return "real-time class" if libc.syscall(251, 1, 0, 1 << 13) == 0 else None
 
 
 def memory_that_cannot_be_taken_away(facts: Facts) -> str | None:
-    """mlock: locked memory is the one thing the kernel cannot get back."""
+    """mlock: the kernel cannot reclaim locked memory."""
     _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     held = ctypes.create_string_buffer(facts["memory"] // 2)
     locked = libc.mlock(held, ctypes.c_size_t(len(held))) == 0

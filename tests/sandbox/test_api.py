@@ -1,9 +1,11 @@
 """Limits follow the configuration, and sizes are formatted for readers."""
 
+from pathlib import Path
+
 import pytest
 
 from aar.config import SandboxConfig
-from aar.sandbox import Limits
+from aar.sandbox import Limits, Spec
 from aar.sandbox.api import readable_bytes
 
 
@@ -23,3 +25,8 @@ def test_defaults_are_those_of_the_configuration() -> None:
 )
 def test_sizes_read_naturally(count: int, text: str) -> None:
     assert readable_bytes(count) == text
+
+
+def test_files_cannot_be_shown_in_a_workspace_and_the_error_names_the_alternative() -> None:
+    with pytest.raises(ValueError, match="use read_only, at paths outside /work"):
+        Spec(("true",), files={"a": b""}, workspace=Path("/tmp"))

@@ -12,7 +12,7 @@ LIMITS = Limits(memory_bytes=64 * MIB, processes=7)
 
 
 def own(folder: Path, text: str) -> Path:
-    """What /proc/self/cgroup says."""
+    """Write the content of /proc/self/cgroup."""
     file = folder / "own"
     file.write_text(text)
     return file

@@ -1,9 +1,10 @@
-"""Sandboxes that wait before they are needed."""
+"""Warm sandboxes: each serves once, is replaced, and ends with its pool."""
 
 import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_a_warm_sandbox_answers_at_once_and_serves_once(pool: Pool) -> None:
     assert pool.wait_until_full(10)
     for _ in range(4):
         with pool.take() as sandbox:
-            assert exchange(sandbox, b"hello") == b"hello 0"  # nobody was in its /tmp before
+            assert exchange(sandbox, b"hello") == b"hello 0"  # its /tmp is fresh
             sandbox.connection.shutdown(socket.SHUT_RDWR)
             assert sandbox.outcome().stdout == "bye\n"
 
@@ -62,7 +63,7 @@ def test_its_time_counts_from_when_it_is_used(pool: Pool) -> None:
         assert sandbox.outcome().seconds < 0.4
 
 
-def test_one_that_died_while_it_waited_is_not_handed_out(others: set[int], pool: Pool) -> None:
+def test_a_sandbox_that_died_while_it_waited_is_not_handed_out(others: set[int], pool: Pool) -> None:
     assert pool.wait_until_full(10)
     for pid in set(descendants(os.getpid())) - others:
         os.kill(pid, signal.SIGKILL)
@@ -107,3 +108,41 @@ def test_a_stranger_on_the_socket_is_turned_away_even_with_the_right_user_id(mon
         assert exchange(sandbox, b"x") == b"x 0"
     (stranger,) = strangers
     assert stranger.communicate(timeout=10)[0] == b"b''\n"
+
+
+class Broken:
+    """A provider whose sandboxes cannot be built."""
+
+    name = "broken"
+    is_isolating = True
+
+    def open(self, spec: Spec) -> Sandbox:
+        raise SandboxError("bwrap was not found. Install it")
+
+
+def test_a_sandbox_that_was_taken_is_replaced(pool: Pool) -> None:
+    for _ in range(3):
+        assert pool.wait_until_full(10)
+        pool.take().close()
+    assert pool.wait_until_full(10)
+
+
+def test_a_pool_whose_sandboxes_cannot_be_built_raises_the_error_to_whoever_takes_one() -> None:
+    pool = Pool(Broken(), waiting(), size=2)
+    assert not pool.wait_until_full(0.2)
+    for _ in range(2):
+        with pytest.raises(SandboxError, match="Install it"):
+            pool.take()
+    pool.close()
+
+
+def test_a_pool_can_be_closed_twice(pool: Pool) -> None:
+    pool.close()
+    pool.close()
+    assert not pool.wait_until_full(0)
+
+
+def test_a_sandbox_in_use_can_be_stopped_from_another_thread(pool: Pool) -> None:
+    with pool.take() as sandbox:
+        threading.Timer(0.2, sandbox.stop).start()
+        assert sandbox.outcome().killed == "stopped"

@@ -1,14 +1,17 @@
 """The probe: it passes on this machine, and names what is missing elsewhere with the remedy."""
 
+import json
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from aar.errors import SandboxError
-from aar.sandbox import Limits, probe, require_sandbox
+from aar.sandbox import Limits, Sandbox, Spec, probe, provider, require_sandbox
 from aar.sandbox.linux import bubblewrap
-from aar.sandbox.probe import namespace_remedy, probe_once
+from aar.sandbox.probe import REMEDY, namespace_remedy, probe_once
 from tests.sandbox.conftest import SMALL
 
 
@@ -74,3 +77,26 @@ def test_the_remedy_fits_the_setting_that_forbids(tmp_path: Path, setting: str, 
     (tmp_path / setting).parent.mkdir()
     (tmp_path / setting).write_text(f"{value}\n")
     assert remedy in namespace_remedy(tmp_path)
+
+
+class Leaky:
+    """Bubblewrap's sandboxes, but with the one host file that no sandbox may see."""
+
+    name = "leaky"
+    is_isolating = True
+
+    def open(self, spec: Spec) -> Sandbox:
+        if "canary" in spec.command[-1]:
+            canary = json.loads(spec.command[-1])["canary"]
+            spec = replace(spec, read_only={canary: Path(canary)})
+        return provider("bubblewrap").open(spec)
+
+
+def test_a_sandbox_that_leaks_is_refused_with_the_attempt_that_succeeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["aar.sandbox.probe"], "ISOLATING", Leaky())
+    failures = {check.name: check.remedy for check in probe(SMALL) if not check.passed}
+    assert failures == {"method: read host file": REMEDY, "shell: read host file": REMEDY}
+    probe_once.cache_clear()
+    with pytest.raises(SandboxError, match=r"not safe here: method: read host file: .*Do not run method"):
+        require_sandbox()
+    probe_once.cache_clear()

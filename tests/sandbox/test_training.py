@@ -7,6 +7,7 @@ import pytest
 
 from aar.errors import SandboxError
 from aar.sandbox import PYTHON, TRAINING_PYTHON, Limits, Outcome, Spec, provider
+from aar.sandbox.linux import training
 from aar.sandbox.linux.training import device_nodes, driver_libraries, packages
 
 NEEDED = (
@@ -56,6 +57,13 @@ CUDA = [line for line in distribution("torch").requires or () if line.startswith
 def test_a_packages_required_extras_are_shown_too() -> None:
     shown = {name.removeprefix("/packages/").split("-")[0] for name in packages()}
     assert {"nvidia_cufft", "nvidia_nvtx", "nvidia_cusolver"} <= shown
+
+
+def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "ROOTS", ("no-such-package",))
+    packages.cache_clear()
+    with pytest.raises(SandboxError, match=r"no-such-package is not installed; .* Run: make setup"):
+        packages()
 
 
 LISTING = """3 libs found in cache `/etc/ld.so.cache'
