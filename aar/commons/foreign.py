@@ -1,7 +1,7 @@
-"""What researchers wrote: text as a type of its own, and Python source that is parsed outside of any sandbox.
+"""Foreign text and code: researchers' text as a separate type, and their Python, parsed outside of any sandbox.
 
 A `Foreign` is not a str, so it cannot be mistaken for the platform's text: an f-string, `format`, `join` and `+` refuse
-it, and so does a type checker where it can. Text for a language model goes through `aar.commons.quoting` alone. Code
+it, and so does a type checker where it can. Text for a language model always goes through `aar.commons.quoting`. Code
 that shows it to people, stores it or compares it takes its `text`, and escapes it in its own way.
 
 `parse` protects the caller: whatever the source is, parsing returns a tree or raises SourceError, in bounded time and

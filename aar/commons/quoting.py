@@ -96,7 +96,7 @@ def _heading(post: Post) -> str:
 
 
 def quoted_name(name: str) -> str:
-    """Return a name to stand in a line of the platform's: unchanged if plain, else bounded and in double quotes."""
+    """Return a name for use in one of the platform's lines: unchanged if plain, else bounded and in double quotes."""
     if _PLAIN_NAME.fullmatch(name):
         return name
     cut = name if len(name) <= _NAME_CHARACTERS else name[:_NAME_CHARACTERS] + "..."
@@ -116,7 +116,7 @@ def _visible(text: str) -> str:
 
 
 def quoted_line(foreign: Foreign) -> str:
-    """Return somebody's text to stand in a line of the platform's: in double quotes that nothing in the text ends."""
+    """Return somebody's text for use in one of the platform's lines: in double quotes that nothing in the text ends."""
     line = " ".join(without_marks(foreign.text)[: 4 * LINE_CHARACTERS].split())
     cut = line if len(line) <= LINE_CHARACTERS else line[:LINE_CHARACTERS] + "..."
     return json.dumps(_visible(cut), ensure_ascii=False)

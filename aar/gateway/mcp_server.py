@@ -2,8 +2,8 @@
 
 Covers: over HTTP, a bearer token for every request, and the `mcp` package's checks of hosts and origins. Allowed are
 this machine's own names and the given names, or all names if it serves other machines and no names are given. A caller
-acts for the one researcher that its token stands for. Does not cover: encryption. On a network that is not your own,
-put a TLS proxy in front of it.
+acts for the one researcher that its token stands for.
+Does not cover: encryption. On a network that is not your own, put a TLS proxy in front of it.
 """
 
 from collections.abc import Callable, Sequence

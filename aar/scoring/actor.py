@@ -153,17 +153,16 @@ class Scorer:
 
         Unreleased scores may decide what is verified: no answer depends on that choice, and sealed had no part in it.
         """
-        scored = [one for one in await self.experiments() if one.status == "scored" and one.researcher != PLATFORM]
-        by_snapshot = {one.snapshot: one for one in reversed(scored)}
-        ordered = sorted(by_snapshot.values(), key=lambda one: (-self._feedback.exact_pgr(one), one.started))
-        return ordered[:count]
+        submissions = [record for record in await self.experiments() if record.researcher != PLATFORM]
+        by_snapshot = {record.snapshot: record for record in reversed(submissions) if record.status == "scored"}
+        pgr = self._feedback.exact_pgr
+        return sorted(by_snapshot.values(), key=lambda record: (-pgr(record), record.started))[:count]
 
     async def plan_verification(self, experiment: str, settings: VerificationConfig) -> list[Experiment]:
         """Return the experiments that must have run before `conclude_verification`. Raises as `verify.plan`."""
         arms = plan(self._config, settings, self._store, self._store.experiment(experiment), self._held_out)
-        log.info(
-            "verification of %s: %d experiments, %d to run", experiment, len(arms), sum(not one.ended for one in arms)
-        )
+        to_run = sum(not arm.ended for arm in arms)
+        log.info("verification of %s: %d experiments, %d to run", experiment, len(arms), to_run)
         return arms
 
     async def conclude_verification(self, experiment: str, settings: VerificationConfig) -> Verification:
@@ -217,8 +216,8 @@ class Scorer:
                 "%s by %s: scored for the verification of %s", record.id, record.researcher, record.verification_of
             )
             return self._store.finish(record.id, None, entry)
-        earlier = [one for one in self._store.experiments() if one.verification_of is None and one.id != record.id]
-        score = self._feedback.answer(record, earlier)
+        research = [other for other in self._store.experiments() if other.verification_of is None]
+        score = self._feedback.answer(record, [other for other in research if other.id != record.id])
         released = "no significant improvement" if score is None else f"PGR {score.pgr:.2f} released"
         log.info("%s by %s: scored, %s", record.id, record.researcher, released)
         answer = {"released": score is not None, "pgr": score.pgr if score else None}

@@ -22,7 +22,7 @@ INSTRUCTION_SHARE = 0.1
 """A text that a larger share of rows has in common is an instruction repeated in each row, not a question."""
 SEED_RANGE = 1 << 20
 DRAWN_SEEDS = 64
-"""How many verification seeds are drawn at once."""
+"""The number of verification seeds that are drawn at once, before the first verification."""
 SEEDS_ENTRY = "seeds/verification"
 """Ledger key of the draw of verification seeds."""
 

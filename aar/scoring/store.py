@@ -191,12 +191,13 @@ class ScoreStore:
         Args:
             earlier: what an earlier call returned. Outcomes are final, so those that had one are not read again.
         """
-        final = {one.id: one for one in earlier if one.status != "running"}
-        unread = json.dumps([_number(one.id) for one in earlier if one.status == "running"])
+        final = {record.id: record for record in earlier if record.status != "running"}
+        running = json.dumps([_number(record.id) for record in earlier if record.status == "running"])
         last = _number(earlier[-1].id) if earlier else 0
         sql = "SELECT * FROM experiments WHERE number > ? OR number IN (SELECT value FROM json_each(?)) ORDER BY number"
-        read = {one.id: one for one in map(_experiment, select(self._db, sql, last, unread))}
-        return [final.get(one.id) or read[one.id] for one in earlier] + [read[id] for id in read if _number(id) > last]
+        read = {record.id: record for record in map(_experiment, select(self._db, sql, last, running))}
+        new = [record for id, record in read.items() if _number(id) > last]
+        return [final.get(record.id) or read[record.id] for record in earlier] + new
 
     def count_started(self, researcher: str | None = None) -> int:
         """Return how many experiments a researcher has started, or all of them together, without the platform."""

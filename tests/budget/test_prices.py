@@ -47,3 +47,35 @@ def test_a_table_of_ones_own_is_read_and_a_bad_one_is_named(tmp_path: Path) -> N
     own.write_text('source = "a contract"\ndate = 2026-11-01\n[models.mine]\ninput = 1\n')
     with pytest.raises(ConfigError, match=r"mine\.toml: not a price table: models\.mine\.output"):
         read_prices(own)
+
+
+def test_a_table_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    with pytest.raises(ConfigError, match=r"mine\.toml: the price table cannot be read \(No such file"):
+        read_prices(file)
+    for content in (b"source = ", b"\xff\xfe"):
+        file.write_bytes(content)
+        with pytest.raises(ConfigError, match=r"mine\.toml: not TOML"):
+            read_prices(file)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [("input = -1", r"models\.mine\.input"), ("inputs = 1", r"models\.mine\.inputs: Extra inputs")],
+)
+def test_negative_prices_and_unknown_fields_are_refused(tmp_path: Path, line: str, problem: str) -> None:
+    rates = "output = 2\ncache_read = 0\ncache_write_5m = 0\ncache_write_1h = 0\n"
+    file = tmp_path / "mine.toml"
+    file.write_text(f'source = "a contract"\ndate = 2026-11-01\n[models.mine]\n{rates}{line}\n')
+    with pytest.raises(ConfigError, match=f"not a price table: .*{problem}"):
+        read_prices(file)
+
+
+def test_a_models_own_source_and_date_may_differ_from_the_tables(tmp_path: Path) -> None:
+    rates = "input = 1\noutput = 2\ncache_read = 0\ncache_write_5m = 0\ncache_write_1h = 0\n"
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        f'source = "a contract"\ndate = 2026-11-01\n[models.mine]\n{rates}[models.theirs]\n{rates}source = "a page"\n'
+    )
+    table = read_prices(file)
+    assert (table.source, table.price("mine").source, table.price("theirs").source) == ("a contract", None, "a page")

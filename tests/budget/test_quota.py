@@ -110,3 +110,55 @@ def test_honest_work_stays_far_below_the_default(tmp_path: Path) -> None:
     for kind, (size, entries) in held.items():
         storage.hold("ada", kind, "all", size, entries)  # type: ignore[arg-type]
     assert sum(one.bytes for one in storage.held("ada").values()) < total
+
+
+def test_a_write_that_failed_leaves_the_earlier_reservation(storage: StorageQuota) -> None:
+    storage.hold("ada", "snapshots", "s", 100)
+    with pytest.raises(KeyError), storage.held_for("ada", "snapshots", "s", 300):
+        assert storage.held("ada")["snapshots"] == Held(300, 1)
+        raise KeyError
+    assert storage.held("ada")["snapshots"] == Held(100, 1)
+    with storage.held_for("ada", "snapshots", "s", 300):
+        pass
+    assert storage.held("ada")["snapshots"] == Held(300, 1)
+
+
+def test_a_block_does_not_begin_when_its_reservation_is_refused(storage: StorageQuota) -> None:
+    began = []
+    with pytest.raises(QuotaError), storage.held_for("ada", "transcript", "all", 2 * MIB):
+        began.append("the write")
+    assert began == [] and storage.held("ada")["transcript"] == Held()
+
+
+def test_nothing_more_of_a_kind_begins_once_its_entries_are_used_up(storage: StorageQuota) -> None:
+    storage.hold("ada", "notes", "all", 0, ENTRIES["notes"] - 1)
+    storage.check("ada", "notes")
+    storage.hold("ada", "notes", "all", 0, ENTRIES["notes"])
+    with pytest.raises(QuotaError, match="notes: 1000 of 1000 entries"):
+        storage.check("ada", "notes")
+    storage.check("ada", "forum")
+
+
+def test_a_larger_total_takes_effect_at_once(storage: StorageQuota) -> None:
+    with pytest.raises(QuotaError):
+        storage.hold("ada", "snapshots", "s", 2 * MIB)
+    storage.allow("ada", 2 * TOTAL)
+    storage.hold("ada", "snapshots", "s", 2 * MIB)
+    assert storage.held("ada")["snapshots"] == Held(2 * MIB, 1)
+
+
+def test_a_thing_of_no_size_and_no_entries_is_forgotten(storage: StorageQuota, tmp_path: Path) -> None:
+    storage.hold("ada", "shared", "s", 100)
+    storage.hold("ada", "shared", "s", 0, entries=0)
+    assert storage.held("ada")["shared"] == Held()
+    database = sqlite3.connect(tmp_path / "storage.sqlite")
+    assert database.execute("SELECT count(*) FROM held").fetchone() == (0,)
+
+
+def test_one_researchers_account_does_not_limit_another(storage: StorageQuota) -> None:
+    account = Account(storage, "ada")
+    account.hold("snapshots", "s", MIB)
+    with pytest.raises(QuotaError, match="for ada is full"):
+        account.hold("snapshots", "t", MIB)
+    storage.hold("ben", "snapshots", "s", 64 * MIB)
+    assert storage.total("ben") == ResearcherBudget().storage_mib * MIB

@@ -1,13 +1,16 @@
-"""Spending: nothing counted twice, nothing forgotten, and the innermost limit is the one that is told."""
+"""Usage: nothing counted twice, nothing forgotten, and the innermost limit that is exceeded is reported."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from aar.budget import Resources, Tokens, UsageStore, exceeded, limits_of
+from aar.budget import Limit, Resources, Tokens, UsageStore, exceeded, limits_of
+from aar.budget.limits import experiments_allowed, readable
 from aar.budget.usage import FILE
 from aar.config import CampaignConfig, ResearcherBudget, load_config
+from aar.errors import StorageError
 from tests.campaign_fixture import write_toml
 
 
@@ -86,3 +89,51 @@ def test_time_is_a_limit_of_each_researcher(tmp_path: Path, config: CampaignConf
     spend.add(ada.name, "1", resources=Resources(seconds=61))
     limit = exceeded(limits_of(ada, config, spend))
     assert limit and limit.describe() == "61 s of wall time of 60 s of wall time used by researcher-1"
+
+
+def test_used_up_experiments_and_checks_do_not_end_a_researcher(tmp_path: Path, config: CampaignConfig) -> None:
+    usage, ada = UsageStore(tmp_path), config.researchers[0]
+    usage.add(ada.name, "1", resources=Resources(experiments=1000, checks=1000))
+    limits = {limit.what: limit for limit in limits_of(ada, config, usage) if limit.scope == ada.name}
+    assert limits["experiments"].left == limits["checks"].left == 0
+    assert exceeded(limits_of(ada, config, usage)) is None
+
+
+def test_an_overdrawn_limit_has_nothing_left_and_says_how_much_was_used() -> None:
+    limit = Limit("ada", "dollars", maximum=4, used=4.5)
+    assert (limit.left, limit.describe()) == (0, "$4.50 of $4.00 used by ada")
+
+
+def test_a_researcher_may_run_its_own_number_of_experiments_or_the_campaigns(config: CampaignConfig) -> None:
+    researcher = config.researchers[0]
+    few = researcher.model_copy(update={"budget": ResearcherBudget(experiments=3)})
+    assert experiments_allowed(researcher, config) == config.budget.experiments_per_researcher
+    assert experiments_allowed(few, config) == 3
+
+
+def test_amounts_are_written_with_their_units() -> None:
+    amounts = {"tokens": 1234567, "dollars": 0.5, "seconds": 3600, "gpu_seconds": 12.3}
+    assert [readable(what, amount) for what, amount in amounts.items()] == [
+        "1,234,567 tokens", "$0.50", "3,600 s of wall time", "12 GPU seconds",
+    ]  # fmt: skip
+
+
+def test_resources_are_those_of_the_usage_and_add_up(tmp_path: Path) -> None:
+    usage = UsageStore(tmp_path)
+    usage.add("ada", "1", tokens=Tokens(input=3, cache_read=4), resources=Resources(dollars=1, tokens=99))
+    usage.add("ben", "2", tokens=Tokens(output=5), resources=Resources(seconds=2))
+    assert usage.resources("ada") == usage.spent("ada").resources == Resources(tokens=7, dollars=1)
+    assert usage.resources() == usage.resources("ada") + usage.resources("ben")
+
+
+def test_threads_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
+    usage = UsageStore(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: usage.add("ada", str(number % 50), resources=Resources(checks=1)), range(100)))
+    assert usage.resources("ada").checks == 50
+
+
+def test_a_reader_does_not_create_the_database(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=FILE):
+        UsageStore(tmp_path, read_only=True).spent()
+    assert list(tmp_path.iterdir()) == []

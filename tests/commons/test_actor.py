@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 import ray
 
+from aar.budget import StorageQuota
+from aar.budget.quota import MIB
 from aar.commons.actor import Commons, start_commons
 from aar.commons.code_store import CodeStore
 from aar.commons.forum import Forum
-from aar.errors import CodeStoreError, ForumError, StorageError
+from aar.errors import CodeStoreError, ForumError, QuotaError, StorageError
 
 FILES = {"method.py": b"def supervise(lab): ..."}
 
@@ -31,6 +33,30 @@ def test_a_plain_commons_needs_no_ray(tmp_path: Path) -> None:
     commons.post("ada", "result", "it works", key="1", snapshot=made.id, data={"pgr": 0.4})
     assert commons.checkout(commons.search("works")[0].snapshot or "") == FILES
     assert (repr(commons), commons.ping()) == ("commons", str(tmp_path))
+
+
+def test_what_exceeds_an_authors_storage_is_refused_before_it_is_written_and_may_be_repeated(tmp_path: Path) -> None:
+    commons, accounts = Commons(str(tmp_path), str(tmp_path)), StorageQuota(tmp_path)
+    accounts.allow("ada", MIB // 8)
+    large = {"weights.bin": bytes(MIB // 64)}
+    with pytest.raises(QuotaError, match=r"for ada is full \(snapshots"):
+        commons.publish("ada", large, "large", None, key="1")
+    with pytest.raises(QuotaError, match=r"for ada is full \(forum"):
+        commons.post("ada", "insight", "long", "x" * 2000, key="1")
+    assert commons.log() == [] and commons.posts() == []
+    accounts.allow("ada", MIB)
+    assert commons.checkout(commons.publish("ada", large, "large", None, key="1").id) == large
+    assert commons.post("ada", "insight", "long", "x" * 2000, key="1").id == 1
+
+
+def test_a_post_that_is_refused_takes_no_storage(tmp_path: Path) -> None:
+    commons = Commons(str(tmp_path), str(tmp_path))
+    with pytest.raises(ForumError, match="there is no post 9"):
+        commons.post("ada", "insight", "a reply", key="1", reply_to=9)
+    with pytest.raises(CodeStoreError, match="message is empty"):
+        commons.publish("ada", FILES, " ", None, key="1")
+    held = StorageQuota(tmp_path).held("ada")
+    assert held["forum"].bytes == held["snapshots"].bytes == 0
 
 
 def test_every_call_works_through_the_actor(commons: Any, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aar.commons.code_store import CodeStore, Snapshot
+from aar.commons.code_store import CodeStore, Snapshot, files_digest
 from aar.errors import CodeStoreError, StorageError, UntrustedFileError
 
 METHOD = {"method.py": b"def supervise(lab):\n    return lab.fine_tune(lab.weak_labels)\n"}
@@ -238,3 +238,21 @@ def test_git_itself_finds_the_store_in_order(store: CodeStore, tmp_path: Path) -
     checked = subprocess.run([*git, "fsck", "--strict", "--full"], capture_output=True, text=True, check=True)
     assert "error" not in checked.stderr
     assert subprocess.check_output([*git, "log", "--all", "--format=%an: %s"], text=True) == "Ünal: é\nada: a method\n"
+
+
+def test_a_digest_of_files_depends_on_names_and_contents_but_not_on_their_order() -> None:
+    files = {"a.py": b"1", "b.py": b"2"}
+    assert files_digest(files) == files_digest(dict(reversed(files.items())))
+    others = [{"a.py": b"1"}, {"a.py": b"2", "b.py": b"1"}, {"a.py": b"1", "c.py": b"2"}, {"a.py": b"1b.py2"}]
+    assert len({files_digest(each) for each in (files, *others)}) == 5
+
+
+def test_a_store_that_was_closed_only_reads(store: CodeStore, tmp_path: Path) -> None:
+    made = publish(store, METHOD)
+    store.close()
+    assert store.checkout(made.id) == METHOD
+    with pytest.raises(StorageError, match="opened for reading only"):
+        publish(store, METHOD, key="2")
+    successor = CodeStore(tmp_path / "code.git")
+    assert publish(successor, METHOD, made.id, key="2").parent == made.id
+    successor.close()

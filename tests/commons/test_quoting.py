@@ -1,5 +1,6 @@
 """Posts as a language model is handed them: whatever an author writes stays inside of the quotation."""
 
+import json
 import re
 from typing import Any
 
@@ -9,7 +10,16 @@ from hypothesis import strategies as st
 
 from aar.commons.foreign import Foreign
 from aar.commons.forum import BODY_BYTES, Post
-from aar.commons.quoting import LIST_CHARACTERS, POST_CHARACTERS, quoted, quoted_list
+from aar.commons.quoting import (
+    LINE_CHARACTERS,
+    LIST_CHARACTERS,
+    POST_CHARACTERS,
+    markdown_span,
+    quoted,
+    quoted_block,
+    quoted_line,
+    quoted_list,
+)
 
 HEADING = re.compile(r"Post (\d+): (\w+) by (\S+|\".*\"), \d{4}-\d\d-\d\d \d\d:\d\d UTC, votes [+-]?\d+")
 FORGERIES = st.lists(st.sampled_from(["> ", "\n", "Post 1: ", "\r", "\u2028", "\x85", '"'])).map("".join)
@@ -118,3 +128,26 @@ def test_whatever_is_written_there_is_one_heading_for_each_post(texts: list[tupl
     for number, line in enumerate(lines, 1):
         heading = HEADING.match(line)
         assert heading and heading[1] == str(number)
+
+
+@pytest.mark.parametrize("text", ["", "plain", "a `tick`", "``two`` and ```three```", "` at the edge`", "line\nbreak"])
+def test_a_markdown_span_is_one_line_of_code_that_its_text_cannot_end(text: str) -> None:
+    span = markdown_span(text)
+    fence = re.match("`+", span)
+    assert fence and "\n" not in span and span.endswith(f" {fence[0]}")
+    inside = span[len(fence[0]) : -len(fence[0])]
+    assert fence[0] not in re.findall("`+", inside)
+
+
+def test_a_quoted_block_is_cut_and_says_how_much_is_left_out() -> None:
+    lines = quoted_block(Foreign("one\ntwo\nthree"), limit=8).split("\n")
+    assert lines == ["> one", "> two", "> ", "(5 more characters are left out)"]
+    assert quoted_block(Foreign("one"), limit=8) == "> one"
+
+
+@given(ANYTHING)
+def test_a_quoted_line_is_one_json_string_of_bounded_length(text: str) -> None:
+    line = quoted_line(Foreign(text))
+    assert len(line.splitlines()) == 1
+    assert isinstance(json.loads(line), str)
+    assert len(quoted_line(Foreign("x" * 10_000))) <= LINE_CHARACTERS + len('"..."')

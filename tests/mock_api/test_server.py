@@ -1,10 +1,11 @@
-"""The server of rehearsals, over real HTTP: what anthropic's own client reads from it, and each failure it plays."""
+"""The mock API over real HTTP: scripted replies, whole and as streams, and the failures of an endpoint."""
 
 import json
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
-import anthropic
 import httpx2
 import pytest
 
@@ -13,167 +14,157 @@ from aar.mock_api.script import Fault, Scenario, Schedule, say, use
 from aar.mock_api.server import Endpoint, MockApi
 
 SYSTEM = "You are ada, a researcher."
-THOUGHT = "First the data, then the labels; both have to be read before anything is trained on them."
+FIRST = {"role": "user", "content": "Begin."}
 
 
-def ada() -> Scenario:
-    (listed,) = yield say("I look around.", use("bash", command="ls"), thinking=THOUGHT)
-    yield say(f"There is {listed}.")
+def talks() -> Scenario:
+    """Call a tool, then report its result."""
+    (result,) = yield say("Let me look.", use("bash", command="ls"), thinking="What is here?")
+    yield say(f"I saw {result}.")
 
 
-def request(*messages: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    first = {"role": "user", "content": "Begin."}
-    return {"model": "claude-x", "max_tokens": 100, "system": SYSTEM, "messages": [first, *messages], **fields}
+class Client:
+    """Speaks to an endpoint as a client of the Messages API does."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def post(self, *messages: dict[str, Any], key: str = "k", **fields: Any) -> httpx2.Response:
+        request = {"model": "m", "max_tokens": 10, "system": SYSTEM, "messages": [FIRST, *messages], **fields}
+        headers = {"x-api-key": key} if key else {}
+        return httpx2.post(f"{self.url}/v1/messages", json=request, headers=headers, timeout=20)
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., tuple[Endpoint, str]]]:
-    apis: list[MockApi] = []
-
-    def start(schedule: Schedule | None = None, key: str | None = None) -> tuple[Endpoint, str]:
-        endpoint = Endpoint({"ada": ada}, schedule, key)
-        apis.append(MockApi(endpoint).__enter__())
-        return endpoint, apis[-1].url
-
-    yield start
-    for api in apis:
-        api.__exit__(None, None, None)
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
 
 
-def client(url: str, key: str = "any") -> anthropic.Anthropic:
-    return anthropic.Anthropic(base_url=url, api_key=key, max_retries=0, timeout=30)
+def serve(stack: ExitStack, faults: Schedule | None = None, key: str | None = None) -> Client:
+    return Client(stack.enter_context(MockApi(Endpoint({"ada": talks}, faults, key))).url)
 
 
-def streamed(url: str, *messages: dict[str, Any]) -> Any:
-    with client(url).messages.stream(**request(*messages)) as stream:
-        return stream.get_final_message()
+def failing(stack: ExitStack, *faults: Fault) -> Client:
+    return serve(stack, {("ada", 0): faults})
 
 
-def test_a_streamed_reply_is_the_one_that_is_sent_whole(serve: Callable[..., tuple[Endpoint, str]]) -> None:
-    _, url = serve()
-    whole = client(url).messages.create(**request())
-    assert [block.type for block in whole.content] == ["thinking", "text", "tool_use"]
-    assert (whole.model, whole.stop_reason) == ("claude-x", "tool_use")
-    parts = streamed(url)
-    assert [block.to_dict() for block in parts.content] == [block.to_dict() for block in whole.content]
-    assert parts.stop_reason == whole.stop_reason and parts.usage.output_tokens == whole.usage.output_tokens
+def events(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: ")]
 
 
-def test_a_conversation_goes_on_after_the_results_of_its_calls(serve: Callable[..., tuple[Endpoint, str]]) -> None:
-    endpoint, url = serve()
-    reply = streamed(url)
-    call = reply.content[-1]
-    assert (call.name, call.input) == ("bash", {"command": "ls"})
-    result = {"type": "tool_result", "tool_use_id": call.id, "content": "method.py"}
-    said = [{"role": "assistant", "content": reply.content}, {"role": "user", "content": [result]}]
-    answer = streamed(url, *said)
-    assert answer.content[0].text == "There is method.py." and answer.stop_reason == "end_turn"
-    assert [(name, turn) for name, turn, _ in endpoint.requests] == [("ada", 0), ("ada", 1)]
+def test_a_reply_has_the_scripts_thought_text_and_call(stack: ExitStack) -> None:
+    reply = serve(stack).post().json()
+    assert (reply["stop_reason"], reply["role"], reply["model"]) == ("tool_use", "assistant", "m")
+    thought, text, call = reply["content"]
+    assert (thought["thinking"], text["text"]) == ("What is here?", "Let me look.")
+    assert (call["name"], call["input"]) == ("bash", {"command": "ls"})
 
 
-def test_somebody_without_a_part_has_nothing_to_do(serve: Callable[..., tuple[Endpoint, str]]) -> None:
-    _, url = serve()
-    reply = client(url).messages.create(**request(system="You are ben, a researcher."))
-    assert reply.content[0].to_dict()["text"] == "I see nothing left to do." and reply.stop_reason == "end_turn"
+def test_a_conversation_continues_on_another_server_with_the_same_script(stack: ExitStack) -> None:
+    reply = serve(stack).post().json()
+    call = reply["content"][-1]["id"]
+    result = {"type": "tool_result", "tool_use_id": call, "content": "a file"}
+    messages = ({"role": "assistant", "content": reply["content"]}, {"role": "user", "content": [result]})
+    last = serve(stack).post(*messages).json()
+    assert (last["content"], last["stop_reason"]) == ([{"type": "text", "text": "I saw a file."}], "end_turn")
 
 
-def test_a_prompt_is_written_to_the_cache_once_and_read_from_it_then(
-    serve: Callable[..., tuple[Endpoint, str]],
-) -> None:
-    _, url = serve()
-    cached = request(cache_control={"type": "ephemeral"})
-    first, second = (
-        httpx2.post(f"{url}/v1/messages", json=cached, headers={"x-api-key": "k"}).json() for _ in range(2)
-    )
-    assert first["usage"]["cache_creation_input_tokens"] > 0 == first["usage"]["cache_read_input_tokens"]
-    assert second["usage"]["cache_read_input_tokens"] == first["usage"]["cache_creation_input_tokens"]
-    assert second["usage"]["cache_creation_input_tokens"] == 0
+def test_a_stream_adds_up_to_the_whole_reply(stack: ExitStack) -> None:
+    client = serve(stack)
+    whole, stream = client.post().json(), events(client.post(stream=True).text)
+    assert stream[0]["type"] == "message_start" and stream[-1]["type"] == "message_stop"
+    texts: dict[int, str] = {}
+    for event in stream:
+        if event["type"] == "content_block_delta" and event["delta"]["type"] != "signature_delta":
+            kind = event["delta"]["type"].removesuffix("_delta").replace("input_json", "partial_json")
+            texts[event["index"]] = texts.get(event["index"], "") + event["delta"][kind]
+    thought, text, call = whole["content"]
+    assert (texts[0], texts[1], json.loads(texts[2])) == (thought["thinking"], text["text"], call["input"])
 
 
-STATUSES: dict[Fault, type[anthropic.APIStatusError]] = {
-    "400": anthropic.BadRequestError,
-    "401": anthropic.AuthenticationError,
-    "413": anthropic.RequestTooLargeError,
-    "429": anthropic.RateLimitError,
-    "500": anthropic.InternalServerError,
-    "529": anthropic.OverloadedError,
-    "too_long": anthropic.BadRequestError,
-}
+def test_a_researcher_without_a_scenario_has_nothing_to_do(stack: ExitStack) -> None:
+    reply = serve(stack).post(system="You are ben, a researcher.").json()
+    assert reply["content"] == [{"type": "text", "text": "I see nothing left to do."}]
 
 
-@pytest.mark.parametrize("fault", STATUSES)
-def test_a_refusal_has_the_status_and_the_body_of_the_real_one(
-    serve: Callable[..., tuple[Endpoint, str]], fault: Fault
-) -> None:
-    _, url = serve({("ada", 0): (fault,)})
-    with pytest.raises(STATUSES[fault]) as refused:
-        client(url).messages.create(**request())
-    body = refused.value.body
-    assert isinstance(body, dict) and body["type"] == "error" and body["error"]["message"]
-    assert streamed(url).stop_reason == "tool_use"  # it happens once
-
-
-@pytest.mark.parametrize("fault", ["drop", "garbage", "overloaded"])
-def test_a_stream_that_breaks_reaches_the_client_as_an_error(
-    serve: Callable[..., tuple[Endpoint, str]], fault: Fault
-) -> None:
-    _, url = serve({("ada", 0): (fault,)})
-    with pytest.raises((anthropic.APIError, httpx2.HTTPError, json.JSONDecodeError)):
-        streamed(url)
-    assert streamed(url).stop_reason == "tool_use"
-
-
-def test_a_stream_that_is_cut_off_ends_without_its_last_event(serve: Callable[..., tuple[Endpoint, str]]) -> None:
-    _, url = serve({("ada", 0): ("cut",)})
-    body = request(stream=True)
-    text = httpx2.post(f"{url}/v1/messages", json=body, headers={"x-api-key": "k"}).text
-    assert "message_start" in text and "message_stop" not in text
-
-
-@pytest.mark.parametrize(("fault", "blocks"), [("refusal", 1), ("max_tokens", 3)])
-def test_a_reply_may_be_withheld_or_cut_off(
-    serve: Callable[..., tuple[Endpoint, str]], fault: Fault, blocks: int
-) -> None:
-    _, url = serve({("*", 0): (fault,)})
-    reply = streamed(url)
-    assert (reply.stop_reason, len(reply.content)) == (fault, blocks)
-
-
-def test_a_wrong_key_is_refused_and_the_right_one_is_taken_as_header_or_token(
-    serve: Callable[..., tuple[Endpoint, str]],
-) -> None:
-    _, url = serve(key="right")
-    with pytest.raises(anthropic.AuthenticationError):
-        client(url, "wrong").messages.create(**request())
-    assert client(url, "right").messages.create(**request()).content
-    token = anthropic.Anthropic(base_url=url, auth_token="right", max_retries=0)
-    assert token.messages.create(**request()).content
+@pytest.mark.parametrize(("key", "status"), [("right", 200), ("wrong", 401), ("", 401)])
+def test_only_the_right_key_is_accepted(stack: ExitStack, key: str, status: int) -> None:
+    assert serve(stack, key="right").post(key=key).status_code == status
 
 
 @pytest.mark.parametrize(
-    ("body", "message"),
+    ("fields", "complaint"),
     [
-        (b"{not json", "Expecting property name"),
-        (b'{"model": "m", "max_tokens": 5}', "messages: Field required"),
+        ({"model": ""}, "model: Field required"),
+        ({"messages": [{"role": "assistant", "content": "hello"}]}, "first message must use the user role"),
         (
-            b'{"model": "m", "max_tokens": 5, "messages": [{"role": "assistant", "content": "x"}]}',
-            "must use the user role",
+            {"messages": [FIRST, {"role": "assistant", "content": "hello"}]},
+            "does not support assistant message prefill",
         ),
-        (b'{"model": "m", "max_tokens": 5, "messages": ["x"]}', ""),
     ],
 )
-def test_a_request_that_the_endpoint_cannot_read_is_a_bad_request(
-    serve: Callable[..., tuple[Endpoint, str]], body: bytes, message: str
+def test_a_request_that_the_real_endpoint_would_refuse_is_refused(
+    stack: ExitStack, fields: dict[str, Any], complaint: str
 ) -> None:
-    endpoint, url = serve()
-    answer = httpx2.post(f"{url}/v1/messages", content=body, headers={"x-api-key": "k"})
-    assert answer.status_code == 400 and message in answer.json()["error"]["message"]
-    assert endpoint.requests == []
+    reply = serve(stack).post(**fields)
+    assert reply.status_code == 400 and complaint in reply.json()["error"]["message"]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_port_that_is_taken_is_a_clear_error(serve: Callable[..., tuple[Endpoint, str]]) -> None:
-    _, url = serve()
-    port = int(url.rsplit(":", 1)[1])
-    with pytest.raises(ModelAccessError, match="is its port taken"), MockApi(Endpoint({}), port):
-        pass
+def test_a_request_that_is_not_json_is_a_bad_request(stack: ExitStack) -> None:
+    client = serve(stack)
+    reply = httpx2.post(f"{client.url}/v1/messages", content=b"{", headers={"x-api-key": "k"})
+    assert (reply.status_code, reply.json()["error"]["type"]) == (400, "invalid_request_error")
+
+
+def test_faults_come_one_after_another_and_then_the_attempt_succeeds(stack: ExitStack) -> None:
+    client = failing(stack, "429", "500", "529", "too_long")
+    replies = [client.post() for _ in range(5)]
+    assert [reply.status_code for reply in replies] == [429, 500, 529, 400, 200]
+    assert [reply.headers.get("retry-after") for reply in replies] == ["0", None, "0", None, None]
+    assert "prompt is too long" in replies[3].json()["error"]["message"]
+
+
+def test_a_fault_of_all_researchers_meets_each_of_them_once(stack: ExitStack) -> None:
+    client = serve(stack, {("*", 0): ("500",)})
+    for name in ("ada", "ben"):
+        assert [client.post(system=f"You are {name}.").status_code for _ in range(2)] == [500, 200]
+
+
+def test_a_stream_may_break_off_in_the_middle(stack: ExitStack) -> None:
+    client = failing(stack, "cut", "drop", "overloaded")
+    cut = events(client.post(stream=True).text)
+    assert cut[0]["type"] == "message_start" and cut[-1]["type"] != "message_stop"
+    with pytest.raises(httpx2.RemoteProtocolError):
+        client.post(stream=True)
+    assert events(client.post(stream=True).text)[-1]["error"]["type"] == "overloaded_error"
+
+
+def test_a_reply_may_be_refused_or_cut_off_at_its_maximum_length(stack: ExitStack) -> None:
+    client = failing(stack, "refusal", "max_tokens")
+    assert [client.post().json()["stop_reason"] for _ in range(2)] == ["refusal", "max_tokens"]
+
+
+def test_the_second_prompt_is_read_from_the_cache_where_the_client_asks_for_it(stack: ExitStack) -> None:
+    client = serve(stack)
+    first, second = (client.post(cache_control={"type": "ephemeral"}).json()["usage"] for _ in range(2))
+    assert (first["cache_read_input_tokens"], second["cache_creation_input_tokens"]) == (0, 0)
+    assert first["cache_creation_input_tokens"] == second["cache_read_input_tokens"] > 0
+    assert client.post().json()["usage"]["cache_read_input_tokens"] == 0
+
+
+def test_requests_are_kept_with_their_researcher_and_turn(stack: ExitStack) -> None:
+    endpoint = Endpoint({"ada": talks})
+    client = Client(stack.enter_context(MockApi(endpoint)).url)
+    client.post()
+    [(name, turn, request)] = endpoint.requests
+    assert (name, turn, request["messages"]) == ("ada", 0, [FIRST])
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # uvicorn exits in its thread
+def test_a_port_that_is_in_use_is_an_error_that_says_what_to_do() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(ModelAccessError, match=r"its port may be in use\. Try --serve PORT"):
+            MockApi(Endpoint({}), other.getsockname()[1]).__enter__()

@@ -1,16 +1,28 @@
-"""The hidden test set in two parts: which rows go where."""
+"""What is drawn for a campaign: the split of the hidden test set, and the seeds."""
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aar.config import ScoringConfig
 from aar.problems.dataset import Judgement, Preference, split_of
 from aar.problems.key import Stream
-from aar.scoring.draws import dev_and_sealed, dev_rows, fingerprint
+from aar.scoring.draws import (
+    DRAWN_SEEDS,
+    SEEDS_ENTRY,
+    dev_and_sealed,
+    dev_rows,
+    fingerprint,
+    research_seeds,
+    verification_seeds,
+)
+from aar.scoring.store import ScoreStore
 from tests.keys import KEY, key_of
+from tests.scoring.doubles import campaign, write_dataset
 
 shares = st.floats(0.1, 0.9)
 
@@ -66,3 +78,19 @@ def test_a_fingerprint_tells_texts_and_labels_apart() -> None:
     other_text = [*rows[:3], (Judgement("q", "else"), 1)]
     assert len({fingerprint(split_of(one)) for one in (rows, other_label, other_text)}) == 3
     assert fingerprint(split_of(rows)) == fingerprint(split_of(list(rows)))
+
+
+def test_research_seeds_are_distinct_and_more_of_them_begin_with_the_same_ones(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data")
+    few, many = (campaign(data, scoring=ScoringConfig(baseline_seeds=count, seeds=2)) for count in (4, 12))
+    drawn = research_seeds(many, KEY)
+    assert len(set(drawn)) == 12 and research_seeds(few, KEY) == drawn[:4]
+    assert research_seeds(few, key_of(2)) != drawn[:4]
+
+
+def test_verification_seeds_are_drawn_once_and_never_those_of_research(tmp_path: Path) -> None:
+    config, store = campaign(write_dataset(tmp_path / "data")), ScoreStore(tmp_path)
+    three, all_of_them = verification_seeds(config, store, 3), verification_seeds(config, ScoreStore(tmp_path), 64)
+    assert len(set(all_of_them)) == DRAWN_SEEDS == 64 and all_of_them[:3] == three
+    assert set(all_of_them).isdisjoint(research_seeds(config, store.key()))
+    assert [entry.key for entry in store.ledger()] == [SEEDS_ENTRY]

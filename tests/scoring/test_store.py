@@ -216,3 +216,22 @@ def test_a_question_that_no_text_can_hold_leaves_the_scorers_process_alive(ray_s
             ray.get(scorer.experiment.remote(asked))
     assert ray.get(scorer.experiments.remote()) == []
     ray.kill(scorer)
+
+
+def test_a_reader_cannot_change_anything(store: ScoreStore, tmp_path: Path) -> None:
+    admit(store)
+    reader = ScoreStore(tmp_path, read_only=True)
+    with pytest.raises(StorageError, match=r"scores\.sqlite: .*writable"):
+        reader.append_to_ledger("refused", "ada", "refused/1", {"reason": "none left"})
+    with pytest.raises(StorageError, match=r"scores\.sqlite: .*writable"):
+        admit(reader, "another")
+    assert [experiment.id for experiment in store.experiments()] == ["e1"]
+
+
+def test_an_outcome_is_final(store: ScoreStore) -> None:
+    failed, scored = admit(store, "1"), admit(store, "2")
+    first = store.fail(failed, "it raised")
+    assert store.finish(failed, SCORE, {}) == first and store.fail(failed, "another reason") == first
+    finished = store.finish(scored, SCORE, {})
+    assert store.fail(scored, "too late") == finished and finished.score == SCORE
+    assert [entry.kind for entry in store.ledger()] == ["admitted", "admitted", "failed", "answered"]

@@ -76,3 +76,21 @@ def test_what_was_in_order_is_left_out_of_the_verdicts() -> None:
         "better than vanilla", "overfitted to dev", "uses no weak supervision", "capability lost",
     ]  # fmt: skip
     assert verdicts.verdicts(verification("e2", 0.1), 0.01) == ["better than vanilla"]
+
+
+def test_a_correction_counts_every_look_and_keeps_the_latest_of_each_experiment() -> None:
+    looks = [verification("e2", 0.1, 0.01), verification("e3", 0.1, 0.04), verification("e2", 0.2, 0.02)]
+    assert verdicts.latest(looks) == [looks[2], looks[1]]
+    assert verdicts.corrected(looks) == {"e2": pytest.approx(0.04), "e3": pytest.approx(0.04)}
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_corrected_p_values_keep_their_order_and_are_never_smaller_than_the_tests_own(values: list[float]) -> None:
+    adjusted = verdicts.holm(values)
+    assert all(value <= after <= 1 for value, after in zip(values, adjusted, strict=True))
+    order = sorted(range(len(values)), key=values.__getitem__)
+    assert [adjusted[at] for at in order] == sorted(adjusted)
+
+
+def test_one_look_needs_no_correction() -> None:
+    assert verdicts.holm([0.03]) == [0.03] and verdicts.bonferroni(0.03, 0) == verdicts.bonferroni(0.03, 1) == 0.03

@@ -1,4 +1,4 @@
-"""A method under verification compared with vanilla, teacher, ceiling and its own control arms, on the sealed split."""
+"""A method under verification, compared on the sealed split with vanilla, teacher, ceiling and its own control arms."""
 
 from collections.abc import Callable, Mapping
 

@@ -135,8 +135,8 @@ def _scored(arm: Experiment) -> Experiment:
 
 def _candidates(store: ScoreStore) -> int:
     """Return how many submissions of researchers were scored: the family over which p-values are corrected."""
-    submissions = [one for one in store.experiments() if one.researcher != PLATFORM and one.verification_of is None]
-    return sum(experiment.status == "scored" for experiment in submissions)
+    scored = [experiment for experiment in store.experiments() if experiment.status == "scored"]
+    return sum(experiment.researcher != PLATFORM and experiment.verification_of is None for experiment in scored)
 
 
 def _ledger_body(verification: Verification) -> dict[str, object]:

@@ -3,7 +3,7 @@
 import pytest
 
 from aar.commons.forum import Kind, Post
-from aar.scoring.audit.claims import KnownScores, badges, unbacked
+from aar.scoring.audit.claims import NO_SCORES, KnownScores, badges, unbacked
 from tests.reporting.states import BASELINES, experiment, verification
 
 KNOWN = KnownScores.of([experiment(2, "ada", 0.62)], [BASELINES], [verification("e2", 0.1)])
@@ -55,3 +55,25 @@ def test_a_claim_for_programs_is_looked_up_too() -> None:
 
 def test_a_hypothesis_may_hope() -> None:
     assert unbacked([post("This should reach PGR 0.97.", kind="hypothesis")], KNOWN) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "badge"),
+    [(0.6, 1, "measured"), (0.65, 2, "claimed"), (0.62, 2, "measured"), (0.6249, 4, "claimed"), (0.62, 4, "measured")],
+)
+def test_a_number_agrees_to_as_many_digits_as_it_is_written_with(value: float, decimals: int, badge: str) -> None:
+    assert KNOWN.badge("pgr", value, decimals) == badge
+
+
+def test_verified_counts_before_measured_and_a_metric_is_not_looked_up_in_another() -> None:
+    both = KnownScores({"pgr": (0.5,), "accuracy": ()}, {"pgr": (0.5,), "accuracy": (0.9,)})
+    assert (both.badge("pgr", 0.5, 2), both.badge("accuracy", 0.5, 2)) == ("verified", "claimed")
+
+
+def test_before_anything_is_released_every_number_is_only_claimed() -> None:
+    assert [number.badge for number in badges("PGR 0.62, accuracy 0.7", NO_SCORES)] == ["claimed", "claimed"]
+
+
+def test_a_number_that_the_text_does_not_tie_to_the_score_is_a_note_and_not_a_suspicion() -> None:
+    [finding] = unbacked([post("without the prior the PGR should drop below 0.11")], KNOWN)
+    assert (finding.grade, finding.evidence) == ("note", "PGR 0.11")
