@@ -13,13 +13,14 @@ from typing import Any, Protocol
 import ray
 from ray.actor import ActorHandle
 
-from aar.budget import UsageStore
 from aar.config import CampaignConfig, ResearcherConfig
 from aar.logs import printable_errors
 from aar.ray_utils import log_to_ray, start_actor
+from aar.researchers.client import CampaignClient
 from aar.researchers.directions import direction_name
 from aar.researchers.ray_client import RayCampaignClient
 from aar.researchers.runtime import ResearcherRuntime
+from aar.researchers.transcript import Transcript, transcript_folder
 
 
 class Brain(Protocol):
@@ -64,7 +65,8 @@ class Researcher:
         self._researcher = researcher
         with printable_errors():  # the transcript is read here, and errors may quote it
             self._runtime = ResearcherRuntime(researcher, config, Path(folder))
-            self._brain = _BRAINS[researcher.brain](self._runtime, Path(folder))
+            client = RayCampaignClient(researcher.name)
+            self._brain = _BRAINS[researcher.brain](self._runtime, client, Path(folder))
         self._gate = ConcurrencyLimiter(CALLS_AT_ONCE)
 
     def __repr__(self) -> str:
@@ -105,45 +107,30 @@ class Researcher:
         return answer.text, answer.is_error
 
 
-def _search(runtime: ResearcherRuntime, folder: Path) -> Brain:
+def _search(runtime: ResearcherRuntime, client: CampaignClient, folder: Path) -> Brain:
     from aar.researchers.brains.search.brain import SearchBrain
 
-    return SearchBrain(runtime, RayCampaignClient(runtime.researcher.name))
+    return SearchBrain(runtime, client)
 
 
-def _claude(runtime: ResearcherRuntime, folder: Path) -> Brain:
+def _claude(runtime: ResearcherRuntime, client: CampaignClient, folder: Path) -> Brain:
     from aar.researchers.brains.claude.brain import ClaudeBrain
+    from aar.researchers.context import ToolContext
 
-    return ClaudeBrain(runtime, *_context_and_transcript(runtime, folder))
+    return ClaudeBrain(
+        runtime, ToolContext(runtime, client, folder), Transcript(transcript_folder(folder, client.name))
+    )
 
 
-def _external(runtime: ResearcherRuntime, folder: Path) -> Brain:
+def _external(runtime: ResearcherRuntime, client: CampaignClient, folder: Path) -> Brain:
     from aar.researchers.brains.external.brain import ExternalBrain
+    from aar.researchers.context import ToolContext
 
-    return ExternalBrain(runtime, *_context_and_transcript(runtime, folder))
+    context = ToolContext(runtime, client, folder)
+    return ExternalBrain(runtime, context, Transcript(transcript_folder(folder, client.name)))
 
 
 _BRAINS = {"search": _search, "claude": _claude, "external": _external}
-
-
-def _context_and_transcript(runtime: ResearcherRuntime, folder: Path) -> Any:
-    from aar.researchers.context import ResearcherPaths, ToolContext
-    from aar.researchers.tools.shared_folder import populate_shared_folder
-    from aar.researchers.transcript import Transcript, transcript_folder
-
-    name = runtime.researcher.name
-    client = RayCampaignClient(name)
-    context = ToolContext(
-        runtime.researcher,
-        runtime.config,
-        ResearcherPaths.of(folder, name),
-        client,
-        UsageStore(folder),
-        runtime.account,
-    )
-    populate_shared_folder(context.shared, client)
-    runtime.interrupt = context.interrupt
-    return context, Transcript(transcript_folder(folder, name))
 
 
 def title(researcher: ResearcherConfig) -> str:

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from aar.budget import Account, Limit, UsageStore, limits_of
-from aar.config import CampaignConfig, ResearcherConfig
+from aar.budget import Limit, UsageStore, limits_of
 from aar.researchers.client import CampaignClient
+from aar.researchers.runtime import ResearcherRuntime
 from aar.researchers.tools.duplicates import DuplicateDetector
 from aar.researchers.tools.notes import Notes
-from aar.researchers.tools.shared_folder import SHOWN_AS, SharedFolder
+from aar.researchers.tools.shared_folder import SHOWN_AS, SharedFolder, populate_shared_folder
 from aar.sandbox import Limits, Shell, ShellReply, provider
 from aar.storage import storage_errors
 
@@ -43,26 +43,25 @@ class ToolContext:
             researcher has to end.
     """
 
-    def __init__(
-        self,
-        researcher: ResearcherConfig,
-        config: CampaignConfig,
-        paths: ResearcherPaths,
-        client: CampaignClient,
-        spend: UsageStore,
-        account: Account,
-    ) -> None:
-        self.name, self.researcher, self.config = researcher.name, researcher, config
-        self.client, self.paths, self.spend, self.account = client, paths, spend, account
-        self.shared = SharedFolder(paths.shared)
-        self.notes = Notes(paths.notes, account)
+    def __init__(self, runtime: ResearcherRuntime, client: CampaignClient, campaign: Path) -> None:
+        """Set up the researcher's folders below `campaign`, and have `runtime.stop` end the running command.
+
+        Raises AarError if a folder cannot be written or the client cannot provide the training data.
+        """
+        self.researcher, self.config, self.account = runtime.researcher, runtime.config, runtime.account
+        self.name, self.client = self.researcher.name, client
+        self.paths, self.spend = ResearcherPaths.of(campaign, self.name), UsageStore(campaign)
+        self.shared = SharedFolder(self.paths.shared)
+        self.notes = Notes(self.paths.notes, self.account)
         self.duplicates = DuplicateDetector(client)
         self.should_stop_waiting: Callable[[], bool] = lambda: False
         self._shell = Shell(
-            provider(config.sandbox.provider), paths.workspace, Limits.from_config(config.sandbox),
-            {SHOWN_AS: paths.shared, DECOYS_SHOWN_AS: paths.decoys}, owner=researcher.name,
+            provider(self.config.sandbox.provider), self.paths.workspace, Limits.from_config(self.config.sandbox),
+            {SHOWN_AS: self.paths.shared, DECOYS_SHOWN_AS: self.paths.decoys}, owner=self.name,
         )  # fmt: skip
-        _place(paths.decoys, client.decoys())
+        runtime.interrupt = self.interrupt
+        _write_readable(self.paths.decoys, client.decoys())
+        populate_shared_folder(self.shared, client)
 
     def resolved(self, snapshot: str) -> str:
         """Resolve the id of a snapshot or of an experiment, such as e7, to a snapshot's id."""
@@ -86,7 +85,7 @@ class ToolContext:
         self._shell.close()
 
 
-def _place(folder: Path, files: Mapping[str, bytes]) -> None:
+def _write_readable(folder: Path, files: Mapping[str, bytes]) -> None:
     with storage_errors(folder):
         folder.mkdir(exist_ok=True)
         folder.chmod(0o755)

@@ -12,6 +12,7 @@ from aar.budget import Account, Limit, Resources, StorageQuota, UsageStore, exce
 from aar.budget.quota import MIB
 from aar.config import CampaignConfig, ResearcherConfig
 from aar.researchers.commands import CommandQueue, DesiredState, OperatorCommand, desired_state, mark_of
+from aar.researchers.transcript import Transcript
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,11 @@ class ResearcherRuntime:
             for command in self.commands()
             if command.number > self.last_applied and command.action in ("message", "direction")
         ]
+
+    def record_applied(self, command: OperatorCommand, transcript: Transcript) -> None:
+        """Record that a command was passed on to it, so that it is not passed on again."""
+        transcript.append("command", number=command.number, by=command.by, action=command.action, text=command.text)
+        self.last_applied = command.number
 
     def wait_while_paused(self) -> None:
         """Wait until it may work or has to end. The time spent here does not count."""

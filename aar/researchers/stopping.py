@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal
 
-from aar.budget import Limit, exceeded
+from aar.budget import Limit, UsageStore, exceeded
 from aar.commons.forum import BODY_BYTES, TITLE_CHARACTERS
 from aar.errors import AarError
 from aar.researchers.context import ToolContext
@@ -57,15 +57,36 @@ def _holds(stop: StopReason, runtime: ResearcherRuntime, limits: list[Limit]) ->
             return True
 
 
-def post_final_summary(stop: StopReason, context: ToolContext, transcript: Transcript) -> None:
+def required_stop(runtime: ResearcherRuntime) -> StopReason | None:
+    """Return the reason for which operators or the campaign require the researcher to end now, if there is one."""
+    if runtime.desired_state() == "stopped":
+        return StopReason("stopped", "a person stopped it")
+    return StopReason("time", "the campaign's time is up") if runtime.stopping else None
+
+
+def reached_limit(runtime: ResearcherRuntime, spend: UsageStore) -> StopReason | None:
+    """Return the limit that is used up and ends the researcher now, if there is one."""
+    limit = runtime.exceeded_limit(spend)
+    return StopReason("budget", limit.describe()) if limit else None
+
+
+def end_researcher(stop: StopReason, runtime: ResearcherRuntime, context: ToolContext, transcript: Transcript) -> None:
+    """Record the end: the time used, a summary on the forum, and an entry of the transcript, in this order."""
+    runtime.count_time(context.spend, include_short=True)
+    _post_final_summary(stop, context, transcript)
+    transcript.append("end", reason=stop.kind, why=stop.why)
+    runtime.set_status(f"ended: {stop.why}")
+
+
+def _post_final_summary(stop: StopReason, context: ToolContext, transcript: Transcript) -> None:
     """Post that the researcher has ended and why, with its experiments and last message. A failure is only logged."""
     try:
-        _post_final_summary(stop, context, transcript)
+        _post_summary(stop, context, transcript)
     except AarError as error:
         log.warning("%s has ended without a final summary: %s", context.name, error)
 
 
-def _post_final_summary(stop: StopReason, context: ToolContext, transcript: Transcript) -> None:
+def _post_summary(stop: StopReason, context: ToolContext, transcript: Transcript) -> None:
     experiments = [record for record in context.client.experiments() if record.researcher == context.name]
     results = "\n\n".join(map(format_experiment, experiments)) or "It started no experiment."
     message = _last_message(transcript.entries)

@@ -1,4 +1,4 @@
-"""A desk with a real sandbox, real files and databases, and a platform in one process."""
+"""The tools of a researcher with a real sandbox, real files and databases, and a campaign in one process."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from aar.budget import Account, StorageQuota, UsageStore
 from aar.config import CampaignConfig, load_config
-from aar.researchers.context import ResearcherPaths, ToolContext
+from aar.researchers.context import ToolContext
+from aar.researchers.runtime import ResearcherRuntime
 from aar.researchers.tools.executor import Answer, ToolExecutor
-from aar.researchers.tools.shared_folder import populate_shared_folder
 from aar.researchers.transcript import Transcript, transcript_folder
 from tests.campaign_fixture import write_toml
 from tests.researchers.client_double import Campaign
@@ -21,7 +20,7 @@ METHOD = '"""Try it."""\ndef supervise(lab):\n    return lab.fine_tune(lab.weak_
 
 @dataclass
 class Bench:
-    """A researcher at its desk; `call` calls a tool as a model would and returns the answer."""
+    """A researcher's tools. `call` calls one as a model would and returns the answer."""
 
     context: ToolContext
     caller: ToolExecutor
@@ -58,22 +57,18 @@ NewBench = Callable[..., Bench]
 @pytest.fixture
 def new_bench(tmp_path: Path, config: CampaignConfig) -> Iterator[NewBench]:
     """Makes benches of one campaign, by researcher number."""
-    campaign, desks = Campaign(tmp_path), list[ToolContext]()
+    campaign, contexts = Campaign(tmp_path), list[ToolContext]()
 
     def make(number: int = 0, config: CampaignConfig = config) -> Bench:
         researcher = config.researchers[number]
-        client = campaign.client(researcher.name)
-        account = Account(StorageQuota(tmp_path), researcher.name)
-        context = ToolContext(
-            researcher, config, ResearcherPaths.of(tmp_path, researcher.name), client, UsageStore(tmp_path), account
-        )
-        desks.append(context)
-        populate_shared_folder(context.shared, client)
+        runtime = ResearcherRuntime(researcher, config, tmp_path)
+        context = ToolContext(runtime, campaign.client(researcher.name), tmp_path)
+        contexts.append(context)
         transcript = Transcript(transcript_folder(tmp_path, researcher.name))
         return Bench(context, ToolExecutor(context, transcript), transcript, campaign)
 
     yield make
-    for context in desks:
+    for context in contexts:
         context.close()
 
 

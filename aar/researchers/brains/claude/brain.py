@@ -39,7 +39,7 @@ from aar.researchers.prompts import (
     render_system_prompt,
 )
 from aar.researchers.runtime import ResearcherRuntime
-from aar.researchers.stopping import StopReason, post_final_summary, previous_stop
+from aar.researchers.stopping import StopReason, end_researcher, previous_stop, reached_limit, required_stop
 from aar.researchers.tools.executor import Answer, ToolExecutor
 from aar.researchers.tools.forum import sync_forum
 from aar.researchers.transcript import Transcript, TranscriptEntry
@@ -93,7 +93,7 @@ class ClaudeBrain:
                 await asyncio.to_thread(self._runtime.wait_while_paused)
                 if stop := self._stop_reason() or await self._step(client):
                     break
-        self._end(stop)
+        end_researcher(stop, self._runtime, self._context, self._transcript)
 
     async def _step(self, client: anthropic.AsyncAnthropic) -> StopReason | None:
         """Take the step that is due according to the transcript."""
@@ -227,10 +227,7 @@ class ClaudeBrain:
         last_command = {"last_command": commands[-1].number} if commands else {}
         self._transcript.append("message", role="user", content=content, **last_command, **data)
         for command in commands:
-            self._runtime.last_applied = command.number
-            self._transcript.append(
-                "command", number=command.number, by=command.by, action=command.action, text=command.text
-            )
+            self._runtime.record_applied(command, self._transcript)
 
     def _note(self, text: str) -> Block:
         return text_block(render_platform_note(text, self._runtime.mark))
@@ -242,16 +239,13 @@ class ClaudeBrain:
 
     def _stop_reason(self) -> StopReason | None:
         """Return the reason why the researcher has to end now, if there is one."""
-        if self._runtime.desired_state() == "stopped":
-            return StopReason("stopped", "a person stopped it")
-        if self._runtime.stopping:
-            return StopReason("time", "the campaign's time is up")
+        if stop := required_stop(self._runtime):
+            return stop
         try:
             self._context.account.hold("transcript", "all", self._transcript.size, len(self._transcript.entries))
         except QuotaError as error:
             return StopReason("budget", str(error))
-        limit = self._runtime.exceeded_limit(self._context.spend)
-        return StopReason("budget", limit.describe()) if limit else None
+        return reached_limit(self._runtime, self._context.spend)
 
     def _should_stop_waiting(self) -> bool:
         """True if a waiting tool should return: an operator's command is pending, or the researcher has to end."""
@@ -291,9 +285,3 @@ class ClaudeBrain:
             usage = stream.current_message_snapshot.usage
             entry = self._transcript.append("api_failure", message="a reply was cut off")
             self._count(usage, f"cut/{entry.number}", entry.number)
-
-    def _end(self, stop: StopReason) -> None:
-        self._runtime.count_time(self._context.spend, include_short=True)
-        post_final_summary(stop, self._context, self._transcript)
-        self._transcript.append("end", reason=stop.kind, why=stop.why)
-        self._runtime.set_status(f"ended: {stop.why}")

@@ -12,7 +12,7 @@ from aar.errors import AarError, BudgetError, ToolError
 from aar.researchers.context import ToolContext
 from aar.researchers.prompts import render_command
 from aar.researchers.runtime import ResearcherRuntime
-from aar.researchers.stopping import StopReason, post_final_summary, previous_stop
+from aar.researchers.stopping import StopReason, end_researcher, previous_stop, reached_limit, required_stop
 from aar.researchers.tools.executor import Answer, ToolExecutor
 from aar.researchers.tools.forum import sync_forum
 from aar.researchers.tools.tool import check_call
@@ -88,29 +88,20 @@ class ExternalBrain:
         text = ""
         with self._turn:
             for command in self._runtime.pending_commands():
-                self._transcript.append(
-                    "command", number=command.number, by=command.by, action=command.action, text=command.text
-                )
-                self._runtime.last_applied = command.number
+                self._runtime.record_applied(command, self._transcript)
                 text += f"\n\n{render_command(command, self._runtime.mark)}"
         return text
 
     def _stop_reason(self) -> StopReason | None:
-        if self._runtime.desired_state() == "stopped":
-            return StopReason("stopped", "a person stopped it")
-        if self._runtime.stopping:
-            return StopReason("time", "the campaign's time is up")
+        if stop := required_stop(self._runtime):
+            return stop
         if self._last_call is None or time.monotonic() - self._last_call > BUSY_SECONDS:
             self._runtime.skip_time()
-        limit = self._runtime.exceeded_limit(self._context.spend)
-        return StopReason("budget", limit.describe()) if limit else None
+        return reached_limit(self._runtime, self._context.spend)
 
     def _end(self, stop: StopReason) -> None:
         with self._turn:
             if self._ended:
                 return
             self._ended = stop
-        self._runtime.count_time(self._context.spend, include_short=True)
-        post_final_summary(stop, self._context, self._transcript)
-        self._transcript.append("end", reason=stop.kind, why=stop.why)
-        self._runtime.set_status(f"ended: {stop.why}")
+        end_researcher(stop, self._runtime, self._context, self._transcript)

@@ -1,22 +1,22 @@
 """A claude researcher on the real anthropic package, against a real server on loopback that plays it by script."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aar.budget import UsageStore
 from aar.config import CampaignConfig, load_config
 from aar.mock_api.script import Scenario, Schedule
 from aar.mock_api.server import Endpoint, MockApi
 from aar.researchers.brains.claude import messages
 from aar.researchers.brains.claude.brain import ClaudeBrain
-from aar.researchers.context import ResearcherPaths, ToolContext
+from aar.researchers.context import ToolContext
 from aar.researchers.runtime import ResearcherRuntime
-from aar.researchers.tools.shared_folder import populate_shared_folder
 from aar.researchers.transcript import Transcript, TranscriptEntry, read, transcript_folder
 from tests.campaign_fixture import write_toml
 from tests.researchers.client_double import Campaign
@@ -48,11 +48,8 @@ class Stage:
         """A process of the researcher, about to begin."""
         llm = self.config.claude.model_copy(update=settings)
         researcher = self.config.researchers[0].model_copy(update={"claude": llm})
-        client = self.campaign.client(NAME)
         self.runtime = ResearcherRuntime(researcher, self.config, self.folder)
-        paths, account = ResearcherPaths.of(self.folder, NAME), self.runtime.account
-        context = ToolContext(researcher, self.config, paths, client, UsageStore(self.folder), account)
-        populate_shared_folder(context.shared, client)
+        context = ToolContext(self.runtime, self.campaign.client(NAME), self.folder)
         transcript = Transcript(transcript_folder(self.folder, NAME))
         return ClaudeBrain(self.runtime, context, transcript), context, transcript
 
@@ -65,6 +62,23 @@ class Stage:
             transcript.close()
             context.close()
         return self.entries()
+
+    @contextmanager
+    def working(self) -> Iterator[ResearcherRuntime]:
+        """The researcher works in a thread of its own, and has ended when the block is left."""
+        brain, context, transcript = self.brain()
+        assert self.runtime
+        thread = threading.Thread(target=brain.run)
+        thread.start()
+        try:
+            yield self.runtime
+            thread.join(30)
+            assert not thread.is_alive()
+        finally:
+            self.runtime.stop()
+            thread.join(30)
+            context.close()
+            transcript.close()
 
     def entries(self, *kinds: str) -> list[TranscriptEntry]:
         entries = read(transcript_folder(self.folder, NAME))
@@ -80,6 +94,14 @@ class Stage:
 
     def failures(self) -> str:
         return "\n".join(entry.data["message"] for entry in self.entries("api_failure"))
+
+
+def until(holds: Callable[[], object]) -> None:
+    """Wait until it holds, for at most half a minute."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.fixture

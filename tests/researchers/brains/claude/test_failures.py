@@ -7,7 +7,7 @@ import pytest
 from aar.config import ResearcherBudget
 from aar.mock_api.script import Fault, Scenario, ToolUse, say, use
 from aar.researchers.transcript.conversation import conversation
-from tests.researchers.brains.claude.conftest import NAME, Stage
+from tests.researchers.brains.claude.conftest import NAME, Stage, until
 
 SURVIVED: tuple[Fault, ...] = ("429", "500", "529", "drop", "cut", "garbage", "overloaded", "slow", "refusal")
 STEPS = 3
@@ -103,15 +103,15 @@ def test_refused_credentials_are_final_and_say_what_to_do(stage: Stage) -> None:
     assert stage.end()["reason"] == "finished" and log(stage) == ["0", "1", "2"]
 
 
-def test_an_endpoint_that_is_not_there_is_waited_for(stage: Stage) -> None:
+def test_an_endpoint_that_is_not_there_is_waited_for_until_it_is(stage: Stage) -> None:
     stage.monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
-    brain, context, transcript = stage.brain()
-    assert stage.runtime
-    stage.runtime._stopping.set()
-    brain.run()
-    context.close()
-    transcript.close()
-    assert stage.end()["reason"] == "time"
+    with stage.working() as runtime:
+        until(lambda: [entry for entry in stage.entries("api_failure") if "waits" in entry.data])
+        runtime.stop()
+    assert "was not reached" in stage.failures() and stage.end()["reason"] == "time"
+    stage.serve(counts)
+    stage.perform()
+    assert stage.end()["reason"] == "finished" and log(stage) == ["0", "1", "2"]
 
 
 def test_replies_that_are_withheld_again_and_again_end_the_researcher(stage: Stage) -> None:

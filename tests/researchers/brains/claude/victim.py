@@ -6,13 +6,11 @@ python -m tests.researchers.brains.claude.victim FOLDER
 import sys
 from pathlib import Path
 
-from aar.budget import UsageStore
 from aar.config import load_config
 from aar.researchers.brains.claude import messages
 from aar.researchers.brains.claude.brain import ClaudeBrain
-from aar.researchers.context import ResearcherPaths, ToolContext
+from aar.researchers.context import ToolContext
 from aar.researchers.runtime import ResearcherRuntime
-from aar.researchers.tools.shared_folder import populate_shared_folder
 from aar.researchers.transcript import Transcript, transcript_folder
 from aar.scoring.records import Experiment
 from aar.scoring.store import ExperimentRequest, ScoreStore
@@ -47,12 +45,8 @@ def main(folder: Path) -> None:
         config = load_config(write_toml(folder), ["budget.experiments_per_researcher=99"])
     client = DurableClient(Campaign(folder), NAME)
     runtime = ResearcherRuntime(config.researchers[0], config, folder)
-    context = ToolContext(
-        config.researchers[0], config, ResearcherPaths.of(folder, NAME), client, UsageStore(folder), runtime.account
-    )
-    populate_shared_folder(context.shared, client)
-    transcript = Transcript(transcript_folder(folder, NAME))
-    brain = ClaudeBrain(runtime, context, transcript)
+    context = ToolContext(runtime, client, folder)
+    brain = ClaudeBrain(runtime, context, Transcript(transcript_folder(folder, NAME)))
     print("begins", flush=True)
     brain.run()
 

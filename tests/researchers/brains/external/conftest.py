@@ -5,12 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from aar.budget import UsageStore
 from aar.config import CampaignConfig, ResearcherBudget, load_config
 from aar.researchers.brains.external.brain import ExternalBrain
-from aar.researchers.context import ResearcherPaths, ToolContext
+from aar.researchers.context import ToolContext
 from aar.researchers.runtime import ResearcherRuntime
-from aar.researchers.tools.shared_folder import populate_shared_folder
 from aar.researchers.transcript import Transcript, transcript_folder
 from tests.campaign_fixture import write_toml
 from tests.researchers.client_double import Campaign
@@ -35,17 +33,8 @@ def new_brain(tmp_path: Path, config: CampaignConfig, campaign: Campaign) -> Ite
 
     def make(number: int = 0, budget: ResearcherBudget | None = None) -> ExternalBrain:
         researcher = config.researchers[number].model_copy(update={"brain": "external", "budget": budget})
-        client = campaign.client(researcher.name)
         runtime = ResearcherRuntime(researcher, config, tmp_path)
-        context = ToolContext(
-            researcher,
-            config,
-            ResearcherPaths.of(tmp_path, researcher.name),
-            client,
-            UsageStore(tmp_path),
-            runtime.account,
-        )
-        populate_shared_folder(context.shared, client)
+        context = ToolContext(runtime, campaign.client(researcher.name), tmp_path)
         for _, earlier in made:
             earlier.close()
         transcript = Transcript(transcript_folder(tmp_path, researcher.name))
