@@ -3,9 +3,9 @@
     python examples/pgr_loop.py                     # MiniLM teaches SmolLM2-135M about grammar: minutes on a laptop
     python examples/pgr_loop.py --data FOLDER --teacher FOLDER --student FOLDER
 
-Plain torch and transformers: no Ray, no sandbox, no seeds to average over, nobody to keep the test set from. It is what
-aar computes for one seed of the vanilla method; read it before `aar/scoring` and `aar/models`. Once, on two cores:
-teacher 0.694, student 0.771, ceiling 0.931, PGR 0.33, in five minutes.
+Plain torch and transformers: no Ray, no sandbox, no averaging over seeds, and no test set to protect. This is what aar
+computes for one seed of the vanilla method. Read it before `aar/scoring` and `aar/models`. One run on two cores took
+five minutes and gave teacher 0.694, student 0.771, ceiling 0.931, PGR 0.33.
 """
 
 import argparse
@@ -57,7 +57,7 @@ class Student(nn.Module):
         self.head = nn.Linear(self.network.config.hidden_size, 1)
 
     def margins(self, pairs: list[Pair]) -> Tensor:
-        """(n,) how much better the second text is than the first: log-odds of label 1 (Bradley-Terry)."""
+        """Return the (n,) log-odds that the second text is the better one (Bradley-Terry): the logit of label 1."""
         texts = [text for pair in pairs for text in pair]
         tokens = self.tokenizer(texts, padding=True, return_tensors="pt")
         hidden = self.network(tokens.input_ids, attention_mask=tokens.attention_mask).last_hidden_state
@@ -67,14 +67,14 @@ class Student(nn.Module):
 
 
 def teach(folder: str, pairs: list[Pair], labels: Tensor) -> LogisticRegression:
-    """The teacher: a linear head on the difference of two sentence embeddings of a frozen encoder."""
+    """Train the teacher: a linear head on the difference of two sentence embeddings of a frozen encoder."""
     # Without an intercept, swapping the two texts swaps the answer.
     return LogisticRegression(C=100, fit_intercept=False, max_iter=5000).fit(embed(folder, pairs), labels)
 
 
 @torch.no_grad()
 def embed(folder: str, pairs: list[Pair]) -> Tensor:
-    """(n, hidden) second text's mean-pooled vector less the first's."""
+    """Return (n, hidden): the second text's mean-pooled vector minus the first's."""
     tokenizer, encoder = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
     vectors = []
     for batch in batches([text for pair in pairs for text in pair], 64):
@@ -86,10 +86,10 @@ def embed(folder: str, pairs: list[Pair]) -> Tensor:
 
 
 def fine_tune(folder: str, pairs: list[Pair], targets: Tensor, lr: float, epochs: int) -> Student:
-    """The student, trained on (n,) targets: hard labels or probabilities of label 1."""
+    """Train the student on (n,) targets: hard labels or probabilities of label 1."""
     student = Student(folder)
-    trained = [one for one in student.parameters() if one.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=lr)
+    trainable = [parameter for parameter in student.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trainable, lr=lr)
     order = torch.cat([torch.randperm(len(pairs)) for _ in range(epochs)]).split(BATCH)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step / len(order)))
     for rows in order:
@@ -102,13 +102,13 @@ def fine_tune(folder: str, pairs: list[Pair], targets: Tensor, lr: float, epochs
 
 
 def rate(progress: float) -> float:
-    """Linear warm-up, then linear decay to zero."""
+    """Return the learning rate's factor: linear warm-up, then linear decay to zero."""
     return min(progress / WARMUP + 1e-2, (1 - progress) / (1 - WARMUP))
 
 
 @torch.no_grad()
 def accuracy(student: Student, pairs: list[Pair], labels: Tensor) -> float:
-    """The share of pairs in which the better text got the higher score."""
+    """Return the share of pairs in which the better text has the higher score."""
     margins = torch.cat([student.eval().margins(batch) for batch in batches(pairs, 64)])
     return float(((margins > 0) == (labels > 0.5)).float().mean())
 
@@ -118,13 +118,13 @@ def batches(items: list, size: int) -> list[list]:
 
 
 def pairs_of(split: Split) -> tuple[list[Pair], Tensor]:
-    """Both texts of each row, and which is better: 0 the first, 1 the second."""
+    """Return both texts of each row, and the index of the better one."""
     rows = [row for row in split.examples if isinstance(row, Preference)]
     return [(row.prompt + row.first, row.prompt + row.second) for row in rows], torch.tensor(split.labels).float()
 
 
 def main(data: str, teacher: str, student: str, lr: float, epochs: int) -> float:
-    """Print the four accuracies; the PGR."""
+    """Run the loop, print the three accuracies and the PGR, and return the PGR."""
     torch.manual_seed(0)
     sizes = {"train_label": 150, "train_unlabel": 1000, "test": 800} if data == "minimal-pairs" else {}
     dataset = load_dataset(DatasetConfig(name="loop", source=data, **sizes), Key.new())

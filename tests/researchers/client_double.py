@@ -1,4 +1,4 @@
-"""A campaign in one process: the real forum and code store; experiments end when a test says so, or at once."""
+"""A campaign in one process: the real forum and code store, and experiments that end on command or at once."""
 
 import hashlib
 import threading
@@ -98,20 +98,20 @@ class Campaign:
         return forum
 
     def finish(self, id: str, score: Score | None = SCORE, failure: str | None = None) -> Experiment:
-        key, one = next((key, one) for key, one in self.started.items() if one.id == id)
+        key, record = next((key, record) for key, record in self.started.items() if record.id == id)
         status = "scored" if failure is None else "failed"
-        left = None if failure is None else Foreign(failure)
-        self.started[key] = replace(one, status=status, score=score, failure=left, ended=time.time())  # type: ignore[arg-type]
+        error = None if failure is None else Foreign(failure)
+        self.started[key] = replace(record, status=status, score=score, failure=error, ended=time.time())  # type: ignore[arg-type]
         return self.started[key]
 
-    def untold(self, id: str) -> None:
-        """An experiment that was scored and released no score."""
-        key, one = next((key, one) for key, one in self.started.items() if one.id == id)
-        self.started[key] = replace(one, score=None)
+    def withhold_score(self, id: str) -> None:
+        """Turn an experiment into one that was scored without a release."""
+        key, record = next((key, record) for key, record in self.started.items() if record.id == id)
+        self.started[key] = replace(record, score=None)
 
     def run(self, id: str) -> None:
         """End an experiment as its method deserves."""
-        snapshot = next(one.snapshot for one in self.started.values() if one.id == id)
+        snapshot = next(record.snapshot for record in self.started.values() if record.id == id)
         try:
             self.finish(id, self.evaluate(self.code.checkout(snapshot)["method.py"].decode()))
         except MethodError as error:
@@ -184,9 +184,9 @@ class ClientDouble:
         return record
 
     def experiment(self, experiment: str) -> Experiment:
-        for one in self.experiments():
-            if one.id == experiment:
-                return one
+        for record in self.experiments():
+            if record.id == experiment:
+                return record
         raise ScoringError(f"there is no experiment {experiment}")
 
     def experiments(self) -> list[Experiment]:
@@ -195,8 +195,8 @@ class ClientDouble:
         return [*reference, *self.campaign.started.values()]
 
     def experiments_left(self) -> int:
-        own = [one for one in self.campaign.started.values() if one.researcher == self.name]
-        return self.campaign.experiments_each - len(own)
+        mine = [record for record in self.campaign.started.values() if record.researcher == self.name]
+        return self.campaign.experiments_each - len(mine)
 
     def experiment_log(self, experiment: str) -> str:
         return f"seed 1:\nprinted by {experiment}\n"

@@ -10,7 +10,7 @@ from aar.researchers.directions import builtin_directions, read_direction
 
 def test_there_are_at_least_nine_directions_each_short_and_different() -> None:
     texts = {read_direction(name)[1] for name in builtin_directions()}
-    assert len(texts) >= 9
+    assert len(texts) == len(builtin_directions()) >= 9
     assert all(20 < len(text) < 300 for text in texts)
 
 

@@ -1,9 +1,6 @@
 """The mark that proves that a message to a researcher is from people."""
 
-import resource
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,17 +8,7 @@ import pytest
 from aar.commons.quoting import new_mark, without_marks
 from aar.errors import StorageError
 from aar.researchers.commands import mark_of
-
-
-@contextmanager
-def full_disk() -> Iterator[None]:
-    """No file of this process grows."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+from tests.researchers.full_disk import full_disk
 
 
 def test_a_mark_is_drawn_once_and_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
@@ -39,7 +26,7 @@ def test_a_mark_that_could_not_be_written_is_never_an_empty_one(tmp_path: Path) 
     assert [file.name for file in (tmp_path / "researchers" / "ada").iterdir()] == ["mark"]
 
 
-def test_hidden_marks_leave_every_place_where_it_was() -> None:
+def test_hidden_marks_keep_every_position_in_the_text() -> None:
     text = f"a[{new_mark()}]b people-of-the-town {new_mark()}"
     assert len(without_marks(text)) == len(text)
     assert without_marks(text) == f"a[people-{'x' * 12}]b people-of-the-town people-{'x' * 12}"

@@ -7,15 +7,8 @@ import pytest
 from aar.config import ClaudeConfig, ResearcherConfig, load_config
 from aar.errors import ConfigError, ModelAccessError
 from aar.researchers.brains.claude.access import check_model_access
-from aar.researchers.directions import builtin_directions
-from aar.researchers.prompts import render_direction, render_first_message, render_system_prompt
+from aar.researchers.prompts import render_first_message, render_system_prompt
 from tests.campaign_fixture import write_toml
-
-
-def test_there_are_many_directions_all_short() -> None:
-    texts = [render_direction(name) for name in builtin_directions()]
-    assert len(texts) >= 9 and len(set(texts)) == len(texts)
-    assert all(len(text) < 400 for text in texts)
 
 
 def test_the_system_prompt_names_the_researcher_and_the_problem(tmp_path: Path) -> None:
@@ -28,22 +21,24 @@ def test_a_researcher_may_be_undirected(tmp_path: Path) -> None:
     assert "choose your own" in render_first_message(ResearcherConfig(name="ada", brain="claude"), [])
 
 
-def test_a_prompt_of_ones_own_is_used(tmp_path: Path) -> None:
-    own = tmp_path / "mine.md"
-    own.write_text("You are {name}. Braces such as {this} stay.")
-    config = load_config(write_toml(tmp_path), [f"claude.prompt={own}"])
+def test_a_users_own_system_prompt_is_used(tmp_path: Path) -> None:
+    file = tmp_path / "mine.md"
+    file.write_text("You are {name}. Braces such as {this} stay.")
+    config = load_config(write_toml(tmp_path), [f"claude.prompt={file}"])
     prompt = render_system_prompt(config.researchers[0], config, "people-1")
     assert prompt.startswith("You are researcher-1. Braces such as {this} stay.\n\n# Messages from operators")
     assert "begin with [people-1]" in prompt
 
 
-def test_what_a_mind_lacks_is_told_before_anything_is_paid_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_access_to_a_model_is_reported_before_anything_is_paid_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = load_config(write_toml(tmp_path))
 
     def check(**settings: object) -> None:
         llm = ClaudeConfig.model_validate(settings)
-        one = ResearcherConfig(name="ada", brain="claude", claude=llm)
-        check_model_access(config.model_copy(update={"researchers": [one]}))
+        ada = ResearcherConfig(name="ada", brain="claude", claude=llm)
+        check_model_access(config.model_copy(update={"researchers": [ada]}))
 
     with pytest.raises(ConfigError, match=r'ada: .*no price for the model "gpt-2"'):
         check(model="gpt-2")

@@ -15,6 +15,15 @@ from aar.researchers.transcript import Transcript, transcript_folder
 from tests.campaign_fixture import write_toml
 from tests.researchers.client_double import Campaign
 
+
+def nested(levels: int) -> Any:
+    """A text inside so many lists."""
+    value: Any = "in the middle"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 METHOD = '"""Try it."""\ndef supervise(lab):\n    return lab.fine_tune(lab.weak_labels, epochs={epochs})\n'
 
 

@@ -14,25 +14,18 @@ from aar.errors import BudgetError, QuotaError, ToolError
 from aar.researchers.runtime import ResearcherRuntime
 from aar.researchers.tools.notes import MOST_ENTRIES, Notes
 from aar.researchers.tools.tool import ARGUMENT_BYTES
-from tests.researchers.tools.conftest import Bench
+from tests.researchers.tools.conftest import Bench, nested
 
 MIB = 2**20
 
 
-def kept(folder: Path) -> int:
+def stored_bytes(folder: Path) -> int:
     """Bytes of all files below a researcher's home and of the campaign's databases."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def nested(depth: int) -> Any:
-    value: Any = "deep"
-    for _ in range(depth):
-        value = [value]
-    return value
-
-
 @pytest.mark.parametrize(
-    ("tool", "arguments", "said"),
+    ("tool", "arguments", "text"),
     [
         ("no_such_tool", {"text": "x" * 8 * MIB}, f"at most {ARGUMENT_BYTES} are allowed"),
         ("bash", {"command": "x" * 8 * MIB}, f"at most {ARGUMENT_BYTES} are allowed"),
@@ -42,29 +35,29 @@ def nested(depth: int) -> Any:
     ],
     ids=["arguments-of-no-tool", "arguments", "name", "depth", "no-json"],
 )
-def test_a_call_that_is_too_large_is_refused_in_few_words_and_leaves_no_trace(
-    bench: Bench, tmp_path: Path, tool: str, arguments: Any, said: str
+def test_a_call_that_is_too_large_is_refused_briefly_and_leaves_no_trace(
+    bench: Bench, tmp_path: Path, tool: str, arguments: Any, text: str
 ) -> None:
-    before = kept(tmp_path)
+    before = stored_bytes(tmp_path)
     for number in range(3):
         answer = bench.caller.answer(tool, arguments, f"{number}.1")
-        assert answer.is_error and said in answer.text and len(answer.text) < 300
-    assert kept(tmp_path) == before and bench.transcript.entries == []
+        assert answer.is_error and text in answer.text and len(answer.text) < 300
+    assert stored_bytes(tmp_path) == before and bench.transcript.entries == []
 
 
-def test_what_a_refusal_says_is_bounded_too(bench: Bench) -> None:
+def test_the_text_of_a_refusal_is_bounded(bench: Bench) -> None:
     unknown = {f"{number}-{'x' * 1000}": 1 for number in range(1000)}
     assert len(bench.refuses("bash", **unknown)) < 2000
     assert bench.transcript.size < 2 * MIB
 
 
-def test_what_a_researcher_is_said_to_do_is_a_line(tmp_path: Path, config: CampaignConfig) -> None:
+def test_a_status_is_one_short_line(tmp_path: Path, config: CampaignConfig) -> None:
     runtime = ResearcherRuntime(config.researchers[0], config, tmp_path)
     runtime.set_status("uses " + "t" * 3 * MIB)
     assert len(runtime.status) <= 200
 
 
-def test_empty_notes_without_number_are_not_kept(bench: Bench) -> None:
+def test_the_number_of_notes_is_bounded(bench: Bench) -> None:
     memories = bench.context.paths.notes / "memories"
     refused = 0
     for number in range(700):
@@ -111,8 +104,8 @@ def test_long_outputs_meet_the_account_and_are_still_answered(small: Bench, tmp_
     outputs = small.context.shared.folder / "outputs"
     StorageQuota(tmp_path).hold(small.context.name, "shared", "earlier", MIB - 100_000)
     assert "full text in /shared/outputs" in small.does("bash", command="head -c 60000 /dev/zero | tr '\\0' x")
-    told = small.does("bash", command="head -c 60000 /dev/zero | tr '\\0' y")
-    assert told.startswith("yyy") and "not stored: the storage for researcher-1 is full (shared: 1." in told
+    answer = small.does("bash", command="head -c 60000 /dev/zero | tr '\\0' y")
+    assert answer.startswith("yyy") and "not stored: the storage for researcher-1 is full (shared: 1." in answer
     assert len(list(outputs.iterdir())) == 1
 
 
@@ -167,7 +160,7 @@ def test_posts_votes_and_snapshots_meet_the_account_of_their_author(tmp_path: Pa
     assert commons.post("ada", "insight", "still here", "x" * 60_000, key="ada/2").author == "ada"
 
 
-def test_what_the_forum_refuses_is_not_counted(tmp_path: Path) -> None:
+def test_posts_that_the_forum_refuses_are_not_counted(tmp_path: Path) -> None:
     commons = Commons(str(tmp_path), str(tmp_path))
     for number in range(10):
         with pytest.raises(ValueError, match="title has 1000 characters"):
@@ -175,7 +168,9 @@ def test_what_the_forum_refuses_is_not_counted(tmp_path: Path) -> None:
     assert StorageQuota(tmp_path).held("eve")["forum"].entries == 0
 
 
-def test_how_much_may_be_kept_is_a_setting_and_told(tmp_path: Path, config: CampaignConfig, bench: Bench) -> None:
+def test_the_storage_limit_is_a_setting_and_shown_in_the_budget(
+    tmp_path: Path, config: CampaignConfig, bench: Bench
+) -> None:
     researcher = config.researchers[0].model_copy(update={"budget": ResearcherBudget(storage_mib=32)})
     runtime = ResearcherRuntime(researcher, config, tmp_path)
     assert runtime.account.describe().endswith("of 32.0 MiB kept for researcher-1")

@@ -1,7 +1,10 @@
 """When two methods count as nearly the same."""
 
+from pathlib import Path
+
 from aar.methods import builtin_names, builtin_source
-from aar.researchers.tools.duplicates import NEAR, shingles, similarity
+from aar.researchers.tools.duplicates import NEAR, DuplicateDetector, shingles, similarity
+from tests.researchers.client_double import SCORE, Campaign, ClientDouble, CodeInMemory
 
 
 def alike(a: str, b: str) -> float:
@@ -19,7 +22,32 @@ def test_the_built_in_methods_are_different_from_one_another() -> None:
     assert all(alike(a, b) < NEAR for a in sources for b in sources if a is not b)
 
 
-def test_what_is_no_python_can_be_compared_too() -> None:
+def test_text_that_is_not_python_can_be_compared() -> None:
     assert alike("def (", "def (") == 1.0
     assert alike("", "") == 1.0
     assert alike("def supervise(lab): pass", "\0") < NEAR
+
+
+class CountingClient(ClientDouble):
+    """Counts how often a snapshot is read."""
+
+    def checkout(self, snapshot: str) -> dict[str, bytes]:
+        self.campaign.checked.append(snapshot.encode())
+        return super().checkout(snapshot)
+
+
+def test_the_most_similar_experiment_of_any_researcher_is_found_and_each_snapshot_read_once(tmp_path: Path) -> None:
+    campaign = Campaign(tmp_path, code=CodeInMemory())
+    vanilla, other = builtin_source("vanilla").encode(), builtin_source("em_posterior").encode()
+    for number, source in enumerate((vanilla, other)):
+        campaign.client(f"researcher-{number}").submit({"method.py": source}, "note", None, key=str(number))
+    detector = DuplicateDetector(CountingClient(campaign, "ada"))
+    nearest = detector.nearest(b"# copied\n" + other)
+    assert nearest is not None and (nearest.experiment.id, nearest.similarity) == ("e2", 1.0)
+    assert detector.nearest(b"def supervise(lab):\n    return lab.fine_tune(1 - lab.weak_labels)\n") is None
+    assert len(campaign.checked) == 2
+
+
+def test_the_platforms_own_experiments_do_not_count(tmp_path: Path) -> None:
+    campaign = Campaign(tmp_path, code=CodeInMemory(), vanilla=SCORE)
+    assert DuplicateDetector(campaign.client("ada")).nearest(builtin_source("vanilla").encode()) is None

@@ -1,4 +1,4 @@
-"""One call, one effect, whatever dies in between."""
+"""One call has one effect, whatever dies in between."""
 
 import re
 from pathlib import Path
@@ -10,64 +10,57 @@ from aar.logs import SafeFormatter
 from aar.researchers.tools import label
 from aar.researchers.tools.executor import ToolExecutor
 from aar.researchers.transcript import Transcript
-from tests.researchers.tools.conftest import Bench
+from tests.researchers.tools.conftest import Bench, nested
 
 
-def goes_on(bench: Bench) -> ToolExecutor:
-    """What a process finds that takes over from one that was killed."""
+def resumed(bench: Bench) -> ToolExecutor:
+    """The executor of a process that resumes after a kill."""
     bench.transcript.close()
     bench.transcript = Transcript(bench.context.paths.workspace.parent)
     return ToolExecutor(bench.context, bench.transcript)
 
 
 def forget_the_end(bench: Bench) -> None:
-    """As if the process had been killed after a call took effect and before that was written down."""
+    """As if the process had been killed after a call took effect and before its result was written."""
     path = bench.context.paths.workspace.parent / "transcript.jsonl"
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
 
 
-def test_a_completed_call_is_told_again_and_not_made_again(bench: Bench) -> None:
+def test_a_completed_call_is_answered_again_and_not_repeated(bench: Bench) -> None:
     first = bench.caller.answer("bash", {"command": "echo x >>log; wc -l <log"}, "1.1")
-    again = goes_on(bench).answer("bash", {"command": "echo x >>log; wc -l <log"}, "1.1")
+    again = resumed(bench).answer("bash", {"command": "echo x >>log; wc -l <log"}, "1.1")
     assert first == again and first.text == "1"
     assert (bench.context.paths.workspace / "log").read_text() == "x\n"
 
 
-def test_a_command_that_was_cut_off_is_not_repeated_and_the_researcher_is_told(bench: Bench) -> None:
+def test_an_interrupted_command_is_not_repeated_and_the_researcher_is_warned(bench: Bench) -> None:
     bench.caller.answer("bash", {"command": "echo x >>log"}, "1.1")
     forget_the_end(bench)
-    answer = goes_on(bench).answer("bash", {"command": "echo x >>log"}, "1.1")
+    answer = resumed(bench).answer("bash", {"command": "echo x >>log"}, "1.1")
     assert answer.is_error and "may have happened" in answer.text
     assert (bench.context.paths.workspace / "log").read_text() == "x\n"
 
 
-def test_a_post_that_was_cut_off_is_made_once(bench: Bench) -> None:
+def test_an_interrupted_post_is_made_once(bench: Bench) -> None:
     arguments = {"kind": "insight", "title": "Once"}
     first = bench.caller.answer("forum_post", arguments, "1.1")
     forget_the_end(bench)
-    assert goes_on(bench).answer("forum_post", arguments, "1.1") == first
+    assert resumed(bench).answer("forum_post", arguments, "1.1") == first
     assert len(bench.campaign.forum.posts()) == 1
 
 
-def test_an_experiment_that_was_cut_off_is_started_once(bench: Bench) -> None:
+def test_an_interrupted_experiment_is_started_once(bench: Bench) -> None:
     bench.writes_method()
     first = bench.caller.answer("run_experiment", {"note": "once"}, "1.1")
     forget_the_end(bench)
-    assert goes_on(bench).answer("run_experiment", {"note": "once"}, "1.1") == first
+    assert resumed(bench).answer("run_experiment", {"note": "once"}, "1.1") == first
     assert len(bench.campaign.started) == 1
     assert bench.context.spend.spent().resources.experiments == 1
 
 
-def test_what_no_json_can_carry_is_replaced(bench: Bench, tmp_path: Path) -> None:
+def test_characters_that_json_cannot_carry_are_replaced(bench: Bench, tmp_path: Path) -> None:
     answer = bench.does("bash", command="printf 'a\\x00b\\xff'")
     assert answer.startswith("a") and "\0" not in answer
-
-
-def nested(levels: int) -> object:
-    arguments: object = "in the middle"
-    for _ in range(levels):
-        arguments = [arguments]
-    return arguments
 
 
 HOSTILE_CALLS = {
@@ -90,18 +83,20 @@ HOSTILE_CALLS = {
 
 
 @pytest.mark.parametrize("call", HOSTILE_CALLS.values(), ids=HOSTILE_CALLS)
-def test_a_hostile_call_is_answered_and_the_researcher_goes_on(bench: Bench, call: tuple[str, object]) -> None:
+def test_a_hostile_call_is_answered_and_the_researcher_continues(bench: Bench, call: tuple[str, object]) -> None:
     bench.writes_method()
     tool, arguments = call
     answer = bench.caller.answer(tool, arguments, "1.1")
     assert len(answer.text) < 20_000 and answer.text.encode()
     assert bench.does("bash", command="echo fine") == "fine"
     entries = len(bench.transcript.entries)
-    goes_on(bench)
+    resumed(bench)
     assert len(bench.transcript.entries) == entries
 
 
-def test_a_part_of_the_platform_that_is_gone_is_no_answer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loss_of_a_platform_process_is_raised_and_not_answered(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def gone(*_: object, **__: object) -> None:
         raise CampaignError("a process of the campaign is gone")
 
@@ -125,5 +120,5 @@ def test_each_call_is_one_line_in_the_log_with_its_key_and_seconds(
     assert "secret-of-its-own" not in caplog.text and len(caplog.text) < 1000
 
 
-def test_a_tool_that_a_model_made_up_is_no_label_of_a_metric() -> None:
+def test_a_tool_name_made_up_by_a_model_is_not_a_metric_label() -> None:
     assert (label("bash"), label("bash; rm -rf /")) == ("bash", "unknown")

@@ -10,22 +10,22 @@ from aar.errors import BudgetError
 from tests.researchers.tools.conftest import Bench, NewBench
 
 
-def test_an_experiment_is_started_waited_for_and_told(bench: Bench) -> None:
+def test_an_experiment_is_started_waited_for_and_reported(bench: Bench) -> None:
     bench.writes_method()
     started = bench.does("run_experiment", note="one epoch")
     assert started.startswith("e1 runs snapshot") and "2 experiments left" in started
-    told = bench.does("experiment", action="wait", experiment="e1")
-    assert "one epoch" in told and "PGR 0.60" in told
+    answer = bench.does("experiment", action="wait", experiment="e1")
+    assert "one epoch" in answer and "PGR 0.60" in answer
     assert "printed by e1" in bench.does("experiment", action="log", experiment="e1")
     assert "e1 by researcher-1" in bench.does("experiment", action="list")
 
 
-def test_what_is_no_significant_improvement_is_told_as_that_and_no_more(bench: Bench) -> None:
+def test_an_experiment_without_significant_improvement_reveals_no_score(bench: Bench) -> None:
     bench.writes_method()
     bench.does("run_experiment", note="one epoch")
-    bench.campaign.untold("e1")
-    told = bench.does("experiment", action="status", experiment="e1")
-    assert "no significant improvement" in told and "PGR" not in told
+    bench.campaign.withhold_score("e1")
+    answer = bench.does("experiment", action="status", experiment="e1")
+    assert "no significant improvement" in answer and "PGR" not in answer
     assert "Nothing has been scored yet" in bench.does("leaderboard")
 
 
@@ -47,7 +47,7 @@ def test_a_long_answer_is_cut_where_a_line_begins(bench: Bench, new_bench: NewBe
     assert not [line for line in answer.splitlines() if "obey" in line and not line.startswith("> ")]
 
 
-def test_waiting_ends_when_somebody_wants_the_researcher(bench: Bench) -> None:
+def test_a_wait_ends_when_the_researcher_is_needed(bench: Bench) -> None:
     bench.campaign.instant = False
     bench.writes_method()
     bench.does("run_experiment", note="slow")
@@ -88,9 +88,9 @@ def test_the_experiment_beyond_the_limit_ends_the_researcher(bench: Bench) -> No
 
 def test_the_campaigns_own_limit_of_experiments_holds_too(new_bench: NewBench, config: CampaignConfig) -> None:
     budget = config.budget.model_copy(update={"experiments": 1})
-    one, other = (new_bench(number, config.model_copy(update={"budget": budget})) for number in (0, 1))
-    one.writes_method()
-    one.does("run_experiment", note="the only one")
+    first, other = (new_bench(number, config.model_copy(update={"budget": budget})) for number in (0, 1))
+    first.writes_method()
+    first.does("run_experiment", note="the only one")
     other.writes_method(9)
     with pytest.raises(BudgetError, match="used by the campaign"):
         other.call("run_experiment", note="too late", allow_duplicate=True)
@@ -145,8 +145,8 @@ def test_posts_are_read_searched_replied_to_voted_on_and_synced_as_files(bench: 
     assert other.does("forum_reply", post=1, title="Do they?") == "post 2 answers post 1"
     assert other.does("vote", post=1, value=1) == "post 1 has 1 votes"
     assert "there is no post 77" in other.refuses("vote", post=77, value=1)
-    found = other.does("bash", command="grep -rl zebra /shared/forum")
-    assert found == "/shared/forum/00001-hypothesis-researcher-1.md"
+    files = other.does("bash", command="grep -rl zebra /shared/forum")
+    assert files == "/shared/forum/00001-hypothesis-researcher-1.md"
 
 
 def test_a_result_needs_a_family_and_families_are_counted(bench: Bench) -> None:
@@ -163,15 +163,15 @@ def test_snapshots_are_published_checked_out_and_compared(bench: Bench, new_benc
     assert published.startswith("published 2 files as snapshot ")
     snapshot = published.split()[-1]
     other = new_bench(1)
-    shown = other.does("store_checkout", snapshot=snapshot)
-    assert "by researcher-1" in shown and f"/shared/snapshots/{snapshot}/notes/why.md" in shown
+    answer = other.does("store_checkout", snapshot=snapshot)
+    assert "by researcher-1" in answer and f"/shared/snapshots/{snapshot}/notes/why.md" in answer
     copy = f"cp /shared/snapshots/{snapshot}/method.py /work/"
     other.does("bash", command=f"{copy} && sed -i s/epochs=1/epochs=2/ method.py")
     other.does("run_experiment", note="two epochs", parent=snapshot, allow_duplicate=True)
     assert "+    return lab.fine_tune(lab.weak_labels, epochs=2)" in other.does("store_diff", snapshot="e1")
 
 
-def test_the_leaderboard_ranks_by_pgr_and_tells_families(bench: Bench) -> None:
+def test_the_leaderboard_ranks_by_pgr(bench: Bench) -> None:
     assert "Nothing has been scored yet" in bench.does("leaderboard")
     bench.writes_method()
     bench.does("run_experiment", note="one epoch")
@@ -188,7 +188,7 @@ def test_notes_outlive_the_process_and_are_bounded(bench: Bench, new_bench: NewB
     assert new_bench().context.notes.all() == {"/memories/ideas.md": "try EM"}
 
 
-def test_no_answer_about_notes_tells_what_there_is_on_the_host(bench: Bench, tmp_path: Path) -> None:
+def test_no_answer_about_notes_reveals_which_paths_exist_on_the_host(bench: Bench, tmp_path: Path) -> None:
     """The way out and back in by a link of the host's, and by names of folders that a researcher may only guess."""
     (tmp_path / "link").symlink_to(bench.context.paths.notes)
     up = f"/memories{'/..' * 20}"
@@ -198,13 +198,13 @@ def test_no_answer_about_notes_tells_what_there_is_on_the_host(bench: Bench, tmp
         (f"{up}/etc/passwd", f"{up}/etc/nothing"),
         ("/memories/../memories/x", "/memories/../nothing/x"),
     )
-    asked = (
+    commands = (
         {"command": "view", "path": "?"}, {"command": "create", "path": "?", "file_text": "x"},
         {"command": "delete", "path": "?"}, {"command": "rename", "old_path": "?", "new_path": "/memories/y"},
         {"command": "rename", "old_path": "/memories/y", "new_path": "?"},
     )  # fmt: skip
     for there, nowhere in guesses:
-        for command in asked:
+        for command in commands:
             answers = [_about(bench, command, path) for path in (there, nowhere)]
             assert answers[0] == answers[1]
     assert "plain path" in bench.refuses("lab_notes", command="view", path="/memories/a\0b")

@@ -1,4 +1,4 @@
-"""Where a conversation stands, told from its transcript alone."""
+"""The state of a conversation follows from its transcript alone."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def test_a_reply_with_calls_waits_for_their_results(tmp_path: Path) -> None:
     assert state.begun == {"3.1", "3.2"}
 
 
-def test_once_the_results_are_told_nothing_is_unanswered(tmp_path: Path) -> None:
+def test_once_the_results_are_sent_nothing_is_unanswered(tmp_path: Path) -> None:
     transcript = Transcript(tmp_path)
     transcript.append("reset", system="S", why="first")
     transcript.append("message", role="assistant", content=[CALL])
@@ -39,7 +39,7 @@ def test_once_the_results_are_told_nothing_is_unanswered(tmp_path: Path) -> None
     assert conversation(transcript.entries).unanswered == ()
 
 
-def test_a_conversation_that_began_anew_leaves_the_old_one_behind(tmp_path: Path) -> None:
+def test_a_reset_starts_a_conversation_without_the_old_messages(tmp_path: Path) -> None:
     transcript = Transcript(tmp_path)
     transcript.append("reset", system="S", why="first")
     transcript.append("message", role="user", content="old")

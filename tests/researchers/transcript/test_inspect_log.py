@@ -2,13 +2,14 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aar.researchers.transcript import Transcript
-from aar.researchers.transcript.inspect_log import inspect_log
+from aar.researchers.transcript.inspect_log import inspect_log, log_name
 
 
 @pytest.fixture
@@ -46,6 +47,18 @@ def test_tokens_and_cost_are_in_it(log: dict[str, Any]) -> None:
     usage = log["stats"]["model_usage"]["m"]
     assert (usage["input_tokens"], usage["input_tokens_cache_write"], usage["total_cost"]) == (10, 2, 0.25)
     assert usage["total_tokens"] == 20
+
+
+def test_the_files_name_begins_with_its_time_as_inspect_view_needs_it(log: dict[str, Any]) -> None:
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\+00-00_aar-little_little\.json", log_name(log))
+
+
+def test_a_campaign_is_a_success_once_every_researcher_has_ended(log: dict[str, Any], tmp_path: Path) -> None:
+    assert log["status"] == "started"  # eve has not ended
+    ben = Transcript(tmp_path / "ben")
+    ben.append("end", reason="finished", why="it saw nothing left to do")
+    ended = inspect_log("little", {"ben": ben.entries})
+    assert ended["status"] == "success" and ended["samples"][0]["metadata"] == {"ended": "it saw nothing left to do"}
 
 
 @pytest.mark.skipif(importlib.util.find_spec("inspect_ai") is None, reason="inspect_ai is not installed")

@@ -1,12 +1,9 @@
 """Transcripts: complete, only growing, and whole again after any crash."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,11 +11,12 @@ import pytest
 from aar.errors import StorageError
 from aar.researchers.transcript import Transcript, journal, read
 from aar.researchers.transcript.journal import FILE, TEXTS
+from tests.researchers.full_disk import full_disk
 
 LONG = "0123456789" * 2000
 
 
-def test_what_was_appended_is_read_back_in_order(tmp_path: Path) -> None:
+def test_entries_are_read_back_in_order(tmp_path: Path) -> None:
     transcript = Transcript(tmp_path)
     transcript.append("reset", system="You do research.", why="first")
     transcript.append("message", role="user", content=[{"type": "text", "text": "Zażółć \u2028 \x00"}])
@@ -110,24 +108,13 @@ def test_a_transcript_of_another_version_is_refused_also_where_one_kind_is_looke
     assert (tmp_path / FILE).read_text() == line
 
 
-@contextmanager
-def disk_full_after(path: Path, room: int) -> Iterator[None]:
-    """No file of this process grows beyond the size of `path` and `room` bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + room, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize("room", [0, 10])
 def test_an_entry_that_does_not_fit_on_the_disk_leaves_the_transcript_as_it_was(tmp_path: Path, room: int) -> None:
     transcript = Transcript(tmp_path)
     transcript.append("start", brain="claude")
     before, size = (tmp_path / FILE).read_bytes(), transcript.size
     for _ in range(2):
-        with disk_full_after(tmp_path / FILE, room), pytest.raises(StorageError, match="too large"):
+        with full_disk(len(before) + room), pytest.raises(StorageError, match="too large"):
             transcript.append("message", role="user", content="lost")
         assert (tmp_path / FILE).read_bytes() == before
     assert (len(transcript.entries), transcript.size) == (1, size)
@@ -144,13 +131,13 @@ def test_a_line_torn_at_any_byte_is_as_if_it_had_not_been_written(tmp_path: Path
     transcript.append("message", role="user", content="Zażółć")
     transcript.close()
     line = (tmp_path / FILE).read_bytes()[len(first) :]
-    for kept in range(0, len(line), 7):
-        (tmp_path / FILE).write_bytes(first + line[:kept])
+    for length in range(0, len(line), 7):
+        (tmp_path / FILE).write_bytes(first + line[:length])
         assert [entry.kind for entry in read(tmp_path)] == ["start"]
         resumed = Transcript(tmp_path)
-        assert resumed.append("end", why=str(kept)).number == 2
+        assert resumed.append("end", why=str(length)).number == 2
         resumed.close()
-        assert [entry.data for entry in read(tmp_path)][1:] == [{"why": str(kept)}]
+        assert [entry.data for entry in read(tmp_path)][1:] == [{"why": str(length)}]
 
 
 def test_a_long_text_whose_line_was_lost_is_written_again(tmp_path: Path) -> None:

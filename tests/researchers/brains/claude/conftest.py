@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ NAME = "researcher-1"
 
 @dataclass
 class Stage:
-    """Where one scripted researcher plays. `perform` lets a process of its take it up and run to its end."""
+    """One scripted researcher and its campaign. `perform` starts a process of it and runs it to its end."""
 
     folder: Path
     config: CampaignConfig
@@ -35,7 +35,6 @@ class Stage:
     monkeypatch: pytest.MonkeyPatch
     endpoint: Endpoint | None = None
     runtime: ResearcherRuntime | None = None
-    said: list[str] = field(default_factory=list)
 
     def serve(self, part: Callable[[], Scenario], faults: Schedule | None = None) -> Endpoint:
         """From now on the endpoint plays `part`."""

@@ -1,4 +1,4 @@
-"""A claude researcher: it converses, uses tools, ends when it sees nothing left, and is told what matters."""
+"""A claude researcher: it converses, uses tools, receives messages, and ends when it sees nothing left to do."""
 
 import re
 from collections.abc import Callable
@@ -23,8 +23,8 @@ def researcher() -> Scenario:
     yield say("First I look.", use("bash", command="ls /shared/lab"), use("budget"), thinking="What is there?")
     yield say("", use("files", command="create", path="method.py", file_text=METHOD))
     yield say("", use("run_experiment", note="soft labels"))
-    (told,) = yield say("", use("experiment", action="wait", experiment="e1"))
-    yield say("", use("forum_post", kind="result", title="Soft labels", body=told, experiment="e1", family="soft"))
+    (outcome,) = yield say("", use("experiment", action="wait", experiment="e1"))
+    yield say("", use("forum_post", kind="result", title="Soft labels", body=outcome, experiment="e1", family="soft"))
     yield say("That is all.")
 
 
@@ -45,7 +45,7 @@ def test_a_researcher_does_its_research_and_ends(stage: Stage) -> None:
     assert len(endpoint.requests) == 7
 
 
-def test_what_is_sent_is_what_the_settings_say(stage: Stage) -> None:
+def test_the_request_follows_the_settings(stage: Stage) -> None:
     endpoint = stage.serve(looks_twice)
     stage.perform(effort="low", cache="1h", compact_at=60_000)
     request = endpoint.requests[0][2]
@@ -81,15 +81,15 @@ def test_every_token_is_counted_once_with_its_price(stage: Stage) -> None:
     spent = context.spend.spent(NAME)
     transcript.close()
     assert len(usage) == 7 and spent.resources.dollars > 0
-    assert spent.resources.dollars == sum(one["dollars"] for one in usage)
+    assert spent.resources.dollars == sum(record["dollars"] for record in usage)
     assert spent.tokens.cache_read > 0 and spent.tokens.cache_write_5m > 0
     assert spent.resources.seconds > 0
 
 
-def test_ending_its_turn_once_is_answered_with_what_is_left(stage: Stage) -> None:
+def test_the_first_end_of_a_turn_is_answered_with_the_remaining_budget(stage: Stage) -> None:
     def hesitates() -> Scenario:
-        (told,) = yield say("I am done, I think.")
-        assert "3 experiments left" in told
+        (nudge,) = yield say("I am done, I think.")
+        assert "3 experiments left" in nudge
         yield say("No, I go on.", use("budget"))
 
     stage.serve(hesitates)
@@ -104,31 +104,31 @@ def test_a_message_of_a_person_is_read_at_the_next_turn_and_once(stage: Stage) -
     commands.ask("dana", NAME, "message", "Look at calibration.")
     commands.ask("dana", "researcher-2", "message", "Not for you.")
     stage.perform()
-    told = [block.get("text", "") for block in endpoint.requests[-1][2]["messages"][0]["content"]]
+    texts = [block.get("text", "") for block in endpoint.requests[-1][2]["messages"][0]["content"]]
     mark = mark_of(stage.folder, NAME)
-    assert f"[{mark}] message from dana, an operator of this campaign:\nLook at calibration." in told
+    assert f"[{mark}] message from dana, an operator of this campaign:\nLook at calibration." in texts
     assert f"begin with [{mark}]" in str(endpoint.requests[-1][2]["system"])
     everything = str(endpoint.requests[-1][2]["messages"])
     assert everything.count("Look at calibration") == 1 and "Not for you" not in everything
     assert [entry.data["action"] for entry in stage.entries("command")] == ["message"]
 
 
-def test_a_new_direction_is_told(stage: Stage) -> None:
+def test_a_new_direction_reaches_the_model(stage: Stage) -> None:
     endpoint = stage.serve(looks_twice)
     CommandQueue(stage.folder).ask("dana", NAME, "direction", "curriculum")
     stage.perform()
     assert "In which order should it meet the labels?" in str(endpoint.requests[0][2]["messages"])
 
 
-@pytest.mark.parametrize(("direction", "told"), [("", "no assigned direction"), ("/gone.md", "can no longer be read")])
-def test_a_direction_that_is_none_or_gone_ends_nobody(stage: Stage, direction: str, told: str) -> None:
+@pytest.mark.parametrize(("direction", "text"), [("", "no assigned direction"), ("/gone.md", "can no longer be read")])
+def test_a_missing_or_unreadable_direction_does_not_end_a_researcher(stage: Stage, direction: str, text: str) -> None:
     endpoint = stage.serve(looks_twice)
     CommandQueue(stage.folder).ask("dana", NAME, "direction", direction)
     stage.perform()
-    assert told in str(endpoint.requests[0][2]["messages"]) and stage.end()["reason"] == "finished"
+    assert text in str(endpoint.requests[0][2]["messages"]) and stage.end()["reason"] == "finished"
 
 
-def test_a_conversation_that_begins_anew_has_the_latest_direction(stage: Stage) -> None:
+def test_a_restarted_conversation_has_the_latest_direction(stage: Stage) -> None:
     endpoint = stage.serve(looks_twice, {(NAME, 1): ("too_long",)})
     CommandQueue(stage.folder).ask("dana", NAME, "direction", "curriculum")
     stage.perform()
@@ -136,7 +136,7 @@ def test_a_conversation_that_begins_anew_has_the_latest_direction(stage: Stage) 
     assert "has been restarted" in first and "In which order should it meet the labels?" in first
 
 
-def test_one_who_was_stopped_stays_so_without_a_second_note(stage: Stage) -> None:
+def test_a_stopped_researcher_stays_stopped_without_a_second_summary(stage: Stage) -> None:
     stage.serve(looks_twice)
     CommandQueue(stage.folder).ask("dana", NAME, "stop")
     stage.perform()
@@ -153,7 +153,7 @@ def test_a_stopped_researcher_ends_with_a_note_and_without_another_request(stage
     assert "a person stopped it" in stage.campaign.forum.posts()[-1].title.text
 
 
-def test_others_posts_are_announced_and_lie_as_files(stage: Stage) -> None:
+def test_posts_by_others_are_announced_and_available_as_files(stage: Stage) -> None:
     def reads() -> Scenario:
         results = yield say("", use("bash", command="cat /shared/forum/*"))
         assert "> I found it." in results[0]
@@ -161,11 +161,11 @@ def test_others_posts_are_announced_and_lie_as_files(stage: Stage) -> None:
     endpoint = stage.serve(reads)
     stage.campaign.forum.post("somebody", "insight", "News", "I found it.", key="1")
     stage.perform()
-    told = str(endpoint.requests[0][2]["messages"])
-    assert f"[{mark_of(stage.folder, NAME)}] from the platform:\\n1 new posts on the forum" in told
+    message = str(endpoint.requests[0][2]["messages"])
+    assert f"[{mark_of(stage.folder, NAME)}] from the platform:\\n1 new posts on the forum" in message
 
 
-def test_a_finished_researcher_is_not_taken_up_again(stage: Stage) -> None:
+def test_a_finished_researcher_does_not_resume(stage: Stage) -> None:
     endpoint = stage.serve(looks_twice)
     stage.perform()
     before = len(stage.entries()), len(endpoint.requests)
@@ -194,7 +194,9 @@ def test_no_credential_is_written_anywhere(stage: Stage) -> None:
 
 
 def budgeted(stage: Stage, **limits: Any) -> None:
-    researchers = [one.model_copy(update={"budget": ResearcherBudget(**limits)}) for one in stage.config.researchers]
+    researchers = [
+        researcher.model_copy(update={"budget": ResearcherBudget(**limits)}) for researcher in stage.config.researchers
+    ]
     stage.config = stage.config.model_copy(update={"researchers": researchers})
 
 
@@ -222,9 +224,9 @@ def test_dollars_and_tokens_end_a_researcher_within_one_reply_with_nothing_lost(
         step = last["dollars"] if "dollars" in limits else sum(last["tokens"].values())
         assert used.maximum <= used.used < used.maximum + step
         assert words in stage.campaign.forum.posts()[-1].title.text
-        asked = len(endpoint.requests)
+        requests = len(endpoint.requests)
         stage.perform()  # the same again: nothing happens
-        assert len(endpoint.requests) == asked
+        assert len(endpoint.requests) == requests
         state = conversation(stage.entries())
         assert state.messages[-1]["role"] == "assistant"
 
@@ -250,7 +252,7 @@ def test_the_experiment_beyond_the_limit_ends_a_researcher(stage: Stage) -> None
     assert conversation(stage.entries()).unanswered == ()
 
 
-def test_a_raised_budget_lets_it_go_on_where_it_was(stage: Stage) -> None:
+def test_a_raised_budget_lets_a_researcher_resume(stage: Stage) -> None:
     budgeted(stage, dollars=0.2)
     stage.serve(looks_twice)
     budgeted(stage, dollars=0.0001)
@@ -265,15 +267,18 @@ def test_a_raised_budget_lets_it_go_on_where_it_was(stage: Stage) -> None:
 def test_each_reply_is_one_line_in_the_log_with_its_tokens_dollars_and_seconds(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
+    stage.monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-very-secret")
     stage.serve(researcher)
     with caplog.at_level("INFO", logger="aar.researchers"):
         entries = stage.perform()
     usage = [entry.data for entry in entries if entry.kind == "usage"]
     form = re.compile(rf"{NAME}/message/\d+: (\d+) tokens in \((\d+) cached\), (\d+) out, \$(\d+\.\d{{4}}), \d+\.\d s")
-    replies = [found for record in caplog.records if (found := form.fullmatch(record.getMessage()))]
+    replies = [match for record in caplog.records if (match := form.fullmatch(record.getMessage()))]
     assert len(replies) == len(usage)
-    for reply, one in zip(replies, usage, strict=True):
-        assert int(reply[3]) == one["tokens"]["output"] and float(reply[4]) == pytest.approx(one["dollars"], abs=1e-4)
+    for reply, record in zip(replies, usage, strict=True):
+        assert int(reply[3]) == record["tokens"]["output"] and float(reply[4]) == pytest.approx(
+            record["dollars"], abs=1e-4
+        )
     assert any(record.getMessage() == f"{NAME}: uses bash" for record in caplog.records)
     assert "sk-ant" not in caplog.text
 

@@ -22,7 +22,7 @@ def three_long_failures(stage: Stage) -> None:
     stage.perform()
 
 
-def test_three_long_failures_are_told_as_far_as_the_forum_takes_them(stage: Stage) -> None:
+def test_three_long_failures_are_reported_up_to_the_size_of_a_post(stage: Stage) -> None:
     three_long_failures(stage)
     assert stage.end()["reason"] == "finished"
     note = stage.campaign.forum.posts(author=NAME)[-1]
@@ -31,7 +31,7 @@ def test_three_long_failures_are_told_as_far_as_the_forum_takes_them(stage: Stag
     assert note.title.text == f"{NAME} has ended: it saw nothing left to do"
 
 
-def test_a_note_that_the_forum_refuses_ends_the_researcher_as_well(stage: Stage) -> None:
+def test_a_researcher_ends_even_if_the_forum_refuses_its_summary(stage: Stage) -> None:
     for lived in range(9):  # the key of its last note is used for something else
         stage.campaign.forum.post("somebody", "insight", "first", key=f"{NAME}/end/finished/{lived}")
 

@@ -1,4 +1,4 @@
-"""What can go wrong between a researcher and its model: each is survived, or ends it with words, and is told."""
+"""Failures between a researcher and its model: all are recorded, and survived or a reason to end."""
 
 from typing import get_args
 
@@ -25,7 +25,7 @@ def log(stage: Stage) -> list[str]:
 
 
 @pytest.mark.parametrize("fault", SURVIVED)
-def test_a_passing_failure_costs_a_reply_at_most_and_is_told(stage: Stage, fault: Fault) -> None:
+def test_a_transient_failure_costs_at_most_one_reply_and_is_recorded(stage: Stage, fault: Fault) -> None:
     stage.serve(counts, {("*", 0): (fault,), ("*", 2): (fault,)})
     stage.perform()
     assert stage.end()["reason"] == "finished"
@@ -43,7 +43,7 @@ def test_a_failure_that_outlasts_the_packages_own_retries_is_waited_out(stage: S
 
 
 @pytest.mark.parametrize("fault", ["413", "too_long", "400"])
-def test_a_conversation_that_has_become_too_long_begins_anew_with_the_notes(stage: Stage, fault: Fault) -> None:
+def test_a_conversation_that_is_too_long_restarts_with_the_notes(stage: Stage, fault: Fault) -> None:
     def remembers() -> Scenario:
         yield say("", use("lab_notes", command="create", path="/memories/plan.md", file_text="try EM next"))
         yield say("never heard")
@@ -74,7 +74,7 @@ def test_a_reply_that_is_too_large_is_paid_for_and_not_kept(stage: Stage, flood:
     assert sum(file.stat().st_size for file in home.rglob("*") if file.is_file()) < MIB
 
 
-def test_a_full_transcript_ends_a_researcher_that_goes_on(stage: Stage) -> None:
+def test_a_full_transcript_ends_a_researcher_that_keeps_talking(stage: Stage) -> None:
     def talks() -> Scenario:
         for number in range(100):
             yield say(f"{number}" * 100_000, use("budget"))
@@ -121,14 +121,14 @@ def test_replies_that_are_withheld_again_and_again_end_the_researcher(stage: Sta
     assert "in a different way" in str(endpoint.requests[-1][2]["messages"])
 
 
-def test_a_reply_that_is_cut_off_at_its_longest_runs_no_tool_and_goes_on(stage: Stage) -> None:
+def test_a_reply_cut_off_at_the_maximum_length_runs_no_tool_and_continues(stage: Stage) -> None:
     endpoint = stage.serve(counts, {("*", 1): ("max_tokens",)})
     stage.perform()
     assert log(stage) == ["0", "2"]
     assert "reached the maximum length" in str(endpoint.requests[2][2]["messages"][-1])
 
 
-def test_tools_that_there_are_not_and_arguments_that_are_wrong_are_answered(stage: Stage) -> None:
+def test_unknown_tools_and_wrong_arguments_are_answered(stage: Stage) -> None:
     def confused() -> Scenario:
         wrong = use("web_search", query="x"), use("bash", comand="ls")
         results = yield say("", *wrong, use("bash", command="echo fine"))
@@ -142,12 +142,12 @@ def test_tools_that_there_are_not_and_arguments_that_are_wrong_are_answered(stag
     assert conversation(stage.entries()).messages[2]["content"][0]["is_error"]
 
 
-def test_what_a_cut_off_reply_used_is_paid_for(stage: Stage) -> None:
+def test_the_tokens_of_a_cut_off_reply_are_counted(stage: Stage) -> None:
     stage.serve(counts, {("*", 1): ("drop",)})
     stage.perform()
     counted = stage.entries("usage")
     assert len(counted) == STEPS + 1 + 1 + 1
 
 
-def test_every_fault_that_can_be_rehearsed_is_tried_here() -> None:
+def test_every_fault_of_the_mock_api_is_tried_here() -> None:
     assert set(get_args(Fault)) == {*SURVIVED, "400", "401", "413", "too_long", "max_tokens"}

@@ -1,4 +1,4 @@
-"""kill -9 of a researcher's process at random moments: its conversation goes on, and nothing is done twice."""
+"""kill -9 of a researcher's process at random moments: its conversation resumes, and nothing is done twice."""
 
 import random
 import subprocess
@@ -70,8 +70,8 @@ def test_a_researcher_killed_twenty_times_does_nothing_twice(tmp_path: Path, mon
     entries = transcript(tmp_path)
     assert kills >= KILLS - 2 and entries[-1].data["reason"] == "finished"
     assert [entry.kind for entry in entries].count("reset") == 1, "its conversation was lost"
-    asked = [entry for entry in entries if entry.kind == "call"]
-    assert len({entry.data["call_id"] for entry in asked}) == len(asked) == 5 * STEPS
+    calls_begun = [entry for entry in entries if entry.kind == "call"]
+    assert len({entry.data["call_id"] for entry in calls_begun}) == len(calls_begun) == 5 * STEPS
     check_each_was_done_once(tmp_path, entries)
     replies = [entry for entry in entries if entry.kind == "message" and entry.data["role"] == "assistant"]
     lost = len(endpoint.requests) - len(replies)
@@ -80,23 +80,23 @@ def test_a_researcher_killed_twenty_times_does_nothing_twice(tmp_path: Path, mon
 
 
 def check_each_was_done_once(folder: Path, entries: list[TranscriptEntry]) -> None:
-    """Commands at most once, and those that are missing were told to be uncertain; the rest once, if not refused."""
+    """Commands ran at most once, and missing ones were reported as uncertain. The rest was done exactly once."""
     lines = (folder / "researchers" / NAME / "workspace" / "log").read_text().split()
     assert max(Counter(lines).values()) == 1
-    uncertain = [one for one in entries if one.kind == "result" and "may have happened" in one.data["text"]]
+    uncertain = [entry for entry in entries if entry.kind == "result" and "may have happened" in entry.data["text"]]
     assert len(lines) >= STEPS - len(uncertain)
     posts = Forum(folder / "forum.sqlite", read_only=True).posts(limit=1000)
     titles = [post.title.text for post in posts if post.title.text.startswith("insight")]
     assert titles == [f"insight {number}" for number in range(STEPS)]
     done = accepted(entries, "run_experiment", "note")
     assert len(done) >= STEPS - 2, "only what was cut off while writing the first method can be refused"
-    assert [one.note.text for one in ScoreStore(folder, read_only=True).experiments()] == done
+    assert [entry.note.text for entry in ScoreStore(folder, read_only=True).experiments()] == done
     messages = [snapshot.message.text for snapshot in CodeStore(folder / "code.git", read_only=True).log(1000)]
     assert sorted(messages) == sorted(done)
 
 
 def accepted(entries: list[TranscriptEntry], tool: str, argument: str) -> list[str]:
     """An argument of every call of a tool that was not refused, in their order."""
-    refused = {one.data["call_id"] for one in entries if one.kind == "result" and one.data["is_error"]}
-    calls = [one.data for one in entries if one.kind == "call" and one.data["tool"] == tool]
+    refused = {entry.data["call_id"] for entry in entries if entry.kind == "result" and entry.data["is_error"]}
+    calls = [entry.data for entry in entries if entry.kind == "call" and entry.data["tool"] == tool]
     return [call["arguments"][argument] for call in calls if call["call_id"] not in refused]

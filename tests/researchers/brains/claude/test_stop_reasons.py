@@ -1,4 +1,4 @@
-"""How a reply ends decides what follows: each stop reason of the Messages API leads to its own next step."""
+"""The stop reason of a reply decides the next step of the conversation."""
 
 import uuid
 from collections import deque
@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from aar.mock_api.script import DONE, MockReply, Scenario, Seen, say, use
+from aar.mock_api.protocol import blocks_of, encode, events_of, usage_of
+from aar.mock_api.script import DONE, Conversation, MockReply, Scenario, say, use
 from aar.mock_api.server import Endpoint, MockApi
-from aar.mock_api.stream import blocks_of, encode, events_of, usage_of
 from tests.researchers.brains.claude.conftest import NAME, Stage
 
 
@@ -30,7 +30,7 @@ class RepliesInOrder(Endpoint):
         body, turn = await request.json(), len(self.requests)
         self.requests.append((NAME, turn, body))
         stop_reason, reply = self._replies.popleft() if self._replies else ("end_turn", DONE)
-        blocks = blocks_of(reply, Seen(NAME, [[]] * turn))
+        blocks = blocks_of(reply, Conversation(NAME, [[]] * turn))
         events = events_of(f"msg_{uuid.uuid4().hex}", body["model"], blocks, stop_reason, usage_of(body, 0, 0))
         return StreamingResponse(iter([encode(event) for event in events]), media_type="text/event-stream")
 
@@ -89,8 +89,10 @@ def test_the_calls_of_one_reply_are_made_in_their_order(stage: Stage) -> None:
     stage.perform()
     results = endpoint.requests[1][2]["messages"][-1]["content"]
     assert [block["content"] for block in results] == ["0", "0\n1", "0\n1\n2", "0\n1\n2\n3"]
-    asked = [block["id"] for block in endpoint.requests[1][2]["messages"][-2]["content"] if block["type"] == "tool_use"]
-    assert [block["tool_use_id"] for block in results] == asked
+    call_ids = [
+        block["id"] for block in endpoint.requests[1][2]["messages"][-2]["content"] if block["type"] == "tool_use"
+    ]
+    assert [block["tool_use_id"] for block in results] == call_ids
 
 
 def test_calls_after_the_one_that_reaches_a_limit_are_answered_and_not_made(stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""An external researcher in one process, with a real desk and a platform in one process."""
+"""An external researcher with real tools, and its campaign, in one process."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ def campaign(tmp_path: Path) -> Campaign:
 
 @pytest.fixture
 def new_brain(tmp_path: Path, config: CampaignConfig, campaign: Campaign) -> Iterator[NewBrain]:
-    """Makes processes of external researchers, by number; `budget` is that researcher's own."""
+    """Start processes of external researchers, by number. `budget` is that researcher's own."""
     made: list[tuple[ToolContext, Transcript]] = []
 
     def make(number: int = 0, budget: ResearcherBudget | None = None) -> ExternalBrain:

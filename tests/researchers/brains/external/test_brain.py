@@ -1,8 +1,11 @@
 """An external researcher: others think, it answers; its calls are limited, written down and made once."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import pytest
 
 from aar.config import ResearcherBudget
 from aar.researchers.commands import CommandQueue, mark_of
@@ -54,7 +57,7 @@ def test_a_key_that_looks_like_a_path_leads_nowhere(new_brain: NewBrain, tmp_pat
     assert tmp_path.stat().st_mode & 0o077 == 0
 
 
-def test_one_that_has_ended_stays_so_in_its_next_process(
+def test_an_ended_researcher_stays_ended_in_its_next_process(
     new_brain: NewBrain, tmp_path: Path, campaign: Campaign
 ) -> None:
     brain = new_brain()
@@ -66,7 +69,7 @@ def test_one_that_has_ended_stays_so_in_its_next_process(
     assert len(campaign.forum.posts()) == 1
 
 
-def test_what_people_ask_comes_with_the_next_answer_once(new_brain: NewBrain, tmp_path: Path) -> None:
+def test_an_operators_message_comes_with_the_next_answer_once(new_brain: NewBrain, tmp_path: Path) -> None:
     brain = new_brain()
     CommandQueue(tmp_path).ask("dana", NAME, "message", "Try EM.")
     assert brain.call("budget", {}).text.endswith(
@@ -92,7 +95,7 @@ def test_its_budget_ends_it_with_a_note_and_then_it_says_why(new_brain: NewBrain
     assert [post.author for post in campaign.forum.posts()] == [NAME]
 
 
-def test_it_lives_until_its_time_is_up(new_brain: NewBrain, tmp_path: Path) -> None:
+def test_it_runs_until_it_is_stopped(new_brain: NewBrain, tmp_path: Path) -> None:
     brain = new_brain()
     living = threading.Thread(target=brain.run)
     living.start()
@@ -100,3 +103,43 @@ def test_it_lives_until_its_time_is_up(new_brain: NewBrain, tmp_path: Path) -> N
     living.join(10)
     assert not living.is_alive()
     assert "a person stopped it" in brain.call("budget", {}).text
+
+
+@pytest.mark.parametrize(
+    ("tool", "key", "text"),
+    [
+        ("budget", "k" * 201, "key may have at most 200 characters"),
+        ("b" * 65, None, "name may have at most 64 characters"),
+    ],
+    ids=["key", "tool"],
+)
+def test_a_call_beyond_a_bound_is_refused_and_leaves_no_trace(
+    new_brain: NewBrain, tmp_path: Path, tool: str, key: str | None, text: str
+) -> None:
+    answer = new_brain().call(tool, {}, key)
+    assert answer.is_error and text in answer.text and "nothing was done" in answer.text
+    assert list(read(transcript_folder(tmp_path, NAME))) == []
+
+
+def test_time_without_calls_does_not_count(new_brain: NewBrain) -> None:
+    brain = new_brain(budget=ResearcherBudget(minutes=0.05))
+    time.sleep(3.5)
+    assert not brain.call("budget", {}).is_error
+    time.sleep(3.5)
+    assert (
+        "3 s of wall time used by researcher-1" in brain.call("budget", {}).text
+    )  # it was at work since its last call
+
+
+def test_a_new_direction_comes_with_the_next_answer(new_brain: NewBrain, tmp_path: Path) -> None:
+    CommandQueue(tmp_path).ask("dana", NAME, "direction", "curriculum")
+    assert "In which order should it meet the labels?" in new_brain().call("budget", {}).text
+
+
+def test_a_paused_researcher_takes_calls_again_once_it_is_resumed(new_brain: NewBrain, tmp_path: Path) -> None:
+    brain, queue = new_brain(), CommandQueue(tmp_path)
+    queue.ask("dana", NAME, "pause")
+    assert brain.call("budget", {}).text == "an operator has paused this researcher; retry when it is resumed"
+    queue.ask("dana", NAME, "resume")
+    time.sleep(0.6)
+    assert not brain.call("budget", {}).is_error

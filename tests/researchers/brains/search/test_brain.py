@@ -35,8 +35,8 @@ def begun(folder: Path, evaluate: Evaluate = evaluate_by_digest, experiments_eac
     return campaign
 
 
-def policy(client: ClientDouble, direction: str, said: list[str] | None = None) -> SearchPolicy:
-    return SearchPolicy(client, direction, (said if said is not None else []).append)
+def policy(client: ClientDouble, direction: str, statuses: list[str] | None = None) -> SearchPolicy:
+    return SearchPolicy(client, direction, (statuses if statuses is not None else []).append)
 
 
 def mortal(client: ClientDouble, calls: int, after: bool) -> ClientDouble:
@@ -121,7 +121,7 @@ def test_a_researcher_builds_on_anothers_best_snapshot_and_names_it(tmp_path: Pa
         assert f"Against the method it varies (post {base.id})" in reply.body.text
 
 
-def test_research_goes_on_without_being_told_what_was_no_improvement(tmp_path: Path) -> None:
+def test_research_continues_without_scores_for_what_was_not_an_improvement(tmp_path: Path) -> None:
     best: list[float] = []
 
     def evaluate(source: str) -> Score | None:
@@ -141,7 +141,7 @@ def test_research_goes_on_without_being_told_what_was_no_improvement(tmp_path: P
     assert not campaign.posts("error")
 
 
-def test_the_hypothesis_stands_in_the_method_file(tmp_path: Path) -> None:
+def test_the_method_file_contains_the_hypothesis(tmp_path: Path) -> None:
     campaign = begun(tmp_path)
     run(campaign, {"ada": "curriculum"})
     for post in campaign.posts("hypothesis"):
@@ -163,10 +163,10 @@ def test_a_failed_experiment_becomes_an_error_post_and_is_not_repeated(tmp_path:
 
 
 def test_a_researcher_says_what_it_is_doing(tmp_path: Path) -> None:
-    said: list[str] = []
-    policy(begun(tmp_path).client("ada"), "strong-prior", said).step()
-    said = [status.split(":")[0] for status in said]
-    assert said == ["reading the forum", "writing a method", "experiment 1"]
+    statuses: list[str] = []
+    policy(begun(tmp_path).client("ada"), "strong-prior", statuses).step()
+    statuses = [status.split(":")[0] for status in statuses]
+    assert statuses == ["reading the forum", "writing a method", "experiment 1"]
 
 
 def test_a_researcher_works_before_vanilla_has_a_score(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_researcher_killed_at_any_call_leaves_the_same_story_when_a_fresh_one_
     assert list(killed.started) == list(undisturbed.started)
 
 
-def test_a_researcher_killed_after_publishing_may_choose_anew_from_what_others_posted_meanwhile(tmp_path: Path) -> None:
+def test_a_researcher_killed_after_publishing_may_choose_again_from_newer_posts(tmp_path: Path) -> None:
     campaign = begun(tmp_path)
     policy(campaign.client("ada"), "agreement").step()
     client = mortal(campaign.client("ada"), calls=3, after=True)

@@ -29,7 +29,7 @@ def post() -> NewPost:
     return make
 
 
-def test_a_result_that_carries_spec_and_value_is_a_trial_whoever_posted_it(post: NewPost) -> None:
+def test_a_result_with_spec_and_value_is_a_trial_by_any_author(post: NewPost) -> None:
     data = {"spec": EM.to_dict(), "value": 0.4, "score": SCORE}
     (trial,) = learn([post("result", "bob", data=data, snapshot="c0ffee")], "ada").trials
     assert (trial.spec, trial.value, trial.author, trial.snapshot) == (EM, 0.4, "bob", "c0ffee")
@@ -50,7 +50,7 @@ def test_an_announced_spec_counts_as_tried_before_it_has_a_result(post: NewPost)
     "data",
     [{}, {"spec": None}, {"spec": {"labels": "gold"}, "value": 1.0}, {"spec": {}}, {"spec": {}, "value": "high"}],
 )
-def test_a_result_of_another_brain_without_a_readable_spec_and_value_is_no_trial(post: NewPost, data: Any) -> None:
+def test_a_result_without_a_valid_spec_and_value_is_not_a_trial(post: NewPost, data: Any) -> None:
     assert learn([post("result", data=data)], "ada").trials == ()
 
 

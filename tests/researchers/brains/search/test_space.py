@@ -30,11 +30,11 @@ def test_two_canonical_specs_that_differ_write_different_methods(one: MethodSpec
     assert (one == other) == (compose(one, "why") == compose(other, "why"))
 
 
-def test_a_spec_says_in_what_it_differs_from_another() -> None:
+def test_a_spec_lists_its_changes_from_another() -> None:
     assert MethodSpec(labels="em", hard=False).changes_from(VANILLA) == {"labels": "em", "hard": False}
 
 
-def test_a_dimension_without_effect_is_no_difference() -> None:
+def test_a_dimension_without_effect_does_not_count_as_a_difference() -> None:
     prior, product = MethodSpec(labels="prior"), MethodSpec(labels="product", prior_share=0.9)
     assert prior.changes_from(product) == {"labels": "prior"}
 
@@ -45,7 +45,7 @@ def test_a_value_that_is_not_in_the_space_is_refused_with_the_values_that_are() 
 
 
 @pytest.mark.parametrize("data", [None, [], "em", {"labels": "gold"}, {"seed": 1}, {"keep": [0.5]}, {"epochs": "many"}])
-def test_what_is_no_spec_is_refused(data: Any) -> None:
+def test_invalid_specs_are_refused(data: Any) -> None:
     with pytest.raises(ValueError):
         MethodSpec.from_dict(data)
 
