@@ -114,7 +114,7 @@ def test_what_was_computed_is_not_computed_again_even_by_the_next_actor(
     play(second)
 
 
-def test_a_failed_request_fails_for_all_who_asked_and_may_be_asked_again(play: Callable[..., None]) -> None:
+def test_a_failed_request_fails_for_all_its_callers_and_may_be_made_again(play: Callable[..., None]) -> None:
     async def scene(compute: Compute) -> None:
         asked = await waiting(compute, question(), question())
         group = await compute.register_workers()
@@ -131,7 +131,7 @@ def test_a_failed_request_fails_for_all_who_asked_and_may_be_asked_again(play: C
     play(scene)
 
 
-def test_what_dead_workers_had_taken_comes_first_again(play: Callable[..., None]) -> None:
+def test_requests_of_dead_workers_come_first_again(play: Callable[..., None]) -> None:
     async def scene(compute: Compute) -> None:
         [asked, *_] = await waiting(compute, question(1), question(2))
         dead = await compute.register_workers()
@@ -335,7 +335,7 @@ def test_what_would_take_more_device_time_than_is_left_is_refused_before_it_is_q
 def test_small_fits_of_one_account_do_not_make_others_requests_look_expensive(
     play: Callable[..., None], clock: Clock
 ) -> None:
-    """What a fit takes before its first step is most of what a tiny one takes, and says nothing of large ones."""
+    """The time before a fit's first step is most of a tiny fit's time, and does not predict that of large ones."""
 
     async def scene(compute: Compute) -> None:
         group = await compute.register_workers()

@@ -88,7 +88,7 @@ def open_to_others(process: psutil.Process) -> int:
 
 
 def test_workers_of_one_machine_listen_on_loopback_alone(compute: Any, model: str) -> None:
-    """torch's own store would listen on every interface, for whoever is in the network."""
+    """torch's own store would listen on every interface, for the whole network."""
     ComputeClient(compute, ADA).train(request(model, seed=99))
     [worker] = processes("raytrainworker")
     [any_actor] = processes("ray::compute")
@@ -103,7 +103,7 @@ def test_equal_requests_are_computed_once(compute: Any, model: str) -> None:
     assert status(compute)["computed"] == before + 1
 
 
-def test_device_time_is_charged_once_to_whoever_asked(compute: Any, folder: Path, model: str) -> None:
+def test_device_time_is_charged_once_to_the_first_caller(compute: Any, folder: Path, model: str) -> None:
     before = UsageStore(folder).spent(ADA).resources.cpu_seconds
     wanted = request(model, seed=77)
     ComputeClient(compute, ADA).train(wanted)
@@ -121,7 +121,7 @@ def test_students_trained_side_by_side_are_each_their_own(compute: Any, model: s
     assert right[0] > 0.9 and right[1] < 0.1 and right[2] > 0.9
 
 
-def test_a_bad_request_is_its_callers_error_and_the_workers_go_on(compute: Any, model: str, tmp_path: Path) -> None:
+def test_a_bad_request_is_its_callers_error_and_the_workers_continue(compute: Any, model: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model here") as caught:
         ComputeClient(compute, ADA).run(LogLikelihoods(str(tmp_path), NAMED, 32))
     assert type(caught.value) is ModelError
@@ -148,7 +148,7 @@ def test_a_student_that_diverges_beside_others_of_its_account_fails_alone(comput
     assert not ray.get(compute.has.remote(wanted[1].key()))
 
 
-def test_a_fit_that_nobody_waits_for_ends_between_its_steps(compute: Any, model: str) -> None:
+def test_a_fit_without_a_caller_ends_between_its_steps(compute: Any, model: str) -> None:
     endless = request(model, recipe=recipe(epochs=100), rows=np.tile(np.arange(len(TARGETS)), 20), seed=30)
     asked = compute.run.remote(endless, ADA, "a run")
     wait_until_running(compute)
@@ -186,10 +186,8 @@ def test_a_killed_actor_returns_with_its_results_and_its_callers_get_theirs(comp
     assert np.isfinite(odds).all() and accuracy(odds) > 0.9
 
 
-def test_what_the_workers_of_a_killed_actor_had_reserved_is_free_again(
-    compute: Any, model: str, another_ray: None
-) -> None:
-    """More often than the machine has CPUs, and beside another Ray, which Ray Train may mistake for its own."""
+def test_resources_of_a_killed_actors_workers_are_free_again(compute: Any, model: str, another_ray: None) -> None:
+    """Kill more actors than there are CPUs, next to another Ray, which Ray Train could mistake for its own."""
     for seed in range(40, 42):
         ComputeClient(compute, ADA).train(request(model, seed=seed))
         [actor] = processes("ray::compute")

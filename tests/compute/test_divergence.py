@@ -1,4 +1,4 @@
-"""Attacks on the students that are trained beside one's own: one that diverges fails alone and changes nothing else."""
+"""Attacks on students that are trained together: one that diverges fails alone and changes no other."""
 
 import subprocess
 import sys

@@ -45,7 +45,7 @@ def test_a_student_learns_from_pairs(llama: LanguageModel, alone: Group) -> None
     assert accuracy(odds(llama, student, fresh), truth) > 0.75
 
 
-def test_a_student_learns_what_it_is_told_and_not_the_truth(llama: LanguageModel, alone: Group) -> None:
+def test_a_student_learns_its_targets_and_not_the_truth(llama: LanguageModel, alone: Group) -> None:
     [student] = train(llama, recipe(), [fit(recipe(), 1 - TARGETS)], alone)
     assert accuracy(odds(llama, student)) < 0.1
 

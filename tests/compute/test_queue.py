@@ -91,7 +91,7 @@ def waits(flood: Callable[[int], Request] | None, dearer: float = 1.0, before: i
     Args:
         flood: the other's requests by number, as many at a time as an account may have; None: it asks for nothing.
         dearer: what its requests cost in truth, as a multiple of their estimate.
-        before: fits that each honest account has had before, after which nobody asked for anything.
+        before: fits that each honest account has had before, after which the queue was empty.
     """
     queue, honest = Queue(workers=1), [f"researcher-{number}" for number in range(8)]
     for at, name in enumerate(honest):
@@ -122,16 +122,16 @@ def waits(flood: Callable[[int], Request] | None, dearer: float = 1.0, before: i
     ("flood", "dearer", "before"),
     [(lambda number: fit(1_000_000 + number), 1, 0), (lambda number: fit(1_000_000 + number), 1, 100),
      (lambda number: fit(1_000_000 + number, rows=np.arange(1)), 40, 0)],
-    ids=["fits", "fits that begin when nobody waits", "fits of one row, whose start costs more than they do"],
+    ids=["fits", "fits that begin when no other waits", "fits of one row, whose start costs more than they do"],
 )  # fmt: skip
-def test_a_flood_of_a_thousand_requests_makes_nobody_else_wait_twice_as_long(
+def test_a_flood_of_a_thousand_requests_makes_no_other_account_wait_twice_as_long(
     flood: Callable[[int], Request], dearer: float, before: int
 ) -> None:
     quiet, flooded = waits(None), waits(flood, dearer, before)
     assert all(flooded[name] < 1.6 * quiet[name] for name in quiet)
 
 
-def test_a_flood_of_small_requests_makes_nobody_else_wait_twice_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flood_of_small_requests_makes_no_other_account_wait_twice_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the proportions of a campaign, in which a fit costs a few of the largest small requests."""
     monkeypatch.setattr(queue_module, "QUICK_COST", fit().cost() / 4)
     monkeypatch.setattr(queue_module, "QUICK_AHEAD", fit().cost() * 2.5)
@@ -167,7 +167,7 @@ def test_two_accounts_share_an_equal_request_on_the_account_that_is_served_soone
     assert wanted in {item.key for _ in range(2) for item in queue.next_batch()}
 
 
-def test_what_dead_workers_had_is_tried_once_more_with_nothing_beside_it_and_then_refused() -> None:
+def test_requests_of_dead_workers_are_tried_once_more_alone_and_then_refused() -> None:
     queue = Queue(workers=2)
     killer, innocent, later = put(queue, fit(1), fit(2), fit(3, recipe=recipe(lora_rank=8)))
     assert {item.key for _ in range(2) for item in queue.next_batch()} == {killer, innocent}

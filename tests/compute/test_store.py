@@ -24,14 +24,14 @@ while True:
 """
 
 
-def test_what_was_put_is_there(tmp_path: Path) -> None:
+def test_an_artifact_that_was_put_can_be_read(tmp_path: Path) -> None:
     Artifacts(tmp_path / "new").put(KEY, b"\x00data")
     kept = Artifacts(tmp_path / "new")
     assert kept.has(KEY)
     assert kept.get(KEY) == b"\x00data"
 
 
-def test_what_was_not_put_is_not_there(tmp_path: Path) -> None:
+def test_an_artifact_that_was_not_put_is_absent(tmp_path: Path) -> None:
     kept = Artifacts(tmp_path)
     assert (kept.has(KEY), kept.get(KEY)) == (False, None)
 

@@ -1,4 +1,4 @@
-"""Attacks on the compute that a campaign shares: one lab call must not hold it for hours."""
+"""Lab calls as requests to the compute actor, and attacks on the compute that a campaign shares."""
 
 from dataclasses import dataclass, field
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from aar.compute.client import ComputeClient
-from aar.compute.requests import FineTune, ImportAdapter, Request
+from aar.compute.requests import FineTune, ImportAdapter, LabelOdds, LogLikelihoods, Predict, Request
 from aar.compute.store import StoredTexts
-from aar.errors import LabError
+from aar.errors import AarError, LabError, ModelError, QuotaError, StorageError, TrainingError
 from aar.experiments.backend import EXTRA_CHARACTERS, MAX_PASSES, MAX_VISITS, SMALL_FIT, ModelBackend
 from aar.experiments.validation import FineTuneCall
 from aar.guest.lab import Lab
@@ -34,11 +34,11 @@ class Answering(ComputeClient):
 
     def run(self, request: Request) -> np.ndarray:
         self.asked.append(request)
-        return np.zeros((N, 2))
+        return np.arange(N) / N if isinstance(request, Predict) else np.zeros((N, 2))
 
     def train(self, request: FineTune | ImportAdapter) -> str:
         self.asked.append(request)
-        return "a key"
+        return f"key-{len(self.asked)}"
 
 
 @pytest.fixture
@@ -46,11 +46,18 @@ def compute() -> Answering:
     return Answering()
 
 
-@pytest.fixture
-def backend(compute: Answering) -> ModelBackend:
+HALVES = np.full((N, 2), 0.5, np.float32)
+
+
+def backend_on(compute: Answering) -> ModelBackend:
     examples = tuple(Preference("", f"a sentence {row}", f"a sentence is {row}") for row in range(N))
     task = TrainingData("preference", examples, np.full((N, 2), 0.5, np.float32), recipe(epochs=2))
     return ModelBackend(task, 1, "m", compute, programs=None)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def backend(compute: Answering) -> ModelBackend:
+    return backend_on(compute)
 
 
 def call(epochs: float | None = None, repeats: int = 1) -> FineTuneCall:
@@ -91,8 +98,81 @@ def test_as_many_short_prompts_as_a_method_could_want_are_answered(backend: Mode
         backend.embed(number)
 
 
-def test_what_a_method_reads_of_the_lab_says_how_much_it_may_ask_for() -> None:
+def test_the_documentation_of_the_lab_states_the_limits_of_calls() -> None:
     """The client runs in a sandbox and cannot take the numbers from where they are checked."""
     fit, zero_shot = " ".join((Lab.fine_tune.__doc__ or "").split()), " ".join((Lab.zero_shot.__doc__ or "").split())
     assert f"at most {MAX_VISITS} times as many rows" in fit and f"or {SMALL_FIT:,} if that is more" in fit
     assert f"more than {MAX_PASSES} times as many characters" in zero_shot and f"{EXTRA_CHARACTERS} more" in zero_shot
+
+
+def test_a_fit_without_settings_is_the_recipes(backend: ModelBackend, compute: Answering) -> None:
+    assert backend.fine_tune(FineTuneCall(HALVES, None, None, "xent", None, None, None)) == "student-1"
+    [fit] = compute.asked
+    assert isinstance(fit, FineTune) and fit.recipe == recipe(epochs=2) and (fit.start, fit.seed) == (None, 1)
+    assert fit.shuffle and fit.rows.tolist() == list(range(N)) and fit.weights.tolist() == [1.0] * N
+
+
+def test_a_methods_own_settings_replace_the_recipes_and_rows_without_weight_are_left_out(
+    backend: ModelBackend, compute: Answering
+) -> None:
+    first = backend.fine_tune(call())
+    weights = (np.arange(N) < 3).astype(np.float32)
+    backend.fine_tune(FineTuneCall(HALVES, weights, np.arange(N)[::-1], "logconf", 1.5, 0.01, first))
+    _, fit = compute.asked
+    assert isinstance(fit, FineTune) and (fit.recipe.epochs, fit.recipe.lr, fit.loss) == (1.5, 0.01, "logconf")
+    assert fit.rows.tolist() == [2, 1, 0] and not fit.shuffle and fit.start == backend.key(first) == "key-1"
+
+
+def test_preferences_are_judged_by_likelihood_or_with_a_template_by_label_odds_in_both_orders(
+    backend: ModelBackend, compute: Answering
+) -> None:
+    backend.zero_shot(None)
+    backend.zero_shot("{first} or {second}?")
+    likelihoods, odds = compute.asked
+    assert isinstance(likelihoods, LogLikelihoods) and isinstance(odds, LabelOdds)
+    assert compute.stored[0][0] == ("a sentence 0", "a sentence is 0")
+    assert compute.stored[1][0] == ("a sentence 0 or a sentence is 0?", "a sentence is 0 or a sentence 0?")
+
+
+def test_a_template_that_is_not_valid_is_the_methods_error(backend: ModelBackend, compute: Answering) -> None:
+    with pytest.raises(LabError, match=r"the template has \{label\}; for preference data these are allowed"):
+        backend.zero_shot("{first} {second} {label}")
+    assert not compute.asked
+
+
+def test_predictions_are_those_of_the_rows_that_were_asked_for(backend: ModelBackend) -> None:
+    student = backend.fine_tune(call())
+    everything = backend.predict(student, None)
+    assert everything.shape == (N, 2) and np.all(np.diff(everything[:, 1]) > 0)
+    np.testing.assert_array_equal(backend.predict(student, np.array([5, 5, 0])), everything[[5, 5, 0]])
+
+
+def test_a_student_of_another_run_is_unknown(backend: ModelBackend) -> None:
+    for ask in (backend.key, backend.predict_test, lambda handle: backend.predict(handle, None)):
+        with pytest.raises(LabError, match="this run has no student 'student-7'"):
+            ask("student-7")
+
+
+def test_the_output_of_a_run_names_the_students_key_and_the_fit_that_made_it(backend: ModelBackend) -> None:
+    teacher = backend.fine_tune(call())
+    backend.predict(teacher, None)
+    student = backend.fine_tune(call(epochs=1))
+    output = backend.trained(student)
+    assert (output.student, output.final_fit) == ("key-3", 1)
+    assert output.fits is not None and [fit.distilled_from for fit in output.fits] == [(), (0,)]
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [(QuotaError("what is kept for ada is full"), LabError), (ModelError("no tokens"), LabError),
+     (TrainingError("the training diverged"), TrainingError), (StorageError("the disk is full"), StorageError)],
+)  # fmt: skip
+def test_only_errors_that_the_method_caused_are_errors_of_the_lab(failure: AarError, expected: type[AarError]) -> None:
+    @dataclass(frozen=True)
+    class Failing(Answering):
+        def run(self, request: Request) -> np.ndarray:
+            raise failure
+
+    with pytest.raises(expected, match=str(failure)) as caught:
+        backend_on(Failing()).embed(1)
+    assert type(caught.value) is expected

@@ -1,4 +1,4 @@
-"""What the broker accepts and refuses, asked over a raw socket by a peer that need not be polite."""
+"""The broker's answers to valid and hostile calls, made over a raw socket."""
 
 import socket
 import struct
@@ -155,7 +155,7 @@ def test_a_sandbox_that_only_asks_nonsense_is_hung_up_on(served: Served) -> None
     assert wire.receive(served.connection) is None
 
 
-def test_the_source_of_the_method_is_told_once(served: Served) -> None:
+def test_the_source_of_the_method_is_sent_once(served: Served) -> None:
     assert served.ask({"call": "method"}).arrays["method"].tobytes() == b"source"
     assert "budget of method calls is spent" in served.refusal({"call": "method"})
 
@@ -254,7 +254,7 @@ def test_an_oversized_frame_is_answered_and_the_connection_closed(served: Served
     assert served.broker.student is None
 
 
-def test_a_frame_that_never_ends_holds_nobody_up(served: Served) -> None:
+def test_a_frame_that_never_ends_does_not_hold_up_the_run(served: Served) -> None:
     served.connection.sendall(struct.pack(">I", 1000) + b"abc")
     served.close()
     assert served.broker.error is None

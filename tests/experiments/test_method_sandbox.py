@@ -104,12 +104,12 @@ def test_a_syntax_error_names_its_line() -> None:
         ("# coding: nonsense", "syntax error|SyntaxError"),
     ],
 )
-def test_what_goes_wrong_is_told(source: str, reason: str) -> None:
+def test_a_failure_is_reported(source: str, reason: str) -> None:
     with pytest.raises(MethodError, match=reason):
         run(source)
 
 
-def test_what_the_method_printed_comes_with_its_failure() -> None:
+def test_a_failure_comes_with_the_methods_output() -> None:
     assert failure("print('loading')\ndef supervise(lab): 1 / 0").endswith("it printed:\nloading")
 
 
@@ -133,7 +133,7 @@ def test_a_huge_file_is_refused() -> None:
         (FORK_BOMB, {"wall_seconds": 1}, "killed: wall time limit"),
     ],
 )
-def test_exceeding_a_limit_is_told(source: str, limits: dict[str, Any], reason: str) -> None:
+def test_exceeding_a_limit_is_an_error_that_names_the_limit(source: str, limits: dict[str, Any], reason: str) -> None:
     started = time.monotonic()
     assert failure(source, replace(LIMITS, **limits)).startswith(reason)
     assert time.monotonic() - started < 10
@@ -210,7 +210,7 @@ def supervise(lab):
 
 
 @pytest.mark.parametrize("refusal", [LabError("no such base"), TrainingError("out of memory")])
-def test_what_the_platform_refuses_is_raised_in_the_method(refusal: Exception) -> None:
+def test_a_refusal_of_the_platform_is_raised_in_the_method(refusal: Exception) -> None:
     with pytest.raises(MethodError, match=f"method raised LabError: {refusal}"):
         run(GOOD, NumpyBackend(failure=refusal))
 
@@ -265,7 +265,7 @@ def test_where_test_inputs_are_shown_predictions_can_be_handed_in(source: str, e
 
 
 @pytest.mark.parametrize("values", ["['A', 'B']", "{1: 2}", "None"])
-def test_what_is_neither_student_nor_numbers_is_refused_there_too(values: str) -> None:
+def test_a_result_that_is_neither_student_nor_numbers_is_refused_there_too(values: str) -> None:
     with pytest.raises(MethodError, match=r"returned an array of .*; return a Student, labels or probabilities"):
         run(f"def supervise(lab): return {values}", NumpyBackend(test_examples=SHOWN))
 
@@ -275,7 +275,7 @@ def test_where_they_are_not_shown_they_cannot_be_predicted() -> None:
     assert run("def supervise(lab):\n  assert lab.test_examples == []\n  return lab.fine_tune(lab.weak_labels)")
 
 
-def test_decoys_lie_beside_the_method() -> None:
+def test_decoys_are_in_the_folder_of_the_method() -> None:
     source = b"def supervise(lab):\n  raise RuntimeError(open('/work/test_labels.jsonl').read())"
     pool = method_pool(provider("bubblewrap"), LIMITS, size=0, decoys=decoys(KEY, METHODS))
     with closing(pool), pytest.raises(MethodError) as caught:

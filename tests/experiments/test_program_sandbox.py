@@ -146,9 +146,9 @@ except OSError as error:
 print(len(task.examples), task.kind, task.seed, task.weak_labels.shape, task.rank, task.world_size)
 print(os.path.exists("/root"), [name for name in os.environ if "KEY" in name or "RAY" in name], os.getcwd())
 """
-    told = failure(source, llama_folder)
-    assert f"handed back no {ADAPTER}" in told
-    assert re.search(r"(Read-only file system|Permission denied)\n48 binary 3 \(48, 2\) 0 1\nFalse \[\] /work", told)
+    message = failure(source, llama_folder)
+    assert f"handed back no {ADAPTER}" in message
+    assert re.search(r"(Read-only file system|Permission denied)\n48 binary 3 \(48, 2\) 0 1\nFalse \[\] /work", message)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ print(os.path.exists("/root"), [name for name in os.environ if "KEY" in name or 
         ("import time; print('up', flush=True); time.sleep(60)", "was killed: wall time limit 8 s\nit printed:\nup"),
     ],
 )
-def test_what_goes_wrong_is_told(llama_folder: Path, source: str, reason: str) -> None:
+def test_a_failure_is_reported(llama_folder: Path, source: str, reason: str) -> None:
     assert re.search(reason, failure(source, llama_folder, CONFIG.model_copy(update={"wall_seconds": 8})))
 
 

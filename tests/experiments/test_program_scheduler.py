@@ -70,7 +70,7 @@ def scorer(ray_session: None) -> Any:
     return Decoys.remote()
 
 
-def test_a_program_runs_once_whoever_asks_again(
+def test_a_program_runs_once_for_all_researchers(
     config: CampaignConfig, compute: Any, scorer: Any, llama_folder: Path
 ) -> None:
     model, first = str(llama_folder), program(MADE)
@@ -80,7 +80,7 @@ def test_a_program_runs_once_whoever_asks_again(
     assert ProgramScheduler(config, compute, scorer).student(replace(first, seed=4), model, "eve") != made
 
 
-def test_a_program_that_fails_is_told_and_runs_again(
+def test_a_program_that_fails_is_an_error_and_runs_again(
     config: CampaignConfig, compute: Any, scorer: Any, llama_folder: Path
 ) -> None:
     for _ in range(2):
@@ -92,7 +92,7 @@ def test_a_program_that_fails_is_told_and_runs_again(
         assert "ValueError: mine" in str(caught.value)
 
 
-def test_whoever_lets_one_run_is_charged_for_it_also_when_it_fails(
+def test_the_account_that_runs_a_program_is_charged_even_if_it_fails(
     config: CampaignConfig, compute: Any, scorer: Any, folder: Path, llama_folder: Path
 ) -> None:
     sleeps, spend = "import time; time.sleep(2)\n", UsageStore(folder)

@@ -78,7 +78,7 @@ def pool() -> Iterator[Pool]:
         yield pool
 
 
-def test_what_a_program_trained_is_a_student_like_any_other(backend: ModelBackend, pool: Pool) -> None:
+def test_a_student_of_a_program_is_like_any_other(backend: ModelBackend, pool: Pool) -> None:
     method = f"""
 def supervise(lab):
     student = lab.train({GOOD!r}, arrays={{"targets": lab.weak_labels[:, 1]}})
@@ -93,7 +93,7 @@ def supervise(lab):
 
 
 @pytest.mark.parametrize(("program", "reason"), HOSTILE)
-def test_what_is_no_student_is_an_error_that_a_method_can_read(
+def test_an_adapter_that_is_not_a_student_is_an_error_that_a_method_can_read(
     backend: ModelBackend, compute: LocalCompute, pool: Pool, program: str, reason: str
 ) -> None:
     method = f"def supervise(lab):\n  return lab.train({START + program!r})"

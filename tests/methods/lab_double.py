@@ -124,7 +124,7 @@ class LabDouble:
 
 
 def run_method(source: str, lab: LabDouble) -> StudentDouble:
-    """What the sandbox does with a method file, without the sandbox."""
+    """Run a method file as the sandbox does, without a sandbox."""
     namespace: dict[str, Any] = {}
     exec(compile(source, "method.py", "exec"), namespace)
     student = namespace["supervise"](lab)

@@ -1,4 +1,4 @@
-"""What is accepted as a student that was trained elsewhere, and what is not."""
+"""Adapters that were trained elsewhere: which are accepted as students, and which are refused."""
 
 import contextlib
 import json
@@ -62,7 +62,9 @@ def without(name: str) -> Callable[[Weights], Weights]:
         (lambda given: {**given, "head/bias": torch.tensor([float("inf")])}, "holds NaN or infinity"),
     ],
 )
-def test_what_does_not_fit_is_named(llama: LanguageModel, spoil: Callable[[Weights], Weights], reason: str) -> None:
+def test_a_tensor_that_does_not_fit_is_named(
+    llama: LanguageModel, spoil: Callable[[Weights], Weights], reason: str
+) -> None:
     with pytest.raises(ModelError, match=reason):
         adopted(safetensors.torch.save(spoil(weights(llama))), SHAPE, llama.cut(2), max_rank=4)
 
@@ -103,7 +105,7 @@ def header(content: object, size: int | None = None) -> bytes:
         (5000).to_bytes(8, "little") + b"1" * 5000,
     ],
 )  # fmt: skip
-def test_what_is_no_safetensors_file_is_refused(llama: LanguageModel, data: bytes) -> None:
+def test_bytes_that_are_not_a_safetensors_file_are_refused(llama: LanguageModel, data: bytes) -> None:
     with pytest.raises(ModelError, match="the adapter"):
         adopted(data, SHAPE, llama.cut(2), max_rank=4)
 

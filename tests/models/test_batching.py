@@ -1,4 +1,4 @@
-"""Which rows a student sees when: properties that hold for any rows, weights, lengths and seeds."""
+"""The order of a student's rows: properties that hold for any rows, weights, lengths and seeds."""
 
 import numpy as np
 from hypothesis import given

@@ -47,7 +47,7 @@ def test_the_builtin_student_is_converted_once(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("name", ["smollm3", "a b/c/d", f"a b/c/d@{COMMIT}"])
-def test_what_is_no_name_at_all_is_answered_with_the_known_ones(name: str) -> None:
+def test_a_name_that_is_not_valid_is_answered_with_the_valid_ones(name: str) -> None:
     with pytest.raises(ModelError, match=f'"{name}" is not a valid model: give one of smollm2-135m, minilm'):
         model_folder(name)
 

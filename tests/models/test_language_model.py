@@ -93,7 +93,7 @@ def test_the_label_direction_is_a_difference_of_logits(llama_folder: Path, llama
     torch.testing.assert_close(hidden @ llama.label_direction(LABELS), expected)
 
 
-def test_an_architecture_that_scales_what_enters_is_not_silently_another_model(tmp_path: Path) -> None:
+def test_an_architecture_that_scales_layer_inputs_is_not_silently_another_model(tmp_path: Path) -> None:
     config = tiny_config(GraniteConfig, embedding_multiplier=12.0)
     model = LanguageModel(save(GraniteForCausalLM, config, tmp_path), CPU, torch.float32)
     with pytest.raises(ModelError, match="GraniteModel cannot be cut"):

@@ -1,4 +1,4 @@
-"""The floating-point type: as said, or what the hardware is fast in."""
+"""The floating-point type: an explicit one, or the one in which the hardware is fast."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from aar.models.language_model import choose_dtype
 from tests.tiny_model import CPU
 
 
-def test_what_is_said_is_taken() -> None:
+def test_an_explicit_precision_is_used() -> None:
     assert choose_dtype("float32", CPU) == torch.float32
     assert choose_dtype("bfloat16", CPU) == torch.bfloat16
 

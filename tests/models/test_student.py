@@ -60,8 +60,8 @@ def test_members_answer_in_the_order_asked_for(llama: LanguageModel) -> None:
 def test_padding_does_not_change_a_score(llama: LanguageModel) -> None:
     group = StudentGroup(llama, shape(), [trained(llama, "label_token", 1)])
     long = " ".join(f"word{number}" for number in range(30))
-    beside = scores(llama, group, [TEXTS[0], long], [0])[0, 0]
-    torch.testing.assert_close(beside, scores(llama, group, TEXTS[:1], [0])[0, 0], rtol=1e-4, atol=1e-5)
+    padded = scores(llama, group, [TEXTS[0], long], [0])[0, 0]
+    torch.testing.assert_close(padded, scores(llama, group, TEXTS[:1], [0])[0, 0], rtol=1e-4, atol=1e-5)
 
 
 def test_gradients_reach_the_students_and_not_the_base(llama: LanguageModel) -> None:

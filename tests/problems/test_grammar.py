@@ -104,7 +104,7 @@ def test_no_single_word_gives_the_answer_away() -> None:
 
 
 @each
-def test_what_separates_the_sentences_stands_on_either_side_equally_often(phenomenon: Phenomenon) -> None:
+def test_the_difference_of_two_sentences_is_on_either_side_equally_often(phenomenon: Phenomenon) -> None:
     """In bytes, so that neither lengths nor letters tell which is the acceptable one."""
     size, ways = 6000, collections.Counter[tuple[tuple[int, int], ...]]()
     for good, bad in pairs_of(phenomenon, size):

@@ -1,4 +1,4 @@
-"""How examples become text, and what a template from untrusted code can and cannot do."""
+"""Examples as text, and the limits of templates from untrusted code."""
 
 import pytest
 

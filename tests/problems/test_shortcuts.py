@@ -1,4 +1,4 @@
-"""Attacks on the built-in datasets: what can be told about labels without reading the texts for what they say.
+"""Attacks on the built-in datasets: what the texts reveal about labels without their meaning.
 
 A classifier learns on half of a split with its true labels, which no researcher has, and is tried on the other half.
 """
@@ -67,7 +67,7 @@ def alphabet(dataset: Dataset, part: Split) -> np.ndarray:
 
 
 def duplicates(dataset: Dataset, part: Split) -> np.ndarray:
-    """How often each text stands in every split, and its beginning in its own."""
+    """How often each text occurs in every split, and its beginning in its own."""
     counts = [Counter(text for texts in sides(getattr(dataset, name)) for text in texts) for name in SPLITS]
     starts = Counter(text[:20] for texts in sides(part) for text in texts)
 
@@ -78,7 +78,7 @@ def duplicates(dataset: Dataset, part: Split) -> np.ndarray:
 
 
 def byte_counts(dataset: Dataset, part: Split) -> np.ndarray:
-    """Of a pair, how the texts' bytes differ; of one text only what are no letters, since letters make words."""
+    """For pairs, how the texts' bytes differ; for single texts only non-letters, since letters make words."""
 
     def count(text: str) -> np.ndarray:
         return np.bincount(np.frombuffer(text.encode(), np.uint8), minlength=256)
@@ -103,7 +103,7 @@ def byte_counts(dataset: Dataset, part: Split) -> np.ndarray:
         ),
     ],
 )
-def test_no_classifier_on_what_texts_look_like_beats_chance(source: str, cue: object) -> None:
+def test_no_classifier_on_the_look_of_texts_beats_chance(source: str, cue: object) -> None:
     if (source, cue) == ("dialect", alphabet):
         pytest.skip("see alphabet")
     dataset = load_dataset(DatasetConfig.model_validate({"name": "a", "source": source, **SIZES}), key_of(3))
