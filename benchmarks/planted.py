@@ -19,7 +19,7 @@ from aar.campaign.state import CampaignState
 from aar.config import VerificationConfig, load_config
 from aar.experiments.actor import METHOD_FILE
 from aar.ray_utils import get
-from aar.reporting.verification import verdict_words, verification_lines
+from aar.reporting.results import verdict_words, verification_lines
 from aar.scoring.records import Experiment
 from aar.scoring.verification.verdicts import latest
 

@@ -13,8 +13,7 @@ from aar.cli.output import AsJson, WhichCampaign, console, echo, echo_json, prin
 if TYPE_CHECKING:
     from aar.campaign.state import CampaignState
     from aar.config import CampaignConfig
-    from aar.reporting.live import LiveView
-    from aar.reporting.log import LogView
+    from aar.reporting.views import LiveView, LogView
 
 QUICKSTART = Path("jobs/quickstart.toml")
 STOP_SECONDS = 60.0
@@ -37,7 +36,7 @@ def run(file: File, overrides: Overrides = None) -> None:
 def run_to_the_end(config: "CampaignConfig") -> None:
     """Run a campaign, or go on with it, and show how it did; one that is finished is only shown."""
     from aar.campaign.state import read_state
-    from aar.reporting.summary import summary
+    from aar.reporting.results import summary
 
     finished = _finished(config)
     if finished:
@@ -61,7 +60,7 @@ def try_method(
     """Run one method by hand, in the same sandbox and by the same scorer as a researcher's."""
     from aar.cli.methods import read_method
     from aar.config import load_config
-    from aar.reporting.summary import summary, trial_words
+    from aar.reporting.results import summary, trial_words
 
     name, source = read_method(method)
     config = load_config(file, overrides)
@@ -138,8 +137,7 @@ def _finished(config: "CampaignConfig") -> Path | None:
 @contextmanager
 def view(*, to_stderr: bool = False) -> "Iterator[LiveView | LogView]":
     """What shows a campaign while it runs: live on a terminal, else line by line."""
-    from aar.reporting.live import LiveView
-    from aar.reporting.log import LogView
+    from aar.reporting.views import LiveView, LogView
 
     output = console(stderr=to_stderr)
     with LiveView(output) if output.is_terminal else LogView(output) as view:
@@ -164,6 +162,6 @@ def _dataset(dataset: str | None) -> list[str]:
 def _say_places(state: "CampaignState") -> None:
     from aar.campaign.events import EventLog
     from aar.reporting.plot import save_plot
-    from aar.reporting.summary import places
+    from aar.reporting.results import places
 
     echo(*places(state, save_plot(state, EventLog(state.folder, read_only=True).seconds_until)))

@@ -17,8 +17,8 @@ def status(campaign: WhichCampaign = None, as_json: AsJson = False) -> None:
     from aar.campaign.folder import find_campaign
     from aar.campaign.state import api_failures_in, read_state
     from aar.reporting.data import state_data
-    from aar.reporting.live import dashboard
     from aar.reporting.spending import api_failure_tables, spending
+    from aar.reporting.views import dashboard
 
     state = read_state(find_campaign(campaign))
     failures = api_failures_in(state.folder)
@@ -34,7 +34,7 @@ def leaderboard(campaign: WhichCampaign = None, as_json: AsJson = False) -> None
     from aar.campaign.folder import find_campaign
     from aar.campaign.state import read_state
     from aar.reporting.data import leaderboard_data
-    from aar.reporting.summary import summary
+    from aar.reporting.results import summary
 
     state = read_state(find_campaign(campaign))
     if as_json:

@@ -25,7 +25,7 @@ def verify(
 
     from aar.campaign.folder import find_campaign
     from aar.cli.campaign import view
-    from aar.reporting.verification import verification_report
+    from aar.reporting.results import verification_report
 
     settings = _settings(seeds, control, transfer)
     folder = find_campaign(campaign)

@@ -1,4 +1,4 @@
-"""A campaign as plain data for programs: what the commands print with --json. The keys are stable."""
+"""A campaign as plain data for programs, as the commands print it with --json. The keys are stable."""
 
 import json
 import math
@@ -8,14 +8,14 @@ from typing import Any
 
 from aar.campaign.state import ApiFailures, CampaignState
 from aar.commons.foreign import Foreign
-from aar.reporting.verification import verdict_words
-from aar.scoring.records import PLATFORM, Experiment
+from aar.reporting.results import ranked, verdict_words
+from aar.scoring.records import Experiment
 
 
 def to_json(data: Any) -> str:
-    """`data` as one JSON document; numbers that are none (the PGR of no gap) become null.
+    """Return `data` as one JSON document, in which a NaN (the PGR of no gap) or an infinity is null.
 
-    It is ASCII, so that a terminal acts on nothing in it.
+    It is ASCII, so that no character in it acts on a terminal.
     """
     return json.dumps(_finite(data), indent=1, allow_nan=False)
 
@@ -34,44 +34,34 @@ def _finite(data: Any) -> Any:
 
 
 def state_data(state: CampaignState, api_failures: Mapping[str, ApiFailures]) -> dict[str, Any]:
-    """All of a state, and `api_failures` by researcher. `best` and `reference` are ids of experiments, or None."""
+    """Return a whole state and `api_failures` by researcher. `best` and `reference` are ids of experiments, or None."""
     return {
         **asdict(state),
         "folder": str(state.folder),
         "best": state.best.id if state.best else None,
         "reference": state.reference.id if state.reference else None,
-        "api_failures": {name: asdict(one) for name, one in api_failures.items()},
+        "api_failures": {name: asdict(failures) for name, failures in api_failures.items()},
     }
 
 
 def leaderboard_data(state: CampaignState) -> dict[str, Any]:
-    """The leaderboard: scored experiments best first, the platform's references among them (their rank is None)."""
+    """Return the leaderboard: scored experiments, best first. The platform's references among them have rank None."""
     return {
         "name": state.name,
         "folder": str(state.folder),
         "protocol": state.protocol,
-        "baselines": [asdict(one) for one in state.baselines],
-        "experiments": [{"rank": rank, **_row(state, one)} for rank, one in ranked(state)],
-        "no_significant_improvement": [asdict(one) for one in state.unimproved],
-        "failed": [asdict(one) for one in state.experiments if one.status == "failed"],
-        "verifications": [asdict(one) for one in state.verifications],
+        "baselines": [asdict(baselines) for baselines in state.baselines],
+        "experiments": [{"rank": rank, **_row(state, experiment)} for rank, experiment in ranked(state)],
+        "no_significant_improvement": [asdict(experiment) for experiment in state.unimproved],
+        "failed": [asdict(experiment) for experiment in state.experiments if experiment.status == "failed"],
+        "verifications": [asdict(verification) for verification in state.verifications],
         "ledger_head": state.ledger_head,
     }
 
 
-def _row(state: CampaignState, one: Experiment) -> dict[str, Any]:
-    """An experiment with the platform's badge on its score, its verdicts, and what the audit found."""
-    verdict = verdict_words(state).get(one.id)
+def _row(state: CampaignState, experiment: Experiment) -> dict[str, Any]:
+    """An experiment with the platform's badge on its score, its verdicts and the audit's findings."""
+    verdict = verdict_words(state).get(experiment.id)
     badge = "verified" if verdict else "measured"
-    marks = {"badge": badge, "verdict": verdict, "findings": state.findings.get(one.id, ())}
-    return {"protected": state.protected, **asdict(one), **marks}
-
-
-def ranked(state: CampaignState) -> list[tuple[int | None, Experiment]]:
-    """Scored experiments, best PGR first, each with its rank among the researchers' (None: a reference)."""
-    rank, rows = 0, []
-    for one in state.scored:
-        is_reference = one.researcher == PLATFORM
-        rank += not is_reference
-        rows.append((None if is_reference else rank, one))
-    return rows
+    marks = {"badge": badge, "verdict": verdict, "findings": state.findings.get(experiment.id, ())}
+    return {"protected": state.protected, **asdict(experiment), **marks}

@@ -37,7 +37,7 @@ def test_nothing_is_shown_before_anything_can_be_used_up(folder: Path) -> None:
 
 
 def test_without_a_language_model_time_and_what_is_left_are_shown(folder: Path) -> None:
-    UsageStore(folder).add("researcher-1", "1", amounts=Resources(seconds=90))
+    UsageStore(folder).add("researcher-1", "1", resources=Resources(seconds=90))
     text = shown(spending(state_of(folder)))
     assert "1:30" in text and "1,000 tokens (researcher-1)" in text
     assert "tokens in" not in text and "cost" not in text
@@ -45,7 +45,7 @@ def test_without_a_language_model_time_and_what_is_left_are_shown(folder: Path) 
 
 def test_with_one_tokens_cost_and_the_limit_that_is_nearest_are_shown(folder: Path) -> None:
     tokens = Tokens(input=100, output=50, cache_read=700, cache_write_5m=30)
-    UsageStore(folder).add("researcher-2", "1", tokens=tokens, amounts=Resources(dollars=1.25, seconds=60))
+    UsageStore(folder).add("researcher-2", "1", tokens=tokens, resources=Resources(dollars=1.25, seconds=60))
     text = shown(spending(state_of(folder)))
     (row,) = [line for line in text.splitlines() if line.strip().startswith("researcher-2")]
     assert all(cell in row for cell in ("130", "700", "50", "$1.25", "120 tokens (researcher-2)"))

@@ -7,9 +7,8 @@ from rich.console import Console
 
 from aar.campaign.state import CampaignState
 from aar.commons.foreign import Foreign
-from aar.reporting.leaderboard import leaderboard
-from aar.reporting.live import RESEARCHERS_SHOWN, LiveView, dashboard
-from aar.reporting.log import LogView
+from aar.reporting.results import leaderboard
+from aar.reporting.views import RESEARCHERS_SHOWN, LiveView, LogView, dashboard
 from aar.scoring.records import PLATFORM
 from tests.reporting.states import EMPTY, MEASURED, NOW, crowded, experiment, with_experiments
 
@@ -54,7 +53,7 @@ def test_the_live_view_shows_the_best_what_runs_and_what_failed() -> None:
 
 def test_what_an_ended_driver_left_is_called_interrupted() -> None:
     text = "\n".join(drawn(replace(with_experiments(experiment(2, "researcher-1")), running=False)))
-    assert "interrupted" in text and "goes on with the next run" in text
+    assert "interrupted" in text and "resumes with the next run" in text
 
 
 def test_a_campaign_without_a_wall_is_marked_above_all_its_scores() -> None:

@@ -10,9 +10,15 @@ from rich.console import Console, RenderableType
 
 from aar.commons.foreign import Foreign
 from aar.reporting.data import leaderboard_data, state_data, to_json
-from aar.reporting.leaderboard import NOTHING_YET, leaderboard
-from aar.reporting.summary import campaign_argument, places, summary, trial_words
-from aar.reporting.verification import verification_report
+from aar.reporting.results import (
+    NOTHING_YET,
+    campaign_argument,
+    leaderboard,
+    places,
+    summary,
+    trial_words,
+    verification_report,
+)
 from aar.scoring.records import ControlResult
 from aar.scoring.stats.uncertainty import Estimate
 from tests.reporting.states import EMPTY, MEASURED, experiment, unimproved, verification, with_experiments
