@@ -69,7 +69,7 @@ class ToolContext:
         return self.client.experiment(snapshot).snapshot if is_experiment else snapshot
 
     def run(self, command: str, seconds: float) -> ShellReply:
-        """Run a command in the researcher's shell. Raises SandboxError when it cannot be started."""
+        """Run a command in the researcher's shell. Raises SandboxError if it cannot be started."""
         return self._shell.run(command, seconds)
 
     def limits(self) -> list[Limit]:

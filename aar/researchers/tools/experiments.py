@@ -58,6 +58,7 @@ def _run(context: "ToolContext", call: Call) -> str:
     arguments: RunArguments = call.arguments
     note = _line(arguments.note)
     source = _source(context, arguments.method)
+    # A retry skips both checks: it would find its own first attempt, or the limit that this attempt has reached.
     duplicate = None if arguments.allow_duplicate or call.is_retry else context.duplicates.nearest(source)
     if duplicate:
         raise ToolError(_duplicate_text(context, duplicate))
@@ -139,6 +140,7 @@ def _check(context: "ToolContext", call: Call) -> str:
     exceeded_limit = next((limit for limit in context.limits() if limit.what == "checks" and limit.left < 1), None)
     if exceeded_limit and not call.is_retry:
         raise ToolError(f"no quick checks are left: {exceeded_limit.describe()}. Nothing was started.")
+    # Counted before it runs, so that an interrupted check is not free.
     context.spend.add(context.name, f"check/{call.key}", resources=Resources(checks=1))
     return context.client.check(source)
 

@@ -125,6 +125,7 @@ def sync_forum(context: "ToolContext") -> int:
         for post in posts:
             context.shared.write(f"forum/{post.id:05}-{post.kind}-{Path(post.author).name}.md", quoted(post).encode())
         last, new = posts[-1].id, new + len(posts)
+        # After the posts: a kill in between writes some of them again, and loses none.
         context.shared.write(SYNCED, str(last).encode())
     return new
 

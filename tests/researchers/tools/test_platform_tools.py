@@ -1,5 +1,6 @@
 """Experiments, forum, code store, leaderboard, notes, budget: as a researcher uses them."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -214,3 +215,48 @@ def _about(bench: Bench, command: dict[str, str], path: str) -> str:
     """The refusal of a command on a path that stands in it as "?", with the path as "?" again."""
     given = {name: path if value == "?" else value for name, value in command.items()}
     return bench.refuses("lab_notes", **given).replace(path, "?")
+
+
+def test_a_wait_is_made_of_short_ones_until_its_time_is_up(bench: Bench) -> None:
+    bench.campaign.instant = False
+    bench.writes_method()
+    bench.does("run_experiment", note="slow")
+    began = time.monotonic()
+    assert "running for" in bench.does("experiment", action="wait", experiment="e1", seconds=0.5)
+    assert 0.4 < time.monotonic() - began < 10
+    for seconds in (0, 1801):
+        assert "seconds: " in bench.refuses("experiment", action="wait", experiment="e1", seconds=seconds)
+
+
+def test_every_action_but_list_needs_an_experiment(bench: Bench) -> None:
+    assert bench.does("experiment", action="list") == "You have not started an experiment yet."
+    for action in ("status", "log", "wait", "cancel"):
+        assert f'{action} needs an experiment, such as "e7"' in bench.refuses("experiment", action=action)
+
+
+def test_the_log_of_anothers_experiment_is_not_shown(bench: Bench, new_bench: NewBench) -> None:
+    bench.writes_method()
+    bench.does("run_experiment", note="mine")
+    other = new_bench(1).does("experiment", action="log", experiment="e1")
+    assert "printed by e1" not in other and "it has not printed anything that you may see" in other
+
+
+def test_a_snapshot_without_a_parent_is_compared_by_naming_another(bench: Bench) -> None:
+    bench.writes_method()
+    first = bench.does("store_publish", message="first").split()[-1]
+    assert "has no parent; pass `other`" in bench.refuses("store_diff", snapshot=first)
+    assert bench.does("store_diff", snapshot=first, other=first) == "No difference."
+
+
+def test_an_empty_folder_cannot_be_published(bench: Bench) -> None:
+    bench.does("bash", command="touch a; mkdir empty")
+    assert "the folder empty of the workspace has no files" in bench.refuses(
+        "store_publish", message="nothing", paths=["empty"]
+    )
+
+
+def test_a_published_snapshot_can_be_named_by_seven_digits(bench: Bench) -> None:
+    bench.writes_method()
+    snapshot = bench.does("store_publish", message="first").split()[-1]
+    assert f"/shared/snapshots/{snapshot}/method.py" in bench.does("store_checkout", snapshot=snapshot[:7])
+    assert "no snapshot" in bench.refuses("store_checkout", snapshot="0000000")

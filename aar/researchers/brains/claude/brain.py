@@ -67,6 +67,7 @@ class ClaudeBrain:
         self._settings = context.researcher.claude or context.config.claude
         self._price = read_prices(self._settings.prices).price(self._settings.model)
         self._system = render_system_prompt(context.researcher, context.config, runtime.mark)
+        # From messages, not from "command" entries: those follow the message, and a kill may come in between.
         runtime.last_applied = max(
             (entry.data.get("last_command", 0) for entry in transcript.entries if entry.kind == "message"), default=0
         )

@@ -79,7 +79,7 @@ class ExternalBrain:
         return Answer(answer.text + self._new_commands(), answer.is_error)
 
     def _call_id(self, key: str | None) -> str:
-        if key is not None:
+        if key is not None:  # hashed, because a call id becomes a file name in /shared/outputs
             return f"key-{hashlib.sha256(key.encode(errors='replace')).hexdigest()[:32]}"
         with self._turn:
             return f"call-{len(self._transcript.entries) + 1}-{time.time_ns()}"

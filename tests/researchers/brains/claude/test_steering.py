@@ -75,3 +75,15 @@ def test_the_end_of_the_campaigns_time_ends_a_running_command(stage: Stage) -> N
         runtime.stop()
     assert stage.end()["reason"] == "time" and len(endpoint.requests) == 1
     assert "killed" in stage.results()[0]
+
+
+def test_a_pause_ends_a_wait_and_the_research_continues_after_it(stage: Stage) -> None:
+    stage.campaign.instant = False
+    endpoint, queue = stage.serve(waits_for_an_experiment), CommandQueue(stage.folder)
+    with stage.working() as runtime:
+        until(lambda: runtime.status == "uses experiment")
+        queue.ask("dana", NAME, "pause")
+        until(lambda: runtime.status == "paused")
+        assert len(endpoint.requests) == 3
+        queue.ask("dana", NAME, "resume")
+    assert "running for" in stage.results()[-1] and stage.end()["reason"] == "finished"
