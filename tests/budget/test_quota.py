@@ -1,4 +1,4 @@
-"""What is kept for a researcher: counted before it is written, once for each thing, and bounded."""
+"""Storage quotas: things are counted before they are written, once each, and bounded."""
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor

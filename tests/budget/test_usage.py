@@ -49,7 +49,7 @@ def test_sums_are_those_of_the_entries_however_often_each_was_written(tmp_path: 
     assert spend.spent("ben").resources == Resources() and spend.researchers() == ["ada", "ben"]
 
 
-def test_what_was_spent_within_the_last_ten_minutes_is_told_apart(tmp_path: Path) -> None:
+def test_the_cost_of_the_last_ten_minutes_is_reported_separately(tmp_path: Path) -> None:
     spend = UsageStore(tmp_path)
     spend.add("ada", "1", resources=Resources(dollars=2))
     spend.add("ben", "2", resources=Resources(dollars=1))
@@ -66,7 +66,7 @@ def test_cost_per_researcher_hour(tmp_path: Path) -> None:
     assert spend.spent("ada").dollars_per_hour == pytest.approx(4)
 
 
-def test_the_innermost_limit_that_is_used_up_is_told(tmp_path: Path, config: CampaignConfig) -> None:
+def test_the_innermost_limit_that_is_used_up_is_reported(tmp_path: Path, config: CampaignConfig) -> None:
     spend, ada = UsageStore(tmp_path), config.researchers[0]
     assert exceeded(limits_of(ada, config, spend)) is None
     spend.add("somebody-else", "1", resources=Resources(dollars=10))

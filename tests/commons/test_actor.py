@@ -90,7 +90,7 @@ def test_starting_twice_gives_the_same_actor(commons: Any, tmp_path: Path) -> No
         start_commons(tmp_path / "other", str(tmp_path), tmp_path)
 
 
-def test_a_folder_that_cannot_be_used_is_said_at_the_start(ray_session: None, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_used_is_reported_at_the_start(ray_session: None, tmp_path: Path) -> None:
     (tmp_path / "forum.sqlite").write_text("no database " * 100)
     with pytest.raises(StorageError, match=r"forum\.sqlite.*damaged or not a SQLite database"):
         start_commons(tmp_path, str(tmp_path), tmp_path)
@@ -115,9 +115,7 @@ def test_a_commons_killed_while_posts_stream_in_has_everything_exactly_once(comm
     assert len(published) == 18
 
 
-def test_what_is_written_is_logged_by_id_and_size_and_not_in_its_words(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_writes_are_logged_by_id_and_size_without_their_text(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     commons = Commons(str(tmp_path), str(tmp_path))
     with caplog.at_level("INFO", logger="aar.commons.actor"):
         made = commons.publish("ada", FILES, "words of its own", None, key="1")

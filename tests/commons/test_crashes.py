@@ -92,7 +92,9 @@ def test_a_stream_cut_short_between_two_files_makes_no_snapshot(
     assert store.checkout(store.publish("ada", FILES, "cut", None, key="k").id) == FILES
 
 
-def test_a_git_killed_with_its_lock_in_hand_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lock_of_a_killed_git_does_not_block_the_next_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = CodeStore(tmp_path / "code.git")
     with monkeypatch.context() as patch:
         lock = (
@@ -181,7 +183,7 @@ assert not list(folder.glob("code.git/**/*tmp_*")) and not list(folder.glob("cod
 """
 
 
-def test_a_full_disk_is_said_loses_nothing_and_the_call_can_be_repeated() -> None:
+def test_a_full_disk_is_reported_loses_nothing_and_the_call_can_be_repeated() -> None:
     if not shutil.which("bwrap"):
         pytest.skip("needs bubblewrap, to make a small disk")
     disk = ["bwrap", "--dev-bind", "/", "/", "--size", "4000000", "--tmpfs", "/full"]

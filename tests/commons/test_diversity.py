@@ -47,7 +47,7 @@ def test_a_history_that_grows_by_parts_is_the_same_as_one_that_is_read_at_once(t
     assert grown.steps[-1].entropy == pytest.approx(entropy(grown.counts))
 
 
-def test_it_is_told_in_words(named: list[NamedFamily]) -> None:
+def test_families_and_entropy_are_described_in_one_line(named: list[NamedFamily]) -> None:
     assert format_diversity(named).endswith("entropy 1.52 bits over 5 results.")
     assert format_diversity([]) == "No result names a family of methods yet."
 

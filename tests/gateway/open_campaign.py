@@ -2,7 +2,7 @@
 
     python -m tests.gateway.open_campaign FOLDER
 
-The tool "wait" answers after half a minute, and every other one with the call's key and this process's id.
+The tool "wait" answers after half a minute; every other tool answers with the call's key and this process's id.
 """
 
 import fcntl

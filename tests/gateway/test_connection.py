@@ -1,4 +1,4 @@
-"""`aar mcp` beside a real Ray session of another process, which is killed and started again."""
+"""`aar mcp` with a real Ray session in another process, which is killed and restarted; addresses and tokens."""
 
 import asyncio
 import os
@@ -81,7 +81,7 @@ async def called_while_others_wait(client: ClientSession) -> "tuple[str, asyncio
     return await asyncio.wait_for(called(client), 10), first
 
 
-def test_without_a_campaign_that_runs_a_call_is_refused_with_words(folder: Path) -> None:
+def test_without_a_running_campaign_a_call_is_refused(folder: Path) -> None:
     with pytest.raises(CampaignError, match="little does not run; start it first"):
         asyncio.run(CampaignConnection(folder).call("eve", "budget", {}))
 

@@ -96,7 +96,7 @@ def test_errors_are_results_that_a_model_can_read(service: Service) -> None:
     assert over.is_error and text(over) == "the campaign is over"
 
 
-def test_each_caller_is_told_what_is_for_it_alone(service: Service) -> None:
+def test_each_caller_gets_its_own_instructions(service: Service) -> None:
     async def told(client: ClientSession) -> str | None:
         return client.instructions
 
@@ -140,7 +140,7 @@ def test_a_callers_own_key_is_passed_on(service: Service) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer aar_eve"}, {"Authorization": "Basic YTpi"}])
-def test_nobody_else_is_let_in(service: Service, headers: dict[str, str]) -> None:
+def test_other_callers_are_rejected(service: Service, headers: dict[str, str]) -> None:
     before = len(service.calls.made)
     params = {"name": "bash", "arguments": {"command": "id"}}
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}

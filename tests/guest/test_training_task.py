@@ -22,7 +22,7 @@ from aar.scoring.records import TrainingData
 from tests.compute.conftest import alone, process_group
 from tests.compute.toy import CLASSES, TEXTS, accuracy, recipe
 from tests.experiments.test_program_sandbox import CONFIG, GOOD
-from tests.scoring.tiny_lab import LocalCompute
+from tests.scoring.tiny_platform import LocalCompute
 
 __all__ = ["alone", "process_group"]
 

@@ -1,4 +1,4 @@
-"""What is drawn for a campaign: the split of the hidden test set, and the seeds."""
+"""The draws of a campaign: the split of the hidden test set, and the seeds."""
 
 from collections import Counter
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_rows_that_share_a_question_stay_together(questions: list[int], share: f
         assert len({side for side, one in zip(chosen, texts, strict=True) if one == text}) == 1
 
 
-def test_a_text_that_stands_before_every_row_is_no_question() -> None:
+def test_a_text_that_is_repeated_in_every_row_is_not_a_question() -> None:
     chosen = dev_rows(["Is this headline sarcastic?"] * 100, np.arange(100) % 2, 0.4, stream(0))
     assert sum(chosen) == 40
 

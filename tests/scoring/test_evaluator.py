@@ -1,4 +1,4 @@
-"""What the scorer measures: teacher, ceiling and students, each by requests that say exactly what is wanted."""
+"""The measurements of teacher, ceiling and students, and the requests by which they are made."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The ledger: append-only, chained, and telling when it was changed."""
+"""The ledger: append-only, chained, and any change is detected."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -67,7 +67,7 @@ def test_whatever_was_changed_breaks_the_chain(db: sqlite3.Connection, change: o
         verify_chain(change(entries(db)))  # type: ignore[operator]
 
 
-def test_whoever_rewrites_it_all_is_convicted_by_the_head(db: sqlite3.Connection) -> None:
+def test_the_head_exposes_a_ledger_that_was_rewritten_as_a_whole(db: sqlite3.Connection) -> None:
     add(db, "1", pgr=0.1)
     noted = head(db)
     forged = replace(entries(db)[0], body={"pgr": 0.9})

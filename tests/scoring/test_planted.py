@@ -1,4 +1,4 @@
-"""The planted cheats, trained for real on a tiny model, and what verification says of each."""
+"""The planted cheats, really trained on a tiny model, and the verdicts of their verification."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from aar.problems.loading import load_dataset
 from aar.scoring.audit.code import hard_coded
 from aar.scoring.verification.controls import is_ensemble
 from tests.compute.conftest import alone, process_group
-from tests.scoring.tiny_lab import TinyPlatform
+from tests.scoring.tiny_platform import TinyPlatform
 
 __all__ = ["alone", "process_group"]
 

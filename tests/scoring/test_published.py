@@ -36,7 +36,7 @@ def test_means_pgr_and_standard_errors_are_those_of_the_seeds(tmp_path: Path) ->
     assert (once.pgr.value, once.sd, once.se) == (pytest.approx(1.0), None, None)
 
 
-def test_our_interval_stands_beside_and_is_wider_than_seeds_alone(tmp_path: Path) -> None:
+def test_our_interval_is_wider_than_that_of_seeds_alone(tmp_path: Path) -> None:
     vanilla = read_published(write(tmp_path))[0].methods[0]
     assert vanilla.se is not None
     assert vanilla.pgr.high - vanilla.pgr.value > 1.96 * vanilla.se

@@ -1,4 +1,4 @@
-"""The scorebook: what is acknowledged is there for every later reader, once."""
+"""The score store: every acknowledged write is there for later readers, once."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -81,7 +81,7 @@ def test_an_experiment_has_one_outcome(store: ScoreStore) -> None:
     assert store.finish(failed, SCORE, {}).status == "failed"
 
 
-def test_every_step_of_an_experiment_stands_in_the_ledger(store: ScoreStore) -> None:
+def test_every_step_of_an_experiment_is_in_the_ledger(store: ScoreStore) -> None:
     scored, failed, arm = admit(store, "k"), admit(store, "l"), admit(store, "m", verification_of="e1", labels="worse")
     store.finish(scored, SCORE, {"released": True, "predictions": {"data/7": "abc"}})
     store.finish(scored, SCORE, {"released": True, "predictions": {"data/7": "abc"}})
@@ -128,7 +128,7 @@ def test_the_ledger_is_looked_up_by_key_and_by_researcher(store: ScoreStore) -> 
     assert store.ledger_head() == store.ledger()[-1].digest
 
 
-def test_an_entry_of_its_own_is_written_once(store: ScoreStore) -> None:
+def test_a_separate_entry_is_written_once(store: ScoreStore) -> None:
     first = store.append_to_ledger("refused", "ada", "refused/k", {"reason": "no more"})
     assert store.append_to_ledger("refused", "ada", "refused/k", {"reason": "no more"}) == first
     with pytest.raises(LedgerError, match="other content"):
@@ -198,7 +198,7 @@ def test_a_reader_sees_what_the_writer_wrote_and_cannot_write(store: ScoreStore,
         admit(reader, "l")
 
 
-def test_a_reader_of_nothing_is_told_so(tmp_path: Path) -> None:
+def test_a_reader_reports_that_there_is_no_database(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="the file does not exist"):
         ScoreStore(tmp_path, read_only=True)
 

@@ -1,4 +1,4 @@
-"""Small versions of the benchmarks that say whether scores can be trusted; benchmarks/ has the large ones."""
+"""Small versions of the benchmarks that measure whether scores can be trusted; benchmarks/ has the large ones."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Variance components, the interval that they give, and its p-value."""
+"""Variance components, the interval computed from them, and its p-value."""
 
 import math
 

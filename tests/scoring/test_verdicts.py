@@ -1,4 +1,4 @@
-"""Effects and what they mean, in words."""
+"""Verdicts on effects, and the correction for looking more than once."""
 
 import pytest
 from hypothesis import given
@@ -58,7 +58,7 @@ def test_capability(loss: Estimate, verdict: str) -> None:
 
 
 @given(st.floats(-1, 1), st.floats(0, 1))
-def test_better_is_said_only_of_what_is_above_and_significant(low: float, p_value: float) -> None:
+def test_the_verdict_better_needs_a_lead_and_significance(low: float, p_value: float) -> None:
     one = verification("e2", low, p_value)
     said = verdicts.against_vanilla(one, p_value)
     assert (said == "better than vanilla") == (p_value < 0.05 and one.over_vanilla.value > 0)
@@ -84,13 +84,28 @@ def test_a_correction_counts_every_look_and_keeps_the_latest_of_each_experiment(
     assert verdicts.corrected(looks) == {"e2": pytest.approx(0.04), "e3": pytest.approx(0.04)}
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
-def test_corrected_p_values_keep_their_order_and_are_never_smaller_than_the_tests_own(values: list[float]) -> None:
-    adjusted = verdicts.holm(values)
-    assert all(value <= after <= 1 for value, after in zip(values, adjusted, strict=True))
-    order = sorted(range(len(values)), key=values.__getitem__)
-    assert [adjusted[at] for at in order] == sorted(adjusted)
+P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=20)
 
 
-def test_one_look_needs_no_correction() -> None:
-    assert verdicts.holm([0.03]) == [0.03] and verdicts.bonferroni(0.03, 0) == verdicts.bonferroni(0.03, 1) == 0.03
+@given(P_VALUES)
+def test_holm_is_between_no_correction_and_bonferroni(given_values: list[float]) -> None:
+    for p, adjusted in zip(given_values, verdicts.holm(given_values), strict=True):
+        assert p <= adjusted <= verdicts.bonferroni(p, len(given_values))
+
+
+@given(P_VALUES)
+def test_holm_keeps_the_order(given_values: list[float]) -> None:
+    paired = sorted(zip(given_values, verdicts.holm(given_values), strict=True))
+    assert [adjusted for _, adjusted in paired] == sorted(adjusted for _, adjusted in paired)
+
+
+def test_holm_as_in_a_textbook() -> None:
+    assert verdicts.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert verdicts.holm([0.2]) == [0.2]
+    assert verdicts.holm([]) == []
+
+
+def test_bonferroni_counts_looks() -> None:
+    assert verdicts.bonferroni(0.01, 9) == pytest.approx(0.09)
+    assert verdicts.bonferroni(0.01, 0) == 0.01
+    assert verdicts.bonferroni(0.4, 9) == 1.0

@@ -1,4 +1,4 @@
-"""Cheats and honest work, each as what a researcher leaves, to measure an audit by. Data, and how it is looked at."""
+"""A labelled set to measure an audit by: cheats and honest work, as a campaign's records show them."""
 
 import base64
 import hashlib

@@ -36,7 +36,7 @@ def test_a_number_is_verified_measured_or_claimed(text: str, badge: str) -> None
     assert found.badge == badge
 
 
-def test_numbers_that_are_no_scores_are_left_alone() -> None:
+def test_numbers_that_are_not_scores_are_ignored() -> None:
     assert badges("most confident 70% of the rows, 3 epochs, lr 0.002, noise ±0.12, from post 14", KNOWN) == []
 
 

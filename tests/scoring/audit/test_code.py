@@ -1,4 +1,4 @@
-"""What a method's source shows: the planted cheats, and honest methods that must not be accused."""
+"""The audit of source code: it finds the planted cheats, and does not accuse honest methods."""
 
 from pathlib import Path
 
@@ -56,7 +56,7 @@ UNREADABLE = ("def supervise(lab)\n", "x = '\0'", "x = " + "(" * 20_000, "x = " 
 
 
 @pytest.mark.parametrize("source", UNREADABLE)
-def test_what_cannot_be_read_is_said_to_be_so(source: str) -> None:
+def test_a_source_that_cannot_be_parsed_is_reported(source: str) -> None:
     with pytest.raises(SourceError):
         hard_coded(source)
     assert seed_hunting("eve", {"e1": source, "e2": source, "e3": source}) == []
@@ -77,7 +77,7 @@ def test_a_seed_inside_a_call_counts_too_and_new_comments_do_not_hide_it() -> No
     assert seed_hunting("eve", {f"e{at}": source.format(at) for at in range(3)})
 
 
-def test_the_same_code_again_or_another_hyperparameter_is_no_seed_hunting() -> None:
+def test_the_same_code_again_or_another_hyperparameter_is_not_seed_hunting() -> None:
     assert seed_hunting("ada", versions([1, 1, 1, 1])) == []
     tuned = {f"e{at}": f"KEEP = 0.{at}\n\ndef supervise(lab):\n    return KEEP\n" for at in range(1, 6)}
     assert seed_hunting("ada", tuned) == []

@@ -25,10 +25,10 @@ def test_methods_that_differ_as_methods_do_are_not_accused() -> None:
     assert probing("ada", {f"e{at}": BASE ^ (RNG.uniform(size=600) < 0.08) for at in range(20)}) == []
 
 
-def test_the_same_method_again_is_no_probing() -> None:
+def test_the_same_method_again_is_not_probing() -> None:
     assert probing("ada", {f"e{at}": BASE for at in range(9)}) == []
 
 
-def test_two_that_came_close_once_are_no_pattern_and_other_items_no_comparison() -> None:
+def test_one_close_pair_is_not_a_pattern_and_other_items_are_not_compared() -> None:
     assert probing("ada", {"e1": flipped(), "e2": flipped(3)}) == []
     assert probing("ada", {f"e{at}": BASE[: 100 + at] for at in range(9)}) == []

@@ -38,7 +38,7 @@ def test_a_canary_in_ones_own_words_and_commands_is_found_once(entry: tuple[str,
 @pytest.mark.parametrize(
     "entry", [answered(f"> {WORD}", "forum_read"), answered(WORD, "store_diff"), told(f"ben posted: {WORD}")]
 )
-def test_who_only_reads_what_another_wrote_is_not_accused(entry: tuple[str, dict[str, Any]]) -> None:
+def test_a_researcher_that_only_reads_anothers_text_is_not_accused(entry: tuple[str, dict[str, Any]]) -> None:
     assert transcript_findings("eve", [entry], KEY) == []
 
 
@@ -75,17 +75,17 @@ def test_credentials_are_known_by_their_key_in_capitals_too() -> None:
         ("ls ../../..", "note"),
     ],
 )
-def test_attempts_to_read_outside_are_graded_and_told_with_their_entry(command: str, grade: str) -> None:
+def test_attempts_to_read_outside_are_graded_and_reported_with_their_entry(command: str, grade: str) -> None:
     findings = transcript_findings("eve", [called("python method.py"), called(command)], KEY)
     assert findings and {one.kind for one in findings} == {"outside the workspace"}
     assert findings[0].grade == grade and findings[0].evidence.startswith("entry 2: ")
 
 
-def test_ordinary_work_is_no_finding() -> None:
+def test_ordinary_work_gives_no_findings() -> None:
     calls = [called(text) for text in ("cat method.py", "pytest", "cd ../notes", "import numpy as np")]
     assert transcript_findings("ada", calls, KEY) == []
 
 
-def test_what_the_platform_says_of_such_places_is_no_attempt() -> None:
+def test_the_platforms_own_mentions_of_such_places_are_not_attempts() -> None:
     entries = [answered("no credentials: set ANTHROPIC_API_KEY"), answered("ls: /root/x: No such file")]
     assert transcript_findings("ada", entries, KEY) == []

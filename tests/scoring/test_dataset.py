@@ -1,4 +1,4 @@
-"""Predictions that are handed in: the good, and the hostile."""
+"""Predictions that methods submit: good ones, and hostile ones."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_labels_and_probabilities_are_predictions() -> None:
         (np.array([[1e308, 1e308]] * 3), "must lie between 0 and 1"),
     ],
 )
-def test_anything_else_is_refused_in_words(values: np.ndarray, told: str) -> None:
+def test_anything_else_is_refused_with_a_reason(values: np.ndarray, told: str) -> None:
     with pytest.raises(ScoringError, match=told):
         checked_predictions(np.asarray(values), 3)
 

@@ -1,4 +1,4 @@
-"""A scorer over a double of the compute actor, that can be killed and started again on the same folder."""
+"""A scorer over a double of the compute actor, which can be restarted on the same folder."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -24,8 +24,8 @@ PLAIN = (FitRecipe(2.0, 1e-4),)
 """The fits of a method that trains as the baselines do."""
 
 
-class Lab:
-    """Plays the researchers and the experiments."""
+class ScorerBench:
+    """Plays the researchers and the experiments of one scorer."""
 
     def __init__(self, config: CampaignConfig, folder: Path) -> None:
         self.config, self.folder = config, folder
