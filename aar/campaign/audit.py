@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aar.campaign.folder import COMMONS, stored_config
-from aar.commons import CODE_FOLDER, FORUM_FILE
+from aar.campaign.folder import code_folder, forum_file, stored_config
 from aar.commons.code_store import CodeStore
 from aar.commons.forum import Forum, Post
 from aar.commons.quoting import markdown_span
@@ -162,7 +161,7 @@ class _Audit:
         yield from code_findings(one.researcher, one.id, source, texts)
 
     def _source(self, snapshot: str) -> str:
-        store = CodeStore(self._folder / COMMONS / CODE_FOLDER, read_only=True)
+        store = CodeStore(code_folder(self._folder), read_only=True)
         return store.checkout(snapshot).get(METHOD_FILE, b"").decode(errors="replace")
 
     def _texts(self) -> set[str]:
@@ -193,7 +192,7 @@ class _Audit:
         yield from unbacked([post], known) if known else ()
 
     def _forum(self) -> list[Post]:
-        file = self._folder / COMMONS / FORUM_FILE
+        file = forum_file(self._folder)
         forum = Forum(file, read_only=True) if file.exists() else None
         posts: list[Post] = []
         while forum and (page := forum.posts(after=posts[-1].id if posts else 0, limit=POSTS_PER_PAGE)):
@@ -213,7 +212,7 @@ class _Audit:
         return transcript_findings(name, ((one.kind, one.data) for one in read(folder)), self._key)
 
 
-def told_numbers(folder: Path) -> KnownScores:
+def released_numbers(folder: Path) -> KnownScores:
     """Every number that the platform has told in the campaign in `folder`; none before it has scores."""
     return known_numbers(ScoreStore(folder, read_only=True) if (folder / SCORES_FILE).exists() else None)
 

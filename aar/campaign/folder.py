@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 import aar
+from aar.commons import CODE_FOLDER, FORUM_FILE
 from aar.config import CampaignConfig
 from aar.errors import CampaignError
 from aar.storage import FileLock, is_locked, storage_errors, write_atomic
@@ -45,6 +46,16 @@ def campaigns_root() -> Path:
 def campaign_folder(config: CampaignConfig) -> Path:
     """Return the folder of a campaign."""
     return config.folder or campaigns_root() / config.name
+
+
+def forum_file(folder: Path) -> Path:
+    """Return the forum's database in a campaign's folder."""
+    return folder / COMMONS / FORUM_FILE
+
+
+def code_folder(folder: Path) -> Path:
+    """Return the code store's repository in a campaign's folder."""
+    return folder / COMMONS / CODE_FOLDER
 
 
 def find_campaign(name_or_folder: str | None) -> Path:

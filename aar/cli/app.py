@@ -1,6 +1,6 @@
-"""All commands under one name, and what becomes of errors.
+"""The command `aar` with all its subcommands, and how it ends on errors.
 
-Exit codes: 0, 1 for a failure that is told in one message, 2 for a wrong command line, 130 for an interrupted campaign.
+Exit codes: 0; 1 for a failure, reported in one message; 2 for a wrong command line; 130 for an interrupted campaign.
 """
 
 import sys
@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 import typer
 
-from aar.cli import acting, campaign, external, forum, rehearse, shell, show, steer, store, transcript, verify
+from aar.cli import acting, campaign, external, forum, machine, rehearse, show, steer, store, verify
 from aar.cli.output import print_error
 from aar.errors import AarError
 
 HELP = """Automated Alignment Researchers: autonomous agents that do research on weak-to-strong supervision.
 
-CAMPAIGN is a campaign's name or folder; without it, the campaign that ran last is meant.
+CAMPAIGN is a campaign's name or folder. The default is the campaign that ran last.
 """
 
 app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -22,7 +22,7 @@ app.command()(campaign.run)
 app.command()(rehearse.rehearse)
 app.command()(show.status)
 app.command()(show.leaderboard)
-app.command()(transcript.transcript)
+app.command()(show.transcript)
 app.add_typer(forum.app, name="forum")
 app.add_typer(store.app, name="store")
 app.add_typer(steer.app, name="steer")
@@ -34,8 +34,8 @@ app.command()(campaign.baselines)
 app.command()(verify.verify)
 app.command()(verify.audit)
 app.command()(campaign.stop)
-app.command()(show.doctor)
-app.command()(shell.shell)
+app.command()(machine.doctor)
+app.command()(machine.shell)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

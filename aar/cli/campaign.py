@@ -1,4 +1,4 @@
-"""`aar run`, `try`, `baselines` and `stop`: the commands that start something, or end it."""
+"""`aar run`, `try`, `baselines` and `stop`: the commands that start and stop campaigns."""
 
 import shlex
 from collections.abc import Iterator
@@ -20,13 +20,14 @@ STOP_SECONDS = 60.0
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A campaign's TOML file.")]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings instead of the file's: budget.minutes=5")
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Settings that override the file's, such as budget.minutes=5."),
 ]
-Dataset = Annotated[str | None, typer.Option(help="Which of its datasets.", show_default="those for research")]
+Dataset = Annotated[str | None, typer.Option(help="One of its datasets.", show_default="those for research")]
 
 
 def run(file: File, overrides: Overrides = None) -> None:
-    """Run a campaign, or go on with it. Ctrl-C stops it; the same command resumes."""
+    """Run a campaign, or resume it. Ctrl-C stops it; the same command resumes it."""
     from aar.config import load_config
 
     with resumable("run", file, overrides):
@@ -34,7 +35,7 @@ def run(file: File, overrides: Overrides = None) -> None:
 
 
 def run_to_the_end(config: "CampaignConfig") -> None:
-    """Run a campaign, or go on with it, and show how it did; one that is finished is only shown."""
+    """Run or resume a campaign, and show its results. A finished campaign is only shown."""
     from aar.campaign.state import read_state
     from aar.reporting.results import summary
 
@@ -45,10 +46,10 @@ def run_to_the_end(config: "CampaignConfig") -> None:
     else:
         from aar.campaign.run import run_campaign
 
-        with view() as shown:
-            state = run_campaign(config, shown)
+        with view() as current:
+            state = run_campaign(config, current)
     echo(summary(state), "")
-    _say_places(state)
+    _print_places(state)
 
 
 def try_method(
@@ -57,24 +58,23 @@ def try_method(
     overrides: Overrides = None,
     dataset: Dataset = None,
 ) -> None:
-    """Run one method by hand, in the same sandbox and by the same scorer as a researcher's."""
-    from aar.cli.methods import read_method
+    """Run one method by hand, in the same sandbox and with the same scorer as a researcher's."""
     from aar.config import load_config
     from aar.reporting.results import summary, trial_words
 
     name, source = read_method(method)
     config = load_config(file, overrides)
-    from aar.campaign.adhoc import Method, run_trial  # imports Ray: not before the method and file were read
+    from aar.campaign.adhoc import Method, run_trial  # imports Ray, which is slow: only after the inputs are checked
 
-    with resumable(f"try {shlex.quote(method)}", file, overrides, *_dataset(dataset)), view() as shown:
-        state, trial = run_trial(config, Method(name, source), shown, dataset)
+    with resumable(f"try {shlex.quote(method)}", file, overrides, *_dataset(dataset)), view() as current:
+        state, trial = run_trial(config, Method(name, source), current, dataset)
     echo(summary(state), trial_words(state, trial))
     if trial.failure:
         raise typer.Exit(1)
 
 
 def baselines(file: File, overrides: Overrides = None, dataset: Dataset = None, as_json: AsJson = False) -> None:
-    """Compute teacher, ceiling and vanilla of a problem; or recompute the table of a JSON file of published results."""
+    """Measure a problem's teacher, ceiling and vanilla; or recompute the table of a JSON file of published results."""
     if file.suffix == ".json":
         return _published(file, as_json)
     from aar.campaign.adhoc import measure_baselines
@@ -82,8 +82,8 @@ def baselines(file: File, overrides: Overrides = None, dataset: Dataset = None, 
     from aar.reporting.baselines import baselines_data, baselines_tables
 
     config = load_config(file, overrides)
-    with resumable("baselines", file, overrides, *_dataset(dataset)), view(to_stderr=as_json) as shown:
-        state = measure_baselines(config, shown, dataset)
+    with resumable("baselines", file, overrides, *_dataset(dataset)), view(to_stderr=as_json) as current:
+        state = measure_baselines(config, current, dataset)
     if as_json:
         return echo_json(baselines_data(state))
     echo(*baselines_tables(state), f"Folder: {state.folder}")
@@ -97,12 +97,45 @@ def _published(file: Path, as_json: bool) -> None:
 
     datasets = read_published(file)
     if as_json:
-        return echo_json([asdict(one) for one in datasets])
+        return echo_json([asdict(each) for each in datasets])
     echo(*published_tables(datasets))
 
 
+def read_method(name_or_file: str) -> tuple[str, bytes]:
+    """Return a method's name and source, given its file or the name of a built-in one. The source is parsed, not run.
+
+    Raises:
+        MethodError: there is no such method, it is not valid Python, or it does not define `supervise`.
+    """
+    from aar.errors import MethodError
+    from aar.methods import builtin_names, builtin_source
+
+    if name_or_file in builtin_names():
+        return name_or_file, builtin_source(name_or_file).encode()
+    file = Path(name_or_file)
+    try:
+        source = file.read_bytes()
+    except OSError as error:
+        names = ", ".join(builtin_names())
+        raise MethodError(f"{file}: {error.strerror}. Give a method file, or a built-in method: {names}") from None
+    _check_method(file, source)
+    return file.stem, source
+
+
+def _check_method(file: Path, source: bytes) -> None:
+    from aar.commons.foreign import names, parse
+    from aar.errors import MethodError, SourceError
+
+    try:
+        defined = names(parse(source))
+    except SourceError as error:
+        raise MethodError(f"{file} is not valid Python: {error}") from None
+    if "supervise" not in defined:
+        raise MethodError(f"{file} does not define supervise(lab)")
+
+
 def stop(campaign: WhichCampaign = None) -> None:
-    """Stop a campaign that runs. `aar run` with the same file goes on with it."""
+    """Stop a running campaign. `aar run` with the same file resumes it."""
     import time
 
     from aar.campaign.folder import find_campaign, is_running, request_stop
@@ -116,27 +149,27 @@ def stop(campaign: WhichCampaign = None) -> None:
     while is_running(folder):
         if time.monotonic() > until:
             raise CampaignError(
-                f"{folder}: it still runs {STOP_SECONDS:.0f} s after it was asked to stop; look at its output"
+                f"{folder} still runs {STOP_SECONDS:.0f} s after it was asked to stop; look at its output"
             )
         time.sleep(0.5)
-    echo(f"{folder} has stopped; nothing is lost. `aar run` with the same file goes on with it.")
+    echo(f"{folder} has stopped; nothing is lost. `aar run` with the same file resumes it.")
 
 
 def _finished(config: "CampaignConfig") -> Path | None:
-    """The folder that holds exactly this campaign brought to its end, if there is one; found out without Ray."""
+    """Return the folder of exactly this campaign if it is finished, else None. Needs no Ray."""
     from aar.campaign.events import FILE, EventLog
     from aar.campaign.folder import campaign_folder, stored_config
 
     folder = campaign_folder(config).resolve()
     if not ((folder / "config.json").is_file() and (folder / FILE).is_file()):
         return None
-    same = stored_config(folder) == config
-    return folder if same and EventLog(folder, read_only=True).finished() else None
+    is_same = stored_config(folder) == config
+    return folder if is_same and EventLog(folder, read_only=True).finished() else None
 
 
 @contextmanager
 def view(*, to_stderr: bool = False) -> "Iterator[LiveView | LogView]":
-    """What shows a campaign while it runs: live on a terminal, else line by line."""
+    """Open the view of a running campaign: drawn on a terminal, else line by line."""
     from aar.reporting.views import LiveView, LogView
 
     output = console(stderr=to_stderr)
@@ -146,12 +179,12 @@ def view(*, to_stderr: bool = False) -> "Iterator[LiveView | LogView]":
 
 @contextmanager
 def resumable(command: str, file: Path, overrides: list[str] | None, *options: str) -> Iterator[None]:
-    """Say after an interruption how to go on: by the same command with the same arguments."""
+    """After an interruption, print the command that resumes, with the same arguments, and exit with code 130."""
     try:
         yield
     except KeyboardInterrupt:
         arguments = shlex.join([str(file), *(overrides or []), *options])
-        print_error(f"stopped; nothing is lost. Go on with: aar {command} {arguments}")
+        print_error(f"stopped; nothing is lost. Resume with: aar {command} {arguments}")
         raise typer.Exit(130) from None
 
 
@@ -159,7 +192,7 @@ def _dataset(dataset: str | None) -> list[str]:
     return ["--dataset", dataset] if dataset else []
 
 
-def _say_places(state: "CampaignState") -> None:
+def _print_places(state: "CampaignState") -> None:
     from aar.campaign.events import EventLog
     from aar.reporting.plot import save_plot
     from aar.reporting.results import places

@@ -1,8 +1,8 @@
 """`aar forum`: read what researchers write to one another, and write to them.
 
-Posts were written by others, agents among them: they are shown as plain text, whatever they contain.
+Posts are other people's text, much of it by agents. They are shown as plain text, whatever they contain.
 
-A person's post: through the commons actor while the campaign runs, because it is then the only one who writes.
+While the campaign runs, the commons actor is the only writer, so a person's post goes through it.
 """
 
 import getpass
@@ -13,17 +13,78 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aar.campaign.folder import is_running, stored_config
+from aar.campaign.folder import find_campaign, forum_file, is_running, stored_config
 from aar.cli.output import AsJson, CampaignOption, echo, echo_json
-from aar.cli.places import forum_file
 from aar.commons.forum import Forum, Kind, Post
 from aar.errors import ForumError, StorageError
 from aar.gateway.connection import address_of, connect, researchers, unreached
 from aar.scoring.records import PLATFORM
 
+if TYPE_CHECKING:
+    from aar.scoring.audit.claims import KnownScores
+
+app = typer.Typer(help="Read and write the forum of a campaign.", no_args_is_help=True)
+Limit = Annotated[int, typer.Option("--limit", "-n", help="At most this many posts.")]
+
+
+@app.command("list")
+def list_posts(
+    kind: Annotated[Kind | None, typer.Option(help="Only posts of this kind.")] = None,
+    author: Annotated[str | None, typer.Option(help="Only posts by this author.")] = None,
+    limit: Limit = 30,
+    campaign: CampaignOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """List posts, newest first."""
+    _print_posts(_open(campaign).posts(kind, author, limit=limit, newest_first=True), as_json)
+
+
+@app.command()
+def search(query: str, limit: Limit = 20, campaign: CampaignOption = None, as_json: AsJson = False) -> None:
+    """List posts that have every word of QUERY, best match first."""
+    _print_posts(_open(campaign).search(query, limit), as_json)
+
+
+@app.command()
+def show(post: int, campaign: CampaignOption = None, as_json: AsJson = False) -> None:
+    """Show a post and its replies, with the platform's badge on every number: verified, measured, or claimed."""
+    from aar.campaign.audit import released_numbers
+
+    forum, known = _open(campaign), released_numbers(find_campaign(campaign))
+    posts = [forum.get(post), *forum.replies(post)]
+    if as_json:
+        first, *replies = [{**each.model_dump(), "numbers": _numbers(each, known)} for each in posts]
+        return echo_json({**first, "replies": replies})
+    for each in posts:
+        _print_post(each, known)
+
+
+@app.command("post")
+def write(
+    title: str,
+    body: Annotated[str, typer.Argument(help='The text; "-" reads it from standard input.')] = "",
+    kind: Annotated[Kind, typer.Option(help="The kind of post.")] = "insight",
+    author: Annotated[str | None, typer.Option(help="The author.", show_default="your user name")] = None,
+    reply_to: Annotated[int | None, typer.Option(help="The number of the post that this answers.")] = None,
+    experiment: Annotated[str | None, typer.Option(help="The experiment that this is about.")] = None,
+    snapshot: Annotated[str | None, typer.Option(help="The snapshot that this is about.")] = None,
+    campaign: CampaignOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a post, whether the campaign runs or not."""
+    text = sys.stdin.read() if body == "-" else body
+    links = {"reply_to": reply_to, "experiment": experiment, "snapshot": snapshot}
+    written = post(find_campaign(campaign), author or getpass.getuser(), kind, title, text, links)
+    if as_json:
+        return echo_json(written.model_dump())
+    echo(f"post {written.id} by {written.author}")
+
 
 def post(folder: Path, author: str, kind: Kind, title: str, body: str, links: dict[str, Any]) -> Post:
-    """Add a post to the forum of the campaign in `folder`; `links` are the forum's reply_to, experiment and snapshot.
+    """Add a person's post to the forum of the campaign in `folder`.
+
+    Args:
+        links: the forum's `reply_to`, `experiment` and `snapshot`.
 
     Raises:
         ForumError: the post is refused, or `author` is a researcher of the campaign or the platform.
@@ -32,7 +93,7 @@ def post(folder: Path, author: str, kind: Kind, title: str, body: str, links: di
     """
     key = f"person/{uuid.uuid4()}"
     if author.casefold() in {PLATFORM, *(researcher.name for researcher in researchers(folder))}:
-        raise ForumError(f'"{author}" is no person of this campaign; give your own name: --author')
+        raise ForumError(f'"{author}" is not a person of this campaign; give your own name: --author')
     if is_running(folder):
         return _through_actor(folder, author, kind, title, body, key=key, **links)
     file = forum_file(folder)
@@ -59,80 +120,11 @@ def _through_actor(folder: Path, *arguments: str, **named: Any) -> Post:
     return written
 
 
-if TYPE_CHECKING:
-    from aar.commons.forum import Forum
-    from aar.scoring.audit.claims import KnownScores
-
-app = typer.Typer(help="Read and write the forum of a campaign.", no_args_is_help=True)
-Limit = Annotated[int, typer.Option("--limit", "-n", help="How many posts at most.")]
-
-
-@app.command("list")
-def list_posts(
-    kind: Annotated[Kind | None, typer.Option(help="Only posts of this kind.")] = None,
-    author: Annotated[str | None, typer.Option(help="Only posts by this author.")] = None,
-    limit: Limit = 30,
-    campaign: CampaignOption = None,
-    as_json: AsJson = False,
-) -> None:
-    """List posts, newest first."""
-    _say_posts(_open(campaign).posts(kind, author, limit=limit, newest_first=True), as_json)
-
-
-@app.command()
-def search(query: str, limit: Limit = 20, campaign: CampaignOption = None, as_json: AsJson = False) -> None:
-    """List posts that have every word of QUERY, best match first."""
-    _say_posts(_open(campaign).search(query, limit), as_json)
-
-
-@app.command()
-def show(post: int, campaign: CampaignOption = None, as_json: AsJson = False) -> None:
-    """Show a post and its replies, with the platform's badge on every number: verified, measured, or claimed."""
-    from aar.campaign.audit import told_numbers
-    from aar.campaign.folder import find_campaign
-
-    forum, known = _open(campaign), told_numbers(find_campaign(campaign))
-    found, replies = forum.get(post), forum.replies(post)
-    if as_json:
-        shown = [{**one.model_dump(), "numbers": _numbers(one, known)} for one in (found, *replies)]
-        return echo_json({**shown[0], "replies": shown[1:]})
-    for one in (found, *replies):
-        _say_post(one, known)
-
-
-@app.command("post")
-def write(
-    title: str,
-    body: Annotated[str, typer.Argument(help='The text; "-" reads it from standard input.')] = "",
-    kind: Annotated[Kind, typer.Option(help="What the post is.")] = "insight",
-    author: Annotated[str | None, typer.Option(help="Who writes.", show_default="your user name")] = None,
-    reply_to: Annotated[int | None, typer.Option(help="Number of the post that this answers.")] = None,
-    experiment: Annotated[str | None, typer.Option(help="The experiment that this is about.")] = None,
-    snapshot: Annotated[str | None, typer.Option(help="The snapshot that this is about.")] = None,
-    campaign: CampaignOption = None,
-    as_json: AsJson = False,
-) -> None:
-    """Write a post, whether the campaign runs or not."""
-    from aar.campaign.folder import find_campaign
-    from aar.cli.forum import post
-
-    text = sys.stdin.read() if body == "-" else body
-    links = {"reply_to": reply_to, "experiment": experiment, "snapshot": snapshot}
-    written = post(find_campaign(campaign), author or getpass.getuser(), kind, title, text, links)
-    if as_json:
-        return echo_json(written.model_dump())
-    echo(f"post {written.id} by {written.author}")
-
-
-def _open(campaign: str | None) -> "Forum":
-    from aar.campaign.folder import find_campaign
-    from aar.cli.places import forum_file
-    from aar.commons.forum import Forum
-
+def _open(campaign: str | None) -> Forum:
     return Forum(forum_file(find_campaign(campaign)), read_only=True)
 
 
-def _say_posts(posts: list[Post], as_json: bool) -> None:
+def _print_posts(posts: list[Post], as_json: bool) -> None:
     from aar.reporting.text import new_table, plain
 
     if as_json:
@@ -150,15 +142,15 @@ def _say_posts(posts: list[Post], as_json: bool) -> None:
 
 
 def _numbers(post: Post, known: "KnownScores") -> list[dict[str, str]]:
-    """The numbers that a post claims, with their badges."""
+    """List the numbers that a post claims, with their badges."""
     from dataclasses import asdict
 
     from aar.scoring.audit.claims import badges
 
-    return [asdict(one) for one in badges(f"{post.title.text}\n{post.body.text}", known)]
+    return [asdict(number) for number in badges(f"{post.title.text}\n{post.body.text}", known)]
 
 
-def _say_post(post: Post, known: "KnownScores") -> None:
+def _print_post(post: Post, known: "KnownScores") -> None:
     import time
 
     from rich.padding import Padding
@@ -172,9 +164,9 @@ def _say_post(post: Post, known: "KnownScores") -> None:
     echo(
         Text.assemble((f"{post.id} ", "bold"), plain(post.title.text, "bold")),
         plain(f"{post.kind} by {post.author} · {when}{about}", "dim"),
-        # Indented, so that it is no other post's heading.
+        # Indented, so that no line of it looks like another post's heading.
         Padding(plain(post.body.text), (1, 0, 1, 2)) if post.body else "",
     )
-    numbers = [f"{one['what']} {one['number']} {one['badge']}" for one in _numbers(post, known)]
+    numbers = [f"{number['what']} {number['number']} {number['badge']}" for number in _numbers(post, known)]
     if numbers:
         echo(plain("Numbers: " + " · ".join(dict.fromkeys(numbers)), "dim"))

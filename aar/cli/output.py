@@ -1,4 +1,4 @@
-"""What commands share: options, and how they print."""
+"""Options and printing that commands share."""
 
 from typing import Annotated, Any
 
@@ -16,12 +16,12 @@ CampaignOption = Annotated[
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Standard output, or standard error. Nothing printed is taken for markup."""
+    """Return a console on standard output or standard error that interprets no markup."""
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 def echo(*lines: RenderableType) -> None:
-    """Print lines or tables; a string is printed without markup, made printable whoever wrote it, and not wrapped."""
+    """Print lines or tables. A string may be by anybody: it is made printable, has no markup, and is not wrapped."""
     from aar.reporting.text import plain
 
     output = console()

@@ -1,4 +1,4 @@
-"""`aar rehearse`: a campaign against a server on this machine that plays its language models by script."""
+"""`aar rehearse`: a campaign against a local server that answers for its language models by script."""
 
 import os
 from typing import TYPE_CHECKING, Annotated
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 def rehearse(
     file: File,
     overrides: Overrides = None,
-    faults: Annotated[bool, typer.Option("--faults", help="Let the endpoint fail now and then, in every way.")] = False,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Let the endpoint fail now and then, in every possible way.")
+    ] = False,
     serve: Annotated[
-        int | None, typer.Option(metavar="PORT", help="Only serve, until Ctrl-C, and say how to use it.")
+        int | None, typer.Option(metavar="PORT", help="Only serve until Ctrl-C, and print how to use it.")
     ] = None,
 ) -> None:
-    """Rehearse a campaign before you pay for it: everything is real but the thinking, which is scripted and free."""
+    """Rehearse a campaign before you pay for it: all is real except the thinking, which is scripted and free."""
     from aar.cli.campaign import resumable, run_to_the_end
     from aar.config import load_config
     from aar.errors import ConfigError
@@ -33,14 +35,14 @@ def rehearse(
         return _serve(endpoint, serve)
     if config.cluster.address or os.environ.get("RAY_ADDRESS"):
         raise ConfigError(
-            "a rehearsal runs on a Ray of its own, which inherits where the endpoint is; unset RAY_ADDRESS and "
+            "a rehearsal runs on its own Ray, which inherits the endpoint's address; unset RAY_ADDRESS and "
             "cluster.address, or use --serve and give the cluster's nodes the environment that it prints"
         )
     with resumable("rehearse", file, overrides, *(["--faults"] if faults else [])), MockApi(endpoint) as rehearsal:
         os.environ.update(_environment(rehearsal.url))
-        own = [f"name={config.name}-rehearsal"]
-        own += [f"folder={config.folder.with_name(config.folder.name + '-rehearsal')}"] if config.folder else []
-        run_to_the_end(load_config(file, [*(overrides or []), *own]))
+        changes = [f"name={config.name}-rehearsal"]
+        changes += [f"folder={config.folder.with_name(config.folder.name + '-rehearsal')}"] if config.folder else []
+        run_to_the_end(load_config(file, [*(overrides or []), *changes]))
 
 
 def _endpoint(config: "CampaignConfig", faults: bool) -> "Endpoint":
@@ -49,7 +51,7 @@ def _endpoint(config: "CampaignConfig", faults: bool) -> "Endpoint":
     from aar.mock_api.script import EVERY_KIND
     from aar.mock_api.server import Endpoint
 
-    names = [one.name for one in config.researchers if one.brain == "claude"]
+    names = [researcher.name for researcher in config.researchers if researcher.brain == "claude"]
     if not names:
         raise ConfigError('no researcher of this campaign has brain = "claude", so there is nothing to rehearse')
     return Endpoint(assign(names), EVERY_KIND if faults else None)

@@ -1,4 +1,4 @@
-"""`aar store`: the code of every method that was tried. A snapshot may also be named by its experiment, such as e7."""
+"""`aar store`: the code of every method that was run. A snapshot may also be named by its experiment, such as e7."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ SnapshotName = Annotated[str, typer.Argument(help="A snapshot's id, or its first
 
 @app.command()
 def log(
-    limit: Annotated[int, typer.Option("--limit", "-n", help="How many snapshots at most.")] = 30,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="At most this many snapshots.")] = 30,
     campaign: CampaignOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -27,22 +27,22 @@ def log(
     table = new_table()
     for name in ("snapshot", "built on", "author", "message"):
         table.add_column(name)
-    for one in snapshots:
-        table.add_row(one.id[:10], (one.parent or "")[:10], plain(one.author), one_line(one.message.text))
+    for each in snapshots:
+        table.add_row(each.id[:10], (each.parent or "")[:10], plain(each.author), one_line(each.message.text))
     echo(table if snapshots else "No snapshots.")
 
 
 @app.command()
 def show(snapshot: SnapshotName, campaign: CampaignOption = None, as_json: AsJson = False) -> None:
-    """Show a snapshot: who made it, from what, and its files."""
+    """Show a snapshot: its author, its parent and its files."""
     store = _Store(campaign)
     id = store.resolve(snapshot)
-    found = store.code.snapshot(id)
+    described = store.code.snapshot(id)
     files = {name: content.decode(errors="replace") for name, content in store.code.checkout(id).items()}
     if as_json:
-        return echo_json({**found.model_dump(), "files": files})
-    echo(f"snapshot {found.id}", f"by {found.author}, built on {found.parent or 'nothing'}")
-    echo(found.message.text)
+        return echo_json({**described.model_dump(), "files": files})
+    echo(f"snapshot {described.id}", f"by {described.author}, built on {described.parent or 'nothing'}")
+    echo(described.message.text)
     for name, content in files.items():
         echo(f"\n--- {name}", content.rstrip("\n"))
 
@@ -50,11 +50,11 @@ def show(snapshot: SnapshotName, campaign: CampaignOption = None, as_json: AsJso
 @app.command()
 def diff(
     snapshot: SnapshotName,
-    other: Annotated[str | None, typer.Argument(help="The later one, when SNAPSHOT is the earlier.")] = None,
+    other: Annotated[str | None, typer.Argument(help="The later snapshot, if SNAPSHOT is the earlier one.")] = None,
     campaign: CampaignOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what changed from SNAPSHOT to OTHER; without OTHER, from what SNAPSHOT was built on to SNAPSHOT."""
+    """Show the changes from SNAPSHOT to OTHER; without OTHER, from SNAPSHOT's parent to SNAPSHOT."""
     from aar.errors import CodeStoreError
 
     store = _Store(campaign)
@@ -78,7 +78,7 @@ def checkout(
     campaign: CampaignOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the files of a snapshot to FOLDER. They are code of an agent: read before you run anything."""
+    """Write a snapshot's files to FOLDER. An agent wrote them: read them before you run anything."""
     from aar.storage import storage_errors
 
     store = _Store(campaign)
@@ -102,18 +102,17 @@ def _write(files: dict[str, bytes], folder: Path) -> None:
 
 
 class _Store:
-    """A campaign's code store, and which snapshot a name means."""
+    """A campaign's code store, in which experiments name snapshots, too."""
 
     def __init__(self, campaign: str | None) -> None:
-        from aar.campaign.folder import find_campaign
-        from aar.cli.places import code_folder
+        from aar.campaign.folder import code_folder, find_campaign
         from aar.commons.code_store import CodeStore
 
         self._folder = find_campaign(campaign)
         self.code = CodeStore(code_folder(self._folder), read_only=True)
 
     def resolve(self, name: str) -> str:
-        """The full id of a snapshot. Raises CodeStoreError or ScoringError when there is none."""
+        """Return the full id of a snapshot. Raises CodeStoreError or ScoringError if there is none."""
         from aar.scoring.store import ScoreStore
 
         if re.fullmatch(r"e[0-9]{1,5}", name):

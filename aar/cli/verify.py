@@ -1,4 +1,4 @@
-"""`aar verify` and `aar audit`: whether a score can be trusted."""
+"""`aar verify` and `aar audit`: can a score be trusted?"""
 
 from typing import Annotated, cast
 
@@ -15,12 +15,12 @@ def verify(
         str | None, typer.Argument(help="An experiment or snapshot.", show_default="the best of the campaign")
     ] = None,
     campaign: CampaignOption = None,
-    seeds: Annotated[int, typer.Option(min=2, max=64, help="How many fresh seeds.")] = DEFAULTS.seeds,
+    seeds: Annotated[int, typer.Option(min=2, max=64, help="The number of fresh seeds.")] = DEFAULTS.seeds,
     control: Annotated[list[str] | None, typer.Option(help="A control to run.", show_default="all")] = None,
-    transfer: Annotated[bool, typer.Option(help="Also on the datasets that researchers do not see.")] = True,
+    transfer: Annotated[bool, typer.Option(help="Also use the datasets that researchers do not see.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Rerun a method from nothing on fresh seeds, score it on the sealed test items, and run the controls."""
+    """Rerun a method from scratch on fresh seeds, score it on the sealed test items, and run the controls."""
     from dataclasses import asdict
 
     from aar.campaign.folder import find_campaign
@@ -32,21 +32,21 @@ def verify(
     from aar.campaign.verification import verify as run_verification  # imports Ray
 
     try:
-        with view(to_stderr=as_json) as shown:
-            state, verified = run_verification(folder, experiment, settings, shown)
+        with view(to_stderr=as_json) as current:
+            state, verified = run_verification(folder, experiment, settings, current)
     except KeyboardInterrupt:
         from aar.cli.output import print_error
 
-        print_error("stopped; nothing is lost. The same command goes on.")
+        print_error("stopped; nothing is lost. The same command resumes it.")
         raise typer.Exit(130) from None
-    found = next(one for one in reversed(state.verifications) if one.experiment == verified.id)
+    result = next(each for each in reversed(state.verifications) if each.experiment == verified.id)
     if as_json:
-        return echo_json(asdict(found))
-    echo(verification_report(state, found))
+        return echo_json(asdict(result))
+    echo(verification_report(state, result))
 
 
 def audit(campaign: WhichCampaign = None, as_json: AsJson = False) -> None:
-    """Look for signs of cheating in what a campaign left; exit code 1 when there is more than notes."""
+    """Look for signs of cheating in a campaign's folder; exit code 1 if there is more than notes."""
     from dataclasses import asdict
 
     from aar.campaign.audit import REPORT_FILE, audit_campaign
@@ -56,16 +56,16 @@ def audit(campaign: WhichCampaign = None, as_json: AsJson = False) -> None:
     folder = find_campaign(campaign)
     findings = audit_campaign(folder)
     if as_json:
-        echo_json([asdict(one) for one in findings])
+        echo_json([asdict(finding) for finding in findings])
     else:
         echo(printable((folder / REPORT_FILE).read_text()), f"Report: {folder / REPORT_FILE}")
-    if any(one.grade != "note" for one in findings):
+    if any(finding.grade != "note" for finding in findings):
         raise typer.Exit(1)
 
 
 def _settings(seeds: int, controls: list[str] | None, transfer: bool) -> VerificationConfig:
     unknown = [name for name in controls or [] if name not in DEFAULTS.controls]
     if unknown:
-        raise typer.BadParameter(f"{unknown[0]} is no control; there are: {', '.join(DEFAULTS.controls)}")
+        raise typer.BadParameter(f"{unknown[0]} is not a control; expected one of: {', '.join(DEFAULTS.controls)}")
     chosen = cast(list[Control], controls) if controls else DEFAULTS.controls
     return VerificationConfig(seeds=seeds, controls=chosen, transfer=transfer)

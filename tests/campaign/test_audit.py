@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from aar.campaign.audit import audit_campaign, report, stored_findings, told_numbers
+from aar.campaign.audit import audit_campaign, released_numbers, report, stored_findings
 from aar.commons.code_store import CodeStore
 from aar.commons.forum import Forum
 from aar.researchers.transcript import Transcript, transcript_folder
@@ -158,4 +158,4 @@ def test_an_audit_of_nothing_says_that_it_proves_nothing(tmp_path: Path) -> None
     assert stored_findings(empty) == {}
     assert audit_campaign(empty) == []
     assert "no proof" in (empty / "audit.md").read_text()
-    assert told_numbers(empty).measured["pgr"] == ()
+    assert released_numbers(empty).measured["pgr"] == ()

@@ -34,13 +34,13 @@ def test_a_missing_file_is_one_message(campaign: Path, aar: Aar) -> None:
 def test_a_method_with_a_syntax_error_starts_nothing(campaign: Path, aar: Aar) -> None:
     Path("mine.py").write_text("def supervise(lab):\n    return lab.fine_tune(\n")
     ended = aar("try", "mine.py", "little.toml")
-    assert ended.code == 1 and "mine.py is no Python source: line 2: syntax error" in ended.err
+    assert ended.code == 1 and "mine.py is not valid Python: line 2: syntax error" in ended.err
     assert not campaign.with_name("little-try").exists()
 
 
 def test_a_method_must_define_supervise(campaign: Path, aar: Aar) -> None:
     Path("mine.py").write_text("def supervize(lab): ...\n")
-    assert "defines no function supervise(lab)" in aar("try", "mine.py", "little.toml").err
+    assert "does not define supervise(lab)" in aar("try", "mine.py", "little.toml").err
     Path("mine.py").write_bytes(b"\0")
     assert aar("try", "mine.py", "little.toml").err.count("\n") == 1
 
@@ -55,11 +55,11 @@ def test_an_unknown_dataset_is_answered_with_the_known_ones(campaign: Path, aar:
     assert ended.code == 1 and "minimal-pairs, sarcasm" in ended.err
 
 
-def test_an_interruption_ends_with_the_line_that_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interruption_ends_with_the_command_that_resumes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as ended, resumable("run", Path("my file.toml"), ["budget.minutes=5"]):
         raise KeyboardInterrupt
     assert ended.value.exit_code == 130
-    assert capsys.readouterr().err.endswith("Go on with: aar run 'my file.toml' budget.minutes=5\n")
+    assert capsys.readouterr().err.endswith("Resume with: aar run 'my file.toml' budget.minutes=5\n")
 
 
 def test_stop_asks_the_driver_and_waits_for_it(campaign: Path, aar: Aar) -> None:

@@ -59,7 +59,7 @@ def test_a_person_posts_to_a_campaign_that_does_not_run(campaign: Path, aar: Aar
 @pytest.mark.parametrize("author", ["researcher-1", "Platform"])
 def test_a_person_cannot_write_as_a_researcher_or_the_platform(campaign: Path, aar: Aar, author: str) -> None:
     ended = aar("forum", "post", "believe me", "--author", author)
-    assert ended.code == 1 and f'"{author}" is no person of this campaign' in ended.err
+    assert ended.code == 1 and f'"{author}" is not a person of this campaign' in ended.err
     assert len(json.loads(aar("forum", "list", "--json").out)) == 2
 
 

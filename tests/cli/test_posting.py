@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import ray
 
-from aar.cli.places import code_folder, forum_file
+from aar.campaign.folder import code_folder, forum_file
 from aar.commons import CODE_FOLDER, FORUM_FILE
 from aar.commons.actor import start_commons
 from tests.cli.conftest import Aar

@@ -8,10 +8,10 @@ from aar.campaign import run
 from tests.cli.conftest import Aar
 
 
-def test_an_interrupted_rehearsal_goes_on_as_a_rehearsal(
+def test_an_interrupted_rehearsal_resumes_as_a_rehearsal(
     campaign: Path, aar: Aar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not by `aar run`, which would go on at the endpoint that costs money."""
+    """Not by `aar run`, which would resume at the endpoint that costs money."""
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -23,4 +23,4 @@ def test_an_interrupted_rehearsal_goes_on_as_a_rehearsal(
     Path("little.toml").write_text(thinking)
     ended = aar("rehearse", "little.toml", "budget.minutes=5", "--faults")
     assert ended.code == 130
-    assert ended.err.endswith("Go on with: aar rehearse little.toml budget.minutes=5 --faults\n")
+    assert ended.err.endswith("Resume with: aar rehearse little.toml budget.minutes=5 --faults\n")

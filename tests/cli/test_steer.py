@@ -12,15 +12,15 @@ from aar.researchers.commands import CommandQueue
 from tests.cli.conftest import Aar
 
 
-def test_a_message_is_kept_until_the_campaign_goes_on(campaign: Path, aar: Aar) -> None:
+def test_a_message_is_kept_until_the_campaign_resumes(campaign: Path, aar: Aar) -> None:
     aar("steer", "add", "eve", "--brain", "external")
     out = aar("steer", "message", "eve", "Look at calibration.", "--by", "dana").out
-    assert "dana asks: message eve: Look at calibration." in out and "when the campaign goes on" in out
+    assert "dana asks: message eve: Look at calibration." in out and "when the campaign resumes" in out
     command = CommandQueue(campaign).commands()[-1]
     assert (command.researcher, command.action, command.text) == ("eve", "message", "Look at calibration.")
 
 
-def test_who_reads_no_messages_is_sent_none(campaign: Path, aar: Aar) -> None:
+def test_a_researcher_that_reads_no_messages_is_sent_none(campaign: Path, aar: Aar) -> None:
     assert 'brain = "search", which reads no messages' in aar("steer", "message", "researcher-1", "Hello.").err
     assert CommandQueue(campaign).commands() == []
 
@@ -74,7 +74,9 @@ def test_acting_in_a_campaign_that_does_not_run_says_so(campaign: Path, aar: Aar
     assert "does not run; start it first" in aar("as", "eve", "budget").err
 
 
-def test_whoever_joins_is_told_its_name_and_its_direction_of_now(campaign: Path, aar: Aar) -> None:
+def test_the_instructions_of_an_external_researcher_have_its_name_and_current_direction(
+    campaign: Path, aar: Aar
+) -> None:
     aar("steer", "add", "eve", "--brain", "external")
     assert "eve" in instructions(campaign, "eve")
     Path("mine.md").write_text("Try everything twice.")

@@ -37,7 +37,7 @@ def test_what_cannot_be_verified_is_refused_before_anything_starts(campaign: Pat
 
 def test_an_unknown_control_is_a_wrong_command_line(campaign: Path, aar: Aar) -> None:
     ended = aar("verify", "e2", "--control", "luck")
-    assert ended.code == 2 and "luck is no control" in ended.err
+    assert ended.code == 2 and "luck is not a control" in ended.err
 
 
 def test_published_results_give_their_table(campaign: Path, aar: Aar, tmp_path: Path) -> None:
