@@ -138,14 +138,18 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def write_atomic(path: Path, data: bytes | str, *, fsync: bool = True, mode: int | None = None) -> None:
+def write_atomic(
+    path: Path, data: bytes | str, *, fsync: bool = True, mode: int | None = None, exclusive: bool = False
+) -> None:
     """Write a file in one step: after a crash it has its old content or the new one, never a part.
 
     Args:
         fsync: also make the file and its name survive a power cut before this returns.
         mode: the file's permissions, whatever the umask; None: as for any new file.
+        exclusive: create the file, and do not replace one that another process has created.
 
     Raises:
+        FileExistsError: `exclusive`, and the file exists.
         OSError: the file could not be written; an older one is unchanged.
     """
     staged = path.with_name(f".{secrets.token_hex(8)}.part")  # unique: several threads may write the same file
@@ -159,7 +163,11 @@ def write_atomic(path: Path, data: bytes | str, *, fsync: bool = True, mode: int
             file.flush()
             if fsync:
                 os.fsync(file.fileno())
-        staged.replace(path)
+        if exclusive:
+            os.link(staged, path)
+            staged.unlink()
+        else:
+            staged.replace(path)
     if fsync:
         _fsync_folder(path.parent)
 

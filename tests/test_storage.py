@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -204,6 +205,21 @@ def test_text_is_written_as_utf_8_with_the_permissions_asked_for(tmp_path: Path)
         os.umask(old_mask)
     assert (tmp_path / "shown").read_bytes() == "é".encode()
     assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("shown", "own")] == [0o644, 0o600]
+
+
+def test_of_several_writers_that_create_a_file_one_wins_and_the_others_are_refused(tmp_path: Path) -> None:
+    def create(number: int) -> bool:
+        try:
+            write_atomic(tmp_path / "file", f"writer {number}", mode=0o600, exclusive=True)
+        except FileExistsError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        created = list(pool.map(create, range(8)))
+    assert sum(created) == 1
+    assert (tmp_path / "file").read_text() == f"writer {created.index(True)}"
+    assert os.listdir(tmp_path) == ["file"]
 
 
 @pytest.mark.parametrize("fsync", [True, False])

@@ -32,7 +32,7 @@ from aar.scoring.ledger import ORIGIN, verify_chain
 from aar.scoring.records import DEV, PLATFORM, Experiment
 from aar.scoring.store import FILE as SCORES_FILE
 from aar.scoring.store import ScoreStore
-from aar.storage import storage_errors
+from aar.storage import storage_errors, write_atomic
 
 JSON_FILE, REPORT_FILE = "audit.json", "audit.md"
 METHOD_FILE = "method.py"
@@ -47,8 +47,8 @@ def audit_campaign(folder: Path) -> list[Finding]:
     audit = _Audit(folder)
     findings = list(audit.findings())
     with storage_errors(folder):
-        (folder / JSON_FILE).write_text(json.dumps([asdict(one) for one in findings], indent=1))
-        (folder / REPORT_FILE).write_text(report(audit.config.name, findings, audit.head))
+        write_atomic(folder / JSON_FILE, json.dumps([asdict(finding) for finding in findings], indent=1))
+        write_atomic(folder / REPORT_FILE, report(audit.config.name, findings, audit.head))
     return findings
 
 

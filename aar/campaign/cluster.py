@@ -17,7 +17,6 @@ import secrets
 import shlex
 import socket
 import stat
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ import ray
 
 from aar.config import CampaignConfig
 from aar.errors import CampaignError, ConfigError
+from aar.storage import write_atomic
 
 DEFAULT_TOKEN_FILE = "~/.ray/auth_token"
 PROBE_SECONDS = 10.0
@@ -94,15 +94,8 @@ def _create(file: Path) -> None:
     """Create a token unless there is one."""
     if file.exists():
         return
-    # Written under another name first, so that no other process reads half a token.
-    descriptor, staged = tempfile.mkstemp(dir=file.parent)  # 0600
-    try:
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(secrets.token_hex(32))
-        with suppress(FileExistsError):
-            os.link(staged, file)
-    finally:
-        os.unlink(staged)
+    with suppress(FileExistsError):  # another process was faster
+        write_atomic(file, secrets.token_hex(32), mode=0o600, exclusive=True)
 
 
 def accepts_unauthenticated(address: str) -> bool:

@@ -38,7 +38,7 @@ from aar.sandbox import Limits, provider, require_sandbox
 from aar.sandbox.memory import check_size
 from aar.scoring.actor import start_scorer
 from aar.scoring.records import PLATFORM, VANILLA, Experiment, Verification
-from aar.storage import checkpoint, storage_errors
+from aar.storage import checkpoint, storage_errors, write_atomic
 
 POLL_SECONDS = 0.5
 UNPROTECTED = 'sandbox = "none": code that researchers wrote runs unprotected; every score is marked as such'
@@ -170,7 +170,7 @@ class CampaignRun:
         with suppress(OSError):  # Ray's folder may belong to another user; the campaign's record has the events anyway
             self._closing.enter_context(logged_to(connection.logs / f"aar-driver-{self.config.name}.log"))
         with storage_errors(folder):
-            (folder / ADDRESS_FILE).write_text(ray.get_runtime_context().gcs_address)
+            write_atomic(folder / ADDRESS_FILE, ray.get_runtime_context().gcs_address)
         self.commons = start_commons(folder / COMMONS, self.namespace, accounts=folder)
         self.compute = start_compute(self.config, folder, self.namespace)
         self.scorer = start_scorer(self.config, folder, self.namespace)

@@ -9,8 +9,6 @@ outputs can imitate it.
 Not protected: a model that mistakes something similar for its mark.
 """
 
-import os
-import secrets
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,7 +21,7 @@ from pydantic import ValidationError
 from aar.commons.quoting import new_mark
 from aar.config import CampaignConfig, ResearcherConfig
 from aar.errors import CampaignError
-from aar.storage import Connections, select, storage_errors, transaction
+from aar.storage import Connections, select, storage_errors, transaction, write_atomic
 from aar.text import checked_line, checked_text
 
 FILE = "commands.sqlite"
@@ -127,11 +125,5 @@ def mark_of(folder: Path, researcher: str) -> str:
 def _draw(file: Path) -> None:
     """Draw a mark. If several processes do so at once, the first one wins. The file is complete once it exists."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    staged = file.with_name(f"mark.{secrets.token_hex(8)}")
-    try:
-        with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
-            new.write(new_mark())
-        with suppress(FileExistsError):
-            os.link(staged, file)
-    finally:
-        staged.unlink(missing_ok=True)
+    with suppress(FileExistsError):
+        write_atomic(file, new_mark(), mode=0o600, exclusive=True)

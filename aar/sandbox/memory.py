@@ -91,11 +91,11 @@ class Reservation(Closing):
         self._file: FileLock | None = None
         self._path: Path | None = None
 
-    def take(self, size: int, seconds: float = WAIT_SECONDS, stopped: threading.Event | None = None) -> None:
+    def take(self, size: int, seconds: float | None = None, stopped: threading.Event | None = None) -> None:
         """Hold `size` bytes in total, as soon as there is room. The bytes held already stay held meanwhile.
 
         Args:
-            seconds: maximum time to wait.
+            seconds: maximum time to wait; None: WAIT_SECONDS.
             stopped: ends the wait when it is set.
 
         Raises:
@@ -103,6 +103,7 @@ class Reservation(Closing):
             SandboxError: there can never be room, or the reservations cannot be written.
         """
         check_size(size, self._claim.part)
+        seconds = WAIT_SECONDS if seconds is None else seconds
         deadline, since, pause = time.monotonic() + seconds, time.time(), POLL_SECONDS[0]
         claim = replace(self._claim, wanted=size - self._claim.held, since=since)
         # Whatever ends the wait, no other claim may queue behind this one.

@@ -90,7 +90,7 @@ def test_ten_sandboxes_that_exceed_the_machine_together_take_turns() -> None:
 
 
 def test_methods_wait_for_room_and_one_that_waits_too_long_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory.Reservation.take, "__defaults__", (0.3, None))
+    monkeypatch.setattr(memory, "WAIT_SECONDS", 0.3)
     source = b"def supervise(lab):\n    return lab.fine_tune(lab.weak_labels)"
     with closing(method_pool(provider("bubblewrap"), LIMITS, size=2)) as pool:
         assert held() == 0  # those that wait for a method hold nothing
