@@ -139,5 +139,6 @@ def test_predictions_can_be_handed_in_where_the_campaign_allows_it(tiny: Path, t
     tiny.write_text(tiny.read_text().replace("[scoring]", '[scoring]\nprotocol = "predictions"'))
     method = tmp_path / "guess.py"
     method.write_text("def supervise(lab):\n    return [row % 2 for row, _ in enumerate(lab.test_examples)]\n")
-    output = finish(start("try", method, tiny))
-    assert "no significant improvement" in output and "predictions protocol" in output
+    output = " ".join(finish(start("try", method, tiny)).split())
+    assert "predictions protocol: not to be ranked with others" in output
+    assert "guess: accuracy" in output or "no significant improvement" in output  # vanilla is near chance here, too
