@@ -133,7 +133,7 @@ def test_quick_checks_are_counted_and_come_to_an_end(bench: Bench) -> None:
     assert [bench.call("quick_check").is_error for _ in range(3)] == [False, False, True]
     assert "no quick checks are left: 100 quick checks of 100 quick checks used by " in bench.refuses("quick_check")
     assert len(bench.campaign.checked) == 2
-    bench.does("run_experiment", note="it may go on")
+    bench.does("run_experiment", note="still allowed")
 
 
 def test_posts_are_read_searched_replied_to_voted_on_and_synced_as_files(bench: Bench, new_bench: NewBench) -> None:
@@ -212,7 +212,7 @@ def test_no_answer_about_notes_reveals_which_paths_exist_on_the_host(bench: Benc
 
 
 def _about(bench: Bench, command: dict[str, str], path: str) -> str:
-    """The refusal of a command on a path that stands in it as "?", with the path as "?" again."""
+    """The refusal of a command in which "?" stands for a path, with this path replaced by "?" again."""
     given = {name: path if value == "?" else value for name, value in command.items()}
     return bench.refuses("lab_notes", **given).replace(path, "?")
 

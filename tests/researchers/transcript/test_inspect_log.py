@@ -1,4 +1,4 @@
-"""The log for Inspect. Its shape was checked against inspect_ai 0.3.285, which is no dependency of aar."""
+"""The log for Inspect. Its shape was checked against inspect_ai 0.3.285, which aar does not depend on."""
 
 import importlib.util
 import json

@@ -99,7 +99,7 @@ def test_refused_credentials_are_final_and_say_what_to_do(stage: Stage) -> None:
     stage.perform()
     assert stage.end()["reason"] == "failed" and "check the key" in stage.end()["why"]
     assert "refuses the credentials" in stage.campaign.forum.posts()[-1].title.text
-    stage.perform()  # with a better key it goes on
+    stage.perform()  # with a better key it resumes
     assert stage.end()["reason"] == "finished" and log(stage) == ["0", "1", "2"]
 
 

@@ -134,10 +134,10 @@ def test_research_continues_without_scores_for_what_was_not_an_improvement(tmp_p
     campaign = begun(tmp_path, evaluate, experiments_each=6)
     run(campaign, TEAM)
     results = campaign.posts("result")
-    untold = [post for post in results if post.data["value"] is None]
+    not_released = [post for post in results if post.data["value"] is None]
     assert len(results) == 18 and len(set(specs_tried(campaign))) == 18
-    assert untold and all(post.title.text.startswith("No significant improvement: ") for post in untold)
-    assert all("score" not in post.data and "Its score was not released" in post.body.text for post in untold)
+    assert not_released and all(post.title.text.startswith("No significant improvement: ") for post in not_released)
+    assert all("score" not in post.data and "Its score was not released" in post.body.text for post in not_released)
     assert not campaign.posts("error")
 
 
@@ -184,7 +184,7 @@ def test_an_unknown_direction_has_a_first_method_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("call", range(1, 24, 2))
-def test_a_researcher_killed_at_any_call_leaves_the_same_story_when_a_fresh_one_goes_on(
+def test_a_researcher_killed_at_any_call_leaves_the_same_story_when_a_new_one_resumes(
     tmp_path: Path, call: int, after: bool
 ) -> None:
     for name in ("undisturbed", "killed"):
