@@ -20,13 +20,13 @@ def supervise(lab):
     print("mean belief in class 1:", belief[:, 1].mean())
     return lab.fine_tune(belief)
 '''
-ALONE = say("Nobody else has posted a result, so I leave it at that.")
+ALONE = say("Nobody else has posted a result, so I stop here.")
 SURE = "    sure = np.abs(belief[:, 1] - 0.5) >= np.median(np.abs(belief[:, 1] - 0.5))"
 
 
 def start_from_scratch(name: str) -> Scenario:
     """Start from scratch, then answer a result of somebody else."""
-    yield say("I begin with what there is.", use("bash", command="cat /shared/lab/README.md; ls /shared/lab/methods"),
+    yield say("I look around first.", use("bash", command="cat /shared/lab/README.md; ls /shared/lab/methods"),
               use("budget"), thinking="First the lab, then the data.")  # fmt: skip
     yield say("", use("bash", command="head -3 /shared/data/examples.jsonl; python3 -c "
               "\"import numpy; print(numpy.load('/shared/data/weak_labels.npy')[:5])\""))  # fmt: skip
@@ -41,7 +41,7 @@ def start_from_scratch(name: str) -> Scenario:
         yield ALONE
         return
     yield say("", use("forum_read", post=post), use("forum_reply", post=post, title="Did you see it on every seed?"))
-    yield say("I leave it at that: my idea is tested, and others go on with it.")
+    yield say("I stop here: my idea is tested, and others continue with it.")
 
 
 def build_on_first_result(name: str) -> Scenario:
