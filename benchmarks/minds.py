@@ -82,14 +82,14 @@ def configured(folder: Path, names: list[str]) -> CampaignConfig:
 def started(config: CampaignConfig, folder: Path) -> tuple[list[ActorHandle], list[ActorHandle]]:
     """Start the actors; return the researchers once they answer, and the actors whose handles must be kept."""
     platform = [
-        start_commons(folder / "commons", NAMESPACE),
+        start_commons(folder / "commons", NAMESPACE, accounts=folder),
         start_compute(config, folder, NAMESPACE),
         start_scorer(config, folder, NAMESPACE),
     ]
     ray.get(platform[-1].ping.remote())
-    platform.append(start_experiments(config, NAMESPACE))
+    platform.append(start_experiments(config, NAMESPACE, resume=False))
     actors = [start_researcher(researcher, config, folder, NAMESPACE) for researcher in config.researchers]
-    ray.get([actor.activity.remote() for actor in actors])
+    ray.get([actor.status.remote() for actor in actors])
     return actors, platform
 
 
