@@ -2,8 +2,8 @@
 
 Starting a Ray Train job takes longer than training a small student. So the job starts once, and its workers take
 requests from here, several students at a time where they can share the base model. Results are artifacts: nothing is
-computed twice, whoever asks, and a request that is already under way is waited for. `aar.compute.queue` decides whose
-turn it is.
+computed twice for any callers, and equal requests wait for the same result. `aar.compute.queue` decides which request
+is next.
 
 Covers: an account that asks for too much at once, or for more device time than it has left, estimated from what
 requests have taken so far; a caller that is gone, whose requests leave the queue and end on the worker.

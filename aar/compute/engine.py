@@ -127,14 +127,14 @@ def fine_tune(
     labels: tuple[str, str],
     fits: Sequence[FitSpec],
     group: Group,
-    wanted: Callable[[], bool] = lambda: True,
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> list[Student | TrainingError]:
     """Train students side by side; return them in the order of `fits`, or the reason why one cannot be used.
 
     All ranks of `group` call this with the same arguments; every rank gets the same students.
 
     Args:
-        wanted: called between steps, by all ranks at the same ones; when it returns False, training ends.
+        is_wanted: called between steps, by all ranks at the same ones; when it returns False, training ends.
 
     Raises:
         WithdrawnError: nobody waits for the students any more.
@@ -158,7 +158,7 @@ def fine_tune(
     steps_planned = max(len(plan) for plan in plans)
     for step in range(steps_planned):
         divergence.step = step
-        if step % STEPS_BETWEEN_QUESTIONS == 0 and not wanted():
+        if step % STEPS_BETWEEN_QUESTIONS == 0 and not is_wanted():
             model.train_mode(False)
             raise WithdrawnError("nobody waits for this training any more; it was ended")
         active = [index for index, plan in enumerate(plans) if step < len(plan)]

@@ -54,14 +54,14 @@ class RequestExecutor:
         self._prefixes: OrderedDict[tuple[str, int | None, int, str], tuple[HiddenStateCache, int]] = OrderedDict()
 
     def execute(
-        self, requests: Sequence[Request], wanted: Callable[[], bool] = lambda: True
+        self, requests: Sequence[Request], is_wanted: Callable[[], bool] = lambda: True
     ) -> list[bytes | TrainingError]:
         """Return the results of one request, or of several `FineTune`s with the same batch key, in their order.
 
         Where one of several cannot be answered, its error takes the place of its result.
 
         Args:
-            wanted: called now and then; False when no caller waits for them any more.
+            is_wanted: called now and then; False when no caller waits for them any more.
 
         Raises:
             AarError: none of them can be answered.
@@ -69,7 +69,7 @@ class RequestExecutor:
         first = requests[0]
         match first:
             case FineTune():
-                return self._fine_tune([request for request in requests if isinstance(request, FineTune)], wanted)
+                return self._fine_tune([request for request in requests if isinstance(request, FineTune)], is_wanted)
             case ImportAdapter():
                 return [self._adopt(first).to_bytes()]
             case Predict():
@@ -88,12 +88,12 @@ class RequestExecutor:
                 raise TrainingError(f"workers do not know the request {type(first).__name__}")
         return [array_to_bytes(values)]
 
-    def _fine_tune(self, requests: Sequence[FineTune], wanted: Callable[[], bool]) -> list[bytes | TrainingError]:
+    def _fine_tune(self, requests: Sequence[FineTune], is_wanted: Callable[[], bool]) -> list[bytes | TrainingError]:
         first = requests[0]
         model, recipe = self._language_model(first.model), first.recipe
         prefix, k = self._prefix(first.model, recipe.last_layers, recipe.max_tokens, first.texts)
         fits = [self._fit(request) for request in requests]
-        students = fine_tune(model, prefix, k, recipe, first.labels, fits, self._group, wanted)
+        students = fine_tune(model, prefix, k, recipe, first.labels, fits, self._group, is_wanted)
         return [student.to_bytes() if isinstance(student, Student) else student for student in students]
 
     def _adopt(self, request: ImportAdapter) -> Student:

@@ -160,7 +160,7 @@ def train_loop(settings: dict[str, Any]) -> None:
         if keys:
             requests: list[Request] = ray.get(compute.requests.remote(keys))
             with printable_errors():  # an error that ends a worker may quote the texts that it was given
-                _answer(compute, executor, keys, requests, _wanted(compute, keys, group, device), leads=leads)
+                _answer(compute, executor, keys, requests, _caller_check(compute, keys, group, device), leads=leads)
 
 
 def _executor(compute: Any, precision: Precision, group: Group, device: torch.device) -> RequestExecutor:
@@ -169,18 +169,18 @@ def _executor(compute: Any, precision: Precision, group: Group, device: torch.de
     return RequestExecutor(device, precision, group, lambda key: get(compute.get.remote(key)))
 
 
-def _wanted(compute: Any, keys: list[str], group: Group, device: torch.device) -> Callable[[], bool]:
+def _caller_check(compute: Any, keys: list[str], group: Group, device: torch.device) -> Callable[[], bool]:
     """Return a function that tells all ranks alike if a caller still waits for one of these, asking now and then."""
     last = time.monotonic()
 
-    def wanted() -> bool:
+    def is_wanted() -> bool:
         nonlocal last
         answer = True
         if group.rank == 0 and time.monotonic() - last > WANTED_SECONDS:
             answer, last = ray.get(compute.is_wanted.remote(keys)), time.monotonic()
         return bool(agreed(answer, group, device))
 
-    return wanted
+    return is_wanted
 
 
 def _answer(
@@ -188,7 +188,7 @@ def _answer(
     executor: RequestExecutor,
     keys: list[str],
     requests: list[Request],
-    wanted: Callable[[], bool],
+    is_wanted: Callable[[], bool],
     *,
     leads: bool,
 ) -> None:
@@ -196,7 +196,7 @@ def _answer(
     results: list[bytes | AarError]
     began = time.monotonic()
     try:
-        results = [*executor.execute(requests, wanted)]
+        results = [*executor.execute(requests, is_wanted)]
     except AarError as error:
         results = [error] * len(requests)
     if not leads:

@@ -1,5 +1,6 @@
 """Fine-tuning with a real DeepSpeed engine: it learns, and what a student becomes depends on its own settings alone."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -163,3 +164,13 @@ def test_two_ranks_train_students_of_their_own_or_the_same_together(
     first, second = (saved(two_ranks, 1, rank, seed) for rank in range(2))
     assert_same_student(first, second, tolerance=0)
     assert_same_student(first, expected, tolerance=5e-3)
+
+
+@pytest.mark.slow
+def test_ranks_of_a_group_agree_on_the_value_of_the_first_one(two_ranks: Path) -> None:
+    values = {
+        (stage, rank): json.loads((two_ranks / f"stage-{stage}-rank-{rank}-agreed").read_text())
+        for stage in range(2) for rank in range(2)
+    }  # fmt: skip
+    assert [values[0, rank] for rank in range(2)] == [[f"rank {rank}", {"ü": 0.1}] for rank in range(2)]
+    assert values[1, 0] == values[1, 1] == ["rank 0", {"ü": 0.1}]

@@ -81,8 +81,9 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's sandb
 
 @pytest.fixture
 def leases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A range of two user ids of the test's own."""
+    """A range of two user ids of the test's own, beyond those of sandboxes that run on this machine meanwhile."""
     monkeypatch.setattr(identity, "LEASES", tmp_path / "uids")
+    monkeypatch.setattr(identity, "PREFERRED_FIRST", identity.PREFERRED_FIRST + identity.COUNT)
     monkeypatch.setattr(identity, "COUNT", 2)
     return tmp_path / "uids"
 
