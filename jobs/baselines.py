@@ -1,4 +1,4 @@
-"""Compute the baselines of a problem alone, and print them: teacher, vanilla and ceiling, seed by seed.
+"""Measure only the baselines of a problem, and print them: teacher, vanilla and ceiling, seed by seed.
 
     python jobs/baselines.py jobs/quickstart.toml [key=value ...] [--dataset NAME] [--json]
     ray job submit --working-dir . -- python jobs/baselines.py jobs/quickstart.toml

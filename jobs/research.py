@@ -1,9 +1,9 @@
-"""Run a campaign on a Ray cluster that is already up:
+"""Run a campaign on a running Ray cluster:
 
     ray job submit --working-dir . -- python jobs/research.py jobs/quickstart.toml [key=value ...]
 
-It is `aar run`: it goes on with a campaign that was interrupted, writes one line whenever something changes, ends with
-the leaderboard, and its exit code is 0 only when the campaign is finished.
+It is `aar run`: it resumes a campaign that was interrupted, prints a line whenever something changes, ends with the
+leaderboard, and its exit code is 0 only if the campaign is finished.
 """
 
 import sys

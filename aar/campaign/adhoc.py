@@ -1,7 +1,7 @@
-"""Short campaigns by a person: one method tried by hand, or a problem's baselines alone.
+"""Short campaigns by a person: one method run by hand, or only a problem's baselines.
 
-Both run on the same machinery as researchers' campaigns, each in a folder of its own beside the campaign's, so that
-what a person tries has no influence on what the researchers are measured by.
+Both use the same code as researchers' campaigns, each in its own folder next to the campaign's, so that a person's
+trials have no influence on how researchers are measured.
 """
 
 import hashlib
@@ -18,12 +18,12 @@ from aar.scoring.records import Experiment
 
 PERSON = ResearcherConfig(name="person", direction="by-hand")
 TRIALS = 10_000
-"""How many experiments a person may run in one folder."""
+"""The most experiments that a person may run in one folder."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A method file and what it is called."""
+    """A method file and its name."""
 
     name: str
     source: bytes
@@ -38,7 +38,7 @@ def run_trial(
 
     Raises:
         KeyboardInterrupt: it was stopped.
-        AarError: a part cannot start or failed. A failure of the method itself is told by the experiment.
+        AarError: a part cannot start or failed. A failure of the method itself is in the experiment.
     """
     ended: list[Experiment] = []
 
@@ -58,9 +58,9 @@ def measure_baselines(config: CampaignConfig, view: View, dataset: str | None = 
 
 
 def derived_config(config: CampaignConfig, purpose: str, dataset: str | None) -> CampaignConfig:
-    """The short campaign's own configuration: its name and folder end in `purpose`, its one researcher is a person.
+    """Return the short campaign's configuration. Its name and folder end in `purpose`; its one researcher is a person.
 
-    Raises ConfigError when the problem has no such dataset.
+    Raises ConfigError if the problem has no such dataset.
     """
     ending = f"-{purpose}" if dataset is None else f"-{purpose}-{dataset}"
     folder = campaign_folder(config)
@@ -68,26 +68,26 @@ def derived_config(config: CampaignConfig, purpose: str, dataset: str | None) ->
     changes = {
         "name": config.name + ending,
         "folder": folder.with_name(folder.name + ending),
-        "problem": _about(config.problem, dataset),
+        "problem": _researched(config.problem, dataset),
         "researchers": [PERSON],
         "budget": budget,
     }
     return config.model_copy(update=changes)
 
 
-def _about(problem: ProblemConfig, dataset: str | None) -> ProblemConfig:
-    """The problem with `dataset` as the only one for research; as it is without one."""
+def _researched(problem: ProblemConfig, dataset: str | None) -> ProblemConfig:
+    """The problem with `dataset` as the only one for research, or unchanged if that is None."""
     if dataset is None:
         return problem
-    wanted = problem.dataset(dataset).name
+    name = problem.dataset(dataset).name
     datasets = [
-        one.model_copy(update={"role": "research" if one.name == wanted else "transfer"}) for one in problem.datasets
+        each.model_copy(update={"role": "research" if each.name == name else "transfer"}) for each in problem.datasets
     ]
     return problem.model_copy(update={"datasets": datasets})
 
 
 def _submit(session: CampaignRun, method: Method) -> Experiment:
-    """The method as an experiment: an earlier one that did not fail, or a new one."""
+    """Return an earlier experiment with the method that did not fail, or start one."""
     key = hashlib.sha256(method.name.encode() + b"\0" + method.source).hexdigest()
     files = {METHOD_FILE: method.source}
     for attempt in range(TRIALS):

@@ -1,7 +1,7 @@
-"""An audit of a campaign from its folder: what every part left, looked at together, and a report that people can read.
+"""An audit of a campaign from its folder: the traces that every part left, examined together, and a readable report.
 
-Researchers' code is parsed and never run. What cannot be read, because of how somebody wrote it, is a suspicion about
-that alone, and everything else is still looked at.
+Researchers' code is parsed and never run. A trace that cannot be read, because of how somebody wrote it, becomes a
+suspicion about that trace alone, and everything else is still examined.
 """
 
 import json
@@ -40,9 +40,9 @@ POSTS_PER_PAGE = 200
 
 
 def audit_campaign(folder: Path) -> list[Finding]:
-    """Look at everything in `folder`, keep what was found in audit.json and audit.md, and return it.
+    """Examine everything in `folder`, write the findings to audit.json and audit.md, and return them.
 
-    Raises CampaignError or StorageError when the folder cannot be read or written.
+    Raises CampaignError or StorageError if the folder cannot be read or written.
     """
     audit = _Audit(folder)
     findings = list(audit.findings())
@@ -53,27 +53,27 @@ def audit_campaign(folder: Path) -> list[Finding]:
 
 
 def stored_findings(folder: Path) -> dict[str, tuple[str, ...]]:
-    """What the last audit found beyond notes, kinds of findings by experiment; empty when there was none."""
+    """Return the kinds of findings beyond notes in the last audit, by experiment; nothing if there was no audit."""
     file = folder / JSON_FILE
     if not file.is_file():
         return {}
     with storage_errors(file):
         kinds: dict[str, list[str]] = defaultdict(list)
-        for one in json.loads(file.read_text()):
-            for experiment in one["experiments"] if one["grade"] != "note" else ():
-                kinds[experiment].append(one["kind"])
-    return {experiment: tuple(dict.fromkeys(found)) for experiment, found in kinds.items()}
+        for finding in json.loads(file.read_text()):
+            for experiment in finding["experiments"] if finding["grade"] != "note" else ():
+                kinds[experiment].append(finding["kind"])
+    return {experiment: tuple(dict.fromkeys(names)) for experiment, names in kinds.items()}
 
 
 def report(name: str, findings: list[Finding], ledger_head: str) -> str:
-    """The findings as a Markdown document."""
+    """Render the findings as a Markdown document."""
     lines = [f"# Audit of {name}", "", f"Ledger: {ledger_head}", ""]
     if not findings:
-        lines.append("Nothing was found. That is no proof that there is nothing.")
+        lines.append("Nothing was found. That is not proof that there is nothing.")
     for grade in GRADES:
-        graded = [one for one in findings if one.grade == grade]
+        graded = [finding for finding in findings if finding.grade == grade]
         lines += [f"# {_HEADINGS[grade]}", ""] if graded else []
-        for kind in dict.fromkeys(one.kind for one in graded):
+        for kind in dict.fromkeys(finding.kind for finding in graded):
             lines += [f"## {kind}", ""]
             for one in (one for one in graded if one.kind == kind):
                 about = ", ".join((one.researcher, *one.experiments))
@@ -90,7 +90,7 @@ _HEADINGS = {
 
 
 class _Audit:
-    """One look at a campaign's folder."""
+    """One audit of a campaign's folder."""
 
     def __init__(self, folder: Path) -> None:
         self.config: CampaignConfig = stored_config(folder)
@@ -112,10 +112,10 @@ class _Audit:
     def _guarded(
         self, researcher: str, experiment: str | None, what: str, look: Callable[[], Iterable[Finding]]
     ) -> list[Finding]:
-        """What a look at one thing that somebody wrote finds; that it cannot be read is itself a suspicion."""
+        """Examine one trace that somebody wrote. If it cannot be read, that is itself a suspicion."""
         try:
             return list(look())
-        # Whatever the text does to our code, it is its author's doing and must not blind the audit to anything else.
+        # Whatever a text does to our code is its author's doing and must not hide anything else from the audit.
         except Exception as error:
             rows = (experiment,) if experiment else ()
             why = f"{type(error).__name__}: {str(error)[:200]}"
@@ -140,11 +140,11 @@ class _Audit:
             yield from probing(researcher, {name: known for name, known in answers.items() if known is not None})
 
     def _answers(self, experiment: Experiment) -> np.ndarray | None:
-        """(seeds, items) where an experiment was right on dev, its datasets side by side."""
+        """(seeds, items) where an experiment was right on dev, its datasets next to one another."""
         assert self._book is not None
-        found = [self._book.correctness(dataset, DEV, experiment.id) for dataset in experiment.datasets]
-        known = [one.by_seed for one in found if one is not None]
-        return np.concatenate(known, axis=1) if len(known) == len(found) else None
+        answers = [self._book.correctness(dataset, DEV, experiment.id) for dataset in experiment.datasets]
+        by_seed = [correct.by_seed for correct in answers if correct is not None]
+        return np.concatenate(by_seed, axis=1) if len(by_seed) == len(answers) else None
 
     def _code(self) -> Iterator[Finding]:
         texts = self._texts()
@@ -155,7 +155,7 @@ class _Audit:
             yield from self._guarded(researcher, None, "its methods", partial(seed_hunting, researcher, sources))
 
     def _method(self, one: Experiment, texts: set[str], sources: dict[str, str]) -> Iterator[Finding]:
-        """What one method shows; its source is put into `sources`."""
+        """Examine one method, and add its source to `sources`."""
         sources[one.id] = source = self._source(one.snapshot)
         yield from decoys_touched(one.researcher, one.id, "the method", source, self._key)
         yield from code_findings(one.researcher, one.id, source, texts)
@@ -165,10 +165,10 @@ class _Audit:
         return store.checkout(snapshot).get(METHOD_FILE, b"").decode(errors="replace")
 
     def _texts(self) -> set[str]:
-        """Every text of the research datasets, where they can be had, but for instructions that many rows share."""
+        """Every text of the research datasets that are available, except instructions that many rows share."""
         if self._book is None:
             return set()
-        found: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         rows = 0
         for dataset in self.config.problem.research:
             try:
@@ -177,8 +177,8 @@ class _Audit:
                 continue
             for split in (data.train_label, data.train_unlabel, data.test):
                 rows += len(split)
-                found.update(text for example in split.examples for text in asdict(example).values())
-        return {text for text, count in found.items() if count <= INSTRUCTION_SHARE * rows}
+                counts.update(text for example in split.examples for text in asdict(example).values())
+        return {text for text, count in counts.items() if count <= INSTRUCTION_SHARE * rows}
 
     def _posts(self) -> Iterator[Finding]:
         known, researchers = known_numbers(self._book), {one.name for one in self.config.researchers}
@@ -213,12 +213,12 @@ class _Audit:
 
 
 def released_numbers(folder: Path) -> KnownScores:
-    """Every number that the platform has told in the campaign in `folder`; none before it has scores."""
+    """Return every number that the platform has released in the campaign in `folder`; none before it has scores."""
     return known_numbers(ScoreStore(folder, read_only=True) if (folder / SCORES_FILE).exists() else None)
 
 
 def known_numbers(book: ScoreStore | None) -> KnownScores:
-    """Every number that the platform has told in a campaign."""
+    """Return every number that the platform has released in a campaign."""
     if book is None:
         return NO_SCORES
     experiments = [one for one in book.experiments() if not one.verification_of]

@@ -1,1 +1,1 @@
-"""What people are shown of a campaign: live, as tables, as a picture, as data for programs."""
+"""Presentations of a campaign: live, in tables, as a picture, and as data for programs."""

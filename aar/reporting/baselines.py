@@ -1,6 +1,6 @@
-"""The baselines of a problem: teacher, vanilla and ceiling, seed by seed and over all seeds, on the dev items.
+"""The baselines of a problem on the dev items: teacher, vanilla and ceiling, by seed and over all seeds.
 
-The tables of published baselines, recomputed from their figures per seed, with our interval beside theirs.
+Also tables of published baselines, recomputed from their figures by seed, with our interval next to theirs.
 """
 
 from dataclasses import asdict
@@ -18,7 +18,7 @@ from aar.scoring.store import ScoreStore
 
 
 def baselines_tables(state: CampaignState) -> list[Table]:
-    """For each dataset one row for each model: the mean accuracy with its interval, then that of each seed."""
+    """Return a table for each dataset, a row for each model: the mean accuracy with its interval, then by seed."""
     return [_table(state, ends) for ends in state.baselines]
 
 
@@ -35,7 +35,7 @@ def _table(state: CampaignState, ends: Baselines) -> Table:
 
 
 def baselines_data(state: CampaignState) -> dict[str, Any]:
-    """The same as plain data; accuracies are in the order of `seeds`."""
+    """Return the same as plain data. Accuracies are in the order of `seeds`."""
     vanilla = state.reference.score if state.reference else None
     return {
         "name": state.name,
@@ -54,18 +54,18 @@ def _data(state: CampaignState, ends: Baselines) -> dict[str, Any]:
 
 
 def _models(state: CampaignState, ends: Baselines) -> dict[str, Correctness]:
-    """Who was right on dev, by model; seeds ascend."""
+    """Which dev items each model got right; seeds ascend."""
     book = ScoreStore(state.folder, read_only=True)
     keys = {"teacher": TEACHER, "vanilla": state.reference.id if state.reference else "", "ceiling": CEILING}
-    found = {name: book.correctness(ends.dataset, DEV, key) for name, key in keys.items()}
-    return {name: correct for name, correct in found.items() if correct is not None}
+    answers = {name: book.correctness(ends.dataset, DEV, key) for name, key in keys.items()}
+    return {name: correct for name, correct in answers.items() if correct is not None}
 
 
 CAPTION = "SD, SE: over seeds, as published. The interval adds items and the ends' seeds."
 
 
 def published_tables(datasets: list[PublishedDataset]) -> list[Table]:
-    """One table for each dataset, a row for each method."""
+    """Return a table for each dataset, a row for each method."""
     return [_published_table(dataset) for dataset in datasets]
 
 

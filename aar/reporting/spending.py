@@ -1,7 +1,4 @@
-"""Tables for people: failed requests to language models, and what a campaign costs.
-
-The cost: what was used up, how fast, what is left, and the cost of an hour of a researcher.
-"""
+"""A campaign's failed requests to language models, and its costs: used, rate, left, and per researcher-hour."""
 
 import time
 from collections.abc import Mapping
@@ -16,7 +13,7 @@ from aar.reporting.text import duration, new_table, one_line, plain
 
 
 def api_failure_tables(failures: Mapping[str, ApiFailures]) -> list[RenderableType]:
-    """A table of the researchers with failed requests; empty if there are none."""
+    """Return a table of the researchers with failed requests, or nothing if there are none."""
     if not failures:
         return []
     table = new_table(expand=True)
@@ -31,7 +28,7 @@ def api_failure_tables(failures: Mapping[str, ApiFailures]) -> list[RenderableTy
 
 
 def cost_words(spent: Usage) -> list[str]:
-    """The cost in a line; none where no language model was paid for."""
+    """Return the cost in one line, or nothing if no language model was paid for."""
     if not spent.tokens.total:
         return []
     per_hour = spent.dollars_per_hour
@@ -42,13 +39,13 @@ def cost_words(spent: Usage) -> list[str]:
 
 
 def spending(state: CampaignState) -> list[RenderableType]:
-    """A table of what every researcher has used up and what is left to it; none before a limit is known.
+    """Return a table of what each researcher has used and has left, or nothing before a limit is known.
 
-    Tokens and their cost are shown where there are any.
+    Tokens and their cost have columns only if any were used.
     """
-    if not any(one.limits for one in state.researchers):
+    if not any(researcher.limits for researcher in state.researchers):
         return []
-    rows = [_row(one, paid=bool(state.spent.tokens.total)) for one in state.researchers]
+    rows = [_row(researcher, paid=bool(state.spent.tokens.total)) for researcher in state.researchers]
     table = new_table()
     for name in rows[0]:
         table.add_column(name, no_wrap=name != "left", justify="left" if name in ("researcher", "left") else "right")
@@ -58,15 +55,15 @@ def spending(state: CampaignState) -> list[RenderableType]:
 
 
 def dollars(amount: float) -> str:
-    """An amount of money, with cents, or more digits where it is less than one."""
+    """Format an amount of money with cents, or with more digits if it is less than one."""
     return f"${amount:.2f}" if amount >= 0.01 or not amount else f"${amount:.4f}"
 
 
-def _row(one: ResearcherState, *, paid: bool) -> dict[str, str]:
+def _row(researcher: ResearcherState, *, paid: bool) -> dict[str, str]:
     """Cells by the names of their columns."""
-    ends = {"left": _left(one.limits)}
-    begins = {"researcher": one.name, "time": duration(one.spent.resources.seconds)}
-    return {**begins, **_cost(one.spent), **ends} if paid else {**begins, **ends}
+    last = {"left": _left(researcher.limits)}
+    first = {"researcher": researcher.name, "time": duration(researcher.spent.resources.seconds)}
+    return {**first, **_cost(researcher.spent), **last} if paid else {**first, **last}
 
 
 def _cost(spent: Usage) -> dict[str, str]:
@@ -80,6 +77,6 @@ def _cost(spent: Usage) -> dict[str, str]:
 
 
 def _left(limits: tuple[Limit, ...]) -> str:
-    """The limit that is nearest to its end."""
+    """The limit of which the smallest share is left."""
     nearest = min(limits, key=lambda limit: limit.left / limit.maximum, default=None)
     return f"{readable(nearest.what, nearest.left)} ({nearest.scope})" if nearest else ""

@@ -1,4 +1,4 @@
-"""A transcript as a person reads it: one line that says what an entry is, and below it what was said, in full."""
+"""A transcript as people read it: a heading for each entry, and its whole text below."""
 
 import json
 import time
@@ -11,21 +11,21 @@ from aar.reporting.text import plain
 from aar.researchers.transcript import TranscriptEntry
 
 _STYLES = {"assistant": "bold cyan", "user": "bold green", "api_failure": "bold red", "end": "bold"}
-_LABELS = {"assistant": "researcher", "user": "told"}
+_LABELS = {"assistant": "researcher", "user": "to the researcher"}
 
 
 def entry_words(entry: TranscriptEntry) -> list[Text]:
-    """The lines of an entry; empty for one that only repeats what others say."""
-    said = list(_said(entry))
-    if not said:
+    """Return the lines of an entry, or nothing for one that only repeats others."""
+    texts = list(_texts(entry))
+    if not texts:
         return []
     kind = entry.data["role"] if entry.kind == "message" else entry.kind
     when = time.strftime("%H:%M:%S", time.localtime(entry.time))
     head = Text.assemble((f"{entry.number} {when} ", "dim"), (_LABELS.get(kind, kind), _STYLES.get(kind, "bold")))
-    return [head, *said, Text("")]
+    return [head, *texts, Text("")]
 
 
-def _said(entry: TranscriptEntry) -> Iterator[Text]:
+def _texts(entry: TranscriptEntry) -> Iterator[Text]:
     data = entry.data
     match entry.kind:
         case "message":
@@ -63,6 +63,6 @@ def _block(block: dict[str, Any]) -> Iterator[Text]:
 
 
 def _call(tool: str, arguments: Any) -> Text:
-    given = arguments if isinstance(arguments, dict) else {"arguments": arguments}
-    lines = [f"  {key}: {value if isinstance(value, str) else json.dumps(value)}" for key, value in given.items()]
+    named = arguments if isinstance(arguments, dict) else {"arguments": arguments}
+    lines = [f"  {key}: {value if isinstance(value, str) else json.dumps(value)}" for key, value in named.items()]
     return plain("\n".join([f"calls {tool}", *lines]), "yellow")

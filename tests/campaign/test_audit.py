@@ -157,5 +157,5 @@ def test_an_audit_of_nothing_says_that_it_proves_nothing(tmp_path: Path) -> None
     (empty / "config.json").write_text(config.model_dump_json())
     assert stored_findings(empty) == {}
     assert audit_campaign(empty) == []
-    assert "no proof" in (empty / "audit.md").read_text()
+    assert "not proof" in (empty / "audit.md").read_text()
     assert released_numbers(empty).measured["pgr"] == ()

@@ -15,7 +15,7 @@ def config(tmp_path: Path) -> CampaignConfig:
     return load_config(write_toml(tmp_path, folder=tmp_path / "mine"))
 
 
-def test_a_trial_lies_beside_its_campaign(config: CampaignConfig, tmp_path: Path) -> None:
+def test_a_trial_has_a_folder_next_to_its_campaign(config: CampaignConfig, tmp_path: Path) -> None:
     trial = derived_config(config, "try", None)
     assert (trial.name, trial.folder) == ("little-try", tmp_path / "mine-try")
     assert (trial.problem, trial.scoring) == (config.problem, config.scoring)

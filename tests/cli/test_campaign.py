@@ -9,6 +9,7 @@ from typing import TextIO
 import pytest
 import typer
 
+from aar.cli import campaign as campaign_commands
 from aar.cli.campaign import resumable
 from tests.cli.conftest import Aar
 
@@ -82,3 +83,13 @@ def test_stopping_what_does_not_run_is_no_error(campaign: Path, aar: Aar) -> Non
     ended = aar("stop", "little")
     assert ended.code == 0 and "does not run" in ended.out
     assert not (campaign / "stop-requested").exists()
+
+
+def test_a_driver_that_does_not_stop_in_time_is_an_error(
+    campaign: Path, aar: Aar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaign_commands, "STOP_SECONDS", 0.1)
+    with (campaign / "driver.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ended = aar("stop")
+    assert ended.code == 1 and "still runs" in ended.err and "look at its output" in ended.err

@@ -1,5 +1,6 @@
 """`aar forum`: other people's words are shown as words, and a person can write."""
 
+import io
 import json
 from pathlib import Path
 
@@ -76,3 +77,9 @@ def test_without_a_forum_a_person_is_told_to_start_the_campaign(campaign: Path, 
     (campaign / "commons" / "forum.sqlite").unlink()
     assert "no forum yet" in aar("forum", "post", "hello", "--author", "ada").err
     assert aar("forum", "list").code == 1
+
+
+def test_a_post_is_read_from_standard_input(campaign: Path, aar: Aar, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("Two\nlines."))
+    written = json.loads(aar("forum", "post", "a title", "-", "--author", "ada", "--json").out)
+    assert (written["title"], written["body"], written["kind"]) == ("a title", "Two\nlines.", "insight")

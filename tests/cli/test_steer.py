@@ -1,10 +1,13 @@
 """`aar steer` and `aar join`: what people ask of researchers, durable and checked."""
 
+import fcntl
+import io
 import json
 from pathlib import Path
 
 import pytest
 
+from aar.campaign.folder import stored_config
 from aar.campaign.state import read_state
 from aar.cli.external import instructions
 from aar.researchers.brains.external.credentials import researcher_of
@@ -104,3 +107,38 @@ def test_an_mcp_server_without_a_valid_token_says_what_to_set(
 ) -> None:
     monkeypatch.setenv("AAR_TOKEN", "aar_made_up")
     assert "AAR_TOKEN names no external researcher" in aar("mcp").err
+
+
+def test_joining_again_invalidates_the_earlier_token(campaign: Path, aar: Aar) -> None:
+    def token() -> str:
+        out = aar("join", "eve").out
+        configuration, _ = json.JSONDecoder().raw_decode(out[out.index("{") :])
+        return str(configuration["mcpServers"]["aar"]["env"]["AAR_TOKEN"])
+
+    aar("steer", "add", "eve", "--brain", "external")
+    first, second = token(), token()
+    assert researcher_of(campaign, first) is None
+    assert researcher_of(campaign, second) == "eve"
+
+
+def test_a_message_is_read_from_standard_input(campaign: Path, aar: Aar, monkeypatch: pytest.MonkeyPatch) -> None:
+    aar("steer", "add", "eve", "--brain", "external")
+    monkeypatch.setattr("sys.stdin", io.StringIO("Look at\ncalibration."))
+    assert aar("steer", "message", "eve", "-").code == 0
+    assert CommandQueue(campaign).commands()[-1].text == "Look at\ncalibration."
+
+
+def test_a_command_for_a_researcher_that_has_ended_says_that_it_is_too_late_in_this_run(
+    campaign: Path, aar: Aar
+) -> None:
+    with (campaign / "driver.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        out = aar("steer", "direction", "researcher-1", "curriculum").out
+    assert "takes effect when the campaign is started again; it is too late in this run" in out
+
+
+def test_a_researcher_with_its_own_model_keeps_the_campaigns_other_settings(campaign: Path, aar: Aar) -> None:
+    assert aar("steer", "add", "fay", "--model", "claude-opus-5-5").code == 0
+    added = json.loads(CommandQueue(campaign).commands()[-1].text)
+    settings = stored_config(campaign).claude.model_dump(mode="json")
+    assert added["claude"] == {**settings, "model": "claude-opus-5-5"}

@@ -46,3 +46,15 @@ def test_unknown_snapshots_and_experiments_are_messages(campaign: Path, aar: Aar
     assert "no experiment e99" in aar("store", "show", "e99").err
     assert "no snapshot deadbeef" in aar("store", "show", "deadbeef").err
     assert "is not a snapshot id" in aar("store", "show", "latest").err
+
+
+def test_checkout_into_a_file_is_refused(campaign: Path, aar: Aar, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = aar("store", "checkout", "e3", str(tmp_path / "file"))
+    assert ended.code == 1 and "give a new or empty folder" in ended.err
+
+
+def test_checkout_says_how_many_files_it_wrote(campaign: Path, aar: Aar, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    ended = aar("store", "checkout", "e3", str(tmp_path / "empty"))
+    assert ended.code == 0 and ended.out.startswith("2 files of ")

@@ -91,7 +91,7 @@ def test_a_row_shows_what_was_verified_and_what_the_audit_found() -> None:
         (-0.4, 0.01, "e2: worse than vanilla."),
     ],
 )
-def test_a_verification_is_told_in_words(low: float, p_value: float, verdict: str) -> None:
+def test_a_verification_is_reported_in_words(low: float, p_value: float, verdict: str) -> None:
     state = replace(with_experiments(experiment(2, "ada", 0.5)), verifications=(verification("e2", low, p_value),))
     shown = " ".join(printed(summary(state)).split())
     assert verdict in shown
@@ -123,7 +123,7 @@ def test_without_a_verification_or_a_best_method_nothing_is_claimed() -> None:
     assert "Ledger: 000000" in shown
 
 
-def test_a_trial_is_compared_with_vanilla_or_its_failure_told() -> None:
+def test_a_trial_is_compared_with_vanilla_or_its_failure_reported() -> None:
     good, bad = experiment(2, "person", 0.5), experiment(3, "person", failure="it raised\nline 3")
     assert "PGR 0.50 [0.40, 0.60]; vanilla: 0.808, PGR 0.40" in " ".join(printed(trial_words(MEASURED, good)).split())
     assert "failed: it raised\nline 3" in printed(trial_words(MEASURED, bad))
