@@ -75,9 +75,12 @@ def report(name: str, findings: list[Finding], ledger_head: str) -> str:
         lines += [f"# {_HEADINGS[grade]}", ""] if graded else []
         for kind in dict.fromkeys(finding.kind for finding in graded):
             lines += [f"## {kind}", ""]
-            for one in (one for one in graded if one.kind == kind):
-                about = ", ".join((one.researcher, *one.experiments))
-                lines += [f"* **{about}**: {markdown_span(one.words)}", f"  Evidence: {markdown_span(one.evidence)}"]
+            for finding in (each for each in graded if each.kind == kind):
+                about = ", ".join((finding.researcher, *finding.experiments))
+                lines += [
+                    f"* **{about}**: {markdown_span(finding.words)}",
+                    f"  Evidence: {markdown_span(finding.evidence)}",
+                ]
             lines.append("")
     return "\n".join(lines) + "\n"
 
@@ -97,7 +100,11 @@ class _Audit:
         self._folder = folder
         self._book = ScoreStore(folder, read_only=True) if (folder / SCORES_FILE).exists() else None
         self._ledger = self._book.ledger() if self._book else []
-        self._experiments = [one for one in self._book.experiments() if not one.verification_of] if self._book else []
+        self._experiments = (
+            [experiment for experiment in self._book.experiments() if not experiment.verification_of]
+            if self._book
+            else []
+        )
         self._key = self._book.key() if self._book else Key.new()
         self.head = self._book.ledger_head() if self._book else ORIGIN
 
@@ -129,14 +136,16 @@ class _Audit:
 
     def _by_researcher(self) -> dict[str, list[Experiment]]:
         groups: dict[str, list[Experiment]] = defaultdict(list)
-        for one in self._experiments:
-            if one.researcher != PLATFORM:
-                groups[one.researcher].append(one)
+        for experiment in self._experiments:
+            if experiment.researcher != PLATFORM:
+                groups[experiment.researcher].append(experiment)
         return groups
 
     def _submissions(self) -> Iterator[Finding]:
         for researcher, experiments in self._by_researcher().items():
-            answers = {one.id: self._answers(one) for one in experiments if one.status == "scored"}
+            answers = {
+                experiment.id: self._answers(experiment) for experiment in experiments if experiment.status == "scored"
+            }
             yield from probing(researcher, {name: known for name, known in answers.items() if known is not None})
 
     def _answers(self, experiment: Experiment) -> np.ndarray | None:
@@ -150,15 +159,17 @@ class _Audit:
         texts = self._texts()
         for researcher, experiments in self._by_researcher().items():
             sources: dict[str, str] = {}
-            for one in experiments:
-                yield from self._guarded(researcher, one.id, "the method", partial(self._method, one, texts, sources))
+            for experiment in experiments:
+                yield from self._guarded(
+                    researcher, experiment.id, "the method", partial(self._method, experiment, texts, sources)
+                )
             yield from self._guarded(researcher, None, "its methods", partial(seed_hunting, researcher, sources))
 
-    def _method(self, one: Experiment, texts: set[str], sources: dict[str, str]) -> Iterator[Finding]:
+    def _method(self, experiment: Experiment, texts: set[str], sources: dict[str, str]) -> Iterator[Finding]:
         """Examine one method, and add its source to `sources`."""
-        sources[one.id] = source = self._source(one.snapshot)
-        yield from decoys_touched(one.researcher, one.id, "the method", source, self._key)
-        yield from code_findings(one.researcher, one.id, source, texts)
+        sources[experiment.id] = source = self._source(experiment.snapshot)
+        yield from decoys_touched(experiment.researcher, experiment.id, "the method", source, self._key)
+        yield from code_findings(experiment.researcher, experiment.id, source, texts)
 
     def _source(self, snapshot: str) -> str:
         store = CodeStore(code_folder(self._folder), read_only=True)
@@ -181,7 +192,7 @@ class _Audit:
         return {text for text, count in counts.items() if count <= INSTRUCTION_SHARE * rows}
 
     def _posts(self) -> Iterator[Finding]:
-        known, researchers = known_numbers(self._book), {one.name for one in self.config.researchers}
+        known, researchers = known_numbers(self._book), {researcher.name for researcher in self.config.researchers}
         for post in self._forum():
             look = partial(self._post, post, known if post.author in researchers else None)
             yield from self._guarded(post.author, post.experiment, f"post {post.id}", look)
@@ -200,16 +211,18 @@ class _Audit:
         return posts
 
     def _failures(self) -> Iterator[Finding]:
-        for one in self._experiments:
-            printed = one.failure.text if one.failure else ""
-            yield from decoys_touched(one.researcher, one.id, "what it printed", printed, self._key, by_method=True)
+        for experiment in self._experiments:
+            printed = experiment.failure.text if experiment.failure else ""
+            yield from decoys_touched(
+                experiment.researcher, experiment.id, "what it printed", printed, self._key, by_method=True
+            )
 
     def _transcripts(self) -> Iterator[Finding]:
         for name, folder in transcript_folders(self._folder).items():
             yield from self._guarded(name, None, "the transcript", partial(self._transcript, name, folder))
 
     def _transcript(self, name: str, folder: Path) -> list[Finding]:
-        return transcript_findings(name, ((one.kind, one.data) for one in read(folder)), self._key)
+        return transcript_findings(name, ((entry.kind, entry.data) for entry in read(folder)), self._key)
 
 
 def released_numbers(folder: Path) -> KnownScores:
@@ -221,7 +234,7 @@ def known_numbers(book: ScoreStore | None) -> KnownScores:
     """Return every number that the platform has released in a campaign."""
     if book is None:
         return NO_SCORES
-    experiments = [one for one in book.experiments() if not one.verification_of]
-    names = {dataset for one in experiments for dataset in one.datasets}
-    baselines = [one for name in sorted(names) if (one := book.baselines(name))]
+    experiments = [experiment for experiment in book.experiments() if not experiment.verification_of]
+    names = {dataset for experiment in experiments for dataset in experiment.datasets}
+    baselines = [ends for name in sorted(names) if (ends := book.baselines(name))]
     return KnownScores.of(experiments, baselines, book.verifications())

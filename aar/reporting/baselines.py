@@ -69,17 +69,20 @@ def published_tables(datasets: list[PublishedDataset]) -> list[Table]:
     return [_published_table(dataset) for dataset in datasets]
 
 
-def _published_table(one: PublishedDataset) -> Table:
-    weak, ceiling = f"weak {one.weak:.3f} ({one.weak_seeds})", f"ceiling {one.ceiling:.3f} ({one.ceiling_seeds})"
-    table = new_table(f"{one.name}: {one.items} test items, {weak}, {ceiling}", CAPTION)
+def _published_table(dataset: PublishedDataset) -> Table:
+    weak, ceiling = (
+        f"weak {dataset.weak:.3f} ({dataset.weak_seeds})",
+        f"ceiling {dataset.ceiling:.3f} ({dataset.ceiling_seeds})",
+    )
+    table = new_table(f"{dataset.name}: {dataset.items} test items, {weak}, {ceiling}", CAPTION)
     table.add_column("method", overflow="fold")
     for name in ("seeds", "transfer", "PGR [95 %]", "SD", "SE"):
         table.add_column(name, no_wrap=True, justify="right")
-    for method in one.methods:
+    for method in dataset.methods:
         table.add_row(*(plain(cell) for cell in _cells(method)))
     return table
 
 
-def _cells(one: PublishedMethod) -> tuple[str, ...]:
-    spread = ("" if value is None else f"{value:.3f}" for value in (one.sd, one.se))
-    return (one.name, str(one.seeds), f"{one.transfer:.3f}", estimate_text(one.pgr), *spread)
+def _cells(method: PublishedMethod) -> tuple[str, ...]:
+    spread = ("" if value is None else f"{value:.3f}" for value in (method.sd, method.se))
+    return (method.name, str(method.seeds), f"{method.transfer:.3f}", estimate_text(method.pgr), *spread)

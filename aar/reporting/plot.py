@@ -32,12 +32,13 @@ def save_plot(state: CampaignState, campaign_seconds: Callable[[float], float]) 
     """Draw the campaign into `best-pgr.png` of its folder and return the file's path.
 
     Args:
-        campaign_seconds: campaign time at a moment (Record.seconds_until), so that pauses take no room.
+        campaign_seconds: campaign time at a moment (EventLog.seconds_until), so that pauses take no room.
 
     Raises:
         StorageError: the file could not be written.
     """
-    points = [_point(one, campaign_seconds) for one in state.experiments if one.score and one.researcher != PLATFORM]
+    scored = [each for each in state.experiments if each.score and each.researcher != PLATFORM]
+    points = [_point(experiment, campaign_seconds) for experiment in scored]
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.add_subplot()
     _draw_references(axes, state)
@@ -53,9 +54,9 @@ def save_plot(state: CampaignState, campaign_seconds: Callable[[float], float]) 
     return path
 
 
-def _point(one: Experiment, campaign_seconds: Callable[[float], float]) -> Point:
-    assert one.score is not None and one.ended is not None
-    return Point(campaign_seconds(one.ended) / 60, one.score, one.researcher)
+def _point(experiment: Experiment, campaign_seconds: Callable[[float], float]) -> Point:
+    assert experiment.score is not None and experiment.ended is not None
+    return Point(campaign_seconds(experiment.ended) / 60, experiment.score, experiment.researcher)
 
 
 def _draw_references(axes: Axes, state: CampaignState) -> None:
