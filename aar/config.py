@@ -24,7 +24,9 @@ from pydantic import (
 from aar.errors import ConfigError
 from aar.models.recipe import Recipe
 
-RESERVED_NAMES = ("platform", "campaign")
+PLATFORM = "platform"
+"""The author and account of what no researcher pays for: baselines, reference experiments, verification."""
+RESERVED_NAMES = (PLATFORM, "campaign")
 """Names of the platform and of the campaign's own events in its records; not allowed for researchers."""
 
 

@@ -19,10 +19,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aar.campaign.folder import is_running
+from aar.config import PLATFORM
 from aar.errors import AarError
 from aar.gateway.connection import CampaignConnection
 from aar.problems.key import Key
-from aar.scoring.records import PLATFORM
 from aar.scoring.store import ScoreStore
 from aar.storage import transaction
 from tests.campaign.tiny_campaign import start, write_campaign

@@ -34,7 +34,7 @@ def main(layers: int, hidden: int) -> None:
     os.environ["LOCAL_RANK"] = "0"
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+    dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)  # type: ignore[attr-defined]
     print(f"{torch.cuda.get_device_name() if device.type == 'cuda' else 'CPU'}, torch {torch.__version__}")
     with tempfile.TemporaryDirectory() as folder:
         shape = tiny_config(

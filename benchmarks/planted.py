@@ -17,7 +17,7 @@ from aar.campaign.audit import stored_findings
 from aar.campaign.run import CampaignRun, run_session
 from aar.campaign.state import CampaignState
 from aar.config import VerificationConfig, load_config
-from aar.experiments.actor import METHOD_FILE
+from aar.methods import METHOD_FILE
 from aar.ray_utils import get
 from aar.reporting.results import verdict_words, verification_lines
 from aar.scoring.records import Experiment
@@ -65,8 +65,7 @@ def source_of(name: str) -> str:
 def experiment(session: CampaignRun, name: str, source: str) -> Experiment:
     """The method as an experiment, run on dev."""
     files = {METHOD_FILE: source.encode()}
-    snapshot = get(session.commons.publish.remote(PERSON.name, files, name, None, key=name)).id
-    return session.run_experiment(get(session.scorer.admit.remote(PERSON.name, snapshot, name, name)))
+    return session.wait_for(get(session.experiments.submit.remote(PERSON.name, files, name, name)))
 
 
 def planted(names: list[str], whole: VerificationConfig) -> Callable[[CampaignRun], None]:

@@ -120,7 +120,9 @@ def main() -> None:
         for _ in range(REFRESHES):
             campaign.end(running)
             running = campaign.begin()
-            campaign.post(), campaign.act(), campaign.spend()
+            campaign.post()
+            campaign.act()
+            campaign.spend()
             times.append(milliseconds(reader.read))
         report("refresh, everything has grown", times)
 

@@ -10,9 +10,8 @@ from aar.campaign.events import EventLog
 from aar.campaign.state import CAMPAIGN
 from aar.commons.code_store import CodeStore
 from aar.commons.forum import Forum
-from aar.config import CampaignConfig, load_config
+from aar.config import PLATFORM, CampaignConfig, load_config
 from aar.scoring.records import (
-    PLATFORM,
     VANILLA,
     Baselines,
     ControlResult,

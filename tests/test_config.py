@@ -6,10 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from aar.campaign.state import CAMPAIGN
-from aar.config import RESERVED_NAMES, CampaignConfig, ProblemConfig, load_config
+from aar.config import PLATFORM, RESERVED_NAMES, CampaignConfig, ProblemConfig, load_config
 from aar.errors import ConfigError
 from aar.models.recipe import Recipe
-from aar.scoring.records import PLATFORM
 
 MINIMAL = """
 name = "c"

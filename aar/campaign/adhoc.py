@@ -12,7 +12,7 @@ from aar.campaign.run import CampaignRun, View, run_session
 from aar.campaign.state import CampaignState
 from aar.config import CampaignConfig, ProblemConfig, ResearcherConfig
 from aar.errors import CampaignError
-from aar.experiments.actor import METHOD_FILE
+from aar.methods import METHOD_FILE
 from aar.ray_utils import get
 from aar.scoring.records import Experiment
 

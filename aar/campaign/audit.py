@@ -17,8 +17,9 @@ from aar.campaign.folder import code_folder, forum_file, stored_config
 from aar.commons.code_store import CodeStore
 from aar.commons.forum import Forum, Post
 from aar.commons.quoting import markdown_span
-from aar.config import CampaignConfig
+from aar.config import PLATFORM, CampaignConfig
 from aar.errors import AssetError, LedgerError, ProblemError
+from aar.methods import METHOD_FILE
 from aar.problems.key import Key
 from aar.problems.loading import load_dataset
 from aar.researchers.transcript import read, transcript_folders
@@ -29,13 +30,12 @@ from aar.scoring.audit.probing import probing
 from aar.scoring.audit.traces import decoys_touched, transcript_findings
 from aar.scoring.draws import INSTRUCTION_SHARE
 from aar.scoring.ledger import ORIGIN, verify_chain
-from aar.scoring.records import DEV, PLATFORM, Experiment
+from aar.scoring.records import DEV, Experiment
 from aar.scoring.store import FILE as SCORES_FILE
 from aar.scoring.store import ScoreStore
 from aar.storage import storage_errors, write_atomic
 
 JSON_FILE, REPORT_FILE = "audit.json", "audit.md"
-METHOD_FILE = "method.py"
 POSTS_PER_PAGE = 200
 
 

@@ -25,11 +25,11 @@ from aar.campaign.state import CAMPAIGN, CampaignState, StateReader
 from aar.campaign.team import RESTARTING, ActivityWatch, ResearcherSupervisor
 from aar.commons.actor import start_commons
 from aar.compute.actor import start_compute
-from aar.config import CampaignConfig, VerificationConfig
+from aar.config import PLATFORM, CampaignConfig, VerificationConfig
 from aar.errors import CampaignError, ScoringError, StorageError
-from aar.experiments.actor import METHOD_FILE, start_experiments
+from aar.experiments.actor import start_experiments
 from aar.logs import logged_to
-from aar.methods import builtin_source
+from aar.methods import METHOD_FILE, builtin_source
 from aar.ray_utils import get
 from aar.researchers.actor import start_researcher
 from aar.researchers.brains.claude.access import check_model_access
@@ -37,7 +37,7 @@ from aar.researchers.commands import CommandQueue
 from aar.sandbox import Limits, provider, require_sandbox
 from aar.sandbox.memory import check_size
 from aar.scoring.actor import start_scorer
-from aar.scoring.records import PLATFORM, VANILLA, Experiment, Verification
+from aar.scoring.records import VANILLA, Experiment, Verification
 from aar.storage import checkpoint, storage_errors, write_atomic
 
 POLL_SECONDS = 0.5

@@ -21,13 +21,13 @@ from aar.campaign.folder import COMMONS, is_running, stored_config
 from aar.commons import FORUM_FILE
 from aar.commons.diversity import DiversityHistory, Step
 from aar.commons.forum import Forum
-from aar.config import CampaignConfig, ResearcherConfig
+from aar.config import PLATFORM, CampaignConfig, ResearcherConfig
 from aar.researchers.commands import FILE as COMMANDS_FILE
 from aar.researchers.commands import CommandQueue, DesiredState, OperatorCommand, active_researchers, desired_state
 from aar.researchers.directions import direction_name
 from aar.researchers.transcript import read, transcript_folders
 from aar.scoring.ledger import ORIGIN
-from aar.scoring.records import PLATFORM, Baselines, Experiment, Verification
+from aar.scoring.records import Baselines, Experiment, Verification
 from aar.scoring.store import FILE as SCORES_FILE
 from aar.scoring.store import ScoreStore
 

@@ -16,9 +16,9 @@ import typer
 from aar.campaign.folder import find_campaign, forum_file, is_running, stored_config
 from aar.cli.output import AsJson, CampaignOption, echo, echo_json
 from aar.commons.forum import Forum, Kind, Post
+from aar.config import PLATFORM
 from aar.errors import ForumError, StorageError
 from aar.gateway.connection import address_of, connect, researchers, unreached
-from aar.scoring.records import PLATFORM
 
 if TYPE_CHECKING:
     from aar.scoring.audit.claims import KnownScores

@@ -25,10 +25,10 @@ from ray.actor import ActorHandle
 
 from aar import metrics
 from aar.budget import Resources, StorageQuota, UsageStore, limits_of
-from aar.compute.queue import PLATFORM, Queue
+from aar.compute.queue import Queue
 from aar.compute.requests import FineTune, Request
 from aar.compute.store import Artifacts
-from aar.config import CampaignConfig, ComputeConfig, ResearcherConfig
+from aar.config import PLATFORM, CampaignConfig, ComputeConfig, ResearcherConfig
 from aar.errors import AarError, ComputeError, StorageError, TrainingError, WithdrawnError
 from aar.ray_utils import COMPUTE, get, log_to_ray, start_actor
 from aar.text import fitted_line

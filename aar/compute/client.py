@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from aar.compute.queue import PLATFORM
 from aar.compute.requests import FineTune, ImportAdapter, Request, array_from_bytes
 from aar.compute.store import StoredTexts, texts_to_bytes
+from aar.config import PLATFORM
 from aar.models.recipe import Texts
 from aar.ray_utils import get, get_async
 

@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 
 from aar.compute.requests import FineTune, ImportAdapter, Request
 
-PLATFORM = "platform"
-"""The account of requests that no researcher made."""
 MAX_BATCH = 4
 """Students that are trained side by side, at most."""
 QUICK_COST = 2e5

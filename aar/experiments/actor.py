@@ -25,13 +25,14 @@ from ray.exceptions import RayError
 from aar.commons.code_store import files_digest
 from aar.commons.foreign import Foreign
 from aar.compute.client import ComputeClient
-from aar.config import CampaignConfig
+from aar.config import PLATFORM, CampaignConfig
 from aar.errors import AarError, LabError, MethodError
 from aar.experiments.backend import ModelBackend
 from aar.experiments.broker import RunBudget
 from aar.experiments.method_sandbox import Progress, method_pool, run_method
 from aar.experiments.program_scheduler import ProgramScheduler
 from aar.experiments.quick_check import check_method, slice_of
+from aar.methods import METHOD_FILE
 from aar.ray_utils import COMMONS, COMPUTE, EXPERIMENTS, SCORER, get, get_actor, log_to_ray, start_actor
 from aar.sandbox import Limits, provider
 from aar.sandbox.decoys import METHODS
@@ -40,7 +41,6 @@ from aar.scoring.records import TrainingData
 
 log = logging.getLogger(__name__)
 
-METHOD_FILE = "method.py"
 MAX_EXPERIMENTS = 100
 MAX_CALLS = 100
 """Calls that are answered at a time, including quick checks."""
@@ -204,7 +204,7 @@ class Experiments:
     def _run_once(self, record: records.Experiment, source: bytes, run: records.ExperimentRun) -> records.RunOutput:
         """Run the method once, in a sandbox of its own."""
         task: TrainingData = get(self._scorer.task.remote(record.id, run))
-        owner = record.researcher if record.verification_of is None else records.PLATFORM
+        owner = record.researcher if record.verification_of is None else PLATFORM
         observer, began = self._progress(record.id).of(run), time.monotonic()
         log.info("%s by %s: run on %s, seed %d begins", record.id, owner, run.dataset, run.seed)
         with self._backend(task, run.seed, owner) as backend:

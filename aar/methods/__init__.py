@@ -7,6 +7,9 @@ from importlib.resources import files
 
 from aar.errors import ConfigError
 
+METHOD_FILE = "method.py"
+"""The file of a workspace or snapshot that defines supervise(lab)."""
+
 
 def builtin_names() -> list[str]:
     """Return the names of the built-in methods, sorted."""

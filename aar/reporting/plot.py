@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from aar.campaign.state import CampaignState
+from aar.config import PLATFORM
 from aar.reporting.text import UNPROTECTED
-from aar.scoring.records import PLATFORM, Experiment, Score
+from aar.scoring.records import Experiment, Score
 from aar.storage import storage_errors
 
 FILE = "best-pgr.png"

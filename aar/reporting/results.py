@@ -14,9 +14,10 @@ from rich.text import Text
 from aar.campaign.audit import REPORT_FILE
 from aar.campaign.folder import campaigns_root
 from aar.campaign.state import CampaignState
+from aar.config import PLATFORM
 from aar.reporting.spending import cost_words
 from aar.reporting.text import UNPROTECTED, estimate_text, new_table, one_line, pgr_text, plain
-from aar.scoring.records import PLATFORM, DatasetVerification, Experiment, Verification
+from aar.scoring.records import DatasetVerification, Experiment, Verification
 from aar.scoring.verification.verdicts import corrected, latest, strict, verdicts
 
 REFERENCE_STYLE = "cyan"

@@ -18,7 +18,7 @@ from typing import Any
 
 from ray.actor import ActorHandle
 
-from aar.config import CampaignConfig, VerificationConfig
+from aar.config import PLATFORM, CampaignConfig, VerificationConfig
 from aar.errors import ScoringError
 from aar.ray_utils import COMPUTE, SCORER, get_actor, log_to_ray, start_actor
 from aar.sandbox.decoys import decoys
@@ -28,7 +28,6 @@ from aar.scoring.feedback import Feedback
 from aar.scoring.records import (
     DEV,
     NOTE_CHARACTERS,
-    PLATFORM,
     SEALED,
     Baselines,
     Experiment,

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from aar.config import CampaignConfig, DatasetConfig
+from aar.config import PLATFORM, CampaignConfig, DatasetConfig
 from aar.errors import ScoringError
 from aar.problems.dataset import Split
 from aar.problems.loading import load_dataset
 from aar.scoring.draws import dev_and_sealed, fingerprint
 from aar.scoring.evaluator import Evaluator, correct
-from aar.scoring.records import DEV, PLATFORM, SEALED, ExperimentRun, Labels, RunOutput, TrainingData
+from aar.scoring.records import DEV, SEALED, ExperimentRun, Labels, RunOutput, TrainingData
 from aar.scoring.stats.pgr import Correctness
 from aar.scoring.store import ScoreStore
 

@@ -12,10 +12,9 @@ from collections import Counter
 
 import numpy as np
 
-from aar.config import CampaignConfig
+from aar.config import PLATFORM, CampaignConfig
 from aar.problems.dataset import Example, Judgement, Split, split_of
 from aar.problems.key import Key, Stream
-from aar.scoring.records import PLATFORM
 from aar.scoring.store import ScoreStore
 
 INSTRUCTION_SHARE = 0.1

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from aar.config import ScoringConfig
+from aar.config import PLATFORM, ScoringConfig
 from aar.scoring.dataset import CEILING, TEACHER, HeldOutDataset
-from aar.scoring.records import DEV, PLATFORM, DatasetScore, Experiment, Score
+from aar.scoring.records import DEV, DatasetScore, Experiment, Score
 from aar.scoring.stats.ladder import ItemScores, Ladder
 from aar.scoring.stats.pgr import Gap, mean_pgr_estimate
 

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from aar.commons.foreign import Foreign
+from aar.config import PLATFORM
 from aar.models.recipe import Recipe
 from aar.problems.dataset import Example, Kind
 from aar.scoring.stats.uncertainty import Estimate
@@ -13,8 +14,6 @@ from aar.scoring.stats.uncertainty import Estimate
 Status = Literal["running", "scored", "failed"]
 Labels = Literal["teacher", "shuffled", "better", "worse"]
 """The labels that a method gets: from its seed's teacher, those shuffled, or from a better or a worse teacher."""
-PLATFORM = "platform"
-"""The author of reference experiments, which no researcher pays for."""
 DEV, SEALED = "dev", "sealed"
 """The two splits of the hidden test set: for feedback during research, and for verification only."""
 VANILLA = "vanilla"

@@ -16,21 +16,12 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from aar.commons.foreign import Foreign
+from aar.config import PLATFORM
 from aar.errors import ScoringError
 from aar.problems.key import Key
 from aar.scoring import ledger
 from aar.scoring.ledger import LedgerEntry
-from aar.scoring.records import (
-    PLATFORM,
-    Baselines,
-    Experiment,
-    ExperimentRun,
-    FitRecipe,
-    Labels,
-    RunOutput,
-    Score,
-    Verification,
-)
+from aar.scoring.records import Baselines, Experiment, ExperimentRun, FitRecipe, Labels, RunOutput, Score, Verification
 from aar.scoring.stats.pgr import Correctness
 from aar.storage import open_database, select, transaction
 

@@ -8,9 +8,8 @@ import pytest
 
 from aar.budget import Account, StorageQuota
 from aar.budget.quota import ENTRIES, MIB, Held
-from aar.config import ResearcherBudget
+from aar.config import PLATFORM, ResearcherBudget
 from aar.errors import QuotaError
-from aar.scoring.records import PLATFORM
 
 TOTAL = 16 * MIB
 

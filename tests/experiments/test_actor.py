@@ -10,14 +10,14 @@ import ray
 
 from aar.commons.actor import start_commons
 from aar.compute.requests import FineTune, Request
-from aar.config import BudgetConfig, CampaignConfig, DatasetConfig
+from aar.config import PLATFORM, BudgetConfig, CampaignConfig, DatasetConfig
 from aar.errors import LabError, ScoringError
 from aar.experiments.actor import CANCELLED, start_experiments
 from aar.methods import builtin_source
 from aar.problems.loading import load_dataset
 from aar.ray_utils import COMPUTE, get, start_actor
 from aar.scoring.actor import start_scorer
-from aar.scoring.records import PLATFORM, VANILLA, Experiment
+from aar.scoring.records import VANILLA, Experiment
 from tests.keys import KEY, fix_key
 from tests.scoring.doubles import ComputeDouble, campaign, write_dataset
 

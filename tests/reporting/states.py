@@ -5,8 +5,8 @@ from pathlib import Path
 
 from aar.campaign.state import NOTHING, CampaignState, ResearcherState
 from aar.commons.foreign import Foreign
+from aar.config import PLATFORM
 from aar.scoring.records import (
-    PLATFORM,
     VANILLA,
     Baselines,
     ControlResult,

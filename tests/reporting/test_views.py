@@ -7,9 +7,9 @@ from rich.console import Console
 
 from aar.campaign.state import CampaignState
 from aar.commons.foreign import Foreign
+from aar.config import PLATFORM
 from aar.reporting.results import leaderboard
 from aar.reporting.views import RESEARCHERS_SHOWN, LiveView, LogView, dashboard
-from aar.scoring.records import PLATFORM
 from tests.reporting.states import EMPTY, MEASURED, NOW, crowded, experiment, with_experiments
 
 

@@ -13,11 +13,12 @@ import numpy as np
 from aar.commons.code_store import CodeStore, Snapshot, files_digest
 from aar.commons.foreign import Foreign
 from aar.commons.forum import Forum, Kind, Links, NamedFamily, Post
+from aar.config import PLATFORM
 from aar.errors import MethodError, ScoringError
 from aar.models.recipe import Recipe
 from aar.problems.dataset import Preference
 from aar.sandbox.decoys import decoys
-from aar.scoring.records import PLATFORM, VANILLA, Experiment, Score, TrainingData
+from aar.scoring.records import VANILLA, Experiment, Score, TrainingData
 from tests.keys import KEY
 from tests.methods.lab_double import LabDouble, run_method
 

@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from aar.config import CampaignConfig, VerificationConfig
+from aar.config import PLATFORM, CampaignConfig, VerificationConfig
 from aar.problems.dataset import Split
 from aar.problems.loading import load_dataset
 from aar.problems.prompts import model_texts
 from aar.scoring.actor import Scorer
 from aar.scoring.draws import DRAWN_SEEDS, SEEDS_ENTRY, dev_and_sealed
 from aar.scoring.ledger import LedgerEntry
-from aar.scoring.records import PLATFORM, VANILLA, Experiment, ExperimentRun, FitRecipe, RunOutput, Verification
+from aar.scoring.records import VANILLA, Experiment, ExperimentRun, FitRecipe, RunOutput, Verification
 from aar.scoring.store import ScoreStore
 from tests.keys import KEY, fix_key
 from tests.scoring.doubles import ComputeDouble

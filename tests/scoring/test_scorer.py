@@ -11,12 +11,12 @@ import pytest
 
 from aar.commons.foreign import Foreign
 from aar.compute.requests import FineTune, Predict
-from aar.config import BudgetConfig, DatasetConfig, ScoringConfig, VerificationConfig
+from aar.config import PLATFORM, BudgetConfig, DatasetConfig, ScoringConfig, VerificationConfig
 from aar.errors import ConfigError, ModelError, ScoringError
 from aar.logs import SafeFormatter
 from aar.problems.prompts import model_texts
 from aar.scoring.ledger import verify_chain
-from aar.scoring.records import PLATFORM, ExperimentRun, RunOutput
+from aar.scoring.records import ExperimentRun, RunOutput
 from aar.scoring.stats.pgr import performance_gap_recovered
 from aar.scoring.store import NOTED_REFUSALS
 from tests.scoring.bench import ScorerBench

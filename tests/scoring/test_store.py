@@ -9,10 +9,10 @@ import pytest
 import ray
 
 from aar.commons.foreign import Foreign
+from aar.config import PLATFORM
 from aar.errors import LedgerError, ScoringError, StorageError
 from aar.scoring.ledger import verify_chain
 from aar.scoring.records import (
-    PLATFORM,
     Baselines,
     ControlResult,
     DatasetScore,

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from aar.compute.requests import FineTune, Predict
-from aar.config import BudgetConfig, DatasetConfig, ScoringConfig, TeacherConfig, VerificationConfig
+from aar.config import PLATFORM, BudgetConfig, DatasetConfig, ScoringConfig, TeacherConfig, VerificationConfig
 from aar.errors import ScoringError
 from aar.problems.prompts import model_texts
 from aar.scoring.draws import research_seeds
-from aar.scoring.records import PLATFORM, VANILLA, FitRecipe, RunOutput
+from aar.scoring.records import VANILLA, FitRecipe, RunOutput
 from aar.scoring.verification import verdicts
 from aar.scoring.verification.verdicts import corrected
 from tests.keys import KEY

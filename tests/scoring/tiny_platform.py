@@ -12,13 +12,13 @@ from aar.compute.client import ComputeClient
 from aar.compute.engine import Group
 from aar.compute.executor import RequestExecutor
 from aar.compute.requests import Request
-from aar.config import CampaignConfig, VerificationConfig, load_config
+from aar.config import PLATFORM, CampaignConfig, VerificationConfig, load_config
 from aar.errors import TrainingError
 from aar.experiments.backend import ModelBackend
 from aar.experiments.program_scheduler import ProgramScheduler
 from aar.experiments.validation import FineTuneCall
 from aar.scoring.actor import Scorer
-from aar.scoring.records import PLATFORM, VANILLA, Experiment, RunOutput, Verification
+from aar.scoring.records import VANILLA, Experiment, RunOutput, Verification
 from aar.scoring.store import ScoreStore
 from tests.campaign.tiny_campaign import write_campaign
 from tests.keys import fix_key

@@ -10,12 +10,13 @@ import tokenize
 from dataclasses import dataclass
 
 from aar.commons.foreign import parse
+from aar.config import PLATFORM
+from aar.methods import METHOD_FILE
 from aar.researchers.client import CampaignClient
-from aar.scoring.records import PLATFORM, Experiment
+from aar.scoring.records import Experiment
 
 SHINGLE = 4
 NEAR = 0.9
-METHOD_FILE = "method.py"
 Shingles = frozenset[tuple[str, ...]]
 
 

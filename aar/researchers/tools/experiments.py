@@ -9,7 +9,8 @@ from aar.budget import Resources
 from aar.commons.foreign import names, parse
 from aar.commons.quoting import quoted_line, quoted_name
 from aar.errors import BudgetError, SourceError, ToolError
-from aar.researchers.tools.duplicates import METHOD_FILE, NearDuplicate
+from aar.methods import METHOD_FILE
+from aar.researchers.tools.duplicates import NearDuplicate
 from aar.researchers.tools.results import format_experiment, format_outcome
 from aar.researchers.tools.store import read_method
 from aar.researchers.tools.tool import Arguments, Call, Tool

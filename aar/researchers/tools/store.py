@@ -9,7 +9,7 @@ from aar.commons.code_store import files_digest
 from aar.commons.foreign import Foreign
 from aar.commons.quoting import quoted_block, quoted_line, quoted_name
 from aar.errors import ToolError
-from aar.researchers.tools.duplicates import METHOD_FILE
+from aar.methods import METHOD_FILE
 from aar.researchers.tools.tool import Arguments, Call, Tool
 from aar.untrusted_files import FILE_BYTES, is_folder, read_file, read_workspace
 

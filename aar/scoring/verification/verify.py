@@ -8,11 +8,11 @@ verification that was interrupted resumes.
 import time
 from collections.abc import Callable, Sequence
 
-from aar.config import CampaignConfig, VerificationConfig
+from aar.config import PLATFORM, CampaignConfig, VerificationConfig
 from aar.errors import ScoringError
 from aar.scoring.dataset import HeldOutDataset
 from aar.scoring.draws import research_seeds, verification_seeds
-from aar.scoring.records import PLATFORM, SEALED, Experiment, Labels, Verification
+from aar.scoring.records import SEALED, Experiment, Labels, Verification
 from aar.scoring.stats.pgr import mean_pgr_estimate
 from aar.scoring.store import ExperimentRequest, ScoreStore
 from aar.scoring.verification.comparison import Comparison
