@@ -2,6 +2,8 @@
 
 import json
 import re
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,20 @@ def test_an_export_into_what_is_no_folder_is_one_message(ada: Path, aar: Aar) ->
     Path("logs").touch()
     ended = aar("transcript", "--inspect", "logs")
     assert ended.code == 1 and "logs" in ended.err and "Traceback" not in ended.err
+
+
+def test_following_shows_new_entries_once_until_it_is_interrupted(
+    ada: Path, aar: Aar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) > 1:
+            raise KeyboardInterrupt
+        with closing(Transcript(transcript_folder(ada, "ada"))) as transcript:
+            transcript.append("start", why="resumed")
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    ended = aar("transcript", "ada", "--follow", "--json")
+    assert [json.loads(line)["number"] for line in ended.out.splitlines()] == [1, 2, 3, 4, 5]
