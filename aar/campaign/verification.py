@@ -1,4 +1,4 @@
-"""Verifying one experiment of a campaign that does not run: its method from nothing, fresh seeds, sealed test items."""
+"""Verify one experiment of a campaign that is not running: its method from scratch, fresh seeds, sealed test items."""
 
 from pathlib import Path
 
@@ -14,11 +14,11 @@ from aar.scoring.records import Experiment
 def verify(
     folder: Path, name: str | None, settings: VerificationConfig, view: View
 ) -> tuple[CampaignState, Experiment]:
-    """Verify the experiment called `name`, by id or snapshot, or the best one; returns how the campaign then stands.
+    """Verify the experiment called `name` (an id or a snapshot), or the best one; return the campaign's state after it.
 
     Raises:
-        KeyboardInterrupt: it was stopped; the same call goes on.
-        CampaignError: there is no such experiment, or the campaign runs.
+        KeyboardInterrupt: it was stopped; the same call resumes it.
+        CampaignError: there is no such experiment, or the campaign is running.
         ScoringError: the experiment cannot be verified.
     """
     experiment = _experiment(read_state(folder), name)
@@ -39,7 +39,7 @@ def _experiment(state: CampaignState, name: str | None) -> Experiment:
         if state.best is None:
             raise CampaignError(f"{state.name} has no score of a researcher yet, so there is nothing to verify")
         return state.best
-    for one in state.experiments:
-        if name == one.id or (len(name) >= 7 and one.snapshot.startswith(name)):
-            return one
+    for experiment in state.experiments:
+        if name == experiment.id or (len(name) >= 7 and experiment.snapshot.startswith(name)):
+            return experiment
     raise CampaignError(f'{state.name} has no experiment or snapshot "{name}"; `aar leaderboard` lists them')
