@@ -23,7 +23,7 @@ from aar.researchers import actor
 from aar.researchers.actor import ACTOR_OPTIONS, WATCHING
 from tests.campaign_fixture import write_toml
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.slow]
 BAD, GOOD = "researcher-1", "researcher-2"
 
 
