@@ -21,7 +21,7 @@ from aar.compute.executor import RequestExecutor
 from aar.compute.requests import FineTune, LogLikelihoods
 from aar.compute.store import StoredTexts, texts_to_bytes
 from aar.config import load_config
-from aar.models import hidden_states
+from aar.models import language_model
 from aar.problems.key import Key
 from aar.problems.loading import load_dataset
 from aar.problems.prompts import model_texts
@@ -62,7 +62,7 @@ def seconds_per_student(students: int, pairs: int, kept: bool) -> float:
     executor = RequestExecutor(torch.device("cpu"), "auto", Group(0), artifacts.__getitem__)
     executor.execute([LogLikelihoods(model, short, 32)])  # loads the model, and nothing of what is measured
     began = time.perf_counter()
-    with mock.patch.object(hidden_states, "MAX_KEPT_BYTES", hidden_states.MAX_KEPT_BYTES if kept else 0):
+    with mock.patch.object(language_model, "MAX_KEPT_BYTES", language_model.MAX_KEPT_BYTES if kept else 0):
         executor.execute(requests)
     return (time.perf_counter() - began) / students
 

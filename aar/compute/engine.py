@@ -27,8 +27,7 @@ from torch import Tensor
 
 from aar.errors import TrainingError, WithdrawnError
 from aar.models.batching import Batch, SampleSchedule, learning_rate, plan_batches
-from aar.models.hidden_states import HiddenStateCache
-from aar.models.language_model import LanguageModel
+from aar.models.language_model import HiddenStateCache, LanguageModel
 from aar.models.lora import Adapter
 from aar.models.losses import per_example_loss
 from aar.models.recipe import Loss, Recipe

@@ -26,9 +26,8 @@ from aar.errors import TrainingError
 from aar.models.adoption import adopted
 from aar.models.batching import SampleSchedule
 from aar.models.catalog import model_folder
-from aar.models.hidden_states import HiddenStateCache
 from aar.models.inference import SentenceEncoder, embed, flatten, label_odds, log_likelihoods, predict, text_losses
-from aar.models.language_model import LanguageModel, LayerSplit, Precision, choose_dtype
+from aar.models.language_model import HiddenStateCache, LanguageModel, LayerSplit, Precision, choose_dtype
 from aar.models.recipe import Texts
 from aar.models.student import Student, StudentShape
 

@@ -104,8 +104,7 @@ class TrainableStudent:
     def __init__(self, task: Task, rank: int) -> None:
         import torch
 
-        from aar.models.hidden_states import HiddenStateCache
-        from aar.models.language_model import LanguageModel, choose_dtype
+        from aar.models.language_model import HiddenStateCache, LanguageModel, choose_dtype
         from aar.models.student import StudentGroup, StudentShape, new_weights
 
         local = int(os.environ.get("LOCAL_RANK", 0))

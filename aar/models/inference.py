@@ -10,8 +10,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from aar.errors import ModelError
-from aar.models.hidden_states import HiddenStateCache, by_length
-from aar.models.language_model import LanguageModel
+from aar.models.language_model import HiddenStateCache, LanguageModel, by_length
 from aar.models.recipe import Texts
 from aar.models.student import Student, StudentGroup, log_odds
 

@@ -10,9 +10,8 @@ from aar.compute.requests import FineTune
 from aar.compute.store import StoredTexts, texts_to_bytes
 from aar.errors import TrainingError
 from aar.models.batching import SampleSchedule
-from aar.models.hidden_states import HiddenStateCache
 from aar.models.inference import flatten, predict
-from aar.models.language_model import LanguageModel
+from aar.models.language_model import HiddenStateCache, LanguageModel
 from aar.models.recipe import Recipe, Texts
 from aar.models.student import Student
 from tests.tiny_model import CPU, LABELS, marked_texts

@@ -5,9 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aar.models import hidden_states as prefix_module
-from aar.models.hidden_states import HiddenStateCache, by_length
-from aar.models.language_model import LanguageModel
+from aar.models import language_model
+from aar.models.language_model import HiddenStateCache, LanguageModel, by_length
 from tests.tiny_model import CPU, HIDDEN, sentences
 
 ROWS = torch.tensor([4, 0, 7, 4])
@@ -22,7 +21,7 @@ def test_kept_states_equal_those_computed_when_asked_for(
     llama: LanguageModel, tokens: list[list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = HiddenStateCache(llama.cut(2), tokens, CPU)
-    monkeypatch.setattr(prefix_module, "MAX_KEPT_BYTES", 0)
+    monkeypatch.setattr(language_model, "MAX_KEPT_BYTES", 0)
     recomputed = HiddenStateCache(llama.cut(2), tokens, CPU)
     assert kept.kept_bytes == sum(map(len, tokens)) * HIDDEN * 4
     assert recomputed.kept_bytes == 0

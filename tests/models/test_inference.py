@@ -10,9 +10,8 @@ from transformers import AutoModelForCausalLM
 
 from aar.errors import ModelError
 from aar.models import inference
-from aar.models.hidden_states import HiddenStateCache
 from aar.models.inference import embed, flatten, label_odds, log_likelihoods, predict, text_losses
-from aar.models.language_model import LanguageModel
+from aar.models.language_model import HiddenStateCache, LanguageModel
 from aar.models.student import Student, StudentGroup, StudentShape, new_weights
 from tests.tiny_model import CPU, DEPTH, LABELS, WORDS, sentences
 

@@ -5,9 +5,8 @@ import safetensors.torch
 import torch
 
 from aar.errors import ModelError
-from aar.models.hidden_states import HiddenStateCache
 from aar.models.inference import label_odds
-from aar.models.language_model import LanguageModel
+from aar.models.language_model import HiddenStateCache, LanguageModel
 from aar.models.recipe import Form
 from aar.models.student import Student, StudentGroup, StudentShape, log_odds, new_weights
 from tests.tiny_model import CPU, HIDDEN, LABELS, sentences

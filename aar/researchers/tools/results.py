@@ -100,7 +100,10 @@ def _leaderboard(context: "ToolContext", call: Call) -> str:
 
 def _budget(context: "ToolContext", call: Call) -> str:
     lines = [f"{limit.describe()}, {readable(limit.what, limit.left)} left" for limit in context.limits()]
-    end = "You are stopped when you use up any limit except experiments and quick checks. Post your findings before."
+    end = (
+        "You are stopped when you use up any limit except experiments and quick checks, and when you start an "
+        "experiment with none left. Post your findings before."
+    )
     return "\n".join([*lines, context.account.describe(), end])
 
 
