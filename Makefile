@@ -8,7 +8,7 @@ PYTHON := aar benchmarks examples jobs tests
 unexport PYTHONDONTWRITEBYTECODE  # every import, in every Ray worker, would cost double
 
 help:
-	@echo 'make run     set everything up, then run the quickstart campaign (or go on with it)'
+	@echo 'make run     set everything up, then run the quickstart campaign (or resume it)'
 	@echo 'make test    set everything up, then run all checks and tests'
 	@echo 'make check   the same without the slow tests'
 	@echo 'make clean   remove what make made here: environments and caches, but no campaign'

@@ -16,11 +16,17 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from aar.errors import AarError
 from aar.logs import log_to
+from aar.metrics import NAMESPACE
 
 log = logging.getLogger(__name__)
 
 COMMONS, SCORER, COMPUTE, EXPERIMENTS = "commons", "scorer", "compute", "experiments"
 """The names of a campaign's actors, in its Ray namespace."""
+
+
+def namespace_of(campaign: str) -> str:
+    """Return the Ray namespace of a campaign's actors."""
+    return NAMESPACE + campaign
 
 
 def get(reference: Any) -> Any:

@@ -154,9 +154,9 @@ class Account:
         self._storage.hold(self._researcher, kind, name, size, entries)
 
     def describe(self) -> str:
-        """Return a text such as "1.5 MiB of 16384.0 MiB kept for ada"."""
+        """Return a text such as "storage: 1.5 MiB of 16384.0 MiB used by ada"."""
         used = sum(of_kind.bytes for of_kind in self._storage.held(self._researcher).values())
-        return f"{_mib(used)} of {_mib(self._storage.total(self._researcher))} kept for {self._researcher}"
+        return f"storage: {_mib(used)} of {_mib(self._storage.total(self._researcher))} used by {self._researcher}"
 
 
 def _mib(size: int) -> str:

@@ -64,7 +64,8 @@ def derived_config(config: CampaignConfig, purpose: str, dataset: str | None) ->
     """
     ending = f"-{purpose}" if dataset is None else f"-{purpose}-{dataset}"
     folder = campaign_folder(config)
-    budget = config.budget.model_copy(update={"experiments_per_researcher": TRIALS})
+    own = config.budget.researcher.model_copy(update={"experiments": None})
+    budget = config.budget.model_copy(update={"experiments_per_researcher": TRIALS, "researcher": own})
     changes = {
         "name": config.name + ending,
         "folder": folder.with_name(folder.name + ending),

@@ -195,23 +195,23 @@ def connect(config: CampaignConfig, namespace: str) -> RayConnection:
 
 
 def check_closed(address: str | None, *, allow_open: bool) -> str | None:
-    """Check that the cluster of this process asks for a token.
+    """Check that the cluster of this process requires a token.
 
     Args:
         address: how the cluster was found, such as "auto" or host:port; None if aar has started it.
-        allow_open: admit a cluster that asks for none and can be reached from elsewhere.
+        allow_open: accept a cluster that requires no token and can be reached from elsewhere.
 
     Returns:
-        A warning for the operator if it asks for none, or None.
+        A warning for the operator if it requires no token, or None.
 
     Raises:
-        CampaignError: it asks for none and must.
+        CampaignError: it must require a token and does not.
     """
     control = str(ray.get_runtime_context().gcs_address)
     if not accepts_unauthenticated(control):
         return None
     if address is None:
-        raise CampaignError(f"the Ray that aar started at {control} asks for no token. Unset the variables RAY_AUTH_*.")
+        raise CampaignError(f"the Ray that aar started at {control} requires no token. Unset the variables RAY_AUTH_*.")
     problem = (
         f"the Ray cluster at {control} is open: anyone who reaches its ports can run commands on it and read all data"
     )

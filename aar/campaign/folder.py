@@ -4,6 +4,8 @@ config.json          the resolved configuration          version.json     the co
 campaign.sqlite      events and running time             scores.sqlite    experiments and scores
 commons/             forum and code store                artifacts/       students, predictions, by digest
 best-pgr.png         best PGR against time               driver.lock      held by the process that runs it
+spend.sqlite         what researchers have used up       storage.sqlite   what is kept for them
+commands.sqlite      operators' commands                 researchers/     transcripts, marks, credentials
 audit.json, audit.md the last audit's findings
 """
 

@@ -30,7 +30,7 @@ from aar.errors import CampaignError, ScoringError, StorageError
 from aar.experiments.actor import start_experiments
 from aar.logs import logged_to
 from aar.methods import METHOD_FILE, builtin_source
-from aar.ray_utils import get
+from aar.ray_utils import get, namespace_of
 from aar.researchers.actor import start_researcher
 from aar.researchers.brains.claude.access import check_model_access
 from aar.researchers.commands import CommandQueue
@@ -142,7 +142,7 @@ class CampaignRun:
     experiments: Any
 
     def __init__(self, config: CampaignConfig, folder: CampaignFolder, record: EventLog, view: View) -> None:
-        self.config, self.namespace = config, f"aar-{config.name}"
+        self.config, self.namespace = config, namespace_of(config.name)
         self.folder, self.record = folder.path, record
         self._folder, self._view = folder, view
         self._reader = StateReader(self.folder)

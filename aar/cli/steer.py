@@ -114,6 +114,8 @@ def _when(folder: Path, command: "OperatorCommand", brain: str | None) -> str:
 
     if not is_running(folder):
         return "when the campaign resumes"
+    if command.action == "add":
+        return "at once"
     activities = {each.name: each.activity for each in read_state(folder).researchers}
     has_ended = activities.get(command.researcher, "").startswith(("ended", "finished", "stopped"))
     if has_ended or (brain == "search" and command.action == "direction"):

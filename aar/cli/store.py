@@ -63,7 +63,7 @@ def diff(
     if other is None:
         parent = store.code.snapshot(first).parent
         if parent is None:
-            raise CodeStoreError(f"{snapshot} was built on nothing; name a second snapshot, or use `aar store show`")
+            raise CodeStoreError(f"{snapshot} has no parent; name a second snapshot, or use `aar store show`")
         first = parent
     text = store.code.diff(first, second).text
     if as_json:

@@ -36,10 +36,10 @@ from aar.text import fitted_line
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 256
-"""Calls of one researcher that may wait at a time."""
+"""Pending calls of one researcher, at most."""
 MAX_CALLS = 10_000
 RESERVED_CALLS = 1000
-"""Of MAX_CALLS, for workers and all callers that do not wait."""
+"""The part of MAX_CALLS that is reserved for workers and for calls that return at once."""
 LONG_POLL_SECONDS = 5.0
 LOGGED_CHARACTERS = 300
 
@@ -80,7 +80,7 @@ class Compute:
 
     Args:
         start_workers: starts the training workers, for which requests are waiting; None: as a Ray Train job.
-        clock: tells for how many seconds a worker has had a request.
+        clock: monotonic seconds, to time the requests on workers.
     """
 
     def __init__(
@@ -148,9 +148,9 @@ class Compute:
     async def withdraw(self, ticket: str) -> None:
         """Callers whose tickets begin with `ticket` no longer wait. Requests without a caller leave, or are ended."""
         for key in self._queue.withdraw(ticket):
-            log.info("request %.12s: withdrawn, nobody waits for it", key)
+            log.info("request %.12s: withdrawn, no caller is waiting for it", key)
             self._export_queue()
-            self._refuse(key, WithdrawnError("nobody waits for this request any more"))
+            self._refuse(key, WithdrawnError("cancelled: no caller is waiting for this request"))
 
     async def get(self, key: str) -> bytes:
         """Return a result, or texts. Raises TrainingError when nothing is stored under this key."""
@@ -197,12 +197,12 @@ class Compute:
     async def register_workers(self) -> int:
         """Requeue what an earlier group of workers had taken, and return the number of the group that starts now."""
         self._generation = time.time_ns()
-        log.info("workers start: %d to serve %d requests that wait", self._config.workers, self._queue.counts[0])
+        log.info("workers start: %d to serve %d pending requests", self._config.workers, self._queue.counts[0])
         for item in self._queue.workers_died():
             kind = _kind(item.request)
             log.warning("%s %.12s for %s: %d workers died over it", kind, item.key, item.account, item.deaths)
-            deaths = f"{item.deaths} workers died over this {kind} request"
-            self._refuse(item.key, TrainingError(f"{deaths}; their logs say why, and often it is memory"))
+            deaths = f"{item.deaths} workers died while running this {kind} request"
+            self._refuse(item.key, TrainingError(f"{deaths}; see their logs (often they were out of memory)"))
         self._arrived.set()
         return self._generation
 
@@ -256,11 +256,13 @@ class Compute:
             self._refuse(key, error)
 
     def _check_calls(self, account: str) -> None:
-        """Raise TrainingError when too many calls wait: those of workers must still get through."""
+        """Raise TrainingError if too many calls are pending: those of workers must still get through."""
         if account != PLATFORM and self._callers[account] >= MAX_WAITING:
-            raise TrainingError(f"{MAX_WAITING} requests of {account} wait already; ask for fewer at a time")
+            raise TrainingError(
+                f"{account} already has {MAX_WAITING} pending requests, the maximum; submit fewer at a time"
+            )
         if self._callers.total() >= MAX_CALLS - RESERVED_CALLS:
-            raise TrainingError(f"{MAX_CALLS - RESERVED_CALLS} requests wait already; ask again later")
+            raise TrainingError(f"the queue is full ({MAX_CALLS - RESERVED_CALLS} pending requests); retry later")
 
     def _check_device_time(self, account: str, request: Request) -> None:
         """Raise TrainingError when this would probably take more device time than the account has left."""
@@ -275,8 +277,8 @@ class Compute:
             needed = {"cpu_seconds": estimate.cpu_seconds, "gpu_seconds": estimate.gpu_seconds}.get(limit.what, 0.0)
             if needed > limit.left:
                 raise TrainingError(
-                    f"with the requests that already wait this would take about {needed:.0f} "
-                    f"{limit.what.replace('_', ' ')}, and {limit.left:.0f} are left ({limit.describe()}). Ask for less."
+                    f"this and the pending requests need about {needed:.0f} {limit.what.replace('_', ' ')}, and "
+                    f"{limit.left:.0f} are left ({limit.describe()}). Submit a smaller request."
                 )
 
     def _device_seconds(self, seconds: float) -> Resources:

@@ -133,10 +133,10 @@ def fine_tune(
     All ranks of `group` call this with the same arguments; every rank gets the same students.
 
     Args:
-        is_wanted: called between steps, by all ranks at the same ones; when it returns False, training ends.
+        is_wanted: called between steps, at the same steps on every rank; training ends when it returns False.
 
     Raises:
-        WithdrawnError: nobody waits for the students any more.
+        WithdrawnError: no caller is waiting for the students.
         TrainingError: not every planned step was taken, and no student is the reason.
     """
     shape = StudentShape(recipe.form, recipe.last_layers, recipe.max_tokens, labels)
@@ -159,7 +159,7 @@ def fine_tune(
         divergence.step = step
         if step % STEPS_BETWEEN_QUESTIONS == 0 and not is_wanted():
             model.train_mode(False)
-            raise WithdrawnError("nobody waits for this training any more; it was ended")
+            raise WithdrawnError("cancelled: no caller is waiting for this training")
         active = [index for index, plan in enumerate(plans) if step < len(plan)]
         _set_rates(optimizer, fits, plans, step, recipe)
         losses = torch.stack(
@@ -173,7 +173,7 @@ def fine_tune(
         engine.step()
     model.train_mode(False)
     if engine.skipped_steps or _steps_taken(optimizer) != {steps_before + steps_planned}:
-        raise TrainingError(f"not all of the {steps_planned} planned steps were taken; the students are not used")
+        raise TrainingError(f"training did not complete its {steps_planned} planned steps; the students are discarded")
     failures = divergence.failures()
     return [failures.get(index) or _finished(shape, students.weights_of(index)) for index in range(len(fits))]
 

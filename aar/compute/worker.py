@@ -2,11 +2,11 @@
 
 A worker takes requests from the compute actor and answers them until the actor tells it to end.
 
-torch.distributed's usual store listens on every network interface and asks for no token, and anybody who can write to
-it can take part. So workers that share a machine, and a single one, meet in a file that only their user may open, and
+torch.distributed's usual store listens on every network interface without authentication: anyone who can reach it can
+join. So workers that share a machine, and a single one, rendezvous through a file that only their user may open, and
 communicate over loopback. Ranks exchange JSON, never pickle.
 
-Not protected: workers on several machines meet through torch's TCP store and use gloo or NCCL, none of which has
+Not protected: workers on several machines rendezvous through torch's TCP store and use gloo or NCCL, none of which has
 passwords or encryption. The network between a cluster's machines must be one that nobody else can reach.
 """
 

@@ -26,7 +26,7 @@ from aar.commons.code_store import files_digest
 from aar.commons.foreign import Foreign
 from aar.compute.client import ComputeClient
 from aar.config import PLATFORM, CampaignConfig
-from aar.errors import AarError, LabError, MethodError
+from aar.errors import AarError, MethodError, ScoringError
 from aar.experiments.backend import ModelBackend
 from aar.experiments.broker import RunBudget
 from aar.experiments.method_sandbox import Progress, method_pool, run_method
@@ -45,7 +45,7 @@ MAX_EXPERIMENTS = 100
 MAX_CALLS = 100
 """Calls that are answered at a time, including quick checks."""
 MAX_WAITS = 500
-"""Calls of `wait` at a time; they have threads of their own, so that they hold up no other call."""
+"""Calls of `wait` at a time. They have their own concurrency group, so that they cannot block other calls."""
 WAITING = "waiting"
 TICKETS = "experiments/"
 """The prefix of all runs' tickets (see `Compute.withdraw`)."""
@@ -68,7 +68,7 @@ class Experiments:
         self._programs = ProgramScheduler(config, self._compute, self._scorer)
         decoys: dict[str, bytes] = get(self._scorer.decoys.remote(METHODS))
         self._pool = method_pool(provider(config.sandbox.provider), limits, size=config.scoring.seeds, decoys=decoys)
-        for record in self._researchers() if resume else ():
+        for record in self._research_experiments() if resume else ():
             self._run(record)
 
     def __repr__(self) -> str:
@@ -130,9 +130,9 @@ class Experiments:
 
     def check(self, source: bytes, account: str) -> str:
         """Run a method once on a small slice of the research dataset, without a score; return a report."""
-        reference = next((record for record in self._researchers() if record.is_reference), None)
+        reference = next((record for record in self._research_experiments() if record.is_reference), None)
         if reference is None:
-            raise LabError("the baselines are not measured yet; check again when they are")
+            raise ScoringError("the baselines are not measured yet; check again when they are")
         run = reference.runs[0]
         part = slice_of(get(self._scorer.task.remote(reference.id, run)))
         began = time.monotonic()
@@ -145,7 +145,7 @@ class Experiments:
     def _progress(self, experiment: str) -> Progress:
         return self._followed.setdefault(experiment, Progress())  # atomic, unlike a defaultdict
 
-    def _researchers(self) -> list[records.Experiment]:
+    def _research_experiments(self) -> list[records.Experiment]:
         """Return the experiments of researchers, and the reference."""
         experiments: list[records.Experiment] = get(self._scorer.experiments.remote())
         return experiments

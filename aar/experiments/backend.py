@@ -207,8 +207,8 @@ class ModelBackend:
         characters = count_characters(texts)
         if characters > self._characters_left:
             raise LabError(
-                f"this call has the model read {characters:,} characters, and {self._characters_left:,} are left to "
-                "the run. Make fewer calls of zero_shot and embed, or use shorter templates."
+                f"this call needs {characters:,} characters of model input, and {self._characters_left:,} remain in "
+                "the run's budget. Make fewer calls of zero_shot and embed, or use shorter templates."
             )
         self._characters_left -= characters
         return self._put(texts)

@@ -124,8 +124,10 @@ def connect(folder: Path, address: str) -> None:
     import ray
     from ray.exceptions import RayError
 
+    from aar.ray_utils import namespace_of
+
     try:
-        ray.init(address=address, namespace=f"aar-{config.name}", log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, namespace=namespace_of(config.name), log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise unreached(config, error) from None
 

@@ -79,8 +79,8 @@ class Lab:
                 questions. None: preferences are judged by the likelihood of both texts, questions by a usual prompt.
 
         Raises:
-            LabError: the template is not valid, or the run's calls of zero_shot and embed together would have the model
-                read more than 100 times as many characters as the training texts have, each text counted with 200 more.
+            LabError: the template is not valid, or the run's calls of zero_shot and embed together would exceed its
+                input budget: 100 x (the characters of the training texts + 200 for each text).
         """
         return self._call("zero_shot", {"template": template}).arrays["answer"]
 

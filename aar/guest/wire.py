@@ -115,7 +115,7 @@ def _arrays(listed: list[Any], blobs: memoryview) -> dict[str, np.ndarray]:
         name, dtype, shape = _entry(entry)
         size = dtype.itemsize * math.prod(shape)
         if name in arrays or size > len(blobs):
-            raise WireError(f"array {name[:40]!r} is there twice, or claims {size} bytes where {len(blobs)} are left")
+            raise WireError(f"array {name[:40]!r} is a duplicate, or claims {size} bytes where {len(blobs)} are left")
         arrays[name] = _array(blobs[:size], dtype, shape)
         blobs = blobs[size:]
     if len(blobs):

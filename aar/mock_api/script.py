@@ -7,7 +7,7 @@ replays it from the beginning along the conversation, so the server keeps no sta
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,6 @@ Schedule = Mapping[tuple[str, int], Sequence[Fault]]
 """By researcher and 0-based index of its reply: the faults that its attempts at that reply meet, one after another,
 before one succeeds. The researcher "*" stands for all."""
 
-FAULTS: tuple[Fault, ...] = get_args(Fault)
 EVERY_KIND: Schedule = {
     ("*", 1): ("429",), ("*", 2): ("529",), ("*", 3): ("500",), ("*", 4): ("drop",), ("*", 5): ("overloaded", "slow"),
     ("*", 6): ("cut",), ("*", 7): ("refusal",),

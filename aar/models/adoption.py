@@ -89,7 +89,7 @@ def _header(text: bytes) -> dict[str, Any]:
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len({name for name, _ in pairs}) < len(pairs):
-        raise ValueError("a name is there twice")
+        raise ValueError("duplicate tensor name")
     return dict(pairs)
 
 

@@ -77,8 +77,9 @@ def check_size(size: int, part: Part) -> None:
     """Check that a sandbox of this size can run here at all. Raises SandboxError."""
     if size > share_bytes(part):
         raise SandboxError(
-            f"a sandbox may use {readable_bytes(size)}, but all sandboxes of its kind on this machine together only "
-            f"{readable_bytes(share_bytes(part))}: use a machine with more memory, or lower sandbox.memory_gib"
+            f"the limit of one sandbox ({readable_bytes(size)}) exceeds what all sandboxes of its kind may use on "
+            f"this machine ({readable_bytes(share_bytes(part))}): use a machine with more memory, or lower "
+            "sandbox.memory_gib"
         )
 
 

@@ -18,7 +18,8 @@ from typing import Any
 
 from ray.actor import ActorHandle
 
-from aar.config import PLATFORM, CampaignConfig, VerificationConfig
+from aar.budget.limits import experiments_allowed
+from aar.config import PLATFORM, CampaignConfig, ResearcherConfig, VerificationConfig
 from aar.errors import ScoringError
 from aar.ray_utils import COMPUTE, SCORER, get_actor, log_to_ray, start_actor
 from aar.sandbox.decoys import decoys
@@ -142,9 +143,9 @@ class Scorer:
 
     async def experiments_left(self, researcher: str) -> int:
         """Return how many more experiments this researcher may start."""
-        budget = self._config.budget
-        left = [budget.experiments_per_researcher - self._store.count_started(researcher)]
-        left += [] if budget.experiments is None else [budget.experiments - self._store.count_started()]
+        total = self._config.budget.experiments
+        left = [self._allowed(researcher) - self._store.count_started(researcher)]
+        left += [] if total is None else [total - self._store.count_started()]
         return max(0, min(left))
 
     async def best(self, count: int) -> list[Experiment]:
@@ -181,16 +182,21 @@ class Scorer:
         return self._store.ledger_head()
 
     def _check_limits(self, researcher: str, key: str) -> None:
-        budget = self._config.budget
+        allowed, total = self._allowed(researcher), self._config.budget.experiments
         refusal = None
-        if self._store.count_started(researcher) >= budget.experiments_per_researcher:
-            refusal = f"{researcher} has used its {budget.experiments_per_researcher} experiments"
-        elif budget.experiments is not None and self._store.count_started() >= budget.experiments:
-            refusal = f"the campaign has used its {budget.experiments} experiments"
+        if self._store.count_started(researcher) >= allowed:
+            refusal = f"{researcher} has used its {allowed} experiments"
+        elif total is not None and self._store.count_started() >= total:
+            refusal = f"the campaign has used its {total} experiments"
         if refusal:
             log.info("%s: refused, %s", researcher, refusal)
             self._store.refuse(researcher, key, refusal)
             raise ScoringError(refusal)
+
+    def _allowed(self, researcher: str) -> int:
+        """Return how many experiments a researcher may run, including one that was added to the campaign."""
+        configured = {each.name: each for each in self._config.researchers}
+        return experiments_allowed(configured.get(researcher) or ResearcherConfig(name=researcher), self._config)
 
     def _check_new(self, record: Experiment, digests: dict[str, str]) -> None:
         """In the predictions protocol, refuse predictions that the researcher already has an answer to."""
@@ -198,7 +204,7 @@ class Scorer:
             return
         for entry in self._store.answers(record.researcher):
             if entry.body["predictions"] == digests:
-                raise ScoringError(f"the predictions are those of {entry.body['experiment']}, which was answered")
+                raise ScoringError(f"these predictions equal those of {entry.body['experiment']}, which has its answer")
 
     async def _measure(self, record: Experiment, outputs: dict[ExperimentRun, RunOutput]) -> dict[str, str]:
         """Store the runs' correctness; return digests of their predictions by "dataset/seed"."""

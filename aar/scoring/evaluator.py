@@ -73,10 +73,6 @@ class Evaluator:
         stored = await self._compute.put(tuple((text,) for text in texts))
         return await self._compute.run(TextLosses(self._problem.student.model, stored, student))
 
-    async def teacher_correct(self, split: Split, seed: int) -> np.ndarray:
-        """Return (n,) bool: the teacher's more probable class is the true one."""
-        return correct(await self.weak_labels(split, seed), split)
-
     async def _encoder_teacher(self, split: Split, rows: np.ndarray) -> np.ndarray:
         labelled = self._dataset.train_label
         # Neither side of a preference is better by itself: without an intercept, swapping the texts swaps the answer.

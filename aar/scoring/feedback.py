@@ -9,7 +9,7 @@ from aar.scoring.stats.ladder import ItemScores, Ladder
 from aar.scoring.stats.pgr import Gap, mean_pgr_estimate
 
 WIDEST = 10.0
-"""Intervals are cut at this distance: a wider one says nothing, and JSON has no infinity."""
+"""Intervals are clipped here: a wider one carries no information, and JSON has no infinity."""
 
 
 class Feedback:

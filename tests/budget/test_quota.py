@@ -78,7 +78,7 @@ def test_the_next_process_finds_what_was_counted(storage: StorageQuota, tmp_path
     storage.hold("ada", "forum", "post/1", 100)
     assert StorageQuota(tmp_path).held("ada")["forum"] == Held(100, 1)
     assert StorageQuota(tmp_path).total("ada") == TOTAL
-    assert Account(StorageQuota(tmp_path), "ada").describe() == "0.0 MiB of 16.0 MiB kept for ada"
+    assert Account(StorageQuota(tmp_path), "ada").describe() == "storage: 0.0 MiB of 16.0 MiB used by ada"
 
 
 def test_the_platform_has_no_account(storage: StorageQuota) -> None:

@@ -160,7 +160,7 @@ check_closed(None, allow_open=True)
 """
     command, environment = [sys.executable, "-c", program], open_cluster.environment
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1 and "that aar started" in done.stderr and "asks for no token" in done.stderr
+    assert done.returncode == 1 and "that aar started" in done.stderr and "requires no token" in done.stderr
 
 
 @pytest.mark.slow

@@ -19,11 +19,11 @@ from aar.campaign.team import REASON_CHARACTERS, RETRY_SECONDS, ResearcherSuperv
 from aar.config import CampaignConfig, ResearcherConfig, load_config
 from aar.errors import AarError, CampaignError, ComputeError, StorageError
 from aar.ray_utils import start_actor
-from aar.researchers import actor
 from aar.researchers.actor import ACTOR_OPTIONS, WATCHING
 from tests.campaign_fixture import write_toml
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.slow]
+FEW_RESTARTS = {**ACTOR_OPTIONS, "max_restarts": 1}
 BAD, GOOD = "researcher-1", "researcher-2"
 
 
@@ -128,7 +128,7 @@ class Stage:
     def research(self, kind: type[Honest]) -> None:
         def start(one: ResearcherConfig) -> Any:
             folder, chosen = self.session.folder, kind if one.name == BAD else Honest
-            return start_actor(chosen, f"researcher-{one.name}", str(folder), folder, **ACTOR_OPTIONS)
+            return start_actor(chosen, f"researcher-{one.name}", str(folder), folder, **FEW_RESTARTS)
 
         self.session.watch(
             [], ResearcherSupervisor(self.config, self.session.commands, self.session.note_researcher, start)
@@ -145,7 +145,6 @@ class Stage:
 @pytest.fixture
 def stage(ray_session: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     monkeypatch.setattr(team, "RETRY_SECONDS", (0.2, 0.2, 0.2))
-    monkeypatch.setattr(actor, "RESTARTS", 1)
     config = load_config(write_toml(tmp_path, tmp_path / "campaign"))
     config = config.model_copy(update={"researchers": config.researchers[:2]})
     with CampaignFolder(config) as folder:

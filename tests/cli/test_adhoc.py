@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from aar.budget.limits import experiments_allowed
 from aar.campaign.adhoc import PERSON, derived_config
-from aar.config import CampaignConfig, load_config
+from aar.config import CampaignConfig, ResearcherBudget, load_config
 from aar.errors import ConfigError
 from tests.campaign_fixture import write_toml
 
@@ -23,7 +24,9 @@ def test_a_trial_has_a_folder_next_to_its_campaign(config: CampaignConfig, tmp_p
 
 
 def test_a_person_is_not_held_to_a_researchers_number_of_experiments(config: CampaignConfig) -> None:
-    assert derived_config(config, "try", None).budget.experiments_per_researcher > 1000
+    few = config.budget.model_copy(update={"researcher": ResearcherBudget(experiments=1)})
+    trial = derived_config(config.model_copy(update={"budget": few}), "try", None)
+    assert experiments_allowed(PERSON, trial) > 1000
 
 
 def test_another_dataset_takes_the_place_of_the_one_for_research(config: CampaignConfig, tmp_path: Path) -> None:

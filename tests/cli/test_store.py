@@ -24,7 +24,7 @@ def test_a_diff_is_against_what_a_snapshot_was_built_on_or_another(campaign: Pat
     assert "+def supervise(lab): return 2" in aar("store", "diff", "e3").out
     assert "-def supervise(lab): return 2" in aar("store", "diff", "e3", "e1").out
     assert aar("store", "diff", "e3", "e3").out == "No difference.\n"
-    assert "built on nothing" in aar("store", "diff", "e1").err
+    assert "has no parent" in aar("store", "diff", "e1").err
 
 
 def test_checkout_writes_the_files_to_a_new_folder(campaign: Path, aar: Aar, tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_a_request_over_which_workers_keep_dying_is_given_up(play: Callable[...,
         for _ in range(MAX_DEATHS):
             await compute.next_batch(await compute.register_workers())
         await compute.register_workers()
-        with pytest.raises(TrainingError, match=f"{MAX_DEATHS} workers died over this Predict request"):
+        with pytest.raises(TrainingError, match=f"{MAX_DEATHS} workers died while running this Predict request"):
             await asked[0]
         asked = await waiting(compute, question(2))
         assert len(await compute.next_batch(await compute.register_workers()) or []) == 1
@@ -273,7 +273,7 @@ def test_a_request_whose_caller_is_gone_ends(play: Callable[..., None]) -> None:
         [gone] = await waiting(compute, question(1), account="ada", ticket="run-1")
         [running] = await waiting(compute, request("m"), account="ada", ticket="run-2")
         await compute.withdraw("run-1")
-        with pytest.raises(WithdrawnError, match="nobody waits"):
+        with pytest.raises(WithdrawnError, match="no caller is waiting"):
             await gone
         [key] = await compute.next_batch(await compute.register_workers()) or []
         assert key == request("m").key() and await compute.is_wanted([key])
@@ -304,7 +304,7 @@ def test_one_that_is_asked_for_again_while_it_ends_is_computed(play: Callable[..
 def test_a_flood_is_refused_for_its_account_alone(play: Callable[..., None]) -> None:
     async def scene(compute: Compute) -> None:
         await waiting(compute, *(question(number) for number in range(MAX_WAITING)), account="mallory")
-        with pytest.raises(TrainingError, match=f"{MAX_WAITING} requests of mallory wait already"):
+        with pytest.raises(TrainingError, match=f"mallory already has {MAX_WAITING} pending requests"):
             await compute.run(question(MAX_WAITING), account="mallory")
         [asked] = await waiting(compute, question(-1), account="ada")
         [first, *_] = [await compute.next_batch(await compute.register_workers()) for _ in range(2)]
@@ -323,7 +323,7 @@ def test_what_would_take_more_device_time_than_is_left_is_refused_before_it_is_q
         await compute.complete({key: b"result"})
         await asked
         await waiting(compute, question(1), account="ada")
-        with pytest.raises(TrainingError, match="would take about 8 cpu seconds, and 6 are left"):
+        with pytest.raises(TrainingError, match="need about 8 cpu seconds, and 6 are left"):
             await compute.run(question(2), account="ada")
         await waiting(compute, question(3), account="ben")
 
@@ -449,7 +449,7 @@ def test_however_many_wait_the_calls_of_workers_get_through(
 
     async def scene(compute: Compute) -> None:
         first, second = await waiting(compute, question(1), question(2))
-        with pytest.raises(TrainingError, match="2 requests wait already; ask again later"):
+        with pytest.raises(TrainingError, match=r"the queue is full \(2 pending requests\); retry later"):
             await compute.run(question(3))
         generation = await compute.register_workers()
         for _ in range(2):

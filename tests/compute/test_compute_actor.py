@@ -154,7 +154,7 @@ def test_a_fit_without_a_caller_ends_between_its_steps(compute: Any, model: str)
     wait_until_running(compute)
     began = time.monotonic()
     ray.get(compute.withdraw.remote("a run"))
-    with pytest.raises(ray.exceptions.RayTaskError, match="nobody waits"):
+    with pytest.raises(ray.exceptions.RayTaskError, match="no caller is waiting"):
         ray.get(asked)
     assert time.monotonic() - began < 20 and not ray.get(compute.has.remote(endless.key()))
 

@@ -11,7 +11,7 @@ import ray
 from aar.commons.actor import start_commons
 from aar.compute.requests import FineTune, Request
 from aar.config import PLATFORM, BudgetConfig, CampaignConfig, DatasetConfig
-from aar.errors import LabError, ScoringError
+from aar.errors import ScoringError
 from aar.experiments.actor import CANCELLED, start_experiments
 from aar.methods import builtin_source
 from aar.problems.loading import load_dataset
@@ -113,7 +113,7 @@ def bench(ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def test_a_quick_check_needs_the_reference_whose_data_it_uses(bench: Bench) -> None:
-    with pytest.raises(LabError, match="the baselines are not measured yet; check again when they are"):
+    with pytest.raises(ScoringError, match="the baselines are not measured yet; check again when they are"):
         get(bench.experiments.check.remote(GOOD.encode(), "ada"))
     reference = bench.submit(builtin_source(VANILLA), VANILLA, PLATFORM, VANILLA)
     assert bench.wait(reference.id).status == "scored"

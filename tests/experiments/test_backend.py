@@ -84,7 +84,7 @@ def test_prompts_of_four_thousand_characters_are_refused_after_a_few_calls(
     backend: ModelBackend, compute: Answering
 ) -> None:
     made = 0
-    with pytest.raises(LabError, match=r"has the model read .* characters, and .* are left to the run"):
+    with pytest.raises(LabError, match=r"needs .* characters of model input, and .* remain in the run's budget"):
         while made < 100:
             backend.zero_shot("x" * 3900 + "{first}{second}")
             made += 1
@@ -102,7 +102,8 @@ def test_the_documentation_of_the_lab_states_the_limits_of_calls() -> None:
     """The client runs in a sandbox and cannot take the numbers from where they are checked."""
     fit, zero_shot = " ".join((Lab.fine_tune.__doc__ or "").split()), " ".join((Lab.zero_shot.__doc__ or "").split())
     assert f"at most {MAX_VISITS} times as many rows" in fit and f"or {SMALL_FIT:,} if that is more" in fit
-    assert f"more than {MAX_PASSES} times as many characters" in zero_shot and f"{EXTRA_CHARACTERS} more" in zero_shot
+    budget = f"{MAX_PASSES} x (the characters of the training texts + {EXTRA_CHARACTERS} for each text)"
+    assert budget in zero_shot
 
 
 def test_a_fit_without_settings_is_the_recipes(backend: ModelBackend, compute: Answering) -> None:

@@ -43,7 +43,7 @@ def test_an_external_researcher_answers_and_says_what_it_does(config: CampaignCo
     external = researcher(config, tmp_path, "external")
     text, is_error = external.call("budget", {})
     assert not is_error and "3 experiments left" in text
-    assert external.status() == "waits for calls from outside"
+    assert external.status() == "waiting for tool calls"
 
 
 def test_calls_beyond_the_limit_are_refused_while_others_wait(config: CampaignConfig, tmp_path: Path) -> None:

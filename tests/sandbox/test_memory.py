@@ -103,7 +103,7 @@ def test_methods_wait_for_room_and_one_that_waits_too_long_fails(monkeypatch: py
 
 
 def test_what_can_never_fit_is_refused_at_once() -> None:
-    complaint = r"may use 1\.172 GiB, but all sandboxes of its kind .* only 1000 MiB: .*memory_gib"
+    complaint = r"one sandbox \(1\.172 GiB\) exceeds what all sandboxes .* this machine \(1000 MiB\): .*memory_gib"
     with pytest.raises(SandboxError, match=complaint):
         Reservation("ada").take(1200 * MIB)
     assert current_claims() == []

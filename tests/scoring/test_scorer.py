@@ -11,7 +11,15 @@ import pytest
 
 from aar.commons.foreign import Foreign
 from aar.compute.requests import FineTune, Predict
-from aar.config import PLATFORM, BudgetConfig, DatasetConfig, ScoringConfig, VerificationConfig
+from aar.config import (
+    PLATFORM,
+    BudgetConfig,
+    DatasetConfig,
+    ResearcherBudget,
+    ResearcherConfig,
+    ScoringConfig,
+    VerificationConfig,
+)
 from aar.errors import ConfigError, ModelError, ScoringError
 from aar.logs import SafeFormatter
 from aar.problems.prompts import model_texts
@@ -144,6 +152,19 @@ def test_a_campaign_has_a_limited_number_of_experiments_under_any_number_of_name
         bench.admit(str(number), researcher=f"r{number}")
     with pytest.raises(ScoringError, match="the campaign has used its 3 experiments"):
         bench.admit("4", researcher="another")
+
+
+def test_a_budget_for_each_researcher_holds_for_all_of_them_and_an_own_one_before_it(tmp_path: Path) -> None:
+    each = BudgetConfig(experiments_per_researcher=5, researcher=ResearcherBudget(experiments=1))
+    bench = with_changes(tmp_path / "each", budget=each)
+    assert [bench.do(bench.scorer.experiments_left(name)) for name in ("ada", "added-later")] == [1, 1]
+    bench.admit("1")
+    with pytest.raises(ScoringError, match="ada has used its 1 experiments"):
+        bench.admit("2")
+    own = ResearcherConfig(name="ada", budget=ResearcherBudget(experiments=7))
+    config = campaign(write_dataset(tmp_path / "data"), budget=each).model_copy(update={"researchers": [own]})
+    bench = ScorerBench(config, tmp_path)
+    assert [bench.do(bench.scorer.experiments_left(name)) for name in ("ada", "ben")] == [7, 1]
 
 
 def test_a_score_is_what_the_students_get_right_on_dev_rounded_to_the_step(bench: ScorerBench) -> None:
@@ -398,7 +419,7 @@ class TestPredictions:
         bench.vanilla()
         first = self.hand_in(bench, "1", bench.dev.labels.astype(int))
         again = self.hand_in(bench, "2", np.stack([bench.dev.labels == 0, bench.dev.labels == 1], axis=1).astype(float))
-        assert again.failure == Foreign(f"the predictions are those of {first.id}, which was answered")
+        assert again.failure == Foreign(f"these predictions equal those of {first.id}, which has its answer")
         assert [entry.kind for entry in bench.ledger()][-2:] == ["refused", "failed"]
 
 

@@ -226,5 +226,5 @@ def read(folder: Path, only: Kind | None = None) -> Iterator[TranscriptEntry]:
 def _fetch(folder: Path, digest: str) -> str:
     content = (folder / TEXTS / digest).read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
-        raise ValueError(f"the text {digest[:12]} is not what was written")
+        raise ValueError(f"text {digest[:12]} is corrupt: its digest does not match")
     return content.decode(errors="surrogatepass")

@@ -173,6 +173,6 @@ def test_the_storage_limit_is_a_setting_and_shown_in_the_budget(
 ) -> None:
     researcher = config.researchers[0].model_copy(update={"budget": ResearcherBudget(storage_mib=32)})
     runtime = ResearcherRuntime(researcher, config, tmp_path)
-    assert runtime.account.describe().endswith("of 32.0 MiB kept for researcher-1")
-    assert "of 32.0 MiB kept for researcher-1" in bench.does("budget")
+    assert runtime.account.describe().endswith("of 32.0 MiB used by researcher-1")
+    assert "of 32.0 MiB used by researcher-1" in bench.does("budget")
     assert json.loads(config.model_dump_json())["budget"]["researcher"]["storage_mib"] == 16 * 1024

@@ -21,7 +21,7 @@ from aar.researchers.transcript import Transcript
 POLL_SECONDS = 0.5
 BUSY_SECONDS = 900.0
 """Time stops counting this long after the last call."""
-IDLE = "waits for calls from outside"
+IDLE = "waiting for tool calls"
 
 
 class ExternalBrain:
