@@ -12,11 +12,11 @@ from aar.problems.dataset import Split
 from aar.problems.loading import load_dataset
 from aar.problems.prompts import model_texts
 from aar.scoring.actor import Scorer
-from aar.scoring.draws import DRAWN_SEEDS, SEEDS_ENTRY, dev_and_sealed
+from aar.scoring.draws import dev_and_sealed
 from aar.scoring.ledger import LedgerEntry
 from aar.scoring.records import VANILLA, Experiment, ExperimentRun, FitRecipe, RunOutput, Verification
 from aar.scoring.store import ScoreStore
-from tests.keys import KEY, fix_key
+from tests.keys import KEY, fix_key, fix_verification_seeds
 from tests.scoring.doubles import ComputeDouble
 
 T = TypeVar("T")
@@ -76,9 +76,7 @@ class ScorerBench:
 
     def draw_seeds(self) -> None:
         """Put a draw of verification seeds into the ledger, so that what comes out does not depend on luck."""
-        ScoreStore(self.folder).append_to_ledger(
-            "seeds", PLATFORM, SEEDS_ENTRY, {"seeds": list(range(2_000_000, 2_000_000 + DRAWN_SEEDS))}
-        )
+        fix_verification_seeds(self.folder)
 
     def ledger(self) -> list[LedgerEntry]:
         return self.store.ledger()

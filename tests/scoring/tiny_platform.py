@@ -21,7 +21,7 @@ from aar.scoring.actor import Scorer
 from aar.scoring.records import VANILLA, Experiment, RunOutput, Verification
 from aar.scoring.store import ScoreStore
 from tests.campaign.tiny_campaign import write_campaign
-from tests.keys import fix_key
+from tests.keys import fix_key, fix_verification_seeds
 from tests.tiny_model import CPU
 
 
@@ -107,6 +107,7 @@ class TinyPlatform:
         self.compute = LocalCompute(group)
         (folder / "campaign").mkdir()
         fix_key(folder / "campaign")
+        fix_verification_seeds(folder / "campaign")
         self.scorer = Scorer(self.config, str(folder / "campaign"), self.compute)  # type: ignore[arg-type]
         self.store = ScoreStore(folder / "campaign", read_only=True)
 
