@@ -311,6 +311,10 @@ class CampaignConfig(Settings):
             raise ValueError(f"two researchers share a name: {', '.join(names)}")
         return self
 
+    def researcher(self, name: str) -> ResearcherConfig:
+        """Return a researcher's settings: the defaults for one that is not configured but was added to the campaign."""
+        return next((each for each in self.researchers if each.name == name), None) or ResearcherConfig(name=name)
+
 
 def load_config(file: Path, overrides: list[str] | None = None) -> CampaignConfig:
     """Read a campaign's TOML and apply overrides such as `budget.minutes=5` (values are TOML, or else plain text).

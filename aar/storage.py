@@ -95,9 +95,8 @@ class FileLock:
             OSError: the file cannot be opened.
         """
         self.descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-        self._release = weakref.finalize(
-            self, os.close, self.descriptor
-        )  # also if its owner was never built to the end
+        # Also closed if the owner was never built to the end.
+        self._release = weakref.finalize(self, os.close, self.descriptor)
         with undone_on_error(self._release):
             self._acquire(seconds)
 

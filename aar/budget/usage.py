@@ -7,7 +7,6 @@ same time however many entries there are.
 
 import sqlite3
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -72,6 +71,17 @@ CREATE TABLE IF NOT EXISTS totals (
 ) STRICT;
 """
 _SUMS = ", ".join(f"coalesce(sum({column}), 0) AS {column}" for column in _COLUMNS)
+
+
+def _insertion(table: str, *columns: str) -> str:
+    return f"INTO {table} ({', '.join(columns)}) VALUES ({', '.join(f':{column}' for column in columns)})"
+
+
+_ADD_ENTRY = "INSERT OR IGNORE " + _insertion("entries", "key", "time", "researcher", "model", *_COLUMNS)
+_ADD_TO_TOTALS = f"""
+INSERT {_insertion("totals", "researcher", *_COLUMNS)}
+ON CONFLICT DO UPDATE SET {", ".join(f"{column} = {column} + excluded.{column}" for column in _COLUMNS)}
+"""
 _WHOSE = "(? IS NULL OR researcher = ?)"
 RATE_SECONDS = 600.0
 
@@ -118,9 +128,8 @@ class UsageStore:
         row = {"key": key, "time": time.time(), "researcher": researcher, "model": model}
         row |= vars(tokens or Tokens()) | used
         with transaction(self._db.get()) as db:
-            columns, marks = ", ".join(row), ", ".join(f":{column}" for column in row)
-            if db.execute(f"INSERT OR IGNORE INTO entries ({columns}) VALUES ({marks})", row).rowcount:
-                _add_to_totals(db, {column: row[column] for column in ("researcher", *_COLUMNS) if column in row})
+            if db.execute(_ADD_ENTRY, row).rowcount:
+                db.execute(_ADD_TO_TOTALS, row)
 
     def spent(self, researcher: str | None = None) -> Usage:
         """Return the usage of a researcher, or of all of them together."""
@@ -139,13 +148,6 @@ class UsageStore:
     def researchers(self) -> list[str]:
         """Return the names of all researchers with any usage, sorted."""
         return [row[0] for row in select(self._db.get(), "SELECT researcher FROM totals ORDER BY researcher")]
-
-
-def _add_to_totals(db: sqlite3.Connection, row: Mapping[str, object]) -> None:
-    columns, marks = ", ".join(row), ", ".join(f":{column}" for column in row)
-    sums = ", ".join(f"{column} = {column} + excluded.{column}" for column in row if column != "researcher")
-    sql = f"INSERT INTO totals ({columns}) VALUES ({marks}) ON CONFLICT DO UPDATE SET {sums}"
-    db.execute(sql if sums else f"INSERT OR IGNORE INTO totals ({columns}) VALUES ({marks})", row)
 
 
 def _tokens(row: sqlite3.Row) -> Tokens:

@@ -21,7 +21,7 @@ from aar.campaign.cluster import connect
 from aar.campaign.events import EventLog
 from aar.campaign.folder import ADDRESS_FILE, COMMONS, CampaignFolder
 from aar.campaign.progress import BaselineProgress, export_metrics
-from aar.campaign.state import CAMPAIGN, CampaignState, StateReader
+from aar.campaign.state import CAMPAIGN, CampaignState, StateReader, read_state
 from aar.campaign.team import RESTARTING, ActivityWatch, ResearcherSupervisor
 from aar.commons.actor import start_commons
 from aar.compute.actor import start_compute
@@ -88,7 +88,7 @@ def run_session(
             raise CampaignError(f"a process of the campaign failed; run the same command to resume. {error}") from error
         finally:
             session.end()
-    return StateReader(folder.path).read()
+    return read_state(folder.path)
 
 
 @contextmanager

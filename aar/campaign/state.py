@@ -17,8 +17,7 @@ from aar.budget.usage import FILE as SPEND_FILE
 from aar.campaign.audit import stored_findings
 from aar.campaign.events import FILE as RECORD_FILE
 from aar.campaign.events import EventLog
-from aar.campaign.folder import COMMONS, is_running, stored_config
-from aar.commons import FORUM_FILE
+from aar.campaign.folder import forum_file, is_running, stored_config
 from aar.commons.diversity import DiversityHistory, Step
 from aar.commons.forum import Forum
 from aar.config import PLATFORM, CampaignConfig, ResearcherConfig
@@ -158,7 +157,7 @@ class StateReader:
         self._scores = _Database(folder / SCORES_FILE, lambda: ScoreStore(folder, read_only=True))
         self._usage = _Database(folder / SPEND_FILE, lambda: UsageStore(folder, read_only=True))
         self._queue = _Database(folder / COMMANDS_FILE, lambda: CommandQueue(folder, read_only=True))
-        forum = folder / COMMONS / FORUM_FILE
+        forum = forum_file(folder)
         self._forum = _Database(forum, lambda: Forum(forum, read_only=True))
         self._activities: dict[str, str] = {}
         self._last_event = 0

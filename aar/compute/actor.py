@@ -28,7 +28,7 @@ from aar.budget import Resources, StorageQuota, UsageStore, limits_of
 from aar.compute.queue import Queue
 from aar.compute.requests import FineTune, Request
 from aar.compute.store import Artifacts
-from aar.config import PLATFORM, CampaignConfig, ComputeConfig, ResearcherConfig
+from aar.config import PLATFORM, CampaignConfig, ComputeConfig
 from aar.errors import AarError, ComputeError, StorageError, TrainingError, WithdrawnError
 from aar.ray_utils import COMPUTE, get, log_to_ray, start_actor
 from aar.text import fitted_line
@@ -269,9 +269,7 @@ class Compute:
         if account == PLATFORM or not self._measured.cost:
             return
         cost = request.cost()
-        researchers = {researcher.name: researcher for researcher in self._campaign.researchers}
-        researcher = researchers.get(account) or ResearcherConfig(name=account)
-        for limit in limits_of(researcher, self._campaign, self._spend):
+        for limit in limits_of(self._campaign.researcher(account), self._campaign, self._spend):
             pending = self._queue.pending_cost(account if limit.scope == account else None)
             estimate = self._device_seconds(self._measured.seconds_of(cost + pending))
             needed = {"cpu_seconds": estimate.cpu_seconds, "gpu_seconds": estimate.gpu_seconds}.get(limit.what, 0.0)

@@ -19,7 +19,7 @@ from typing import Any
 from ray.actor import ActorHandle
 
 from aar.budget.limits import experiments_allowed
-from aar.config import PLATFORM, CampaignConfig, ResearcherConfig, VerificationConfig
+from aar.config import PLATFORM, CampaignConfig, VerificationConfig
 from aar.errors import ScoringError
 from aar.ray_utils import COMPUTE, SCORER, get_actor, log_to_ray, start_actor
 from aar.sandbox.decoys import decoys
@@ -194,9 +194,7 @@ class Scorer:
             raise ScoringError(refusal)
 
     def _allowed(self, researcher: str) -> int:
-        """Return how many experiments a researcher may run, including one that was added to the campaign."""
-        configured = {each.name: each for each in self._config.researchers}
-        return experiments_allowed(configured.get(researcher) or ResearcherConfig(name=researcher), self._config)
+        return experiments_allowed(self._config.researcher(researcher), self._config)
 
     def _check_new(self, record: Experiment, digests: dict[str, str]) -> None:
         """In the predictions protocol, refuse predictions that the researcher already has an answer to."""

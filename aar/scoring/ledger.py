@@ -59,9 +59,9 @@ def append(db: sqlite3.Connection, kind: Kind, author: str, key: str, body: dict
         LedgerError: the key was used for another entry.
     """
     body = json.loads(json.dumps(body))
-    earlier = db.execute("SELECT * FROM ledger WHERE key = ?", (key,)).fetchone()
+    earlier = entry_with_key(db, key)
     if earlier is not None:
-        return _same(_entry(earlier), kind, author, body)
+        return _same(earlier, kind, author, body)
     last = db.execute("SELECT number, digest FROM ledger ORDER BY number DESC LIMIT 1").fetchone()
     number, previous = (last["number"] + 1, last["digest"]) if last else (1, ORIGIN)
     entry = LedgerEntry(number, time.time(), kind, author, key, body, previous, "")

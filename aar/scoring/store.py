@@ -141,7 +141,7 @@ class ScoreStore:
         """Record that an admission was refused; after NOTED_REFUSALS of an author, only count it."""
         sql = "INSERT INTO refusals VALUES (?, 1) ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count"
         with transaction(self._db) as db:
-            if db.execute("SELECT 1 FROM ledger WHERE key = ?", (f"refused/{key}",)).fetchone():
+            if ledger.entry_with_key(db, f"refused/{key}"):
                 return
             count = db.execute(sql, (author,)).fetchone()["count"]
             if count <= NOTED_REFUSALS:

@@ -313,15 +313,20 @@ def test_a_flood_is_refused_for_its_account_alone(play: Callable[..., None]) -> 
     play(scene)
 
 
+async def takes(compute: Compute, clock: Clock, generation: int, work: Request, seconds: float, account: str) -> None:
+    """Let a request of an account be answered after so many seconds on a worker."""
+    [asked] = await waiting(compute, work, account=account)
+    [key] = await compute.next_batch(generation) or []
+    clock.now += seconds
+    await compute.complete({key: b"result"})
+    await asked
+
+
 def test_what_would_take_more_device_time_than_is_left_is_refused_before_it_is_queued(
     play: Callable[..., None], clock: Clock, tmp_path: Path
 ) -> None:
     async def scene(compute: Compute) -> None:
-        [asked] = await waiting(compute, question(0), account="ada")
-        [key] = await compute.next_batch(await compute.register_workers()) or []
-        clock.now += 2.0
-        await compute.complete({key: b"result"})
-        await asked
+        await takes(compute, clock, await compute.register_workers(), question(0), 2.0, "ada")
         await waiting(compute, question(1), account="ada")
         with pytest.raises(TrainingError, match="need about 8 cpu seconds, and 6 are left"):
             await compute.run(question(2), account="ada")
@@ -338,20 +343,14 @@ def test_small_fits_of_one_account_do_not_make_others_requests_look_expensive(
     """The time before a fit's first step is most of a tiny fit's time, and does not predict that of large ones."""
 
     async def scene(compute: Compute) -> None:
-        group = await compute.register_workers()
-
-        async def takes(work: Request, seconds: float, account: str) -> None:
-            [asked] = await waiting(compute, work, account=account)
-            [key] = await compute.next_batch(group) or []
-            clock.now += seconds
-            await compute.complete({key: b"result"})
-            await asked
-
+        generation = await compute.register_workers()
         large = request("m", recipe=recipe(epochs=20))
         for seed in range(2):
-            await takes(request("m", recipe=recipe(epochs=20), seed=100 + seed), 10.0, "ben")
+            await takes(
+                compute, clock, generation, request("m", recipe=recipe(epochs=20), seed=100 + seed), 10.0, "ben"
+            )
         for seed in range(20):
-            await takes(request("m", rows=np.arange(1), seed=seed), 1.0, "mallory")
+            await takes(compute, clock, generation, request("m", rows=np.arange(1), seed=seed), 1.0, "mallory")
         [asked] = await waiting(compute, large, account="ada")
         assert not asked.done()  # it waits: 2 CPUs for 20 seconds, of the 60 that are left
 
@@ -361,11 +360,7 @@ def test_small_fits_of_one_account_do_not_make_others_requests_look_expensive(
 
 def test_a_budget_that_all_share_is_not_promised_to_each(play: Callable[..., None], clock: Clock) -> None:
     async def scene(compute: Compute) -> None:
-        [asked] = await waiting(compute, question(0), account="ada")
-        [key] = await compute.next_batch(await compute.register_workers()) or []
-        clock.now += 2.0
-        await compute.complete({key: b"result"})
-        await asked
+        await takes(compute, clock, await compute.register_workers(), question(0), 2.0, "ada")
         await waiting(compute, question(1), account="ada")
         with pytest.raises(TrainingError, match=r"about 8 cpu seconds, and 6 are left .*by the campaign"):
             await compute.run(question(2), account="ben")

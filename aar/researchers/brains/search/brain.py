@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from aar.methods import METHOD_FILE
 from aar.researchers.brains.search.optimiser import Proposal, propose
 from aar.researchers.brains.search.prose import conclusion, describe, headline, hypothesis
 from aar.researchers.brains.search.reading import Knowledge, Plan, read
@@ -91,7 +92,7 @@ class SearchPolicy:
         parent = proposal.base.snapshot if proposal.base else None
         digest = hashlib.sha256(f"{parent}\n{source}".encode()).hexdigest()[:16]
         key = self._key(index, f"publish/{digest}")
-        return self._client.publish({"method.py": source.encode()}, describe(proposal.spec), parent, key=key).id
+        return self._client.publish({METHOD_FILE: source.encode()}, describe(proposal.spec), parent, key=key).id
 
     def _conclude(self, plan: Plan, experiment: Experiment) -> None:
         vanilla, knowledge = self._vanilla(), read(self._client)
