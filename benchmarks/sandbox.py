@@ -20,6 +20,7 @@ import numpy as np
 
 from aar.experiments.broker import FineTuneCall, RunBudget, RunInfo, TrainCall
 from aar.experiments.method_sandbox import method_pool, run_method
+from aar.models.recipe import Recipe
 from aar.sandbox import Limits, Shell, provider, require_sandbox
 from aar.sandbox.pool import Pool
 
@@ -35,7 +36,7 @@ class InstantBackend:
     def describe(self) -> RunInfo:
         """Return a hundred examples."""
         examples = [{"question": "", "choice": f"text {number}"} for number in range(100)]
-        return RunInfo("binary", examples, np.full((100, 2), 0.5, np.float32), seed=0)
+        return RunInfo("binary", examples, np.full((100, 2), 0.5, np.float32), seed=0, recipe=Recipe())
 
     def fine_tune(self, request: FineTuneCall) -> str:
         """Return the name of a student that was not trained."""
@@ -49,7 +50,7 @@ class InstantBackend:
         """Return even probabilities."""
         return np.full((100, 2), 0.5)
 
-    def embed(self, layer: int) -> np.ndarray:
+    def embed(self, layer: float) -> np.ndarray:
         """Return no hidden states."""
         return np.zeros((100, 1, 4))
 

@@ -22,6 +22,7 @@ from aar.compute.requests import FineTune, LogLikelihoods
 from aar.compute.store import StoredTexts, texts_to_bytes
 from aar.config import load_config
 from aar.models import language_model
+from aar.models.recipe import XENT
 from aar.problems.key import Key
 from aar.problems.loading import load_dataset
 from aar.problems.prompts import model_texts
@@ -53,7 +54,7 @@ def seconds_per_student(students: int, pairs: int, kept: bool) -> float:
     requests = [
         FineTune(
             model, named, (" A", " B"), recipe, split.labels.astype(np.float32), weights, rows, shuffle=True,
-            loss="xent", seed=seed,
+            loss=XENT, seed=seed,
         )
         for seed in range(students)
     ]  # fmt: skip

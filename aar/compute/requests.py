@@ -64,6 +64,8 @@ def _canonical(value: Any) -> Any:
         return hashlib.sha256(value).hexdigest()
     if isinstance(value, Recipe):
         return value.model_dump()
+    if isinstance(value, Loss):
+        return dataclasses.asdict(value)
     if isinstance(value, StoredTexts):
         return value.digest
     if isinstance(value, Mapping):
@@ -187,9 +189,12 @@ class LabelOdds(TextRequest):
 
 @dataclass(frozen=True)
 class Embed(TextRequest):
-    """Ask for (n, k, d) mean-pooled hidden states after `layer` layers, or, if None, a sentence encoder's vectors."""
+    """Ask for (n, k, d) mean-pooled hidden states after `layer`, or, if None, a sentence encoder's vectors.
 
-    layer: int | None
+    layer: a number of layers, negative from the end, or a share of all, above 0 and below 1.
+    """
+
+    layer: float | None
     max_tokens: int
 
 

@@ -27,7 +27,7 @@ from aar.experiments.broker import RunInfo
 from aar.experiments.program_sandbox import ProgramRun
 from aar.experiments.program_scheduler import ProgramScheduler
 from aar.experiments.validation import FineTuneCall, TrainCall
-from aar.models.recipe import Texts
+from aar.models.recipe import XENT, Loss, Texts, replica_seed
 from aar.problems.prompts import LABEL_TOKENS, candidates, fill, label_prompt, model_texts
 from aar.scoring import records
 from aar.scoring.records import FitRecipe, TrainingData
@@ -60,11 +60,13 @@ class FitLog:
         """The fits so far; None once a program of the method has trained a student, which cannot be replayed."""
         return None if self._by_program else tuple(self._fits)
 
-    def fitted(self, handle: str, epochs: float, lr: float, base: str | None) -> None:
+    def fitted(
+        self, handle: str, epochs: float, lr: float, base: str | None, loss: Loss = XENT, replica: int = 0
+    ) -> None:
         """Note a fit that made the student `handle`, continuing from `base` if there was one."""
         start = None if base is None else self._numbers[base]
         self._numbers[handle] = len(self._fits)
-        self._fits.append(FitRecipe(epochs, lr, start, tuple(sorted(self._asked))))
+        self._fits.append(FitRecipe(epochs, lr, start, tuple(sorted(self._asked)), loss, replica))
         self._asked.clear()
 
     def trained_by_program(self, handle: str) -> None:
@@ -104,7 +106,8 @@ class ModelBackend:
         examples, test_examples = (
             [asdict(example) for example in rows] for rows in (self._task.examples, self._task.test_examples)
         )
-        return RunInfo(self._task.kind, examples, self._task.weak_labels, self._seed, test_examples)
+        task = self._task
+        return RunInfo(task.kind, examples, task.weak_labels, self._seed, task.recipe, test_examples)
 
     def zero_shot(self, template: str | None) -> np.ndarray:
         """Return the strong model's own beliefs.
@@ -121,7 +124,7 @@ class ModelBackend:
         odds = self._run(LabelOdds(self._model, prompts, self._labels, self._task.recipe.max_tokens))
         return class_probabilities(odds[:, 0] if odds.shape[1] == 1 else (odds[:, 0] - odds[:, 1]) / 2)
 
-    def embed(self, layer: int) -> np.ndarray:
+    def embed(self, layer: float) -> np.ndarray:
         texts = tuple(candidates(example) for example in self._task.examples)
         return self._run(Embed(self._model, self._read(texts), layer, self._task.recipe.max_tokens))
 
@@ -142,13 +145,15 @@ class ModelBackend:
             rows=rows,
             shuffle=request.order is None,
             loss=request.loss,
-            seed=self._seed,
+            seed=replica_seed(self._seed, request.replica),
             start=None if request.base is None else self.key(request.base),
         )
         with _as_lab_errors(QuotaError):
             key = self._compute.train(fit)
         handle = f"student-{len(self._keys) + 1}"
-        self._log.fitted(handle, changes["epochs"], changes["lr"], request.base)
+        self._log.fitted(
+            handle, changes["epochs"], changes["lr"], request.base, loss=request.loss, replica=request.replica
+        )
         self._keys[handle] = key
         return handle
 

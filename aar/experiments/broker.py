@@ -20,6 +20,7 @@ from aar.errors import LabError, TrainingError, WireError
 from aar.experiments import validation
 from aar.experiments.validation import FineTuneCall, TrainCall
 from aar.guest import wire
+from aar.models.recipe import Recipe
 
 __all__ = ["Broker", "FineTuneCall", "LabBackend", "RunInfo", "TrainCall"]
 
@@ -53,6 +54,7 @@ class RunInfo:
     examples: list[dict[str, str]]
     weak_labels: np.ndarray
     seed: int
+    recipe: Recipe
     test_examples: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -68,7 +70,7 @@ class LabBackend(Protocol):
         """Return (n, 2) probabilities."""
         ...
 
-    def embed(self, layer: int) -> np.ndarray:
+    def embed(self, layer: float) -> np.ndarray:
         """Return (n, k, d) hidden states."""
         ...
 
@@ -202,7 +204,7 @@ class Broker:
                 self._spend("describe")
                 body: dict[str, object] = {
                     "kind": described.kind, "examples": described.examples, "seed": described.seed,
-                    "test_examples": described.test_examples,
+                    "recipe": described.recipe.model_dump(), "test_examples": described.test_examples,
                 }  # fmt: skip
                 return body, {"weak_labels": np.asarray(described.weak_labels, np.float32)}
             case "zero_shot":

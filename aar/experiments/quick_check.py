@@ -80,13 +80,13 @@ class _RecordingBackend:
         call = "zero_shot(template)" if template else "zero_shot()"
         return self._timed(call, lambda: self._backend.zero_shot(template))
 
-    def embed(self, layer: int) -> np.ndarray:
+    def embed(self, layer: float) -> np.ndarray:
         return self._timed(f"embed({layer})", lambda: self._backend.embed(layer))
 
     def fine_tune(self, request: FineTuneCall) -> str:
         used = len(request.targets) if request.weights is None else int((request.weights > 0).sum())
         sides = f"{request.targets[:, 1].mean():.0%} towards class 1"
-        call = f"fine_tune({request.loss}, {used} of {len(request.targets)} rows with weight, {sides})"
+        call = f"fine_tune({request.loss.name}, {used} of {len(request.targets)} rows with weight, {sides})"
         return self._timed(call, lambda: self._backend.fine_tune(request))
 
     def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:

@@ -7,13 +7,13 @@ Does not cover: budgets and handles that depend on the run, which the broker che
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
 from aar.errors import LabError
 from aar.guest.wire import Frame
-from aar.models.recipe import Loss
+from aar.models.recipe import MAX_REPLICA, Loss
 
 MAX_EPOCHS = 20.0
 MAX_LR = 0.1
@@ -31,6 +31,7 @@ class FineTuneCall:
 
     targets: (n, 2) float32, rows sum to 1. weights: (n,) float32 >= 0, not all 0, or None. order: (m,) int64 row
     numbers of one epoch, or None. epochs, lr: None for the recipe's. base: the id of a student of this run, or None.
+    replica: which of the run's seeds.
     """
 
     targets: np.ndarray
@@ -40,14 +41,15 @@ class FineTuneCall:
     epochs: float | None
     lr: float | None
     base: str | None
+    replica: int
 
 
 def fine_tune_call(frame: Frame, n: int) -> FineTuneCall:
     """Validate a fine_tune call for n examples. Raises LabError, which names the argument that is not valid."""
-    _only(frame, {"loss", "epochs", "lr", "base"}, {"targets", "weights", "order"})
-    loss = frame.body.get("loss", "xent")
-    if loss not in get_args(Loss):
-        raise LabError(f"loss is {_shown(loss)}; it must be one of {', '.join(get_args(Loss))}")
+    _only(frame, {"loss", "loss_options", "epochs", "lr", "base", "replica"}, {"targets", "weights", "order"})
+    replica = frame.body.get("replica", 0)
+    if type(replica) is not int or not 0 <= replica <= MAX_REPLICA:
+        raise LabError(f"replica is {_shown(replica)}; it must be a whole number from 0 to {MAX_REPLICA}")
     weights = _weights(frame.arrays.get("weights"), n)
     order = rows(frame, "order", n)
     if weights is not None and order is not None and not weights[order].any():
@@ -56,11 +58,25 @@ def fine_tune_call(frame: Frame, n: int) -> FineTuneCall:
         targets=_targets(frame.arrays.get("targets"), n),
         weights=weights,
         order=order,
-        loss=loss,
+        loss=_loss(frame),
         epochs=_positive(frame, "epochs", MAX_EPOCHS),
         lr=_positive(frame, "lr", MAX_LR),
         base=_optional_text(frame, "base", 200),
+        replica=replica,
     )
+
+
+def _loss(frame: Frame) -> Loss:
+    name, options = frame.body.get("loss", "xent"), frame.body.get("loss_options")
+    if not isinstance(options, dict | None):
+        raise LabError(f"loss_options is {_shown(options)}; it must be a dict of numbers, such as {{'q': 0.7}}")
+    for option, value in (options or {}).items():
+        if type(value) not in (int, float):
+            raise LabError(f"the loss option {_shown(option)} is {_shown(value)}; it must be a number")
+    try:
+        return Loss.named(name if isinstance(name, str) else _shown(name), options)
+    except ValueError as error:
+        raise LabError(str(error)) from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,13 +109,16 @@ def template(frame: Frame) -> str | None:
     return _optional_text(frame, "template", MAX_TEMPLATE)
 
 
-def layer(frame: Frame) -> int:
-    """Return the layer of an embed call."""
+def layer(frame: Frame) -> float:
+    """Return the layer of an embed call: a whole number, or a share of the model's depth."""
     _only(frame, {"layer"}, set())
     value = frame.body.get("layer", -1)
-    if type(value) is not int or abs(value) > MAX_LAYER:
-        raise LabError(f"layer is {_shown(value)}; it must be a whole number between -{MAX_LAYER} and {MAX_LAYER}")
-    return value
+    if (type(value) is int and abs(value) <= MAX_LAYER) or (type(value) is float and 0 < value < 1):
+        return value
+    raise LabError(
+        f"layer is {_shown(value)}; it must be a whole number between -{MAX_LAYER} and {MAX_LAYER}, or a share of the "
+        "model's depth above 0 and below 1"
+    )
 
 
 def prediction(frame: Frame, n: int) -> tuple[str, np.ndarray | None]:

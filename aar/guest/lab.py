@@ -48,6 +48,8 @@ class Lab:
         examples: the n training examples, without labels: {"prompt", "first", "second"} or {"question", "choice"}.
         weak_labels: (n, 2) float32, the teacher's probabilities for label 0 and label 1.
         seed: the run's seed. The same seed and code should give the same student.
+        recipe: the problem's training settings, by which vanilla and the ceiling are trained: form, lora_rank,
+            last_layers (None: all), lr, head_lr_factor, epochs, batch_size, warmup, max_tokens.
         budget: what this run may still train, for example {"fits": 8, "programs": 2}.
         test_examples: in the predictions protocol, the m inputs to predict; supervise(lab) may then also return (m,)
             labels or (m, 2) probabilities. Empty otherwise: test inputs are hidden.
@@ -57,6 +59,7 @@ class Lab:
     examples: list[dict[str, str]]
     weak_labels: np.ndarray
     seed: int
+    recipe: dict[str, Any]
     budget: dict[str, int]
     test_examples: list[dict[str, str]]
 
@@ -67,6 +70,7 @@ class Lab:
         self.kind = described.body["kind"]
         self.examples = described.body["examples"]
         self.seed = described.body["seed"]
+        self.recipe = described.body["recipe"]
         self.test_examples = described.body["test_examples"]
         self.weak_labels = described.arrays["weak_labels"]
 
@@ -84,13 +88,14 @@ class Lab:
         """
         return self._call("zero_shot", {"template": template}).arrays["answer"]
 
-    def embed(self, layer: int = -1) -> np.ndarray:
+    def embed(self, layer: float = -1) -> np.ndarray:
         """Return (n, k, d) hidden states of the strong model after `layer`, averaged over each candidate text's tokens.
 
-        k is 2 for preferences (first, second) and 1 for binary questions. Negative layers count from the last. The
-        limit on characters that the model reads is shared with `zero_shot`.
+        k is 2 for preferences (first, second) and 1 for binary questions. Negative layers count from the last; a
+        fraction between 0 and 1 is a share of the model's depth, so that 0.5 is the middle of any model. The limit on
+        characters that the model reads is shared with `zero_shot`.
         """
-        return self._call("embed", {"layer": int(layer)}).arrays["answer"]
+        return self._call("embed", {"layer": layer if isinstance(layer, float) else int(layer)}).arrays["answer"]
 
     def fine_tune(
         self,
@@ -98,9 +103,11 @@ class Lab:
         weights: ArrayLike | None = None,
         order: ArrayLike | None = None,
         loss: str = "xent",
+        loss_options: Mapping[str, float] | None = None,
         epochs: float | None = None,
         lr: float | None = None,
         base: Student | None = None,
+        replica: int = 0,
     ) -> Student:
         """Fine-tune the strong model on the training texts.
 
@@ -112,9 +119,22 @@ class Lab:
             weights: (n,) weights, none negative; 0 leaves the example out. None: all 1.
             order: (m,) row numbers in the order in which an epoch visits them; rows may be left out or repeated.
                 None: all rows, shuffled by the seed, in a new order for each epoch.
-            loss: "xent" (cross-entropy), or "logconf" (cross-entropy with an auxiliary confidence term).
+            loss: "xent" (cross-entropy against the target w), or one of these; p is the student's probability:
+                "logconf": xent mixed with that against the student's own hardened answer, by up to `weight` 0.5, which
+                    it reaches after the share `warmup` 0.2 of training.
+                "product": the target is p^beta * w^alpha, renormalised; `alpha` 1, `beta` 1. Needs soft targets.
+                "reverse_ce", "reverse_kl": cross-entropy and KL divergence of w under p, with log-odds of w cut at
+                    `clip` 5. A student that is sure already hardly moves.
+                "gce": (1 - p_target^q) / q with `q` 0.7; wrong labels pull less than in xent.
+                "entropy": (1 - weight) * xent + weight * entropy of p; `weight` 0.1.
+                "window": xent on those rows alone where the student is unsure, |p - 0.5| < `width` 0.15.
+                "adaptconf": KL(w || p) mixed with xent against the student's own answer, more of it where the student
+                    doubts that answer; `temperature` 1.
+            loss_options: other values of the loss's options, such as {"q": 0.5}.
             epochs, lr: None takes the value of the problem's recipe.
             base: a student to continue from. None: the pretrained strong model.
+            replica: 0 to 63, which of the run's random starts and orders of rows. Two fits that differ in nothing are
+                one student; for an ensemble give each its own replica.
 
         Raises:
             LabError: an argument is not valid, the fit would visit too many rows, the run's budget of fits is spent,
@@ -127,7 +147,14 @@ class Lab:
             arrays["order"] = _integers(order)
         if base is not None and not isinstance(base, Student):
             raise LabError(f"base must be a Student, not {type(base).__name__}")
-        settings = {"loss": loss, "epochs": _number(epochs), "lr": _number(lr), "base": base.id if base else None}
+        settings = {
+            "loss": loss,
+            "loss_options": {name: _number(value) for name, value in (loss_options or {}).items()},
+            "epochs": _number(epochs),
+            "lr": _number(lr),
+            "base": base.id if base else None,
+            "replica": replica,
+        }
         return Student(self, self._call("fine_tune", settings, arrays).body["student"])
 
     def train(self, program: str, *, arrays: Mapping[str, ArrayLike] | None = None, ranks: int = 1) -> Student:

@@ -84,15 +84,18 @@ def label_odds(model: LanguageModel, texts: Sequence[str], labels: tuple[str, st
 
 
 @torch.no_grad()
-def embed(model: LanguageModel, texts: Sequence[str], layer: int, max_tokens: int) -> np.ndarray:
+def embed(model: LanguageModel, texts: Sequence[str], layer: float, max_tokens: int) -> np.ndarray:
     """Return (n, hidden) float32 hidden states after `layer` layers, averaged over tokens.
 
-    layer: 0 is the embeddings; negative numbers count from the end. Raises ModelError when the model has no such layer.
+    layer: 0 is the embeddings; negative numbers count from the end; a fraction above 0 and below 1 is a share of all
+    layers. Raises ModelError when the model has no such layer.
     """
     depth = len(model.layers)
+    if 0 < layer < 1:
+        layer = round(layer * depth)
     if not -depth - 1 <= layer <= depth:
         raise ModelError(f"layer = {layer}, but the model has layers {-depth - 1} to {depth}")
-    layers = layer % (depth + 1)
+    layers = int(layer) % (depth + 1)
     network = model.backbone if layers == depth else model.cut(depth - layers).bottom
     tokens = model.encode(texts, max_tokens)
     means = torch.empty(len(tokens), model.hidden_size)

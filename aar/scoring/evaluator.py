@@ -13,7 +13,7 @@ from aar.compute.client import AsyncComputeClient
 from aar.compute.requests import Embed, FineTune, Predict, TextLosses, class_probabilities
 from aar.compute.store import StoredTexts
 from aar.config import DatasetConfig, ProblemConfig
-from aar.models.recipe import Form, Recipe
+from aar.models.recipe import XENT, Form, Loss, Recipe, replica_seed
 from aar.problems.dataset import Dataset, Example, Split
 from aar.problems.prompts import LABEL_TOKENS, model_texts
 from aar.scoring.records import FitRecipe
@@ -61,7 +61,7 @@ class Evaluator:
         """Fine-tune a student on `train_unlabel` with (n,) `targets` by a method's recipe `fit`; return its key."""
         recipe = self._recipe.model_copy(update={"epochs": fit.epochs, "lr": fit.lr})
         model, split = self._problem.student.model, self._dataset.train_unlabel
-        return await self._train(model, recipe, split, targets, seed, start)
+        return await self._train(model, recipe, split, targets, replica_seed(seed, fit.replica), start, fit.loss)
 
     async def predictions(self, student: str, split: Split) -> np.ndarray:
         """Return (n, 2) float32 class probabilities by the student."""
@@ -107,7 +107,14 @@ class Evaluator:
         return np.sort(np.random.default_rng(seed).permutation(self.most_examples)[:count])
 
     async def _train(
-        self, model: str, recipe: Recipe, split: Split, targets: np.ndarray, seed: int, start: str | None = None
+        self,
+        model: str,
+        recipe: Recipe,
+        split: Split,
+        targets: np.ndarray,
+        seed: int,
+        start: str | None = None,
+        loss: Loss = XENT,
     ) -> str:
         request = FineTune(
             model=model,
@@ -118,7 +125,7 @@ class Evaluator:
             weights=np.ones(len(split), np.float32),
             rows=np.arange(len(split)),
             shuffle=True,
-            loss="xent",
+            loss=loss,
             seed=seed,
             start=start,
         )

@@ -7,7 +7,7 @@ import numpy as np
 
 from aar.commons.foreign import Foreign
 from aar.config import PLATFORM
-from aar.models.recipe import Recipe
+from aar.models.recipe import XENT, Loss, Recipe
 from aar.problems.dataset import Example, Kind
 from aar.scoring.stats.uncertainty import Estimate
 
@@ -35,14 +35,16 @@ class ExperimentRun:
 class FitRecipe:
     """One fine-tuning of a run, without its targets: the part of a method that is recipe and not supervision.
 
-    `start`: the number of the run's fit that it continues. `distilled_from`: the numbers of the fits whose predictions
-    on the training texts the method requested since its previous fit.
+    `replica` 0 is the run's own seed. `start`: the number of the run's fit that it continues. `distilled_from`: the
+    numbers of the fits whose predictions on the training texts the method requested since its previous fit.
     """
 
     epochs: float
     lr: float
     start: int | None = None
     distilled_from: tuple[int, ...] = ()
+    loss: Loss = XENT
+    replica: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from aar.commons.foreign import Foreign
 from aar.config import PLATFORM
 from aar.errors import ScoringError
+from aar.models.recipe import Loss
 from aar.problems.key import Key
 from aar.scoring import ledger
 from aar.scoring.ledger import LedgerEntry
@@ -26,7 +27,7 @@ from aar.scoring.stats.pgr import Correctness
 from aar.storage import open_database, select, transaction
 
 FILE = "scores.sqlite"
-VERSION = 5
+VERSION = 6
 NOTED_REFUSALS = 20
 """At most this many refused admissions of one author get a ledger entry each; further ones are only counted."""
 SCHEMA = f"""
@@ -304,4 +305,5 @@ def _output(row: Any) -> RunOutput:
 
 
 def _fit(fields: dict[str, Any]) -> FitRecipe:
-    return FitRecipe(**{**fields, "distilled_from": tuple(fields["distilled_from"])})
+    loss = Loss.named(fields["loss"]["name"], dict(fields["loss"]["options"]))
+    return FitRecipe(**{**fields, "distilled_from": tuple(fields["distilled_from"]), "loss": loss})

@@ -13,6 +13,7 @@ from aar.compute.engine import FitSpec, Group
 from aar.errors import TrainingError
 from aar.models.batching import SampleSchedule
 from aar.models.language_model import LanguageModel
+from aar.models.recipe import Loss
 from aar.models.student import Student
 from tests.compute.toy import TARGETS, N, accuracy, fit, odds, recipe, trained
 from tests.tiny_model import CPU
@@ -76,7 +77,11 @@ def test_a_student_that_diverges_fails_alone_and_leaves_the_others_bit_for_bit_a
 
 def test_a_student_is_bit_for_bit_the_same_alone_and_beside_others(model: LanguageModel, group: Group) -> None:
     some = SampleSchedule(np.arange(20), np.linspace(0.5, 2, N).astype(np.float32), False)
-    fits = [fit(HOW), fit(HOW, 1 - TARGETS, seed=2, lr=0.005, epochs=2), fit(HOW, seed=3, visits=some, loss="logconf")]
+    fits = [
+        fit(HOW),
+        fit(HOW, 1 - TARGETS, seed=2, lr=0.005, epochs=2),
+        fit(HOW, seed=3, visits=some, loss=Loss.named("logconf")),
+    ]
     for spec, together in zip(fits, trained(model, HOW, fits, group), strict=True):
         [alone] = trained(model, HOW, [spec], group)
         assert isinstance(alone, Student) and isinstance(together, Student)

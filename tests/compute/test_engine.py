@@ -12,6 +12,7 @@ import torch
 from aar.compute.engine import Group
 from aar.models.batching import SampleSchedule
 from aar.models.language_model import LanguageModel
+from aar.models.recipe import LOSS_OPTIONS, Loss
 from aar.models.student import Student, new_weights
 from tests.compute.toy import CLASSES, TARGETS, N, accuracy, fit, odds, recipe, train
 from tests.tiny_model import CPU, LABELS, marked_pairs
@@ -31,11 +32,17 @@ def xent(odds: np.ndarray) -> float:
 @pytest.mark.parametrize("loss", ["xent", "logconf"])
 def test_a_student_learns_a_separable_task(llama: LanguageModel, alone: Group, form: str, loss: str) -> None:
     how = recipe(form=form)
-    [short] = train(llama, how, [fit(how, epochs=0.01, loss=loss)], alone)
-    [student] = train(llama, how, [fit(how, loss=loss)], alone)
+    [short] = train(llama, how, [fit(how, epochs=0.01, loss=Loss.named(loss))], alone)
+    [student] = train(llama, how, [fit(how, loss=Loss.named(loss))], alone)
     assert accuracy(odds(llama, student)) > 0.9
     assert xent(odds(llama, student)) < 0.5 * xent(odds(llama, short))
     assert student.shape.labels == LABELS
+
+
+@pytest.mark.parametrize("loss", LOSS_OPTIONS)
+def test_a_student_learns_by_every_loss(llama: LanguageModel, alone: Group, loss: str) -> None:
+    [student] = train(llama, recipe(), [fit(recipe(), loss=Loss.named(loss))], alone)
+    assert accuracy(odds(llama, student)) > 0.75
 
 
 def test_a_student_learns_from_pairs(llama: LanguageModel, alone: Group) -> None:
@@ -56,7 +63,7 @@ def test_students_trained_together_equal_those_trained_alone(llama: LanguageMode
     fits = [
         fit(recipe(), seed=1),
         fit(recipe(), 1 - TARGETS, seed=2, lr=0.005, epochs=2),
-        fit(recipe(), np.full(N, 0.3, np.float32), seed=3, visits=some, loss="logconf"),
+        fit(recipe(), np.full(N, 0.3, np.float32), seed=3, visits=some, loss=Loss.named("logconf")),
     ]
     together = train(llama, recipe(), fits, alone)
     for spec, student in zip(fits, together, strict=True):

@@ -25,19 +25,20 @@ from aar.compute.requests import (
     source_digest,
 )
 from aar.compute.store import StoredTexts, texts_from_bytes, texts_to_bytes
-from aar.models.recipe import Recipe
+from aar.models.recipe import XENT, Loss, Recipe
 
 TEXTS = StoredTexts.of((("a", "b"), ("c", "d")))
 FIELDS: dict[str, Any] = {
     "model": "m", "texts": TEXTS, "labels": (" A", " B"), "recipe": Recipe(),
     "targets": np.array([0.0, 1.0], np.float32), "weights": np.ones(2, np.float32), "rows": np.arange(2),
-    "shuffle": True, "loss": "xent", "seed": 1, "start": None, "student": "s", "max_tokens": 8, "layer": 2,
+    "shuffle": True, "loss": XENT, "seed": 1, "start": None, "student": "s", "max_tokens": 8, "layer": 2,
 }  # fmt: skip
 OTHER: dict[str, Any] = {
     "model": "M", "texts": StoredTexts.of((("a", "b"), ("c", "D"))), "labels": (" B", " A"),
     "recipe": Recipe(lora_rank=9),
     "targets": np.array([0.0, 0.9], np.float32), "weights": np.array([1, 2], np.float32), "rows": np.array([1, 0]),
-    "shuffle": False, "loss": "logconf", "seed": 2, "start": "abc", "student": "t", "max_tokens": 9, "layer": None,
+    "shuffle": False, "loss": Loss.named("logconf"), "seed": 2, "start": "abc", "student": "t", "max_tokens": 9,
+    "layer": None,
 }  # fmt: skip
 KINDS: tuple[type[Request], ...] = (FineTune, ImportAdapter, Predict, LogLikelihoods, LabelOdds, Embed, TextLosses)
 

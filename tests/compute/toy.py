@@ -12,7 +12,7 @@ from aar.errors import TrainingError
 from aar.models.batching import SampleSchedule
 from aar.models.inference import flatten, predict
 from aar.models.language_model import HiddenStateCache, LanguageModel
-from aar.models.recipe import Recipe, Texts
+from aar.models.recipe import XENT, Recipe, Texts
 from aar.models.student import Student
 from tests.tiny_model import CPU, LABELS, marked_texts
 
@@ -46,7 +46,7 @@ def fit(recipe: Recipe, targets: np.ndarray = TARGETS, **changes: Any) -> FitSpe
     n = len(targets)
     everything = SampleSchedule(np.arange(n), np.ones(n, np.float32), True)
     settings: dict[str, Any] = {
-        "visits": everything, "targets": targets, "loss": "xent", "epochs": recipe.epochs, "lr": recipe.lr, "seed": 1,
+        "visits": everything, "targets": targets, "loss": XENT, "epochs": recipe.epochs, "lr": recipe.lr, "seed": 1,
     }  # fmt: skip
     return FitSpec(**{**settings, **changes})
 
@@ -86,6 +86,6 @@ def request(model: str, **changes: Any) -> FineTune:
     """The same as a request to the workers."""
     settings: dict[str, Any] = {
         "model": model, "texts": stored(TEXTS), "labels": LABELS, "recipe": recipe(), "targets": TARGETS,
-        "weights": np.ones(N, np.float32), "rows": np.arange(N), "shuffle": True, "loss": "xent", "seed": 1,
+        "weights": np.ones(N, np.float32), "rows": np.arange(N), "shuffle": True, "loss": XENT, "seed": 1,
     }  # fmt: skip
     return FineTune(**{**settings, **changes})

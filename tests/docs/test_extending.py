@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from aar.config import DatasetConfig, load_config
-from aar.models import losses
+from aar.methods import builtin_names
+from aar.models import losses, recipe
 from aar.problems.loading import load_dataset
 from aar.researchers import tools
 from aar.researchers.runtime import ResearcherRuntime
@@ -60,10 +61,11 @@ def test_a_method() -> None:
 
 
 def test_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(losses.LOSSES, "focal", example("A loss")["focal_loss"])  # type: ignore[misc]
+    monkeypatch.setitem(losses.LOSSES, "focal", example("A loss")["focal_loss"])
+    monkeypatch.setitem(recipe.LOSS_OPTIONS, "focal", {"focus": recipe.LossOption(2, 0, 10)})
     logits = torch.tensor([-3.0, 0.0, 3.0], requires_grad=True)
-    found = losses.per_example_loss("focal", logits, torch.ones(3), 0.5)  # type: ignore[arg-type]
-    usual = losses.per_example_loss("xent", logits, torch.ones(3), 0.5)
+    found = losses.per_example_loss(recipe.Loss.named("focal"), logits, torch.ones(3), 0.5)
+    usual = losses.per_example_loss(recipe.XENT, logits, torch.ones(3), 0.5)
     assert (found < usual).all() and found[2] / usual[2] < 0.01 < 0.8 < found[0] / usual[0]
     found.sum().backward()
     assert logits.grad is not None and (logits.grad < 0).all()
@@ -86,7 +88,7 @@ def test_a_brain_continues_where_it_was_killed(tmp_path: Path) -> None:
         brain(runtime, campaign.client("researcher-1")).run()
     assert len(campaign.started) == 4
     assert sorted(post.title.text for post in campaign.posts("result")) == [
-        f"{name}: 0.60" for name in ("confident_labels", "em_posterior", "logconf", "soft_labels")
+        f"{name}: 0.60" for name in builtin_names()[:4]
     ]
 
 

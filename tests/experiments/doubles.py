@@ -7,6 +7,7 @@ import numpy as np
 
 from aar.errors import LabError, TrainingError
 from aar.experiments.broker import FineTuneCall, RunInfo, TrainCall
+from aar.models.recipe import XENT, Recipe
 
 N = 20
 
@@ -29,13 +30,13 @@ class NumpyBackend:
     def describe(self) -> RunInfo:
         examples = [{"prompt": f"question {row}", "first": "yes", "second": "nö"} for row in range(N)]
         weak = np.stack([np.linspace(0, 1, N), 1 - np.linspace(0, 1, N)], axis=1).astype(np.float32)
-        return RunInfo("preference", examples, weak, seed=7, test_examples=self.test_examples)
+        return RunInfo("preference", examples, weak, seed=7, recipe=Recipe(lr=0.002), test_examples=self.test_examples)
 
     def zero_shot(self, template: str | None) -> np.ndarray:
         self.templates.append(template)
         return np.full((N, 2), 0.5)
 
-    def embed(self, layer: int) -> np.ndarray:
+    def embed(self, layer: float) -> np.ndarray:
         if layer > 4:
             raise LabError(f"the model has 4 layers, not {layer}")
         return np.full((N, 2, 3), float(layer))
@@ -51,7 +52,7 @@ class NumpyBackend:
 
     def train(self, call: TrainCall) -> str:
         self.programs.append(call)
-        self.requests.append(FineTuneCall(np.full((N, 2), 0.5, np.float32), None, None, "xent", None, None, None))
+        self.requests.append(FineTuneCall(np.full((N, 2), 0.5, np.float32), None, None, XENT, None, None, None, 0))
         return f"student-{len(self.requests)}"
 
     def predict_test(self, student: str) -> np.ndarray:

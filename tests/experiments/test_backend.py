@@ -12,12 +12,12 @@ from aar.errors import AarError, LabError, ModelError, QuotaError, StorageError,
 from aar.experiments.backend import EXTRA_CHARACTERS, MAX_PASSES, MAX_VISITS, SMALL_FIT, ModelBackend
 from aar.experiments.validation import FineTuneCall
 from aar.guest.lab import Lab
-from aar.models.recipe import Texts
+from aar.models.recipe import XENT, Loss, Texts
 from aar.problems.dataset import Preference
 from aar.scoring.records import TrainingData
 from tests.compute.toy import recipe
 
-N = 400
+N, SEED = 400, 1
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ HALVES = np.full((N, 2), 0.5, np.float32)
 def backend_on(compute: Answering) -> ModelBackend:
     examples = tuple(Preference("", f"a sentence {row}", f"a sentence is {row}") for row in range(N))
     task = TrainingData("preference", examples, np.full((N, 2), 0.5, np.float32), recipe(epochs=2))
-    return ModelBackend(task, 1, "m", compute, programs=None)  # type: ignore[arg-type]
+    return ModelBackend(task, SEED, "m", compute, programs=None)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -60,9 +60,9 @@ def backend(compute: Answering) -> ModelBackend:
     return backend_on(compute)
 
 
-def call(epochs: float | None = None, repeats: int = 1) -> FineTuneCall:
+def call(epochs: float | None = None, repeats: int = 1, loss: Loss = XENT, replica: int = 0) -> FineTuneCall:
     order = np.tile(np.arange(N), repeats)
-    return FineTuneCall(np.full((N, 2), 0.5, np.float32), None, order, "xent", epochs, None, None)
+    return FineTuneCall(np.full((N, 2), 0.5, np.float32), None, order, loss, epochs, None, None, replica)
 
 
 def test_a_fit_of_four_hundred_epochs_by_its_order_is_refused_before_it_is_queued(
@@ -107,7 +107,7 @@ def test_the_documentation_of_the_lab_states_the_limits_of_calls() -> None:
 
 
 def test_a_fit_without_settings_is_the_recipes(backend: ModelBackend, compute: Answering) -> None:
-    assert backend.fine_tune(FineTuneCall(HALVES, None, None, "xent", None, None, None)) == "student-1"
+    assert backend.fine_tune(FineTuneCall(HALVES, None, None, XENT, None, None, None, 0)) == "student-1"
     [fit] = compute.asked
     assert isinstance(fit, FineTune) and fit.recipe == recipe(epochs=2) and (fit.start, fit.seed) == (None, 1)
     assert fit.shuffle and fit.rows.tolist() == list(range(N)) and fit.weights.tolist() == [1.0] * N
@@ -117,10 +117,10 @@ def test_a_methods_own_settings_replace_the_recipes_and_rows_without_weight_are_
     backend: ModelBackend, compute: Answering
 ) -> None:
     first = backend.fine_tune(call())
-    weights = (np.arange(N) < 3).astype(np.float32)
-    backend.fine_tune(FineTuneCall(HALVES, weights, np.arange(N)[::-1], "logconf", 1.5, 0.01, first))
+    weights, logconf = (np.arange(N) < 3).astype(np.float32), Loss.named("logconf")
+    backend.fine_tune(FineTuneCall(HALVES, weights, np.arange(N)[::-1], logconf, 1.5, 0.01, first, 0))
     _, fit = compute.asked
-    assert isinstance(fit, FineTune) and (fit.recipe.epochs, fit.recipe.lr, fit.loss) == (1.5, 0.01, "logconf")
+    assert isinstance(fit, FineTune) and (fit.recipe.epochs, fit.recipe.lr, fit.loss) == (1.5, 0.01, logconf)
     assert fit.rows.tolist() == [2, 1, 0] and not fit.shuffle and fit.start == backend.key(first) == "key-1"
 
 
@@ -161,6 +161,25 @@ def test_the_output_of_a_run_names_the_students_key_and_the_fit_that_made_it(bac
     output = backend.trained(student)
     assert (output.student, output.final_fit) == ("key-3", 1)
     assert output.fits is not None and [fit.distilled_from for fit in output.fits] == [(), (0,)]
+
+
+def test_each_replica_is_a_student_of_its_own_and_the_same_one_again_is_the_same(
+    backend: ModelBackend, compute: Answering
+) -> None:
+    for replica in (0, 1, 1, 2):
+        backend.fine_tune(call(replica=replica))
+    keys = [request.key() for request in compute.asked]
+    assert keys[1] == keys[2] and len(set(keys)) == 3
+    assert compute.asked[0].seed == SEED  # type: ignore[attr-defined]
+
+
+def test_a_loss_and_its_options_reach_the_fit_and_its_record(backend: ModelBackend, compute: Answering) -> None:
+    gce, usual = Loss.named("gce", {"q": 0.5}), Loss.named("gce")
+    student = [backend.fine_tune(call(loss=loss, replica=3)) for loss in (gce, usual)][-1]
+    one, other = compute.asked
+    assert isinstance(one, FineTune) and one.loss == gce and one.key() != other.key()
+    fits = backend.trained(student).fits
+    assert fits is not None and [(fit.loss, fit.replica) for fit in fits] == [(gce, 3), (usual, 3)]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from aar.experiments import broker as broker_module
 from aar.experiments.broker import Broker, RunBudget, printable
 from aar.guest import wire
 from aar.guest.lab import Lab, Student
+from aar.models.recipe import XENT, Loss, Recipe
 from tests.experiments.doubles import N, NumpyBackend
 
 UNIFORM = np.full((N, 2), 0.5, np.float32)
@@ -65,6 +66,7 @@ def test_a_lab_describes_the_run(lab: Lab) -> None:
     assert lab.examples[3] == {"prompt": "question 3", "first": "yes", "second": "nö"}
     assert lab.weak_labels.shape == (N, 2)
     assert lab.weak_labels.dtype == np.float32
+    assert lab.recipe == Recipe(lr=0.002).model_dump()
 
 
 def test_models_answer_through_the_lab(lab: Lab, served: Served) -> None:
@@ -79,14 +81,18 @@ def test_models_answer_through_the_lab(lab: Lab, served: Served) -> None:
 
 def test_a_fine_tuning_arrives_as_it_was_asked_for(lab: Lab, served: Served) -> None:
     first = lab.fine_tune(np.arange(N) % 2)
-    lab.fine_tune(UNIFORM, weights=np.arange(N), order=[1, 1, 5], epochs=1, lr=1e-3, base=first)
+    lab.fine_tune(
+        UNIFORM, weights=np.arange(N), order=[1, 1, 5], loss="gce", loss_options={"q": 1}, epochs=1, lr=1e-3,
+        base=first, replica=3,
+    )  # fmt: skip
     plain, full = served.backend.requests
     np.testing.assert_array_equal(plain.targets, np.eye(2, dtype=np.float32)[np.arange(N) % 2])
-    assert (plain.weights, plain.order, plain.loss, plain.epochs, plain.lr, plain.base) == (
-        None, None, "xent", None, None, None,
+    assert (plain.weights, plain.order, plain.loss, plain.epochs, plain.lr, plain.base, plain.replica) == (
+        None, None, XENT, None, None, None, 0,
     )  # fmt: skip
     assert full.weights is not None and full.order is not None
     assert (full.weights.dtype, full.order.tolist(), full.base) == (np.dtype("float32"), [1, 1, 5], first.id)
+    assert (full.loss, full.replica) == (Loss("gce", (("q", 1.0),)), 3)
 
 
 def with_nan(value: float) -> np.ndarray:
@@ -118,6 +124,14 @@ def with_nan(value: float) -> np.ndarray:
         ({"order": [0], "weights": np.arange(N)}, "nothing would be trained"),
         ({"loss": "mse"}, "xent, logconf"),
         ({"loss": ["xent"]}, "xent, logconf"),
+        ({"loss": "xent", "loss_options": {"q": 0.5}}, "has no option 'q'; its options: none"),
+        ({"loss": "gce", "loss_options": {"p": 0.5}}, "has no option 'p'; its options: q"),
+        ({"loss": "gce", "loss_options": {"q": 0}}, "q .* is 0.0; it must be from 0.01 to 1"),
+        ({"loss": "window", "loss_options": {"width": 1e300}}, "from 0.01 to 0.5"),
+        ({"replica": 64}, "replica is 64; it must be a whole number from 0 to 63"),
+        ({"replica": -1}, "replica"),
+        ({"replica": 1.0}, "replica"),
+        ({"replica": True}, "replica"),
         ({"epochs": 0}, "epochs"),
         ({"epochs": 21}, "epochs"),
         ({"lr": -1}, "lr"),
@@ -221,6 +235,9 @@ def test_faults_of_the_platform_end_the_run_and_are_kept(served: Served, fault: 
         {"call": "embed", "layer": "1"},
         {"call": "embed", "layer": True},
         {"call": "embed", "layer": 10**9},
+        {"call": "embed", "layer": 1.5},
+        {"call": "embed", "layer": -0.5},
+        {"call": "embed", "layer": 0.0},
         {"call": "zero_shot", "template": 3},
         {"call": "zero_shot", "template": "x" * 5000},
         {"call": "zero_shot", "template": "\ud800"},

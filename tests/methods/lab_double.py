@@ -1,11 +1,15 @@
 """A small lab: a linear student, a teacher with systematic errors, a better but over-confident prior."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 
 from aar.errors import LabError
+from aar.models.losses import per_example_loss
+from aar.models.recipe import Loss
 
 FEATURES = 8
 BATCH = 16
@@ -28,8 +32,10 @@ class FineTuning:
     targets: np.ndarray
     weights: np.ndarray
     order: np.ndarray | None
-    loss: str
+    loss: Loss
     epochs: float
+    lr: float
+    replica: int
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class LabDouble:
     size: int = 400
     calls: list[FineTuning] = field(default_factory=list)
     budget: dict[str, int] = field(default_factory=lambda: {"fits": 8})
+    recipe: dict[str, Any] = field(default_factory=lambda: {"form": "scalar_head", "epochs": 4.0, "lr": 0.3})
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng(self.seed)
@@ -70,7 +77,7 @@ class LabDouble:
     def zero_shot(self, template: str | None = None) -> np.ndarray:
         return self.prior
 
-    def embed(self, layer: int = -1) -> np.ndarray:
+    def embed(self, layer: float = -1) -> np.ndarray:
         if self.kind == "binary":
             return self.features[:, None, :]
         return np.stack([self.base_states, self.base_states + self.features], axis=1)
@@ -84,26 +91,29 @@ class LabDouble:
         epochs: float | None = None,
         lr: float | None = None,
         base: StudentDouble | None = None,
+        loss_options: Mapping[str, float] | None = None,
+        replica: int = 0,
     ) -> StudentDouble:
-        call = self._checked(targets, weights, order, loss, 2.0 if epochs is None else epochs)
+        targets, weights, order = self._checked(targets, weights, order)
+        epochs, lr = epochs or self.recipe["epochs"], lr or self.recipe["lr"]
+        call = FineTuning(targets, weights, order, Loss.named(loss, loss_options), epochs, lr, replica)
         self.calls.append(call)
         slope = np.zeros(FEATURES) if base is None else base.slope.copy()
-        rng = np.random.default_rng(self.seed)
+        rng = np.random.default_rng((self.seed, replica))
         for _ in range(round(call.epochs)):
             visited = rng.permutation(self.size) if call.order is None else call.order
             for start in range(0, len(visited), BATCH):
-                self._descend(slope, call, visited[start : start + BATCH], 0.3 if lr is None else lr)
+                self._descend(slope, call, visited[start : start + BATCH])
         return StudentDouble(str(len(self.calls)), slope, self.features)
 
-    def _descend(self, slope: np.ndarray, call: FineTuning, rows: np.ndarray, lr: float) -> None:
-        belief = sigmoid(self.features[rows] @ slope)
-        target = call.targets[rows, 1]
-        if call.loss == "logconf":
-            target = (target + (belief > 0.5)) / 2
-        slope += lr * self.features[rows].T @ (call.weights[rows] * (target - belief)) / BATCH
+    def _descend(self, slope: np.ndarray, call: FineTuning, rows: np.ndarray) -> None:
+        logits = torch.tensor(self.features[rows] @ slope, requires_grad=True)
+        losses = per_example_loss(call.loss, logits, torch.tensor(call.targets[rows, 1]), 0.5)
+        (gradient,) = torch.autograd.grad(losses.sum(), logits)
+        slope -= call.lr * self.features[rows].T @ (call.weights[rows] * gradient.numpy()) / BATCH
 
-    def _checked(self, targets: Any, weights: Any, order: Any, loss: str, epochs: float) -> FineTuning:
-        targets = np.asarray(targets)
+    def _checked(self, targets: Any, weights: Any, order: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        targets = np.asarray(targets, dtype=float)
         if targets.ndim == 1:
             targets = np.stack([1 - targets, targets], axis=1)
         weights = np.ones(self.size) if weights is None else np.asarray(weights, dtype=float)
@@ -113,11 +123,9 @@ class LabDouble:
             raise LabError("weights are (n,) numbers from 0, not all 0")
         if order is not None and (np.asarray(order).dtype.kind != "i" or not set(order) <= set(range(self.size))):
             raise LabError("order holds row numbers")
-        if loss not in ("xent", "logconf") or epochs <= 0:
-            raise LabError("loss or epochs is out of range")
         if len(self.calls) >= self.budget["fits"]:
             raise LabError("the budget of fits is spent")
-        return FineTuning(targets, weights, None if order is None else np.asarray(order), loss, epochs)
+        return targets, weights, None if order is None else np.asarray(order)
 
     def accuracy(self, student: StudentDouble) -> float:
         return float(((self.test_features @ student.slope > 0) == self.test_labels).mean())

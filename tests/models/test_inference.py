@@ -93,6 +93,10 @@ def test_layers_count_from_the_end_too(llama: LanguageModel) -> None:
     np.testing.assert_array_equal(embed(llama, TEXTS, -DEPTH - 1, 64), embed(llama, TEXTS, 0, 64))
 
 
+def test_a_fraction_is_a_share_of_the_depth(llama: LanguageModel) -> None:
+    np.testing.assert_array_equal(embed(llama, TEXTS, 0.5, 64), embed(llama, TEXTS, DEPTH // 2, 64))
+
+
 @pytest.mark.parametrize("layer", [DEPTH + 1, -DEPTH - 2])
 def test_a_layer_that_is_not_there_is_refused(llama: LanguageModel, layer: int) -> None:
     with pytest.raises(ModelError, match=f"layer = {layer}, but the model has layers -5 to 4"):

@@ -8,7 +8,7 @@ import pytest
 
 from aar.compute.requests import Embed, FineTune, Predict, TextLosses
 from aar.config import CampaignConfig, TeacherConfig
-from aar.models.recipe import Recipe
+from aar.models.recipe import XENT, Loss, Recipe, replica_seed
 from aar.problems.loading import load_dataset
 from aar.problems.prompts import LABEL_TOKENS, model_texts
 from aar.scoring.evaluator import Evaluator, correct
@@ -60,7 +60,7 @@ def test_the_ceiling_is_the_student_model_on_ground_truth_by_the_same_recipe(ben
     asyncio.run(bench.evaluator.ceiling(seed=7))
     [request] = bench.compute.of_kind(FineTune)
     split = bench.data.train_unlabel
-    assert (request.model, request.seed, request.loss, request.start) == ("strong", 7, "xent", None)
+    assert (request.model, request.seed, request.loss, request.start) == ("strong", 7, XENT, None)
     assert request.recipe == Recipe(form="scalar_head")
     assert request.labels == LABEL_TOKENS[bench.data.kind]
     assert bench.compute.texts(request) == model_texts(split.examples, "scalar_head")
@@ -122,6 +122,16 @@ def test_a_fit_is_repeated_with_its_own_epochs_and_rate_and_from_its_start(bench
         Recipe(form="scalar_head", epochs=3.0, lr=0.5), 9, "start",
     )  # fmt: skip
     np.testing.assert_allclose(request.targets, targets)
+
+
+def test_a_fit_is_repeated_with_its_own_loss_and_replica(bench: Bench) -> None:
+    gce = Loss.named("gce", {"q": 0.5})
+    for replica in (0, 2):
+        fit = FitRecipe(1.0, 0.5, loss=gce, replica=replica)
+        asyncio.run(bench.evaluator.fine_tune(np.zeros(60), fit, None, seed=9))
+    first, second = bench.compute.of_kind(FineTune)
+    assert (first.loss, first.seed) == (gce, 9)
+    assert (second.loss, second.seed) == (gce, replica_seed(9, 2))
 
 
 def test_losses_on_text_are_asked_for_a_student_or_for_the_base(bench: Bench) -> None:

@@ -7,6 +7,7 @@ import pytest
 from aar.compute.requests import FineTune, Predict
 from aar.config import PLATFORM, BudgetConfig, DatasetConfig, ScoringConfig, TeacherConfig, VerificationConfig
 from aar.errors import ScoringError
+from aar.models.recipe import Loss
 from aar.problems.prompts import model_texts
 from aar.scoring.draws import research_seeds
 from aar.scoring.records import VANILLA, FitRecipe, RunOutput
@@ -158,6 +159,18 @@ def test_a_recipe_is_replayed_on_vanillas_labels_fit_by_fit(bench: ScorerBench) 
     assert {one.start for one in second} == {one.key() for one in first}
     assert all(set(one.targets.tolist()) <= {0.0, 1.0} for one in first + second)
     assert all(len(set(one.targets.tolist())) > 1 for one in fits if one.recipe.epochs == 2.0)
+
+
+def test_another_loss_is_a_recipe_and_is_replayed_too(bench: ScorerBench) -> None:
+    gce = Loss.named("gce")
+    fits = (FitRecipe(2.0, 1e-4, loss=gce),)
+    subject = bench.scored(0.22, fits=fits)
+    before = len(bench.compute.requests)
+    errors = {**GOOD, "vanilla": 0.42, "teacher": 0.24}
+    found = bench.verify(subject, errors, fits=fits, controls=["recipe"])
+    assert [one.verdict for one in found.controls] == ["gain is from the recipe"]
+    replayed = [one for one in bench.compute.requests[before:] if isinstance(one, FineTune) and one.loss == gce]
+    assert len(replayed) == 6  # three seeds, on vanilla's labels and on ground truth
 
 
 def test_a_program_of_the_methods_own_cannot_be_replayed_and_is_reported_as_not_checked(bench: ScorerBench) -> None:

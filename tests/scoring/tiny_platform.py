@@ -17,6 +17,7 @@ from aar.errors import TrainingError
 from aar.experiments.backend import ModelBackend
 from aar.experiments.program_scheduler import ProgramScheduler
 from aar.experiments.validation import FineTuneCall
+from aar.models.recipe import Loss
 from aar.scoring.actor import Scorer
 from aar.scoring.records import VANILLA, Experiment, RunOutput, Verification
 from aar.scoring.store import ScoreStore
@@ -85,6 +86,7 @@ class DirectLab:
     def __init__(self, backend: ModelBackend) -> None:
         described = backend.describe()
         self.kind, self.examples, self.seed = described.kind, described.examples, described.seed
+        self.recipe = described.recipe.model_dump()
         self.weak_labels, self._backend = described.weak_labels, backend
 
     def zero_shot(self, template: str | None = None) -> np.ndarray:
@@ -93,8 +95,9 @@ class DirectLab:
     def fine_tune(self, targets: Any, weights: Any = None, order: Any = None, **settings: Any) -> DirectStudent:
         targets = np.asarray(targets, np.float32)
         pairs = targets if targets.ndim == 2 else np.stack([1 - targets, targets], axis=1)
-        usual = {"loss": "xent", "epochs": None, "lr": None, "base": None}
-        call = FineTuneCall(targets=pairs, weights=weights, order=order, **{**usual, **settings})
+        usual = {"epochs": None, "lr": None, "base": None, "replica": 0}
+        loss = Loss.named(settings.pop("loss", "xent"), settings.pop("loss_options", None))
+        call = FineTuneCall(targets=pairs, weights=weights, order=order, loss=loss, **{**usual, **settings})
         return DirectStudent(self._backend, self._backend.fine_tune(call))
 
 

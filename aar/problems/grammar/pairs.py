@@ -4,7 +4,7 @@ Each phenomenon is written so that the difference between a pair's sentences is 
 lengths nor bytes nor single words reveal which sentence is acceptable.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from aar.errors import ProblemError
 from aar.problems.dataset import Preference, Row, SplitName
@@ -21,7 +21,10 @@ LARGEST = 200_000
 
 
 def draw(
-    sizes: Sizes, key: Key, reversed_phenomena: Collection[Phenomenon] = frozenset()
+    sizes: Sizes,
+    key: Key,
+    phenomena: Sequence[Phenomenon] = PHENOMENA,
+    reversed_phenomena: Collection[Phenomenon] = frozenset(),
 ) -> dict[SplitName, list[Row]]:
     """Draw pairs for each split, the same for the same key and sizes.
 
@@ -29,6 +32,7 @@ def draw(
     other splits, and a larger one begins with the smaller one.
 
     Args:
+        phenomena: those of which pairs are drawn, in equal shares.
         reversed_phenomena: those of which the unacceptable sentence counts as the better one.
 
     Raises:
@@ -36,13 +40,18 @@ def draw(
     """
     seen: set[str] = set()
     return {
-        split: _drawn(split, sizes[split], key, reversed_phenomena, seen)
+        split: _drawn(split, sizes[split], key, phenomena, reversed_phenomena, seen)
         for split in ("test", "train_unlabel", "train_label")
     }
 
 
 def _drawn(
-    split: SplitName, size: int | None, key: Key, reversed_phenomena: Collection[Phenomenon], seen: set[str]
+    split: SplitName,
+    size: int | None,
+    key: Key,
+    phenomena: Sequence[Phenomenon],
+    reversed_phenomena: Collection[Phenomenon],
+    seen: set[str],
 ) -> list[Row]:
     """Draw pairs of sentences that are not in `seen`, and add them to it."""
     size = DEFAULT_SIZES[split] if size is None else size
@@ -51,7 +60,7 @@ def _drawn(
     choices = Draw(key.stream("minimal-pairs", split).random)
     rows: list[Row] = []
     while len(rows) < size:
-        phenomenon = choices.one(PHENOMENA)
+        phenomenon = choices.one(phenomena)
         better, worse = phenomenon(choices)
         if phenomenon in reversed_phenomena:
             better, worse = worse, better

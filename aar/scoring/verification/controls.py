@@ -1,14 +1,14 @@
 """The controls of a verification: each measures what it needs beyond the arms that were run, and returns a verdict.
 
 The recipe control replays a method's recipe without its supervision. A method's gain may come from how it fits (more
-epochs, another rate, several students distilled into one) and not from its use of the weak labels. So the platform
-repeats its fits on vanilla's labels, and on ground truth for the ceiling: same number, epochs, rates and starting
-points, on all rows. Where a fit came after the method had asked for predictions of earlier students, its targets are
-the mean of the replayed students' predictions: that is how students are combined in the weights protocol. The replay
-runs on the platform, so no method code sees ground truth.
+epochs, another rate or loss, several students distilled into one) and not from its use of the weak labels. So the
+platform repeats its fits on vanilla's labels, and on ground truth for the ceiling: same number, epochs, rates, losses,
+replicas and starting points, on all rows. Where a fit came after the method had asked for predictions of earlier
+students, its targets are the mean of the replayed students' predictions: that is how students are combined in the
+weights protocol. The replay runs on the platform, so no method code sees ground truth.
 
-Not covered: methods that train by a program of their own. The rows, weights and order that a method chose, and its
-loss, count as supervision.
+Not covered: methods that train by a program of their own. The rows, weights and order that a method chose count as
+supervision.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from aar.scoring.verification.comparison import Comparison
 
 
 def is_plain(run: RunOutput, recipe: Recipe) -> bool:
-    """True if the run fitted as the baselines do: one fit, with the recipe's epochs and rate."""
+    """True if the run fitted as the baselines do: one fit, with the recipe's epochs and rate and the usual loss."""
     return run.fits is not None and run.final_fit == 0 and run.fits[:1] == (FitRecipe(recipe.epochs, recipe.lr),)
 
 

@@ -10,7 +10,6 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from aar.methods.em_posterior import calibrated, posterior, product
-from aar.models.recipe import Loss
 
 Labels = Literal["weak", "prior", "product", "em", "probe"]
 Filter = Literal["all", "confident", "agree"]
@@ -53,7 +52,7 @@ class MethodSpec:
     filter: Filter = "all"
     keep: float = 0.7
     weights: Weights = "uniform"
-    loss: Loss = "xent"
+    loss: Literal["xent", "logconf"] = "xent"
     schedule: Schedule = "shuffled"
     epochs: int | None = None
 
