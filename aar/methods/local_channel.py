@@ -12,17 +12,15 @@ system. That each group has its own channel, which may be worse than chance, is 
 
 import numpy as np
 
-GROUP_SIZE, SHRINKAGE = 30, 10
 
-
-def log_odds(beliefs, kind):
+def log_odds(beliefs: np.ndarray, kind: str) -> np.ndarray:
     """(n, 2) -> (n,) log-odds of label 1; those of single texts from their median."""
     logs = np.log(np.clip(beliefs, 1e-7, 1).astype(float))
     odds = logs[:, 1] - logs[:, 0]
-    return odds - np.median(odds) if kind == "binary" else odds
+    return np.asarray(odds - np.median(odds) if kind == "binary" else odds)
 
 
-def groups(points, count, rng, tries=5, steps=30):
+def groups(points: np.ndarray, count: int, rng: np.random.Generator, tries: int = 5, steps: int = 30) -> np.ndarray:
     """(n, d) -> (n,) numbers of at most `count` groups, by k-means on unit vectors; the tightest of several tries."""
     points = points - points.mean(axis=0)
     points /= np.linalg.norm(points, axis=1, keepdims=True) + 1e-9
@@ -37,21 +35,21 @@ def groups(points, count, rng, tries=5, steps=30):
     return best[1]
 
 
-def reliability(agreement, place):
-    """(n,) mean of `agreement` (+1 or -1) over the other rows of each row's group, shrunk towards 0."""
+def local_posterior(
+    odds: np.ndarray, prior: np.ndarray, states: np.ndarray, seed: int, group_size: int = 30, shrinkage: int = 10
+) -> np.ndarray:
+    """(n,) log-odds of label 1 from the teacher's (n,) `odds` and another belief's (n,) `prior` odds."""
+    shown = np.abs(states[:, 1] - states[:, 0]) if states.shape[1] == 2 else states[:, 0]
+    place = groups(shown, max(2, len(shown) // group_size), np.random.default_rng(seed))
+    agreement = np.sign(odds) * np.sign(prior)
     total, size = np.bincount(place, agreement), np.bincount(place)
-    return (total[place] - agreement) / (size[place] - 1 + SHRINKAGE)
+    reliability = (total[place] - agreement) / (size[place] - 1 + shrinkage) / np.abs(np.tanh(odds / 2)).mean()
+    return np.asarray(odds / odds.std() + 2 * np.arctanh(np.clip(reliability, -0.98, 0.98)) * np.sign(prior))
 
 
 def supervise(lab):
-    prior = np.sign(log_odds(lab.zero_shot(), lab.kind))
-    states = lab.embed(0.2)
-    shown = np.abs(states[:, 1] - states[:, 0]) if lab.kind == "preference" else states[:, 0]
-    place = groups(shown, max(2, len(shown) // GROUP_SIZE), np.random.default_rng(lab.seed))
-    belief = log_odds(lab.weak_labels, lab.kind)
+    odds, prior, states = log_odds(lab.weak_labels, lab.kind), log_odds(lab.zero_shot(), lab.kind), lab.embed(0.2)
     for _ in range(2):
-        channel = reliability(np.sign(belief) * prior, place) / np.abs(np.tanh(belief / 2)).mean()
-        posterior = belief / belief.std() + 2 * np.arctanh(np.clip(channel, -0.98, 0.98)) * prior
-        student = lab.fine_tune((posterior > 0).astype(int))
-        belief = log_odds(student.predict(), lab.kind)
+        student = lab.fine_tune((local_posterior(odds, prior, states, lab.seed) > 0).astype(int))
+        odds = log_odds(student.predict(), lab.kind)
     return student

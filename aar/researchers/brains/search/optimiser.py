@@ -115,6 +115,10 @@ PRIORS: dict[str, Prior] = {
     "representation": Prior(
         (
             Opening(
+                MethodSpec(labels="local", hard=True),
+                "The prior may be right in some sorts of rows and wrong in others; hidden states sort them.",
+            ),
+            Opening(
                 MethodSpec(labels="probe", hard=True, filter="agree"),
                 "The strong model's hidden states smooth the teacher's labels: its chance errors do not fit them.",
             ),

@@ -18,6 +18,7 @@ _LABELS = {
     "prior": "zero-shot prior",
     "product": "product of teacher and prior ({share:.0%} prior)",
     "em": "EM posterior of teacher and prior (start: {share:.0%} prior)",
+    "local": "teacher and prior, weighed by groups of similar rows",
     "probe": "weak labels smoothed by a probe",
 }
 _OTHERS: dict[tuple[str, Any], str] = {
@@ -35,6 +36,7 @@ _WHY: dict[tuple[str, Any], str] = {
     ("labels", "prior"): "the strong model's own belief may be better without the teacher",
     ("labels", "product"): "both sources count as evidence, in a fixed proportion",
     ("labels", "em"): "a channel per source can weigh each level of confidence by what it is worth",
+    ("labels", "local"): "the prior may be right about some sorts of rows and wrong about others",
     ("labels", "probe"): "the strong model's hidden states do not fit the teacher's idiosyncratic errors",
     ("prior_share", 0.5): "the teacher deserves as much say as the prior",
     ("prior_share", 0.7): "the prior deserves somewhat more say than the teacher",

@@ -10,14 +10,15 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from aar.methods.em_posterior import calibrated, posterior, product
+from aar.methods.local_channel import groups, local_posterior
 
-Labels = Literal["weak", "prior", "product", "em", "probe"]
+Labels = Literal["weak", "prior", "product", "em", "local", "probe"]
 Filter = Literal["all", "confident", "agree"]
 Weights = Literal["uniform", "confidence"]
 Schedule = Literal["shuffled", "confident_first", "two_rounds"]
 
 DIMENSIONS: dict[str, tuple[Any, ...]] = {
-    "labels": ("weak", "prior", "product", "em", "probe"),
+    "labels": ("weak", "prior", "product", "em", "local", "probe"),
     "prior_share": (0.5, 0.7, 0.9),
     "hard": (True, False),
     "filter": ("all", "confident", "agree"),
@@ -34,7 +35,8 @@ class MethodSpec:
     """Where the labels come from and how the student is trained on them; the defaults are the vanilla method.
 
     labels: weak (teacher), prior (zero-shot belief), product (both as independent evidence), em (posterior of a noisy
-        channel model of both), probe (teacher's labels smoothed by a probe on the strong model's hidden states).
+        channel model of both), local (the same with a channel for each group of similar rows), probe (teacher's
+        labels smoothed by a probe on the strong model's hidden states).
     prior_share: the prior's share of the evidence in product, and at the start of em.
     hard: decisions instead of probabilities as targets.
     filter: all rows, the most confident fraction `keep`, or those on which teacher and prior agree.
@@ -125,7 +127,16 @@ def confident_first(confidence: np.ndarray, weights: np.ndarray, seed: int) -> n
     return np.concatenate([rng.permutation(ranked[: (len(ranked) + 1) // 2]), rng.permutation(rows)])
 
 
-PARTS: tuple[Callable[..., np.ndarray], ...] = (calibrated, confident_first, most_confident, posterior, probe, product)
+def local_belief(weak: np.ndarray, prior: np.ndarray, states: np.ndarray, seed: int) -> np.ndarray:
+    """(n,) belief of teacher and prior, where the prior may be right in one group of rows and wrong in another."""
+    weak_odds, prior_odds = np.log(weak / (1 - weak)), np.log(prior / (1 - prior))
+    belief: np.ndarray = 1 / (1 + np.exp(-local_posterior(weak_odds, prior_odds, states, seed)))
+    return belief
+
+
+PARTS: tuple[Callable[..., np.ndarray], ...] = (
+    calibrated, confident_first, groups, local_belief, local_posterior, most_confident, posterior, probe, product,
+)  # fmt: skip
 """The functions that composed methods consist of. Their source is copied into the method file, so they use only numpy.
 
 A belief is an (n,) array of P(label 1). A confidence is an (n,) array of values from 0 to 1.
@@ -136,6 +147,7 @@ _LABELS = {
     "prior": "prior",
     "product": "product(weak, prior, prior_share={share})",
     "em": "posterior(weak, prior, prior_share={share})",
+    "local": "local_belief(weak, prior, lab.embed(0.2), lab.seed)",
     "probe": "probe(lab.embed(), weak, lab.seed)",
 }
 _FILTERS = {
@@ -179,7 +191,7 @@ def _beliefs(spec: MethodSpec) -> list[str]:
     lines = []
     if spec.labels != "prior" or spec.filter == "agree":
         lines.append("weak = calibrated(lab.weak_labels)")
-    if spec.labels in ("prior", "product", "em") or spec.filter == "agree":
+    if spec.labels in ("prior", "product", "em", "local") or spec.filter == "agree":
         lines.append("prior = calibrated(lab.zero_shot())")
     return [*lines, f"belief = {_LABELS[spec.labels].format(share=spec.prior_share)}"]
 

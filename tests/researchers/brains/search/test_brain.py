@@ -109,7 +109,7 @@ def test_researchers_with_the_same_direction_do_not_repeat_each_other(tmp_path: 
 
 
 def test_a_researcher_builds_on_anothers_best_snapshot_and_names_it(tmp_path: Path) -> None:
-    campaign = begun(tmp_path)
+    campaign = begun(tmp_path, experiments_each=6)
     run(campaign, TEAM)
     built = [post for post in campaign.posts("hypothesis") if post.data["builds_on"] is not None]
     bases = [campaign.forum.get(post.data["builds_on"]) for post in built]

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aar.researchers.brains.search.space import VANILLA, MethodSpec, compose, confident_first, most_confident, probe
+from aar.researchers.brains.search.space import (
+    VANILLA,
+    MethodSpec,
+    compose,
+    confident_first,
+    local_belief,
+    most_confident,
+    probe,
+)
 from tests.methods.lab_double import LabDouble, run_method
 from tests.researchers.brains.search.spec_space import specs
 
@@ -79,7 +87,7 @@ def test_a_method_file_defines_what_it_calls_and_nothing_else(spec: MethodSpec) 
     tree = ast.parse(compose(spec, "why"))
     defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)} - {"supervise"}
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
-    assert defined == called - {"max", "min", "len", "round", "range"}
+    assert defined == called - {"float", "len", "max", "min", "range", "round"}
 
 
 def test_the_hypothesis_is_the_docstring() -> None:
@@ -132,3 +140,14 @@ def test_the_probe_never_uses_a_rows_own_label() -> None:
     states, labels = np.random.default_rng(0).normal(size=(300, 1, 200)), np.random.default_rng(1).integers(0, 2, 300)
     belief = probe(states, labels.astype(float), seed=0)
     assert ((belief > 0.5) == labels).mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_local_belief_reverses_a_prior_that_the_teacher_contradicts_in_one_sort_of_rows() -> None:
+    rng = np.random.default_rng(0)
+    labels, sort = rng.integers(0, 2, 600), np.arange(600) % 2
+    truth = 2.0 * labels - 1
+    weak = 1 / (1 + np.exp(-truth * np.where(rng.random(600) < 0.7, 1, -1) * (0.2 + rng.random(600))))
+    prior = np.where((labels == 1) == (sort == 0), 0.9, 0.1)
+    states = np.stack([rng.normal(size=(600, 8)), rng.normal(size=(600, 8)) + 9 * np.eye(8)[sort]], axis=1)
+    belief = local_belief(weak, prior, states, seed=0)
+    assert ((belief > 0.5) == labels).mean() > 0.9 > 0.75 > ((weak > 0.5) == labels).mean()
