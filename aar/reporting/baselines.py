@@ -1,4 +1,4 @@
-"""The baselines of a problem on the dev items: teacher, vanilla and ceiling, by seed and over all seeds.
+"""The baselines of a problem on the dev items: untrained student, teacher, vanilla and ceiling, by seed and over all.
 
 Also tables of published baselines, recomputed from their figures by seed, with our interval next to theirs.
 """
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from aar.campaign.state import CampaignState
 from aar.reporting.text import estimate_text, new_table, pgr_text, plain
-from aar.scoring.dataset import CEILING, TEACHER
+from aar.scoring.dataset import CEILING, PRIOR, SIGNED_PRIOR, TEACHER
 from aar.scoring.published import PublishedDataset, PublishedMethod
 from aar.scoring.records import DEV, Baselines
 from aar.scoring.stats.pgr import Correctness, accuracy_estimate
@@ -56,7 +56,8 @@ def _data(state: CampaignState, ends: Baselines) -> dict[str, Any]:
 def _models(state: CampaignState, ends: Baselines) -> dict[str, Correctness]:
     """Which dev items each model got right; seeds ascend."""
     book = ScoreStore(state.folder, read_only=True)
-    keys = {"teacher": TEACHER, "vanilla": state.reference.id if state.reference else "", "ceiling": CEILING}
+    vanilla = state.reference.id if state.reference else ""
+    keys = {PRIOR: PRIOR, SIGNED_PRIOR: SIGNED_PRIOR, "teacher": TEACHER, "vanilla": vanilla, "ceiling": CEILING}
     answers = {name: book.correctness(ends.dataset, DEV, key) for name, key in keys.items()}
     return {name: correct for name, correct in answers.items() if correct is not None}
 

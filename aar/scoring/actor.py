@@ -228,6 +228,7 @@ class Scorer:
 
     async def _compute_baselines(self, dataset: HeldOutDataset) -> Baselines:
         seeds = research_seeds(self._config, self._store.key())
+        await dataset.measure_priors(DEV, seeds)
         await dataset.measure_ends(DEV, seeds, seeds)
         weak, ceiling = dataset.correctness(DEV, TEACHER), dataset.correctness(DEV, CEILING)
         if ceiling.accuracy <= weak.accuracy:

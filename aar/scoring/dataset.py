@@ -54,6 +54,8 @@ def predictions_digest(predicted: np.ndarray) -> str:
 
 
 TEACHER, CEILING = "teacher", "ceiling"
+PRIOR, SIGNED_PRIOR = "prior", "prior, sign by teacher"
+"""The untrained student, and the same turned round where it mostly contradicts the teacher: one bit of supervision."""
 WORSE_SHARE = 0.25
 """The worse teacher learns from this share of the teacher's examples; the better one from all examples."""
 
@@ -88,6 +90,18 @@ class HeldOutDataset:
         self._store.save_correctness(self.name, split, TEACHER, weak)
         keys = await asyncio.gather(*(self.evaluator.ceiling(seed) for seed in ceiling_seeds))
         await self.measure_students(split, CEILING, dict(zip(ceiling_seeds, keys, strict=True)))
+
+    async def measure_priors(self, split: str, seeds: tuple[int, ...]) -> None:
+        """Store the correctness of the untrained student on a split of the test set, and with each teacher's sign."""
+        test, unlabelled = self.splits[split], self.data.train_unlabel
+        says_1, own = await self.evaluator.prior(test) > 0, await self.evaluator.prior(unlabelled) > 0
+        signed: dict[int, np.ndarray] = {}
+        for seed in seeds:
+            weak = await self.evaluator.weak_labels(unlabelled, seed)
+            contradicts = ((weak[:, 1] > 0.5) == own).mean() < 0.5
+            signed[seed] = (says_1 ^ contradicts) == (test.labels == 1)
+        self._store.save_correctness(self.name, split, PRIOR, dict.fromkeys(seeds, says_1 == (test.labels == 1)))
+        self._store.save_correctness(self.name, split, SIGNED_PRIOR, signed)
 
     async def measure_students(self, split: str, model: str, students: Mapping[int, str]) -> None:
         """Store the correctness of a model's students, by seed, on a split of the test set."""

@@ -10,12 +10,20 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from aar.compute.client import AsyncComputeClient
-from aar.compute.requests import Embed, FineTune, Predict, TextLosses, class_probabilities
+from aar.compute.requests import (
+    Embed,
+    FineTune,
+    LabelOdds,
+    LogLikelihoods,
+    Predict,
+    TextLosses,
+    class_probabilities,
+)
 from aar.compute.store import StoredTexts
 from aar.config import DatasetConfig, ProblemConfig
 from aar.models.recipe import XENT, Form, Loss, Recipe, replica_seed
 from aar.problems.dataset import Dataset, Example, Split
-from aar.problems.prompts import LABEL_TOKENS, model_texts
+from aar.problems.prompts import LABEL_TOKENS, candidates, label_prompt, model_texts
 from aar.scoring.records import FitRecipe
 
 INVERSE_REGULARISATION = 100.0
@@ -67,6 +75,20 @@ class Evaluator:
         """Return (n, 2) float32 class probabilities by the student."""
         texts = await self._texts(split, self._recipe.form)
         return class_probabilities(await self._compute.run(Predict(self._problem.student.model, texts, student)))
+
+    async def prior(self, split: Split) -> np.ndarray:
+        """Return (n,) log-odds of class 1 by the untrained student: what `lab.zero_shot()` rests on.
+
+        Those of single texts are centred at their median, because an untrained model favours one answer.
+        """
+        model, tokens = self._problem.student.model, self._recipe.max_tokens
+        if self._dataset.kind == "preference":
+            texts = await self._compute.put(tuple(candidates(example) for example in split.examples))
+            sums = await self._compute.run(LogLikelihoods(model, texts, tokens))
+            return np.asarray(sums[:, 1] - sums[:, 0])
+        texts = await self._compute.put(tuple((label_prompt(example),) for example in split.examples))
+        odds = (await self._compute.run(LabelOdds(model, texts, LABEL_TOKENS["binary"], tokens)))[:, 0]
+        return np.asarray(odds - np.median(odds))
 
     async def text_losses(self, texts: tuple[str, ...], student: str | None) -> np.ndarray:
         """Return (n,) nats per token of each text, by a student as a language model, or by the untrained model."""

@@ -9,7 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from aar.compute.requests import Embed, FineTune, Predict, Request, TextLosses, TextRequest, array_to_bytes, content_key
+from aar.compute.requests import (
+    Embed,
+    FineTune,
+    LabelOdds,
+    LogLikelihoods,
+    Predict,
+    Request,
+    TextLosses,
+    TextRequest,
+    array_to_bytes,
+    content_key,
+)
 from aar.compute.store import texts_from_bytes
 from aar.config import (
     BudgetConfig,
@@ -43,13 +54,14 @@ VERSION = "double"
 class ComputeDouble:
     """Answers embeddings, fine-tuning and predictions about texts whose class it was told by `learn`.
 
-    Who errs on which text is decided by the digest of both, at these rates: the teacher's features err at `weak_error`;
+    Who errs on which text is decided by the digest of both, at these rates: the teacher's features err at `weak_error`,
+    the untrained student at `prior_error`;
     a student errs at the rate it was made with; one that comes from a `FineTune` errs at a rate that grows with the
     errors in its targets, from `ceiling_error` on. `forgets`: by student, nats per token that it lost on other text.
     """
 
-    def __init__(self, weak_error: float = 0.25, ceiling_error: float = 0.05) -> None:
-        self.weak_error, self.ceiling_error = weak_error, ceiling_error
+    def __init__(self, weak_error: float = 0.25, ceiling_error: float = 0.05, prior_error: float = 0.4) -> None:
+        self.weak_error, self.ceiling_error, self.prior_error = weak_error, ceiling_error, prior_error
         self._dice: dict[str, str] = {}
         self.forgets: dict[str, float] = {}
         self.requests: list[Request] = []
@@ -125,6 +137,10 @@ class ComputeDouble:
                 return array_to_bytes(self._signs(request.student, self.texts(request), self._rates[request.student]))
             case Embed():
                 return array_to_bytes(self._features(self.texts(request)))
+            case LogLikelihoods() | LabelOdds():
+                signs = np.concatenate([self._signs("prior", [one], self.prior_error) for one in self.texts(request)])
+                scores = np.stack([np.zeros(len(signs)), signs], axis=1)
+                return array_to_bytes(scores if isinstance(request, LogLikelihoods) else signs[:, None])
             case TextLosses():
                 worse = self.forgets.get(request.student or "", 0.0)
                 return array_to_bytes(np.array([2.0 + len(one[0]) % 7 / 10 + worse for one in self.texts(request)]))

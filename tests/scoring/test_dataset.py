@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from aar.compute.requests import FineTune
 from aar.config import TeacherConfig
 from aar.errors import ScoringError
-from aar.scoring.dataset import CEILING, TEACHER, HeldOutDataset, checked_predictions, predictions_digest
+from aar.scoring.dataset import (
+    CEILING,
+    PRIOR,
+    SIGNED_PRIOR,
+    TEACHER,
+    HeldOutDataset,
+    checked_predictions,
+    predictions_digest,
+)
 from aar.scoring.records import DEV, SEALED, ExperimentRun, RunOutput
 from aar.scoring.store import ScoreStore
 from tests.scoring.doubles import ComputeDouble, campaign, write_dataset
@@ -109,6 +117,17 @@ def test_ends_of_the_gap_are_measured_on_one_split_and_their_own_seeds(tmp_path:
     assert dataset.correctness(SEALED, CEILING).by_seed.shape == (1, len(dataset.splits[SEALED]))
     with pytest.raises(ScoringError, match="teacher was not measured on dev"):
         dataset.correctness(DEV, TEACHER)
+
+
+@pytest.mark.parametrize("error", [0.2, 0.8])
+def test_the_untrained_student_is_measured_as_it_is_and_with_the_teachers_sign(tmp_path: Path, error: float) -> None:
+    dataset, compute = held_out(tmp_path)
+    compute.prior_error = error
+    asyncio.run(dataset.measure_priors(DEV, (1, 2)))
+    prior, signed = (dataset.correctness(DEV, name) for name in (PRIOR, SIGNED_PRIOR))
+    assert prior.seeds == signed.seeds == (1, 2)
+    assert prior.accuracy == pytest.approx(1 - error, abs=0.12)
+    assert signed.accuracy == pytest.approx(0.8, abs=0.12)
 
 
 def test_runs_with_equal_predictions_have_equal_digests(tmp_path: Path) -> None:
