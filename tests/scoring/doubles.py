@@ -139,6 +139,7 @@ class ComputeDouble:
                 return array_to_bytes(self._features(self.texts(request)))
             case LogLikelihoods() | LabelOdds():
                 signs = np.concatenate([self._signs("prior", [one], self.prior_error) for one in self.texts(request)])
+                signs = signs * (1 + np.arange(len(signs)) % 7 / 10)
                 scores = np.stack([np.zeros(len(signs)), signs], axis=1)
                 return array_to_bytes(scores if isinstance(request, LogLikelihoods) else signs[:, None])
             case TextLosses():
