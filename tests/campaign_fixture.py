@@ -106,7 +106,7 @@ def _write_scores(folder: Path, snapshots: tuple[str, str]) -> None:
     for model, correct in (("teacher", WEAK), ("ceiling", CEILING), ("e1", REFERENCE)):
         book.save_correctness("minimal-pairs", "dev", model, dict(zip(sorted(SEEDS), correct.by_seed, strict=True)))
     ends = accuracy_estimate(WEAK), accuracy_estimate(CEILING)
-    book.save_baselines(Baselines("minimal-pairs", SEEDS, *ends, ITEMS))
+    book.save_baselines(Baselines("minimal-pairs", SEEDS, *ends, ITEMS, *[Estimate(0.5, 0.45, 0.55)] * 2))
     first, changed = snapshots
     _score(book, _admit(book, PLATFORM, VANILLA, first), REFERENCE)
     for researcher, note, accuracy in TRIALS:

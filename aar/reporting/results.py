@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -18,6 +19,7 @@ from aar.config import PLATFORM
 from aar.reporting.spending import cost_words
 from aar.reporting.text import UNPROTECTED, estimate_text, new_table, one_line, pgr_text, plain
 from aar.scoring.records import DatasetVerification, Experiment, Verification
+from aar.scoring.stats.pgr import performance_gap_recovered
 from aar.scoring.verification.verdicts import corrected, latest, strict, verdicts
 
 REFERENCE_STYLE = "cyan"
@@ -97,9 +99,7 @@ def _table(state: CampaignState) -> Table:
     for name in ("accuracy", "PGR [95 %]", "verified"):
         table.add_column(name, no_wrap=True, justify="right")
     rows = [(each.score.pgr, _experiment_row(rank, each, state)) for rank, each in ranked(state) if each.score]
-    if state.ceiling_acc is not None and state.weak_acc is not None:
-        rows += [(1.0, _end_row("ceiling: trained on ground truth", state.ceiling_acc, "1"))]
-        rows += [(0.0, _end_row("teacher: gave the labels", state.weak_acc, "0"))]
+    rows += [(pgr, _reference_row(what, accuracy, pgr)) for what, accuracy, pgr in _references(state)]
     for _, row in sorted(rows, key=lambda row: -row[0]):
         table.add_row(*row)
     return table
@@ -117,8 +117,22 @@ def _experiment_row(rank: int | None, experiment: Experiment, state: CampaignSta
     return [one_line(cell, style) for cell in cells]
 
 
-def _end_row(what: str, accuracy: float, pgr: str) -> list[Text]:
-    return [Text(cell, REFERENCE_STYLE) for cell in ("", "", PLATFORM, what, f"{accuracy:.3f}", pgr, "")]
+def _references(state: CampaignState) -> Iterator[tuple[str, float, float]]:
+    """Yield what no experiment is: a name, the mean accuracy over the research datasets, and the PGR that it has."""
+    if state.weak_acc is None or state.ceiling_acc is None:
+        return
+    means = {
+        "ceiling: trained on ground truth": state.ceiling_acc,
+        "teacher: gave the labels": state.weak_acc,
+        "untrained student": fmean(each.prior.value for each in state.baselines),
+        "untrained student, sign by teacher": fmean(each.signed_prior.value for each in state.baselines),
+    }
+    for what, accuracy in means.items():
+        yield what, accuracy, performance_gap_recovered(accuracy, state.weak_acc, state.ceiling_acc)
+
+
+def _reference_row(what: str, accuracy: float, pgr: float) -> list[Text]:
+    return [Text(cell, REFERENCE_STYLE) for cell in ("", "", PLATFORM, what, f"{accuracy:.3f}", f"{pgr:.2f}", "")]
 
 
 def _caption(state: CampaignState) -> str | None:

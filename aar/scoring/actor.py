@@ -23,7 +23,7 @@ from aar.config import PLATFORM, CampaignConfig, VerificationConfig
 from aar.errors import ScoringError
 from aar.ray_utils import COMPUTE, SCORER, get_actor, log_to_ray, start_actor
 from aar.sandbox.decoys import decoys
-from aar.scoring.dataset import CEILING, TEACHER, HeldOutDataset
+from aar.scoring.dataset import CEILING, PRIOR, SIGNED_PRIOR, TEACHER, HeldOutDataset
 from aar.scoring.draws import research_seeds
 from aar.scoring.feedback import Feedback
 from aar.scoring.records import (
@@ -236,9 +236,9 @@ class Scorer:
                 f"{dataset.name}: the ceiling ({ceiling.accuracy:.3f}) is not above the teacher ({weak.accuracy:.3f}), "
                 "so there is no gap to recover. Train the student longer, or use a weaker teacher or more data."
             )
-        return Baselines(
-            dataset.name, seeds, accuracy_estimate(weak), accuracy_estimate(ceiling), len(dataset.splits[DEV])
-        )
+        prior, signed = (accuracy_estimate(dataset.correctness(DEV, model)) for model in (PRIOR, SIGNED_PRIOR))
+        ends, items = (accuracy_estimate(weak), accuracy_estimate(ceiling)), len(dataset.splits[DEV])
+        return Baselines(dataset.name, seeds, *ends, items, prior, signed)
 
     def _held_out(self, dataset: str) -> HeldOutDataset:
         if dataset not in self._datasets:

@@ -119,13 +119,18 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Baselines:
-    """The fixed ends of the gap on one dataset's dev split: mean accuracies over `seeds`, with intervals."""
+    """The fixed ends of the gap on one dataset's dev split: mean accuracies over `seeds`, with intervals.
+
+    prior: of the untrained student. signed_prior: of the same, turned round where it mostly contradicts the teacher.
+    """
 
     dataset: str
     seeds: tuple[int, ...]
     weak: Estimate
     ceiling: Estimate
     test_items: int
+    prior: Estimate
+    signed_prior: Estimate
 
 
 @dataclass(frozen=True)

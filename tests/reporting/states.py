@@ -51,7 +51,14 @@ def researcher(name: str, direction: str, activity: str, experiments: int = 0) -
     return ResearcherState(name, "search", direction, activity, "working", experiments, 3, None, NOTHING, ())
 
 
-BASELINES = Baselines("minimal-pairs", (1, 2, 3), Estimate(0.7, 0.68, 0.72), Estimate(0.97, 0.96, 0.98), 1000)
+BASELINES = Baselines(
+    "minimal-pairs",
+    (1, 2, 3),
+    Estimate(0.7, 0.68, 0.72),
+    Estimate(0.97, 0.96, 0.98),
+    1000,
+    *[Estimate(0.5, 0.45, 0.55)] * 2,
+)
 EMPTY = CampaignState(
     name="little",
     folder=Path("/nowhere/little"),

@@ -27,7 +27,9 @@ from aar.scoring.store import ExperimentRequest, ScoreStore
 
 HALF = Estimate(0.5, 0.4, 0.6)
 SCORE = Score(0.8, 0.4, 0.3, 0.5, (DatasetScore("data", 0.8, 0.4),))
-BASELINES = Baselines("data", (3, 1), Estimate(0.6, 0.5, 0.7), Estimate(0.9, 0.85, 0.95), 200)
+BASELINES = Baselines(
+    "data", (3, 1), Estimate(0.6, 0.5, 0.7), Estimate(0.9, 0.85, 0.95), 200, *[Estimate(0.5, 0.4, 0.6)] * 2
+)
 VERIFICATION = Verification(
     "e1", (1, 2), HALF, HALF, 0.01, 9, None, (), (ControlResult("shuffled", "undecided", HALF, "words"),), None, 5.0
 )
