@@ -28,7 +28,7 @@ CAMPAIGN_FILE = Path(__file__).parents[1] / "jobs" / "quickstart.toml"
 RESEARCHERS = 9
 FAMILIES = 40
 REFRESHES = 30
-SCORE = Score(0.8, 0.5, 0.4, 0.6, (DatasetScore("dialect", 0.8, 0.5),))
+SCORE = Score(0.8, 0.5, 0.4, 0.6, (DatasetScore("minimal-pairs", 0.8, 0.5),))
 
 
 class LargeCampaign:
@@ -66,11 +66,11 @@ class LargeCampaign:
     def begin(self) -> Experiment:
         key, researcher = self._key(), self._researcher()
         return self.scores.admit(
-            ExperimentRequest(key, researcher, f"{self.written:040x}", ("dialect",), "soft", (1, 2))
+            ExperimentRequest(key, researcher, f"{self.written:040x}", ("minimal-pairs",), "soft", (1, 2))
         )
 
     def end(self, experiment: Experiment) -> None:
-        self.scores.finish(experiment.id, SCORE, {"released": True, "predictions": {"dialect/1": "0" * 64}})
+        self.scores.finish(experiment.id, SCORE, {"released": True, "predictions": {"minimal-pairs/1": "0" * 64}})
 
     def post(self) -> None:
         family = {"family": f"family {self.written % FAMILIES}"}
