@@ -50,6 +50,9 @@ class InstantBackend:
         """Return even probabilities."""
         return np.full((100, 2), 0.5)
 
+    def average(self, students: tuple[str, ...], shares: tuple[float, ...]) -> str:
+        return students[0]
+
     def embed(self, layer: float) -> np.ndarray:
         """Return no hidden states."""
         return np.zeros((100, 1, 4))

@@ -11,6 +11,7 @@ import torch
 
 from aar.compute.engine import FitSpec, Group, fine_tune
 from aar.compute.requests import (
+    Average,
     Embed,
     FineTune,
     ImportAdapter,
@@ -29,7 +30,7 @@ from aar.models.catalog import model_folder
 from aar.models.inference import SentenceEncoder, embed, flatten, label_odds, log_likelihoods, predict, text_losses
 from aar.models.language_model import HiddenStateCache, LanguageModel, LayerSplit, Precision, choose_dtype
 from aar.models.recipe import Texts
-from aar.models.student import Student, StudentShape
+from aar.models.student import Student, StudentShape, averaged
 
 MAX_MODELS = 2
 MAX_PREFIXES = 4
@@ -71,6 +72,8 @@ class RequestExecutor:
                 return self._fine_tune([request for request in requests if isinstance(request, FineTune)], is_wanted)
             case ImportAdapter():
                 return [self._adopt(first).to_bytes()]
+            case Average():
+                return [averaged([self._student(key) for key in first.students], first.shares).to_bytes()]
             case Predict():
                 values = self._predict(first)
             case TextLosses():

@@ -79,6 +79,8 @@ OWN_TO_A_STUDENT = {"lr": 1.0, "epochs": 1.0}
 """Fields of the recipe in which students that are trained side by side may differ, each with a placeholder."""
 TRAINING_COST = 3
 """The cost of a forward and a backward pass, in forward passes."""
+AVERAGE_COST = 1000
+"""The cost of reading one student for an average, in characters that a model reads."""
 BYTES_PER_CHARACTER = 100
 """Bytes of weights that are checked in the time in which a model reads one character."""
 WORKER_CODE = (
@@ -156,6 +158,20 @@ class ImportAdapter(Request):
 
     def cost(self) -> float:
         return len(self.weights) / BYTES_PER_CHARACTER
+
+
+@dataclass(frozen=True)
+class Average(Request):
+    """Average the weights of students, elementwise.
+
+    students: keys, in the order in which they are added. shares: of each, summing to 1.
+    """
+
+    students: tuple[str, ...]
+    shares: tuple[float, ...]
+
+    def cost(self) -> float:
+        return float(AVERAGE_COST * len(self.students))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Covers: fits that would visit many times as many rows as the recipe does, and pr
 many times as much as the dataset. Each is refused before anything is queued.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
@@ -13,6 +13,7 @@ import numpy as np
 
 from aar.compute.client import ComputeClient
 from aar.compute.requests import (
+    Average,
     Embed,
     FineTune,
     LabelOdds,
@@ -69,6 +70,12 @@ class FitLog:
         self._fits.append(FitRecipe(epochs, lr, start, tuple(sorted(self._asked)), loss, replica))
         self._asked.clear()
 
+    def averaged(self, handle: str, students: Sequence[str], shares: Sequence[float]) -> None:
+        """Note that the student `handle` is the weighted mean of others."""
+        of = tuple((self._numbers[student], share) for student, share in zip(students, shares, strict=True))
+        self._numbers[handle] = len(self._fits)
+        self._fits.append(FitRecipe(epochs=0, lr=0, average_of=of))
+
     def trained_by_program(self, handle: str) -> None:
         """Note that a program of the method has trained the student `handle`."""
         self._by_program = True
@@ -97,6 +104,7 @@ class ModelBackend:
         self._texts = model_texts(task.examples, task.recipe.form)
         self._labels = LABEL_TOKENS[task.kind]
         self._keys: dict[str, str] = {}
+        self._starts: dict[str, str] = {}
         self._log = FitLog()
         self._characters_left = MAX_PASSES * sum(
             EXTRA_CHARACTERS + len(text) for texts in self._texts for text in texts
@@ -150,11 +158,25 @@ class ModelBackend:
         )
         with _as_lab_errors(QuotaError):
             key = self._compute.train(fit)
-        handle = f"student-{len(self._keys) + 1}"
+        start = f"replica {request.replica}" if request.base is None else self._starts[request.base]
+        handle = self._named(key, start)
         self._log.fitted(
             handle, changes["epochs"], changes["lr"], request.base, loss=request.loss, replica=request.replica
         )
-        self._keys[handle] = key
+        return handle
+
+    def average(self, students: tuple[str, ...], shares: tuple[float, ...]) -> str:
+        starts = {self._starts[student] for student in students}
+        if len(starts) > 1:
+            raise LabError(
+                "only students of one start can be averaged: fits with the same replica, and their continuations. "
+                "Vary `order`, the targets or the weights instead; or average predictions."
+            )
+        request = Average(self._model, tuple(self.key(student) for student in students), shares)
+        with _as_lab_errors(ModelError, QuotaError):
+            key = self._compute.train(request)
+        handle = self._named(key, starts.pop())
+        self._log.averaged(handle, students, shares)
         return handle
 
     def train(self, call: TrainCall) -> str:
@@ -173,9 +195,8 @@ class ModelBackend:
         )
         with _as_lab_errors(ModelError, QuotaError):
             key = self._programs.student(run, self._model, self._compute.account)
-        handle = f"student-{len(self._keys) + 1}"
+        handle = self._named(key, f"program {len(self._keys)}")
         self._log.trained_by_program(handle)
-        self._keys[handle] = key
         return handle
 
     def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
@@ -186,6 +207,12 @@ class ModelBackend:
     def predict_test(self, student: str) -> np.ndarray:
         key, texts = self.key(student), model_texts(self._task.test_examples, self._task.recipe.form)
         return class_probabilities(self._run(Predict(self._model, self._put(texts), key)))
+
+    def _named(self, key: str, start: str) -> str:
+        """Return a new handle for a student, of which `start` says from which random weights it began."""
+        handle = f"student-{len(self._keys) + 1}"
+        self._keys[handle], self._starts[handle] = key, start
+        return handle
 
     def key(self, handle: str) -> str:
         """Return the key of the student that the method knows by `handle`."""

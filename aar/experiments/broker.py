@@ -26,7 +26,15 @@ __all__ = ["Broker", "FineTuneCall", "LabBackend", "RunInfo", "TrainCall"]
 
 Answer = TypeVar("Answer")
 
-CALLS = {"method": 1, "describe": 10, "zero_shot": 100, "embed": 100, "predict": 1000, "predict_test": 100}
+CALLS = {
+    "method": 1,
+    "describe": 10,
+    "zero_shot": 100,
+    "embed": 100,
+    "average": 32,
+    "predict": 1000,
+    "predict_test": 100,
+}
 """The number of calls of each kind that a run may make. For those that train a student see `RunBudget`."""
 MAX_REFUSALS = 1000
 MAX_REQUEST_HEADER = 64 * 2**10
@@ -76,6 +84,10 @@ class LabBackend(Protocol):
 
     def fine_tune(self, request: FineTuneCall) -> str:
         """Return the id of the new student."""
+        ...
+
+    def average(self, students: tuple[str, ...], shares: tuple[float, ...]) -> str:
+        """Return the id of the weighted mean of students of this run."""
         ...
 
     def train(self, call: TrainCall) -> str:
@@ -215,6 +227,8 @@ class Broker:
                 return {}, _array(self._compute("embed", lambda: backend.embed(layer)))
             case "fine_tune":
                 return {"student": self._fine_tune(validation.fine_tune_call(frame, self._n))}, {}
+            case "average":
+                return {"student": self._average(*validation.average_call(frame))}, {}
             case "train":
                 return {"student": self._train(validation.train_call(frame, self._most_ranks))}, {}
             case "predict":
@@ -227,12 +241,21 @@ class Broker:
                 return {}, _array(self._compute("predict_test", lambda: backend.predict_test(student)))
             case "predict_test":
                 raise LabError("test inputs are not shown in this protocol")
-        raise LabError("unknown call; the lab answers describe, zero_shot, embed, fine_tune, train and predict")
+        raise LabError(
+            "unknown call; the lab answers describe, zero_shot, embed, fine_tune, average, train and predict"
+        )
 
     def _fine_tune(self, request: FineTuneCall) -> str:
         if request.base is not None:
             self._check_own(request.base)
         student = self._compute("fine_tune", lambda: self._backend.fine_tune(request))
+        self._students.add(student)
+        return student
+
+    def _average(self, students: tuple[str, ...], shares: tuple[float, ...]) -> str:
+        for each in students:
+            self._check_own(each)
+        student = self._compute("average", lambda: self._backend.average(students, shares))
         self._students.add(student)
         return student
 

@@ -92,6 +92,9 @@ class _RecordingBackend:
     def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
         return self._timed(f"{student}.predict()", lambda: self._backend.predict(student, rows))
 
+    def average(self, students: tuple[str, ...], shares: tuple[float, ...]) -> str:
+        return self._timed(f"average({len(students)} students)", lambda: self._backend.average(students, shares))
+
     def train(self, call: TrainCall) -> str:
         return self._timed(f"train(program, {call.ranks} ranks)", lambda: self._backend.train(call))
 

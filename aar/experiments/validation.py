@@ -20,6 +20,7 @@ MAX_LR = 0.1
 MAX_TEMPLATE = 4000
 MAX_LAYER = 512
 MAX_PROGRAM = 2**18
+MAX_AVERAGED = 64
 MAX_REPEATS = 20
 """Row numbers per example in an order or a prediction."""
 SUM_TOLERANCE = 1e-3
@@ -77,6 +78,19 @@ def _loss(frame: Frame) -> Loss:
         return Loss.named(name if isinstance(name, str) else _shown(name), options)
     except ValueError as error:
         raise LabError(str(error)) from None
+
+
+def average_call(frame: Frame) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Return the students of an average call and the share of each; shares sum to 1."""
+    _only(frame, {"students"}, {"weights"})
+    students = frame.body.get("students")
+    if not isinstance(students, list) or not 2 <= len(students) <= MAX_AVERAGED:
+        raise LabError(f"average needs from 2 to {MAX_AVERAGED} students")
+    if not all(isinstance(student, str) for student in students):
+        raise LabError("average needs students, as fine_tune returns them")
+    weights = _weights(frame.arrays.get("weights"), len(students))
+    shares = np.ones(len(students)) if weights is None else weights.astype(np.float64)
+    return tuple(students), tuple((shares / shares.sum()).tolist())
 
 
 @dataclass(frozen=True, eq=False)

@@ -157,6 +157,27 @@ class Lab:
         }
         return Student(self, self._call("fine_tune", settings, arrays).body["student"])
 
+    def average(self, students: Sequence[Student], weights: ArrayLike | None = None) -> Student:
+        """Return the student whose weights are the mean of these students' weights. It costs no fit.
+
+        Students of one start lie close enough to each other for that: those with the same `replica`, and their
+        continuations by `base`. Let them differ by `order`, targets, weights of rows or loss.
+
+        Args:
+            students: from 2 to 64 students of this run.
+            weights: (m,) how much each counts, none negative. None: all the same.
+
+        Raises:
+            LabError: an argument is not valid, the students have different starts, or this was called 32 times.
+
+        Source: Wortsman et al. 2022, "Model soups", arXiv 2203.05482; Rame et al. 2024, "WARM", arXiv 2401.12187.
+        """
+        if not all(isinstance(student, Student) for student in students):
+            raise LabError("average needs students, as fine_tune returns them")
+        arrays = {} if weights is None else {"weights": np.asarray(weights, np.float32)}
+        answer = self._call("average", {"students": [student.id for student in students]}, arrays)
+        return Student(self, answer.body["student"])
+
     def train(self, program: str, *, arrays: Mapping[str, ArrayLike] | None = None, ranks: int = 1) -> Student:
         """Train a student with a program of your own: a Python file that uses torch and transformers, in a sandbox.
 

@@ -65,6 +65,29 @@ class Student:
         return cls(shape, weights)
 
 
+def averaged(students: Sequence[Student], shares: Sequence[float]) -> Student:
+    """Return the student whose weights are the weighted mean of these students', elementwise, in float32.
+
+    Both LoRA factors are averaged, not their product: for students of one start, which move little, the difference is
+    small, and the rank stays what it was.
+
+    Source: Wortsman et al. 2022, "Model soups", arXiv 2203.05482; Rame et al. 2024, "WARM", arXiv 2401.12187.
+
+    Raises:
+        ModelError: the students are not of one shape.
+    """
+    first = students[0]
+    names = {name: tensor.shape for name, tensor in first.weights.items()}
+    for student in students:
+        if student.shape != first.shape or {name: tensor.shape for name, tensor in student.weights.items()} != names:
+            raise ModelError("only students of one shape can be averaged")
+    weights = {name: torch.zeros(shape) for name, shape in names.items()}
+    for student, share in zip(students, shares, strict=True):
+        for name, total in weights.items():
+            total += share * student.weights[name].float()
+    return Student(first.shape, weights)
+
+
 def _metadata(header: bytes) -> dict[str, str]:
     metadata: dict[str, str] = json.loads(header)["__metadata__"]
     return metadata

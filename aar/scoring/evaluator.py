@@ -4,6 +4,7 @@ It holds ground truth and test inputs, so only the scorer creates one. Every mod
 actor, which answers repeated requests from its artifacts.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 from aar.compute.client import AsyncComputeClient
 from aar.compute.requests import (
+    Average,
     Embed,
     FineTune,
     LabelOdds,
@@ -70,6 +72,10 @@ class Evaluator:
         recipe = self._recipe.model_copy(update={"epochs": fit.epochs, "lr": fit.lr})
         model, split = self._problem.student.model, self._dataset.train_unlabel
         return await self._train(model, recipe, split, targets, replica_seed(seed, fit.replica), start, fit.loss)
+
+    async def average(self, students: Sequence[str], shares: Sequence[float]) -> str:
+        """Return the key of the weighted mean of students."""
+        return await self._compute.train(Average(self._problem.student.model, tuple(students), tuple(shares)))
 
     async def predictions(self, student: str, split: Split) -> np.ndarray:
         """Return (n, 2) float32 class probabilities by the student."""

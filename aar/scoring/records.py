@@ -37,6 +37,9 @@ class FitRecipe:
 
     `replica` 0 is the run's own seed. `start`: the number of the run's fit that it continues. `distilled_from`: the
     numbers of the fits whose predictions on the training texts the method requested since its previous fit.
+
+    With `average_of` nothing was trained: the student is the weighted mean of the students of these fits, given as
+    numbers and shares, and the other fields say nothing.
     """
 
     epochs: float
@@ -45,6 +48,7 @@ class FitRecipe:
     distilled_from: tuple[int, ...] = ()
     loss: Loss = XENT
     replica: int = 0
+    average_of: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -306,4 +306,5 @@ def _output(row: Any) -> RunOutput:
 
 def _fit(fields: dict[str, Any]) -> FitRecipe:
     loss = Loss.named(fields["loss"]["name"], dict(fields["loss"]["options"]))
-    return FitRecipe(**{**fields, "distilled_from": tuple(fields["distilled_from"]), "loss": loss})
+    distilled_from, average_of = tuple(fields["distilled_from"]), tuple(map(tuple, fields["average_of"]))
+    return FitRecipe(**{**fields, "distilled_from": distilled_from, "average_of": average_of, "loss": loss})

@@ -11,6 +11,7 @@ from aar.compute import executor as executor_module
 from aar.compute.engine import Group
 from aar.compute.executor import RequestExecutor
 from aar.compute.requests import (
+    Average,
     Embed,
     ImportAdapter,
     LabelOdds,
@@ -86,6 +87,27 @@ def test_a_student_continues_from_the_one_that_is_named(
     [students["second"]] = executor.execute([request(str(llama_folder), recipe=gentle, start="first")])
     one, other = (array(executor, Predict(str(llama_folder), stored(TEXTS), key)) for key in ("first", "second"))
     np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
+
+
+def test_students_are_averaged_weight_by_weight(
+    executor: RequestExecutor, llama_folder: Path, students: dict[str, bytes]
+) -> None:
+    requests = [request(str(llama_folder)), request(str(llama_folder), targets=1 - TARGETS)]
+    students.update(zip("ab", executor.execute(requests), strict=True))
+    [mean] = executor.execute([Average(str(llama_folder), ("a", "b"), (0.25, 0.75))])
+    one, other, found = (Student.from_bytes(data) for data in (students["a"], students["b"], mean))
+    assert found.shape == one.shape
+    for name, value in found.weights.items():
+        torch.testing.assert_close(value, 0.25 * one.weights[name] + 0.75 * other.weights[name])
+
+
+def test_students_of_different_shapes_cannot_be_averaged(
+    executor: RequestExecutor, llama_folder: Path, students: dict[str, bytes]
+) -> None:
+    [students["a"]] = executor.execute([request(str(llama_folder))])
+    [students["b"]] = executor.execute([request(str(llama_folder), recipe=recipe(last_layers=1))])
+    with pytest.raises(ModelError, match="only students of one shape"):
+        executor.execute([Average(str(llama_folder), ("a", "b"), (0.5, 0.5))])
 
 
 def test_weights_that_were_trained_elsewhere_become_a_student(

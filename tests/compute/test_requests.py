@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from aar.compute.requests import (
+    Average,
     Embed,
     FineTune,
     ImportAdapter,
@@ -32,15 +33,25 @@ FIELDS: dict[str, Any] = {
     "model": "m", "texts": TEXTS, "labels": (" A", " B"), "recipe": Recipe(),
     "targets": np.array([0.0, 1.0], np.float32), "weights": np.ones(2, np.float32), "rows": np.arange(2),
     "shuffle": True, "loss": XENT, "seed": 1, "start": None, "student": "s", "max_tokens": 8, "layer": 2,
+    "students": ("a", "b"), "shares": (0.5, 0.5),
 }  # fmt: skip
 OTHER: dict[str, Any] = {
     "model": "M", "texts": StoredTexts.of((("a", "b"), ("c", "D"))), "labels": (" B", " A"),
     "recipe": Recipe(lora_rank=9),
     "targets": np.array([0.0, 0.9], np.float32), "weights": np.array([1, 2], np.float32), "rows": np.array([1, 0]),
     "shuffle": False, "loss": Loss.named("logconf"), "seed": 2, "start": "abc", "student": "t", "max_tokens": 9,
-    "layer": None,
+    "layer": None, "students": ("b", "a"), "shares": (0.4, 0.6),
 }  # fmt: skip
-KINDS: tuple[type[Request], ...] = (FineTune, ImportAdapter, Predict, LogLikelihoods, LabelOdds, Embed, TextLosses)
+KINDS: tuple[type[Request], ...] = (
+    FineTune,
+    ImportAdapter,
+    Average,
+    Predict,
+    LogLikelihoods,
+    LabelOdds,
+    Embed,
+    TextLosses,
+)
 
 
 def make(kind: type[Request], **changes: Any) -> Any:

@@ -1,12 +1,12 @@
 """Lab calls as requests to the compute actor, and attacks on the compute that a campaign shares."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
 from aar.compute.client import ComputeClient
-from aar.compute.requests import FineTune, ImportAdapter, LabelOdds, LogLikelihoods, Predict, Request
+from aar.compute.requests import Average, FineTune, ImportAdapter, LabelOdds, LogLikelihoods, Predict, Request
 from aar.compute.store import StoredTexts
 from aar.errors import AarError, LabError, ModelError, QuotaError, StorageError, TrainingError
 from aar.experiments.backend import EXTRA_CHARACTERS, MAX_PASSES, MAX_VISITS, SMALL_FIT, ModelBackend
@@ -36,7 +36,7 @@ class Answering(ComputeClient):
         self.asked.append(request)
         return np.arange(N) / N if isinstance(request, Predict) else np.zeros((N, 2))
 
-    def train(self, request: FineTune | ImportAdapter) -> str:
+    def train(self, request: FineTune | ImportAdapter | Average) -> str:
         self.asked.append(request)
         return f"key-{len(self.asked)}"
 
@@ -171,6 +171,24 @@ def test_each_replica_is_a_student_of_its_own_and_the_same_one_again_is_the_same
     keys = [request.key() for request in compute.asked]
     assert keys[1] == keys[2] and len(set(keys)) == 3
     assert compute.asked[0].seed == SEED  # type: ignore[attr-defined]
+
+
+def test_students_of_one_start_and_their_continuations_can_be_averaged(
+    backend: ModelBackend, compute: Answering
+) -> None:
+    first, second = (backend.fine_tune(call(repeats=repeats)) for repeats in (1, 2))
+    longer = backend.fine_tune(replace(call(), base=first))
+    mean = backend.average((first, second, longer), (0.5, 0.25, 0.25))
+    assert compute.asked[-1] == Average("m", ("key-1", "key-2", "key-3"), (0.5, 0.25, 0.25))
+    output = backend.trained(mean)
+    assert output.fits is not None and output.fits[output.final_fit].average_of == ((0, 0.5), (1, 0.25), (2, 0.25))
+
+
+def test_students_of_different_starts_cannot_be_averaged(backend: ModelBackend, compute: Answering) -> None:
+    students = tuple(backend.fine_tune(call(replica=replica)) for replica in (0, 1))
+    with pytest.raises(LabError, match="only students of one start can be averaged"):
+        backend.average(students, (0.5, 0.5))
+    assert not any(isinstance(request, Average) for request in compute.asked)
 
 
 def test_a_loss_and_its_options_reach_the_fit_and_its_record(backend: ModelBackend, compute: Answering) -> None:

@@ -149,6 +149,49 @@ def test_bad_arguments_are_refused_with_their_name_and_nothing_is_trained(
     assert lab.budget == {"fits": 3, "programs": 1}
 
 
+def test_an_average_arrives_as_it_was_asked_for_and_is_a_student_of_the_run(lab: Lab, served: Served) -> None:
+    students = [lab.fine_tune(UNIFORM) for _ in range(3)]
+    mean = lab.average(students)
+    lab.average([mean, students[0]], weights=[3, 1])
+    assert served.backend.averages == [
+        (("student-1", "student-2", "student-3"), (1 / 3, 1 / 3, 1 / 3)),
+        (("student-4", "student-1"), (0.75, 0.25)),
+    ]
+    assert mean.predict([0]).shape == (1, 2) and lab.budget == {"fits": 0, "programs": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "arrays", "reason"),
+    [
+        ({}, {}, "from 2 to 64 students"),
+        ({"students": "student-1"}, {}, "from 2 to 64 students"),
+        ({"students": ["student-1"]}, {}, "from 2 to 64 students"),
+        ({"students": ["student-1"] * 65}, {}, "from 2 to 64 students"),
+        ({"students": ["student-1", 2]}, {}, "as fine_tune returns them"),
+        ({"students": ["student-1", "student-9"]}, {}, "no student 'student-9'"),
+        ({"students": ["student-1"] * 2}, {"weights": np.ones(3)}, "weights have"),
+        ({"students": ["student-1"] * 2}, {"weights": np.zeros(2)}, "not all 0"),
+        ({"students": ["student-1"] * 2}, {"weights": np.array([1, np.nan])}, "NaN"),
+        ({"students": ["student-1"] * 2}, {"weights": np.array([-1.0, 2])}, "negative"),
+        ({"students": ["student-1"] * 2, "shares": [1]}, {}, "unknown arguments: 'shares'"),
+    ],
+)
+def test_an_average_of_anything_else_is_refused_by_name(
+    lab: Lab, served: Served, body: dict[str, Any], arrays: dict[str, np.ndarray], reason: str
+) -> None:
+    lab.fine_tune(UNIFORM)
+    assert reason in served.refusal({"call": "average", **body}, **arrays)
+    assert served.backend.averages == []
+
+
+def test_the_number_of_averages_is_bounded(lab: Lab) -> None:
+    student = lab.fine_tune(UNIFORM)
+    for _ in range(broker_module.CALLS["average"]):
+        lab.average([student, student])
+    with pytest.raises(LabError, match="budget of average calls is spent"):
+        lab.average([student, student])
+
+
 def test_the_budget_of_fits_ends(lab: Lab) -> None:
     for _ in range(3):
         lab.fine_tune(UNIFORM)

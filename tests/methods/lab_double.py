@@ -106,6 +106,11 @@ class LabDouble:
                 self._descend(slope, call, visited[start : start + BATCH])
         return StudentDouble(str(len(self.calls)), slope, self.features)
 
+    def average(self, students: list[StudentDouble], weights: Any = None) -> StudentDouble:
+        return StudentDouble(
+            "mean", np.average([one.slope for one in students], axis=0, weights=weights), self.features
+        )
+
     def _descend(self, slope: np.ndarray, call: FineTuning, rows: np.ndarray) -> None:
         logits = torch.tensor(self.features[rows] @ slope, requires_grad=True)
         losses = per_example_loss(call.loss, logits, torch.tensor(call.targets[rows, 1]), 0.5)

@@ -9,7 +9,8 @@ from aar.models.recipe import XENT
 from tests.methods.lab_double import FEATURES, LabDouble, run_method, two_columns
 
 FITS = {
-    "coherent_labels": 1, "confident_labels": 1, "cross_fitted": 4, "early_stopped": 8, "em_posterior": 1,
+    "averaged": 4, "coherent_labels": 1, "confident_labels": 1, "cross_fitted": 4, "early_stopped": 8,
+    "em_posterior": 1,
     "local_channel": 2, "logconf": 1, "mdl_curriculum": 2, "overlap_density": 1, "product": 1, "retrain_confident": 2,
     "reverse_ce": 1, "soft_labels": 1, "vanilla": 1, "zero_shot": 1,
 }  # fmt: skip
@@ -198,3 +199,11 @@ def test_a_local_channel_without_supervision_knows_nothing():
         run_method(builtin_source("local_channel"), lab)
         right.append((lab.calls[0].targets[:, 1] == lab.labels).mean())
     assert abs(np.mean(right) - 0.5) < 0.1
+
+
+def test_averaged_students_see_the_same_labels_in_different_orders():
+    lab = LabDouble()
+    student = run_method(builtin_source("averaged"), lab)
+    assert student.id == "mean" and len(lab.calls) == 4
+    assert all(np.array_equal(call.targets, lab.calls[0].targets) and call.replica == 0 for call in lab.calls)
+    assert len({tuple(call.order) for call in lab.calls}) == 4

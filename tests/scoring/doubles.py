@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from aar.compute.requests import (
+    Average,
     Embed,
     FineTune,
     LabelOdds,
@@ -130,6 +131,9 @@ class ComputeDouble:
                 true = np.array([self._classes[one] for one in self.texts(request)])
                 wrong = float(np.mean((request.targets > 0.5) != (true == 1)))
                 self._rates[key] = min(0.5, self.ceiling_error + 0.8 * wrong)
+                return b"a student"
+            case Average():
+                self._rates[key] = float(np.dot([self._rates[one] for one in request.students], request.shares))
                 return b"a student"
             case Predict():
                 if request.student not in self._rates:

@@ -11,6 +11,7 @@ import ray
 from aar.commons.foreign import Foreign
 from aar.config import PLATFORM
 from aar.errors import LedgerError, ScoringError, StorageError
+from aar.models.recipe import Loss
 from aar.scoring.ledger import verify_chain
 from aar.scoring.records import (
     Baselines,
@@ -27,6 +28,11 @@ from aar.scoring.store import ExperimentRequest, ScoreStore
 
 HALF = Estimate(0.5, 0.4, 0.6)
 SCORE = Score(0.8, 0.4, 0.3, 0.5, (DatasetScore("data", 0.8, 0.4),))
+FITS = (
+    FitRecipe(1.0, 0.002),
+    FitRecipe(2.0, 0.002, 0, (0,), Loss.named("gce", {"q": 0.5}), replica=3),
+    FitRecipe(0, 0, average_of=((0, 0.25), (1, 0.75))),
+)
 BASELINES = Baselines(
     "data", (3, 1), Estimate(0.6, 0.5, 0.7), Estimate(0.9, 0.85, 0.95), 200, *[Estimate(0.5, 0.4, 0.6)] * 2
 )
@@ -152,7 +158,7 @@ def test_everything_is_there_after_reopening(store: ScoreStore, tmp_path: Path) 
     store.save_baselines(BASELINES)
     store.save_verification(VERIFICATION, {"experiment": "e1"})
     trained = {
-        ExperimentRun("data", 8): RunOutput("student-8", (FitRecipe(1.0, 0.002), FitRecipe(2.0, 0.002, 0, (0,))), 1),
+        ExperimentRun("data", 8): RunOutput("student-8", FITS, 1),
         ExperimentRun("data", 7): RunOutput("student-7", None),
     }
     store.save_outputs(experiment, trained)
@@ -163,7 +169,7 @@ def test_everything_is_there_after_reopening(store: ScoreStore, tmp_path: Path) 
     assert again.verifications() == [VERIFICATION]
     found = again.outputs(experiment, "data")
     assert [(seed, one.student, one.fits, one.final_fit) for seed, one in found.items()] == [
-        (7, "student-7", None, 0), (8, "student-8", (FitRecipe(1.0, 0.002), FitRecipe(2.0, 0.002, 0, (0,))), 1),
+        (7, "student-7", None, 0), (8, "student-8", FITS, 1),
     ]  # fmt: skip
     assert again.ledger() == store.ledger()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aar.compute.requests import FineTune, Predict
+from aar.compute.requests import Average, FineTune, Predict
 from aar.config import PLATFORM, BudgetConfig, DatasetConfig, ScoringConfig, TeacherConfig, VerificationConfig
 from aar.errors import ScoringError
 from aar.models.recipe import Loss
@@ -159,6 +159,17 @@ def test_a_recipe_is_replayed_on_vanillas_labels_fit_by_fit(bench: ScorerBench) 
     assert {one.start for one in second} == {one.key() for one in first}
     assert all(set(one.targets.tolist()) <= {0.0, 1.0} for one in first + second)
     assert all(len(set(one.targets.tolist())) > 1 for one in fits if one.recipe.epochs == 2.0)
+
+
+def test_an_average_is_replayed_too(bench: ScorerBench) -> None:
+    fits = (*PLAIN, FitRecipe(3.0, 1e-4), FitRecipe(0, 0, average_of=((0, 0.25), (1, 0.75))))
+    subject = bench.scored(0.22, fits=fits)
+    before = len(bench.compute.requests)
+    errors = {**GOOD, "vanilla": 0.42, "teacher": 0.24}
+    found = bench.verify(subject, errors, fits=fits, controls=["recipe"])
+    assert [one.verdict for one in found.controls] == ["gain is from ensembling"]
+    averages = [one for one in bench.compute.requests[before:] if isinstance(one, Average)]
+    assert len(averages) == 6 and {one.shares for one in averages} == {(0.25, 0.75)}
 
 
 def test_another_loss_is_a_recipe_and_is_replayed_too(bench: ScorerBench) -> None:

@@ -1,11 +1,11 @@
 """The controls of a verification: each measures what it needs beyond the arms that were run, and returns a verdict.
 
 The recipe control replays a method's recipe without its supervision. A method's gain may come from how it fits (more
-epochs, another rate or loss, several students distilled into one) and not from its use of the weak labels. So the
-platform repeats its fits on vanilla's labels, and on ground truth for the ceiling: same number, epochs, rates, losses,
-replicas and starting points, on all rows. Where a fit came after the method had asked for predictions of earlier
-students, its targets are the mean of the replayed students' predictions: that is how students are combined in the
-weights protocol. The replay runs on the platform, so no method code sees ground truth.
+epochs, another rate or loss, several students averaged or distilled into one) and not from its use of the weak labels.
+So the platform repeats its fits on vanilla's labels, and on ground truth for the ceiling: same number, epochs, rates,
+losses, replicas, averages and starting points, on all rows. Where a fit came after the method had asked for predictions
+of earlier students, its targets are the mean of the replayed students' predictions: that is how students are combined
+in the weights protocol. The replay runs on the platform, so no method code sees ground truth.
 
 Not covered: methods that train by a program of their own. The rows, weights and order that a method chose count as
 supervision.
@@ -34,8 +34,11 @@ def is_plain(run: RunOutput, recipe: Recipe) -> bool:
 
 
 def is_ensemble(run: RunOutput) -> bool:
-    """True if the returned student learned from the predictions of two or more others."""
-    return run.fits is not None and len(run.fits[run.final_fit].distilled_from) > 1
+    """True if the returned student is the mean of others, or learned from the predictions of two or more."""
+    if run.fits is None:
+        return False
+    final = run.fits[run.final_fit]
+    return bool(final.average_of) or len(final.distilled_from) > 1
 
 
 def hard_labels(weak: np.ndarray, kind: Kind) -> np.ndarray:
@@ -49,6 +52,10 @@ async def replay(held_out: HeldOutDataset, run: RunOutput, labels: np.ndarray, s
     assert run.fits is not None
     keys: list[str] = []
     for fit in run.fits[: run.final_fit + 1]:
+        if fit.average_of:
+            numbers, shares = zip(*fit.average_of, strict=True)
+            keys.append(await held_out.evaluator.average([keys[number] for number in numbers], shares))
+            continue
         targets = labels
         if fit.distilled_from:
             targets = await _mean_prediction(held_out, [keys[number] for number in fit.distilled_from])
