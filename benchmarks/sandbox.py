@@ -20,7 +20,7 @@ import numpy as np
 
 from aar.experiments.broker import FineTuneCall, RunBudget, RunInfo, TrainCall
 from aar.experiments.method_sandbox import method_pool, run_method
-from aar.models.recipe import Recipe
+from aar.models.recipe import Pooling, Recipe
 from aar.sandbox import Limits, Shell, provider, require_sandbox
 from aar.sandbox.pool import Pool
 
@@ -53,7 +53,7 @@ class InstantBackend:
     def average(self, students: tuple[str, ...], shares: tuple[float, ...]) -> str:
         return students[0]
 
-    def embed(self, layer: float) -> np.ndarray:
+    def embed(self, layer: float | tuple[float, ...], pool: Pooling) -> np.ndarray:
         """Return no hidden states."""
         return np.zeros((100, 1, 4))
 

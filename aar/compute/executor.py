@@ -130,8 +130,9 @@ class RequestExecutor:
         if request.layer is None:
             vectors = self._encoder(request.model).embed(flat)
         else:
-            vectors = embed(self._language_model(request.model), flat, request.layer, request.max_tokens)
-        return vectors.reshape(-1, k, vectors.shape[-1])
+            model = self._language_model(request.model)
+            vectors = embed(model, flat, request.layer, request.max_tokens, request.pool)
+        return vectors.reshape(-1, k, *vectors.shape[1:])
 
     def _student(self, key: str) -> Student:
         return Student.from_bytes(self._artifact(key))

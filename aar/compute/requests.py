@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from aar.compute.store import StoredTexts
-from aar.models.recipe import Loss, Recipe
+from aar.models.recipe import Loss, Pooling, Recipe
 
 
 def array_to_bytes(array: np.ndarray) -> bytes:
@@ -205,13 +205,15 @@ class LabelOdds(TextRequest):
 
 @dataclass(frozen=True)
 class Embed(TextRequest):
-    """Ask for (n, k, d) mean-pooled hidden states after `layer`, or, if None, a sentence encoder's vectors.
+    """Ask for (n, k, d) hidden states after `layer`, (n, k, m, d) after m layers, or a sentence encoder's vectors.
 
-    layer: a number of layers, negative from the end, or a share of all, above 0 and below 1.
+    layer: a number of layers, negative from the end, or a share of all, above 0 and below 1; or a tuple of m of these;
+    None: a sentence encoder's vectors, which are always means over tokens.
     """
 
-    layer: float | None
+    layer: float | tuple[float, ...] | None
     max_tokens: int
+    pool: Pooling = "mean"
 
 
 def _code_version() -> str:

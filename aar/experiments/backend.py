@@ -28,7 +28,7 @@ from aar.experiments.broker import RunInfo
 from aar.experiments.program_sandbox import ProgramRun
 from aar.experiments.program_scheduler import ProgramScheduler
 from aar.experiments.validation import FineTuneCall, TrainCall
-from aar.models.recipe import XENT, Loss, Texts, replica_seed
+from aar.models.recipe import XENT, Loss, Pooling, Texts, replica_seed
 from aar.problems.prompts import LABEL_TOKENS, candidates, fill, label_prompt, model_texts
 from aar.scoring import records
 from aar.scoring.records import FitRecipe, TrainingData
@@ -132,9 +132,9 @@ class ModelBackend:
         odds = self._run(LabelOdds(self._model, prompts, self._labels, self._task.recipe.max_tokens))
         return class_probabilities(odds[:, 0] if odds.shape[1] == 1 else (odds[:, 0] - odds[:, 1]) / 2)
 
-    def embed(self, layer: float) -> np.ndarray:
+    def embed(self, layer: float | tuple[float, ...], pool: Pooling) -> np.ndarray:
         texts = tuple(candidates(example) for example in self._task.examples)
-        return self._run(Embed(self._model, self._read(texts), layer, self._task.recipe.max_tokens))
+        return self._run(Embed(self._model, self._read(texts), layer, self._task.recipe.max_tokens, pool))
 
     def fine_tune(self, request: FineTuneCall) -> str:
         recipe, n = self._task.recipe, len(self._texts)

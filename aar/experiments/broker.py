@@ -20,7 +20,7 @@ from aar.errors import LabError, TrainingError, WireError
 from aar.experiments import validation
 from aar.experiments.validation import FineTuneCall, TrainCall
 from aar.guest import wire
-from aar.models.recipe import Recipe
+from aar.models.recipe import Pooling, Recipe
 
 __all__ = ["Broker", "FineTuneCall", "LabBackend", "RunInfo", "TrainCall"]
 
@@ -78,8 +78,8 @@ class LabBackend(Protocol):
         """Return (n, 2) probabilities."""
         ...
 
-    def embed(self, layer: float) -> np.ndarray:
-        """Return (n, k, d) hidden states."""
+    def embed(self, layer: float | tuple[float, ...], pool: Pooling) -> np.ndarray:
+        """Return (n, k, d) hidden states, or (n, k, m, d) of m layers."""
         ...
 
     def fine_tune(self, request: FineTuneCall) -> str:
@@ -223,8 +223,8 @@ class Broker:
                 template = validation.template(frame)
                 return {}, _array(self._compute("zero_shot", lambda: backend.zero_shot(template)))
             case "embed":
-                layer = validation.layer(frame)
-                return {}, _array(self._compute("embed", lambda: backend.embed(layer)))
+                layer, pool = validation.embed_call(frame)
+                return {}, _array(self._compute("embed", lambda: backend.embed(layer, pool)))
             case "fine_tune":
                 return {"student": self._fine_tune(validation.fine_tune_call(frame, self._n))}, {}
             case "average":

@@ -15,6 +15,7 @@ from aar.errors import MethodError
 from aar.experiments.broker import LabBackend, RunBudget, RunInfo
 from aar.experiments.method_sandbox import run_method
 from aar.experiments.validation import FineTuneCall, TrainCall
+from aar.models.recipe import Pooling
 from aar.sandbox.pool import Pool
 from aar.scoring.records import TrainingData
 
@@ -80,8 +81,8 @@ class _RecordingBackend:
         call = "zero_shot(template)" if template else "zero_shot()"
         return self._timed(call, lambda: self._backend.zero_shot(template))
 
-    def embed(self, layer: float) -> np.ndarray:
-        return self._timed(f"embed({layer})", lambda: self._backend.embed(layer))
+    def embed(self, layer: float | tuple[float, ...], pool: Pooling) -> np.ndarray:
+        return self._timed(f"embed({layer}, {pool})", lambda: self._backend.embed(layer, pool))
 
     def fine_tune(self, request: FineTuneCall) -> str:
         used = len(request.targets) if request.weights is None else int((request.weights > 0).sum())

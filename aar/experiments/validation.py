@@ -7,18 +7,20 @@ Does not cover: budgets and handles that depend on the run, which the broker che
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from aar.errors import LabError
 from aar.guest.wire import Frame
-from aar.models.recipe import MAX_REPLICA, Loss
+from aar.models.recipe import MAX_REPLICA, Loss, Pooling
 
 MAX_EPOCHS = 20.0
 MAX_LR = 0.1
 MAX_TEMPLATE = 4000
 MAX_LAYER = 512
+MAX_LAYERS = 64
+"""Layers of one embed call."""
 MAX_PROGRAM = 2**18
 MAX_AVERAGED = 64
 MAX_REPEATS = 20
@@ -123,12 +125,22 @@ def template(frame: Frame) -> str | None:
     return _optional_text(frame, "template", MAX_TEMPLATE)
 
 
-def layer(frame: Frame) -> float:
-    """Return the layer of an embed call: a whole number, or a share of the model's depth."""
-    _only(frame, {"layer"}, set())
-    value = frame.body.get("layer", -1)
+def embed_call(frame: Frame) -> tuple[float | tuple[float, ...], Pooling]:
+    """Return the layer of an embed call, or a tuple of layers, and how tokens become one vector."""
+    _only(frame, {"layer", "pool"}, set())
+    pool, value = frame.body.get("pool", "mean"), frame.body.get("layer", -1)
+    if pool not in get_args(Pooling):
+        raise LabError(f"pool is {_shown(pool)}; it must be one of {', '.join(get_args(Pooling))}")
+    if not isinstance(value, list):
+        return _layer(value), pool
+    if not 1 <= len(value) <= MAX_LAYERS:
+        raise LabError(f"layer lists {len(value)} layers; from 1 to {MAX_LAYERS} are allowed")
+    return tuple(_layer(one) for one in value), pool
+
+
+def _layer(value: Any) -> float:
     if (type(value) is int and abs(value) <= MAX_LAYER) or (type(value) is float and 0 < value < 1):
-        return value
+        return float(value) if isinstance(value, float) else value
     raise LabError(
         f"layer is {_shown(value)}; it must be a whole number between -{MAX_LAYER} and {MAX_LAYER}, or a share of the "
         "model's depth above 0 and below 1"

@@ -88,14 +88,23 @@ class Lab:
         """
         return self._call("zero_shot", {"template": template}).arrays["answer"]
 
-    def embed(self, layer: float = -1) -> np.ndarray:
-        """Return (n, k, d) hidden states of the strong model after `layer`, averaged over each candidate text's tokens.
+    def embed(self, layer: float | Sequence[float] = -1, pool: str = "mean") -> np.ndarray:
+        """Return (n, k, d) hidden states of the strong model for the candidate texts.
 
-        k is 2 for preferences (first, second) and 1 for binary questions. Negative layers count from the last; a
-        fraction between 0 and 1 is a share of the model's depth, so that 0.5 is the middle of any model. The limit on
-        characters that the model reads is shared with `zero_shot`.
+        k is 2 for preferences (first, second) and 1 for binary questions. The limit on characters that the model reads
+        is shared with `zero_shot`; several layers in one call are read once.
+
+        Args:
+            layer: the number of a layer. Negative ones count from the last; a fraction between 0 and 1 is a share of
+                the model's depth, so that 0.5 is the middle of any model. A list of m layers, at most 64, gives
+                (n, k, m, d).
+            pool: "mean" over the text's tokens, or the state at its "last" token.
+
+        Raises:
+            LabError: the model has no such layer, an argument is not valid, or the answer has more than 256 MiB.
         """
-        return self._call("embed", {"layer": layer if isinstance(layer, float) else int(layer)}).arrays["answer"]
+        layers = [_layer(one) for one in layer] if isinstance(layer, Sequence | np.ndarray) else _layer(layer)
+        return self._call("embed", {"layer": layers, "pool": pool}).arrays["answer"]
 
     def fine_tune(
         self,
@@ -218,6 +227,10 @@ def _exchange(connection: socket.socket, call: wire.Frame) -> wire.Frame:
     if "error" in answer.body:
         raise LabError(answer.body["error"])
     return answer
+
+
+def _layer(value: float) -> float:
+    return float(value) if isinstance(value, float) else int(value)
 
 
 def _number(value: float | None) -> float | None:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import Tensor
 
 from aar.errors import ModelError
 from aar.models.language_model import HiddenStateCache, LanguageModel, by_length
-from aar.models.recipe import Texts
+from aar.models.recipe import Pooling, Texts
 from aar.models.student import Student, StudentGroup, log_odds
 
 
@@ -45,7 +45,8 @@ def log_likelihoods(model: LanguageModel, texts: Sequence[str], max_tokens: int)
     prefix = [model.tokenizer.eos_token_id if start is None else start]
     tokens = [prefix + ids for ids in model.encode(texts, max_tokens - 1)]
     sums = torch.empty(len(tokens))
-    for rows, ids, mask, hidden in _hidden_batches(model, model.backbone, tokens):
+    for rows, ids, mask in _padded_batches(model, tokens):
+        hidden = model.backbone(input_ids=ids, use_cache=False).last_hidden_state
         picked = token_log_probabilities(hidden[:, :-1], ids[:, 1:], model.label_rows)
         sums[rows] = (picked * mask[:, 1:]).sum(1).cpu()
     return sums.numpy()
@@ -60,7 +61,8 @@ def text_losses(model: LanguageModel, texts: Sequence[str], student: Student | N
     tokens = model.encode(texts, max_tokens=1 << 20)
     losses = torch.empty(len(tokens))
     with nullcontext() if student is None else _group(model, student).activated([0]):
-        for rows, ids, mask, hidden in _hidden_batches(model, model.backbone, tokens):
+        for rows, ids, mask in _padded_batches(model, tokens):
+            hidden = model.backbone(input_ids=ids, use_cache=False).last_hidden_state
             picked = token_log_probabilities(hidden[:, :-1], ids[:, 1:], model.label_rows) * mask[:, 1:]
             losses[rows] = (-picked.sum(1) / mask[:, 1:].sum(1).clamp(min=1)).cpu()
     return losses.numpy()
@@ -77,44 +79,67 @@ def label_odds(model: LanguageModel, texts: Sequence[str], labels: tuple[str, st
     direction = model.label_direction(labels)
     tokens = model.encode(texts, max_tokens)
     odds = torch.empty(len(tokens))
-    for rows, ids, mask, hidden in _hidden_batches(model, model.backbone, tokens):
+    for rows, ids, mask in _padded_batches(model, tokens):
+        hidden = model.backbone(input_ids=ids, use_cache=False).last_hidden_state
         final = hidden[torch.arange(len(rows), device=ids.device), mask.sum(1).long() - 1]
         odds[rows] = (final.float() @ direction).cpu()
     return odds.numpy()
 
 
 @torch.no_grad()
-def embed(model: LanguageModel, texts: Sequence[str], layer: float, max_tokens: int) -> np.ndarray:
-    """Return (n, hidden) float32 hidden states after `layer` layers, averaged over tokens.
+def embed(
+    model: LanguageModel, texts: Sequence[str], layer: float | Sequence[float], max_tokens: int, pool: Pooling = "mean"
+) -> np.ndarray:
+    """Return (n, hidden) float32 hidden states after `layer`, or (n, m, hidden) for a sequence of m layers.
 
-    layer: 0 is the embeddings; negative numbers count from the end; a fraction above 0 and below 1 is a share of all
-    layers. Raises ModelError when the model has no such layer.
+    Args:
+        layer: 0 is the embeddings; negative numbers count from the end; a fraction above 0 and below 1 is a share of
+            all layers.
+        pool: the mean over a text's tokens, or the state at its last token.
+
+    Raises:
+        ModelError: the model has no such layer.
     """
+    numbers = [_layer_number(model, one) for one in (layer if isinstance(layer, Sequence) else [layer])]
+    highest, depth = max(numbers), len(model.layers)
+    network = model.backbone if highest == depth else model.cut(depth - highest).bottom
+    tokens = model.encode(texts, max_tokens)
+    states = torch.empty(len(tokens), len(numbers), model.hidden_size)
+    for rows, ids, mask in _padded_batches(model, tokens):
+        output = network(input_ids=ids, use_cache=False, output_hidden_states=len(set(numbers)) > 1)
+        for place, number in enumerate(numbers):
+            hidden = output.last_hidden_state if number == highest else output.hidden_states[number]
+            states[rows, place] = _pooled(hidden.float(), mask, pool).cpu()
+    return (states if isinstance(layer, Sequence) else states[:, 0]).numpy()
+
+
+def _layer_number(model: LanguageModel, layer: float) -> int:
     depth = len(model.layers)
     if 0 < layer < 1:
-        layer = round(layer * depth)
+        return round(layer * depth)
     if not -depth - 1 <= layer <= depth:
         raise ModelError(f"layer = {layer}, but the model has layers {-depth - 1} to {depth}")
-    layers = int(layer) % (depth + 1)
-    network = model.backbone if layers == depth else model.cut(depth - layers).bottom
-    tokens = model.encode(texts, max_tokens)
-    means = torch.empty(len(tokens), model.hidden_size)
-    for rows, _, mask, hidden in _hidden_batches(model, network, tokens):
-        means[rows] = ((hidden.float() * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)).cpu()
-    return means.numpy()
+    return int(layer) % (depth + 1)
 
 
-def _hidden_batches(
-    model: LanguageModel, network: nn.Module, tokens: Sequence[Sequence[int]]
-) -> Iterator[tuple[list[int], Tensor, Tensor, Tensor]]:
-    """Yield batches: row numbers, padded token ids (rows, longest), float mask of the real tokens, hidden states."""
+def _pooled(hidden: Tensor, mask: Tensor, pool: Pooling) -> Tensor:
+    """(rows, tokens, hidden) -> (rows, hidden)."""
+    if pool == "last":
+        return hidden[torch.arange(len(hidden), device=hidden.device), mask.sum(1).long() - 1]
+    return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+
+
+def _padded_batches(
+    model: LanguageModel, tokens: Sequence[Sequence[int]]
+) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+    """Yield batches: row numbers, padded token ids (rows, longest), float mask of the real tokens."""
     model.train_mode(False)
     for rows in by_length(torch.tensor([len(ids) for ids in tokens])):
         sequences = [torch.tensor(tokens[row]) for row in rows]
         ids = torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True).to(model.device)
         lengths = torch.tensor([len(sequence) for sequence in sequences])
         mask = (torch.arange(ids.shape[1])[None] < lengths[:, None]).float().to(model.device)
-        yield rows, ids, mask, network(input_ids=ids, use_cache=False).last_hidden_state
+        yield rows, ids, mask
 
 
 def token_log_probabilities(hidden: Tensor, ids: Tensor, vocabulary: Tensor, chunk: int = 512) -> Tensor:

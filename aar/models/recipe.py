@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Form = Literal["label_token", "scalar_head"]
+Pooling = Literal["mean", "last"]
 Texts = Sequence[tuple[str, ...]]
 """Examples as texts: each has one text, or each has two that compete."""
 

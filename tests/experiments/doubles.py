@@ -7,7 +7,7 @@ import numpy as np
 
 from aar.errors import LabError, TrainingError
 from aar.experiments.broker import FineTuneCall, RunInfo, TrainCall
-from aar.models.recipe import XENT, Recipe
+from aar.models.recipe import XENT, Pooling, Recipe
 
 N = 20
 
@@ -24,6 +24,7 @@ class NumpyBackend:
     requests: list[FineTuneCall] = field(default_factory=list)
     programs: list[TrainCall] = field(default_factory=list)
     averages: list[tuple[tuple[str, ...], tuple[float, ...]]] = field(default_factory=list)
+    pools: list[Pooling] = field(default_factory=list)
     templates: list[str | None] = field(default_factory=list)
     entered: threading.Event = field(default_factory=threading.Event)
     test_examples: list[dict[str, str]] = field(default_factory=list)
@@ -37,10 +38,13 @@ class NumpyBackend:
         self.templates.append(template)
         return np.full((N, 2), 0.5)
 
-    def embed(self, layer: float) -> np.ndarray:
-        if layer > 4:
-            raise LabError(f"the model has 4 layers, not {layer}")
-        return np.full((N, 2, 3), float(layer))
+    def embed(self, layer: float | tuple[float, ...], pool: Pooling) -> np.ndarray:
+        layers = layer if isinstance(layer, tuple) else (layer,)
+        if max(layers) > 4:
+            raise LabError(f"the model has 4 layers, not {max(layers)}")
+        self.pools.append(pool)
+        states = np.stack([np.full((N, 2, 3), float(one)) for one in layers], axis=2)
+        return states if isinstance(layer, tuple) else states[:, :, 0]
 
     def fine_tune(self, request: FineTuneCall) -> str:
         self.entered.set()

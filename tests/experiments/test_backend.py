@@ -95,7 +95,7 @@ def test_prompts_of_four_thousand_characters_are_refused_after_a_few_calls(
 def test_as_many_short_prompts_as_a_method_could_want_are_answered(backend: ModelBackend) -> None:
     for number in range(MAX_PASSES // 4):
         backend.zero_shot(f"Question {number}: which of these is good?\nA: {{first}}\nB: {{second}}\nAnswer:")
-        backend.embed(number)
+        backend.embed(number, "mean")
 
 
 def test_the_documentation_of_the_lab_states_the_limits_of_calls() -> None:
@@ -212,5 +212,5 @@ def test_only_errors_that_the_method_caused_are_errors_of_the_lab(failure: AarEr
             raise failure
 
     with pytest.raises(expected, match=str(failure)) as caught:
-        backend_on(Failing()).embed(1)
+        backend_on(Failing()).embed(1, "mean")
     assert type(caught.value) is expected

@@ -73,6 +73,8 @@ def test_models_answer_through_the_lab(lab: Lab, served: Served) -> None:
     assert lab.zero_shot("Which? {first}").shape == (N, 2)
     assert served.backend.templates == ["Which? {first}"]
     assert lab.embed(2).shape == (N, 2, 3)
+    assert lab.embed([0.5, -1, 3], pool="last")[0, 0, :, 0].tolist() == [0.5, -1, 3]
+    assert served.backend.pools == ["mean", "last"]
     student = lab.fine_tune(lab.weak_labels, weights=np.arange(N), order=range(N), loss="logconf", epochs=2, lr=0.01)
     assert student.predict().shape == (N, 2)
     assert student.predict([3, 4]).shape == (2, 2)
@@ -281,6 +283,13 @@ def test_faults_of_the_platform_end_the_run_and_are_kept(served: Served, fault: 
         {"call": "embed", "layer": 1.5},
         {"call": "embed", "layer": -0.5},
         {"call": "embed", "layer": 0.0},
+        {"call": "embed", "layer": []},
+        {"call": "embed", "layer": [1] * 65},
+        {"call": "embed", "layer": [1, [2]]},
+        {"call": "embed", "layer": [1, "2"]},
+        {"call": "embed", "layer": 1, "pool": "max"},
+        {"call": "embed", "layer": 1, "pool": ["mean"]},
+        {"call": "embed", "layer": 1, "pool": None},
         {"call": "zero_shot", "template": 3},
         {"call": "zero_shot", "template": "x" * 5000},
         {"call": "zero_shot", "template": "\ud800"},

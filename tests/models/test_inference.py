@@ -93,6 +93,22 @@ def test_layers_count_from_the_end_too(llama: LanguageModel) -> None:
     np.testing.assert_array_equal(embed(llama, TEXTS, -DEPTH - 1, 64), embed(llama, TEXTS, 0, 64))
 
 
+@pytest.mark.parametrize("layer", [0, 2, DEPTH])
+@torch.no_grad()
+def test_the_last_tokens_state_can_be_asked_for(llama: LanguageModel, plain: Any, layer: int) -> None:
+    states = [plain(torch.tensor([ids_of(text)]), output_hidden_states=True).hidden_states for text in TEXTS]
+    expected = torch.stack([one[layer][0, -1] for one in states])
+    np.testing.assert_allclose(embed(llama, TEXTS, layer, 64, "last"), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("pool", ["mean", "last"])
+@pytest.mark.parametrize("layers", [(2, 0, 1), (DEPTH, 1), (0.5, 0.5), (3,)])
+def test_several_layers_are_each_as_if_asked_for_alone(llama: LanguageModel, layers: Any, pool: Any) -> None:
+    together = embed(llama, TEXTS, layers, 64, pool)
+    alone = np.stack([embed(llama, TEXTS, layer, 64, pool) for layer in layers], axis=1)
+    np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-5)
+
+
 def test_a_fraction_is_a_share_of_the_depth(llama: LanguageModel) -> None:
     np.testing.assert_array_equal(embed(llama, TEXTS, 0.5, 64), embed(llama, TEXTS, DEPTH // 2, 64))
 
