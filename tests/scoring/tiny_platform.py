@@ -1,11 +1,11 @@
 """A real platform in one process: tiny models without Ray, the real scorer, method code run directly."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from aar.compute.client import ComputeClient
@@ -15,9 +15,10 @@ from aar.compute.requests import Request
 from aar.config import PLATFORM, CampaignConfig, VerificationConfig, load_config
 from aar.errors import TrainingError
 from aar.experiments.backend import ModelBackend
+from aar.experiments.broker import Broker, RunBudget
 from aar.experiments.program_scheduler import ProgramScheduler
-from aar.experiments.validation import FineTuneCall
-from aar.models.recipe import Loss
+from aar.guest.errors import LabError
+from aar.guest.lab import Lab
 from aar.scoring.actor import Scorer
 from aar.scoring.records import VANILLA, Experiment, RunOutput, Verification
 from aar.scoring.store import ScoreStore
@@ -72,33 +73,19 @@ class LocalCompute:
         self._put(key, data)
 
 
-class DirectStudent:
-    def __init__(self, backend: ModelBackend, id: str) -> None:
-        self.id, self._backend = id, backend
-
-    def predict(self, rows: Any = None) -> np.ndarray:
-        return self._backend.predict(self.id, rows)
-
-
-class DirectLab:
-    """The lab without a sandbox between."""
-
-    def __init__(self, backend: ModelBackend) -> None:
-        described = backend.describe()
-        self.kind, self.examples, self.seed = described.kind, described.examples, described.seed
-        self.recipe = described.recipe.model_dump()
-        self.weak_labels, self._backend = described.weak_labels, backend
-
-    def zero_shot(self, template: str | None = None) -> np.ndarray:
-        return self._backend.zero_shot(template)
-
-    def fine_tune(self, targets: Any, weights: Any = None, order: Any = None, **settings: Any) -> DirectStudent:
-        targets = np.asarray(targets, np.float32)
-        pairs = targets if targets.ndim == 2 else np.stack([1 - targets, targets], axis=1)
-        usual = {"epochs": None, "lr": None, "base": None, "replica": 0}
-        loss = Loss.named(settings.pop("loss", "xent"), settings.pop("loss_options", None))
-        call = FineTuneCall(targets=pairs, weights=weights, order=order, loss=loss, **{**usual, **settings})
-        return DirectStudent(self._backend, self._backend.fine_tune(call))
+def supervised(source: str, backend: ModelBackend) -> str:
+    """Run a method on the real lab, over a real broker, without a sandbox; return the student's handle."""
+    ours, theirs = socket.socketpair()
+    broker = Broker(b"", backend, theirs, RunBudget(fits=20), on_end=lambda: None)
+    broker.start()
+    namespace: dict[str, Any] = {}
+    exec(compile(source, "method.py", "exec"), namespace)
+    with ours:
+        try:
+            student: str = namespace["supervise"](Lab(ours)).id
+        except LabError as error:
+            raise broker.fault or error from None
+    return student
 
 
 class TinyPlatform:
@@ -141,6 +128,4 @@ class TinyPlatform:
         backend = ModelBackend(
             task, run.seed, self.config.problem.student.model, ComputeClient(compute, "ada"), programs
         )
-        namespace: dict[str, Any] = {}
-        exec(compile(source, "method.py", "exec"), namespace)
-        return backend.trained(namespace["supervise"](DirectLab(backend)).id)
+        return backend.trained(supervised(source, backend))
