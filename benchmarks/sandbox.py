@@ -46,7 +46,7 @@ class InstantBackend:
         """As `fine_tune`."""
         return "student-1"
 
-    def zero_shot(self, template: str | None) -> np.ndarray:
+    def zero_shot(self, template: str | None, labels: tuple[str, str] | None) -> np.ndarray:
         """Return even probabilities."""
         return np.full((100, 2), 0.5)
 

@@ -117,7 +117,7 @@ class ModelBackend:
         task = self._task
         return RunInfo(task.kind, examples, task.weak_labels, self._seed, task.recipe, test_examples)
 
-    def zero_shot(self, template: str | None) -> np.ndarray:
+    def zero_shot(self, template: str | None, labels: tuple[str, str] | None) -> np.ndarray:
         """Return the strong model's own beliefs.
 
         Without a template, a preference is judged by the likelihood of both texts, and a judgement by the odds of the
@@ -125,11 +125,13 @@ class ModelBackend:
         preferences averaged over both orders of the responses.
         """
         if template is None and self._task.kind == "preference":
+            if labels is not None:
+                raise LabError("labels of preferences need a template that asks for one of them")
             texts = tuple(candidates(example) for example in self._task.examples)
             likelihoods = self._run(LogLikelihoods(self._model, self._read(texts), self._task.recipe.max_tokens))
             return class_probabilities(likelihoods[:, 1] - likelihoods[:, 0])
         prompts = self._read(self._prompts(template))
-        odds = self._run(LabelOdds(self._model, prompts, self._labels, self._task.recipe.max_tokens))
+        odds = self._run(LabelOdds(self._model, prompts, labels or self._labels, self._task.recipe.max_tokens))
         return class_probabilities(odds[:, 0] if odds.shape[1] == 1 else (odds[:, 0] - odds[:, 1]) / 2)
 
     def embed(self, layer: float | tuple[float, ...], pool: Pooling) -> np.ndarray:

@@ -74,7 +74,7 @@ class LabBackend(Protocol):
 
     def describe(self) -> RunInfo: ...
 
-    def zero_shot(self, template: str | None) -> np.ndarray:
+    def zero_shot(self, template: str | None, labels: tuple[str, str] | None) -> np.ndarray:
         """Return (n, 2) probabilities."""
         ...
 
@@ -220,8 +220,8 @@ class Broker:
                 }  # fmt: skip
                 return body, {"weak_labels": np.asarray(described.weak_labels, np.float32)}
             case "zero_shot":
-                template = validation.template(frame)
-                return {}, _array(self._compute("zero_shot", lambda: backend.zero_shot(template)))
+                template, labels = validation.zero_shot_call(frame)
+                return {}, _array(self._compute("zero_shot", lambda: backend.zero_shot(template, labels)))
             case "embed":
                 layer, pool = validation.embed_call(frame)
                 return {}, _array(self._compute("embed", lambda: backend.embed(layer, pool)))

@@ -77,9 +77,9 @@ class _RecordingBackend:
     def describe(self) -> RunInfo:
         return self._backend.describe()
 
-    def zero_shot(self, template: str | None) -> np.ndarray:
+    def zero_shot(self, template: str | None, labels: tuple[str, str] | None) -> np.ndarray:
         call = "zero_shot(template)" if template else "zero_shot()"
-        return self._timed(call, lambda: self._backend.zero_shot(template))
+        return self._timed(call, lambda: self._backend.zero_shot(template, labels))
 
     def embed(self, layer: float | tuple[float, ...], pool: Pooling) -> np.ndarray:
         return self._timed(f"embed({layer}, {pool})", lambda: self._backend.embed(layer, pool))

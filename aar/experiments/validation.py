@@ -18,6 +18,7 @@ from aar.models.recipe import MAX_REPLICA, Loss, Pooling
 MAX_EPOCHS = 20.0
 MAX_LR = 0.1
 MAX_TEMPLATE = 4000
+MAX_LABEL = 40
 MAX_LAYER = 512
 MAX_LAYERS = 64
 """Layers of one embed call."""
@@ -119,10 +120,18 @@ def train_call(frame: Frame, max_ranks: int) -> TrainCall:
     return TrainCall(source.tobytes(), ranks, arrays)
 
 
-def template(frame: Frame) -> str | None:
-    """Return the template of a zero_shot call, or None."""
-    _only(frame, {"template"}, set())
-    return _optional_text(frame, "template", MAX_TEMPLATE)
+def zero_shot_call(frame: Frame) -> tuple[str | None, tuple[str, str] | None]:
+    """Return the template of a zero_shot call, and its two label words; None for the usual ones."""
+    _only(frame, {"template", "labels"}, set())
+    template, labels = _optional_text(frame, "template", MAX_TEMPLATE), frame.body.get("labels")
+    if labels is None:
+        return template, None
+    if not isinstance(labels, list) or len(labels) != 2:
+        raise LabError(f"labels is {_shown(labels)}; it must be two words, of label 0 and of label 1")
+    words = [_optional_text(Frame({"labels": word}), "labels", MAX_LABEL) for word in labels]
+    if not words[0] or not words[1] or words[0] == words[1]:
+        raise LabError("labels must be two different words, neither empty")
+    return template, (words[0], words[1])
 
 
 def embed_call(frame: Frame) -> tuple[float | tuple[float, ...], Pooling]:

@@ -74,19 +74,22 @@ class Lab:
         self.test_examples = described.body["test_examples"]
         self.weak_labels = described.arrays["weak_labels"]
 
-    def zero_shot(self, template: str | None = None) -> np.ndarray:
+    def zero_shot(self, template: str | None = None, labels: tuple[str, str] | None = None) -> np.ndarray:
         """Return (n, 2) probabilities: the strong model's own beliefs before any training.
 
         Args:
             template: a prompt, with {prompt}, {first} and {second} or {question} and {choice} as placeholders. The
                 label is read off the next token: " A" or " B" for preferences, " False" or " True" for binary
                 questions. None: preferences are judged by the likelihood of both texts, questions by a usual prompt.
+            labels: the words of label 0 and label 1 in place of these, such as (" no", " yes"); at most 40 characters
+                each. They count by their first tokens, which must differ. The space before a word belongs to it.
 
         Raises:
-            LabError: the template is not valid, or the run's calls of zero_shot and embed together would exceed its
-                input budget: 100 x (the characters of the training texts + 200 for each text).
+            LabError: the template or a label is not valid, or the run's calls of zero_shot and embed together would
+                exceed its input budget: 100 x (the characters of the training texts + 200 for each text).
         """
-        return self._call("zero_shot", {"template": template}).arrays["answer"]
+        words = None if labels is None else list(labels)
+        return self._call("zero_shot", {"template": template, "labels": words}).arrays["answer"]
 
     def embed(self, layer: float | Sequence[float] = -1, pool: str = "mean") -> np.ndarray:
         """Return (n, k, d) hidden states of the strong model for the candidate texts.

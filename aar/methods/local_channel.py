@@ -50,6 +50,7 @@ def local_posterior(
 def supervise(lab):
     odds, prior, states = log_odds(lab.weak_labels, lab.kind), log_odds(lab.zero_shot(), lab.kind), lab.embed(0.2)
     for _ in range(2):
-        student = lab.fine_tune((local_posterior(odds, prior, states, lab.seed) > 0).astype(int))
+        posterior = local_posterior(odds, prior, states, lab.seed)
+        student = lab.fine_tune((posterior > 0).astype(int))
         odds = log_odds(student.predict(), lab.kind)
     return student

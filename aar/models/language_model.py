@@ -83,9 +83,11 @@ class LanguageModel:
     def label_direction(self, labels: tuple[str, str]) -> Tensor:
         """Return (hidden,) float32 whose product with a final hidden state is the log-odds of label 1 against label 0.
 
-        A label such as " True" counts by its first token.
+        A label such as " True" counts by its first token. Raises ModelError when both begin with the same one.
         """
         token_0, token_1 = (ids[0] for ids in self.encode(labels, max_tokens=1 << 20))
+        if token_0 == token_1:
+            raise ModelError(f"the labels {labels[0]!r} and {labels[1]!r} begin with the same token; use other words")
         return (self.label_rows[token_1] - self.label_rows[token_0]).float()
 
     def cut(self, last_layers: int | None) -> LayerSplit:

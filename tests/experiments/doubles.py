@@ -24,6 +24,7 @@ class NumpyBackend:
     requests: list[FineTuneCall] = field(default_factory=list)
     programs: list[TrainCall] = field(default_factory=list)
     averages: list[tuple[tuple[str, ...], tuple[float, ...]]] = field(default_factory=list)
+    labels: list[tuple[str, str] | None] = field(default_factory=list)
     pools: list[Pooling] = field(default_factory=list)
     templates: list[str | None] = field(default_factory=list)
     entered: threading.Event = field(default_factory=threading.Event)
@@ -34,8 +35,9 @@ class NumpyBackend:
         weak = np.stack([np.linspace(0, 1, N), 1 - np.linspace(0, 1, N)], axis=1).astype(np.float32)
         return RunInfo("preference", examples, weak, seed=7, recipe=Recipe(lr=0.002), test_examples=self.test_examples)
 
-    def zero_shot(self, template: str | None) -> np.ndarray:
+    def zero_shot(self, template: str | None, labels: tuple[str, str] | None) -> np.ndarray:
         self.templates.append(template)
+        self.labels.append(labels)
         return np.full((N, 2), 0.5)
 
     def embed(self, layer: float | tuple[float, ...], pool: Pooling) -> np.ndarray:

@@ -86,7 +86,7 @@ def test_prompts_of_four_thousand_characters_are_refused_after_a_few_calls(
     made = 0
     with pytest.raises(LabError, match=r"needs .* characters of model input, and .* remain in the run's budget"):
         while made < 100:
-            backend.zero_shot("x" * 3900 + "{first}{second}")
+            backend.zero_shot("x" * 3900 + "{first}{second}", None)
             made += 1
     assert 1 <= made < 10
     assert len(compute.stored) == made  # the prompts that were refused are not stored either
@@ -94,7 +94,7 @@ def test_prompts_of_four_thousand_characters_are_refused_after_a_few_calls(
 
 def test_as_many_short_prompts_as_a_method_could_want_are_answered(backend: ModelBackend) -> None:
     for number in range(MAX_PASSES // 4):
-        backend.zero_shot(f"Question {number}: which of these is good?\nA: {{first}}\nB: {{second}}\nAnswer:")
+        backend.zero_shot(f"Question {number}: which of these is good?\nA: {{first}}\nB: {{second}}\nAnswer:", None)
         backend.embed(number, "mean")
 
 
@@ -127,17 +127,27 @@ def test_a_methods_own_settings_replace_the_recipes_and_rows_without_weight_are_
 def test_preferences_are_judged_by_likelihood_or_with_a_template_by_label_odds_in_both_orders(
     backend: ModelBackend, compute: Answering
 ) -> None:
-    backend.zero_shot(None)
-    backend.zero_shot("{first} or {second}?")
+    backend.zero_shot(None, None)
+    backend.zero_shot("{first} or {second}?", None)
     likelihoods, odds = compute.asked
     assert isinstance(likelihoods, LogLikelihoods) and isinstance(odds, LabelOdds)
     assert compute.stored[0][0] == ("a sentence 0", "a sentence is 0")
     assert compute.stored[1][0] == ("a sentence 0 or a sentence is 0?", "a sentence is 0 or a sentence 0?")
 
 
+def test_label_words_of_the_methods_own_need_a_template_for_preferences(
+    backend: ModelBackend, compute: Answering
+) -> None:
+    backend.zero_shot("{first} or {second}?", (" one", " two"))
+    [odds] = compute.asked
+    assert isinstance(odds, LabelOdds) and odds.labels == (" one", " two")
+    with pytest.raises(LabError, match="need a template"):
+        backend.zero_shot(None, (" one", " two"))
+
+
 def test_a_template_that_is_not_valid_is_the_methods_error(backend: ModelBackend, compute: Answering) -> None:
     with pytest.raises(LabError, match=r"the template has \{label\}; for preference data these are allowed"):
-        backend.zero_shot("{first} {second} {label}")
+        backend.zero_shot("{first} {second} {label}", None)
     assert not compute.asked
 
 

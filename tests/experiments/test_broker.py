@@ -71,7 +71,9 @@ def test_a_lab_describes_the_run(lab: Lab) -> None:
 
 def test_models_answer_through_the_lab(lab: Lab, served: Served) -> None:
     assert lab.zero_shot("Which? {first}").shape == (N, 2)
-    assert served.backend.templates == ["Which? {first}"]
+    lab.zero_shot("Which? {first}", labels=(" one", " two"))
+    assert served.backend.templates == ["Which? {first}"] * 2
+    assert served.backend.labels == [None, (" one", " two")]
     assert lab.embed(2).shape == (N, 2, 3)
     assert lab.embed([0.5, -1, 3], pool="last")[0, 0, :, 0].tolist() == [0.5, -1, 3]
     assert served.backend.pools == ["mean", "last"]
@@ -291,6 +293,14 @@ def test_faults_of_the_platform_end_the_run_and_are_kept(served: Served, fault: 
         {"call": "embed", "layer": 1, "pool": ["mean"]},
         {"call": "embed", "layer": 1, "pool": None},
         {"call": "zero_shot", "template": 3},
+        {"call": "zero_shot", "labels": " yes"},
+        {"call": "zero_shot", "labels": [" yes"]},
+        {"call": "zero_shot", "labels": [" yes", " yes"]},
+        {"call": "zero_shot", "labels": ["", " yes"]},
+        {"call": "zero_shot", "labels": [1, 2]},
+        {"call": "zero_shot", "labels": [" yes", "x" * 41]},
+        {"call": "zero_shot", "labels": [" yes", "\ud800"]},
+        {"call": "zero_shot", "labels": {"0": " no", "1": " yes"}},
         {"call": "zero_shot", "template": "x" * 5000},
         {"call": "zero_shot", "template": "\ud800"},
         {"call": "zero_shot", "file": "/etc/passwd"},

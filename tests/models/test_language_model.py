@@ -118,3 +118,8 @@ def test_damaged_weights_are_refused(tmp_path: Path, llama_folder: Path) -> None
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(ModelError, match="not a causal language model"):
         LanguageModel(folder, CPU, torch.float32)
+
+
+def test_labels_that_begin_with_one_token_are_refused(llama: LanguageModel) -> None:
+    with pytest.raises(ModelError, match="begin with the same token"):
+        llama.label_direction((" A", " A"))
