@@ -50,6 +50,9 @@ class InstantBackend:
         """Return even probabilities."""
         return np.full((100, 2), 0.5)
 
+    def head(self, weight: np.ndarray, bias: float) -> str:
+        return "student-1"
+
     def average(self, students: tuple[str, ...], shares: tuple[float, ...]) -> str:
         return students[0]
 

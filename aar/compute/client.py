@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from aar.compute.requests import Average, FineTune, ImportAdapter, Request, array_from_bytes
+from aar.compute.requests import Average, FineTune, ImportAdapter, ProbeHead, Request, array_from_bytes
 from aar.compute.store import StoredTexts, texts_to_bytes
 from aar.config import PLATFORM
 from aar.models.recipe import Texts
@@ -38,7 +38,7 @@ class ComputeClient:
         key = get(self.compute.run.remote(request, self.account, self.ticket))
         return array_from_bytes(get(self.compute.get.remote(key)))
 
-    def train(self, request: FineTune | ImportAdapter | Average) -> str:
+    def train(self, request: FineTune | ImportAdapter | ProbeHead | Average) -> str:
         """Return the key of the student that a request makes. Raises as the actor's `run`."""
         key: str = get(self.compute.run.remote(request, self.account, self.ticket))
         return key
@@ -64,7 +64,7 @@ class AsyncComputeClient:
         key = await get_async(self.compute.run.remote(request, self.account, self.ticket))
         return array_from_bytes(await get_async(self.compute.get.remote(key)))
 
-    async def train(self, request: FineTune | ImportAdapter | Average) -> str:
+    async def train(self, request: FineTune | ImportAdapter | ProbeHead | Average) -> str:
         """As `ComputeClient.train`."""
         key: str = await get_async(self.compute.run.remote(request, self.account, self.ticket))
         return key

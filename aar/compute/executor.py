@@ -18,6 +18,7 @@ from aar.compute.requests import (
     LabelOdds,
     LogLikelihoods,
     Predict,
+    ProbeHead,
     Request,
     TextLosses,
     array_to_bytes,
@@ -30,7 +31,7 @@ from aar.models.catalog import model_folder
 from aar.models.inference import SentenceEncoder, embed, flatten, label_odds, log_likelihoods, predict, text_losses
 from aar.models.language_model import HiddenStateCache, LanguageModel, LayerSplit, Precision, choose_dtype
 from aar.models.recipe import Texts
-from aar.models.student import Student, StudentShape, averaged
+from aar.models.student import Student, StudentShape, averaged, probe_student
 
 MAX_MODELS = 2
 MAX_PREFIXES = 4
@@ -72,6 +73,8 @@ class RequestExecutor:
                 return self._fine_tune([request for request in requests if isinstance(request, FineTune)], is_wanted)
             case ImportAdapter():
                 return [self._adopt(first).to_bytes()]
+            case ProbeHead():
+                return [self._probe(first).to_bytes()]
             case Average():
                 return [averaged([self._student(key) for key in first.students], first.shares).to_bytes()]
             case Predict():
@@ -103,6 +106,13 @@ class RequestExecutor:
         shape = StudentShape(recipe.form, recipe.last_layers, recipe.max_tokens, request.labels)
         cut = self._language_model(request.model).cut(recipe.last_layers)
         return adopted(request.weights, shape, cut, recipe.lora_rank)  # no more capacity than the ceiling has
+
+    def _probe(self, request: ProbeHead) -> Student:
+        recipe = request.recipe
+        shape = StudentShape(recipe.form, recipe.last_layers, recipe.max_tokens, request.labels)
+        return probe_student(
+            self._language_model(request.model).cut(recipe.last_layers), shape, request.weight, request.bias
+        )
 
     def _fit(self, request: FineTune) -> FitSpec:
         return FitSpec(

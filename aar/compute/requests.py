@@ -80,7 +80,7 @@ OWN_TO_A_STUDENT = {"lr": 1.0, "epochs": 1.0}
 TRAINING_COST = 3
 """The cost of a forward and a backward pass, in forward passes."""
 AVERAGE_COST = 1000
-"""The cost of reading one student for an average, in characters that a model reads."""
+"""The cost of making a student without training, for each that it is made of, in characters that a model reads."""
 BYTES_PER_CHARACTER = 100
 """Bytes of weights that are checked in the time in which a model reads one character."""
 WORKER_CODE = (
@@ -158,6 +158,22 @@ class ImportAdapter(Request):
 
     def cost(self) -> float:
         return len(self.weights) / BYTES_PER_CHARACTER
+
+
+@dataclass(frozen=True)
+class ProbeHead(Request):
+    """Make a student that changes no layer of the model and reads its score off by a given head.
+
+    weight: (hidden,) float32, for the final hidden state of a text's last token.
+    """
+
+    labels: tuple[str, str]
+    recipe: Recipe
+    weight: np.ndarray
+    bias: float
+
+    def cost(self) -> float:
+        return float(AVERAGE_COST)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from aar.compute.requests import (
     LabelOdds,
     LogLikelihoods,
     Predict,
+    ProbeHead,
     Request,
     class_probabilities,
 )
@@ -54,12 +55,12 @@ class FitLog:
         self._numbers: dict[str, int] = {}
         self._fits: list[FitRecipe] = []
         self._asked: set[int] = set()
-        self._by_program = False
+        self._made_by_method = False
 
     @property
     def fits(self) -> tuple[FitRecipe, ...] | None:
-        """The fits so far; None once a program of the method has trained a student, which cannot be replayed."""
-        return None if self._by_program else tuple(self._fits)
+        """The fits so far; None once the method has made a student itself, which cannot be replayed."""
+        return None if self._made_by_method else tuple(self._fits)
 
     def fitted(
         self, handle: str, epochs: float, lr: float, base: str | None, loss: Loss = XENT, replica: int = 0
@@ -76,9 +77,9 @@ class FitLog:
         self._numbers[handle] = len(self._fits)
         self._fits.append(FitRecipe(epochs=0, lr=0, average_of=of))
 
-    def trained_by_program(self, handle: str) -> None:
-        """Note that a program of the method has trained the student `handle`."""
-        self._by_program = True
+    def made_by_method(self, handle: str) -> None:
+        """Note that the method made the student `handle` itself: it trained it by a program, or computed its head."""
+        self._made_by_method = True
         self.fitted(handle, epochs=0, lr=0, base=None)
 
     def asked(self, handle: str) -> None:
@@ -167,6 +168,18 @@ class ModelBackend:
         )
         return handle
 
+    def head(self, weight: np.ndarray, bias: float) -> str:
+        recipe = self._task.recipe
+        if recipe.form != "scalar_head":
+            raise LabError(
+                f'a head is a student of the form "scalar_head"; the recipe of this problem is "{recipe.form}"'
+            )
+        with _as_lab_errors(ModelError, QuotaError):
+            key = self._compute.train(ProbeHead(self._model, self._labels, recipe, weight, bias))
+        handle = self._named(key, f"head {len(self._keys)}")
+        self._log.made_by_method(handle)
+        return handle
+
     def average(self, students: tuple[str, ...], shares: tuple[float, ...]) -> str:
         starts = {self._starts[student] for student in students}
         if len(starts) > 1:
@@ -198,7 +211,7 @@ class ModelBackend:
         with _as_lab_errors(ModelError, QuotaError):
             key = self._programs.student(run, self._model, self._compute.account)
         handle = self._named(key, f"program {len(self._keys)}")
-        self._log.trained_by_program(handle)
+        self._log.made_by_method(handle)
         return handle
 
     def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:

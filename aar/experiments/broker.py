@@ -31,6 +31,7 @@ CALLS = {
     "describe": 10,
     "zero_shot": 100,
     "embed": 100,
+    "head": 32,
     "average": 32,
     "predict": 1000,
     "predict_test": 100,
@@ -84,6 +85,10 @@ class LabBackend(Protocol):
 
     def fine_tune(self, request: FineTuneCall) -> str:
         """Return the id of the new student."""
+        ...
+
+    def head(self, weight: np.ndarray, bias: float) -> str:
+        """Return the id of a student that reads its score off the untrained model by this (d,) head."""
         ...
 
     def average(self, students: tuple[str, ...], shares: tuple[float, ...]) -> str:
@@ -227,6 +232,8 @@ class Broker:
                 return {}, _array(self._compute("embed", lambda: backend.embed(layer, pool)))
             case "fine_tune":
                 return {"student": self._fine_tune(validation.fine_tune_call(frame, self._n))}, {}
+            case "head":
+                return {"student": self._head(*validation.head_call(frame))}, {}
             case "average":
                 return {"student": self._average(*validation.average_call(frame))}, {}
             case "train":
@@ -242,13 +249,18 @@ class Broker:
             case "predict_test":
                 raise LabError("test inputs are not shown in this protocol")
         raise LabError(
-            "unknown call; the lab answers describe, zero_shot, embed, fine_tune, average, train and predict"
+            "unknown call; the lab answers describe, zero_shot, embed, fine_tune, head, average, train and predict"
         )
 
     def _fine_tune(self, request: FineTuneCall) -> str:
         if request.base is not None:
             self._check_own(request.base)
         student = self._compute("fine_tune", lambda: self._backend.fine_tune(request))
+        self._students.add(student)
+        return student
+
+    def _head(self, weight: np.ndarray, bias: float) -> str:
+        student = self._compute("head", lambda: self._backend.head(weight, bias))
         self._students.add(student)
         return student
 

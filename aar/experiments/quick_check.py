@@ -93,6 +93,9 @@ class _RecordingBackend:
     def predict(self, student: str, rows: np.ndarray | None) -> np.ndarray:
         return self._timed(f"{student}.predict()", lambda: self._backend.predict(student, rows))
 
+    def head(self, weight: np.ndarray, bias: float) -> str:
+        return self._timed(f"head({len(weight)} weights)", lambda: self._backend.head(weight, bias))
+
     def average(self, students: tuple[str, ...], shares: tuple[float, ...]) -> str:
         return self._timed(f"average({len(students)} students)", lambda: self._backend.average(students, shares))
 

@@ -24,6 +24,8 @@ MAX_LAYERS = 64
 """Layers of one embed call."""
 MAX_PROGRAM = 2**18
 MAX_AVERAGED = 64
+MAX_HIDDEN = 2**16
+LARGEST_WEIGHT = 1e4
 MAX_REPEATS = 20
 """Row numbers per example in an order or a prediction."""
 SUM_TOLERANCE = 1e-3
@@ -81,6 +83,21 @@ def _loss(frame: Frame) -> Loss:
         return Loss.named(name if isinstance(name, str) else _shown(name), options)
     except ValueError as error:
         raise LabError(str(error)) from None
+
+
+def head_call(frame: Frame) -> tuple[np.ndarray, float]:
+    """Return the weights and the bias of a head call."""
+    _only(frame, {"bias"}, {"weight"})
+    weight, bias = frame.arrays.get("weight"), frame.body.get("bias", 0.0)
+    if weight is None or weight.dtype != np.float32 or weight.ndim != 1 or not 1 <= len(weight) <= MAX_HIDDEN:
+        raise LabError(
+            "head needs a weight of shape (d,), where d is the size of a hidden state as lab.embed returns it"
+        )
+    if not np.isfinite(weight).all() or np.abs(weight).max() > LARGEST_WEIGHT:
+        raise LabError(f"weight must be finite, and nothing in it beyond ±{LARGEST_WEIGHT:g}")
+    if type(bias) not in (int, float) or not abs(bias) <= LARGEST_WEIGHT:
+        raise LabError(f"bias is {_shown(bias)}; it must be a number from -{LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g}")
+    return weight, float(bias)
 
 
 def average_call(frame: Frame) -> tuple[tuple[str, ...], tuple[float, ...]]:

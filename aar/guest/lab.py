@@ -169,6 +169,21 @@ class Lab:
         }
         return Student(self, self._call("fine_tune", settings, arrays).body["student"])
 
+    def head(self, weight: ArrayLike, bias: float = 0.0) -> Student:
+        """Return the untrained strong model with a linear head of yours as a student. It costs no fit.
+
+        The score of a text is its final hidden state at the last token, `lab.embed(-1, pool="last")`, times `weight`
+        plus `bias`: the log-odds of a binary text, and for a preference the score of `second` minus that of `first`.
+
+        Args:
+            weight: (d,), finite, between -10,000 and 10,000.
+
+        Raises:
+            LabError: an argument is not valid, the problem's form is not "scalar_head", or this was called 32 times.
+        """
+        arrays = {"weight": np.asarray(weight, np.float32)}
+        return Student(self, self._call("head", {"bias": float(bias)}, arrays).body["student"])
+
     def average(self, students: Sequence[Student], weights: ArrayLike | None = None) -> Student:
         """Return the student whose weights are the mean of these students' weights. It costs no fit.
 

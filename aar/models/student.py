@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor, nn
@@ -63,6 +64,19 @@ class Student:
         except (safetensors.SafetensorError, KeyError, ValueError) as error:
             raise ModelError(f"these bytes are not a student: {error}") from None
         return cls(shape, weights)
+
+
+def probe_student(cut: LayerSplit, shape: StudentShape, weight: np.ndarray, bias: float) -> Student:
+    """Return a student with the form "scalar_head" that leaves the model as it is, and has this (hidden,) head.
+
+    Raises:
+        ModelError: `weight` is not as long as the model's hidden state.
+    """
+    if weight.shape != (cut.hidden_size,):
+        raise ModelError(f"the head has {weight.size} weights, and the model's hidden state has {cut.hidden_size}")
+    weights = new_weights(cut, "scalar_head", 1, seed=0)  # `up` is zero, so the adapter does nothing
+    head = {"head/weight": torch.from_numpy(weight.astype(np.float32)), "head/bias": torch.tensor([bias])}
+    return Student(shape, {**weights, **head})
 
 
 def averaged(students: Sequence[Student], shares: Sequence[float]) -> Student:

@@ -253,7 +253,7 @@ def _split(experiment: Experiment) -> str:
 
 
 def _fits(outputs: dict[ExperimentRun, RunOutput]) -> int | None:
-    """Count the fits of all runs; None where a method trained by a program of its own."""
+    """Count the fits of all runs; None where a method made students by a program or with a head of its own."""
     counts = [None if output.fits is None else len(output.fits) for output in outputs.values()]
     return None if None in counts else sum(count or 0 for count in counts)
 

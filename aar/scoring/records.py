@@ -55,7 +55,7 @@ class FitRecipe:
 class RunOutput:
     """The output of a run: the key of its student, with the index `final_fit` of its fit in `fits`, or `predictions`.
 
-    `fits` is None where the method trained by a program of its own, which cannot be replayed with other labels.
+    `fits` is None where the method made a student by a program or with a head of its own, which cannot be replayed.
     `predictions` are of the test inputs, in the predictions protocol only.
     """
 

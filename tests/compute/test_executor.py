@@ -17,6 +17,7 @@ from aar.compute.requests import (
     LabelOdds,
     LogLikelihoods,
     Predict,
+    ProbeHead,
     Request,
     TextLosses,
     array_from_bytes,
@@ -87,6 +88,18 @@ def test_a_student_continues_from_the_one_that_is_named(
     [students["second"]] = executor.execute([request(str(llama_folder), recipe=gentle, start="first")])
     one, other = (array(executor, Predict(str(llama_folder), stored(TEXTS), key)) for key in ("first", "second"))
     np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
+
+
+def test_a_head_reads_the_untrained_models_last_state(
+    executor: RequestExecutor, llama: LanguageModel, llama_folder: Path, students: dict[str, bytes]
+) -> None:
+    weight = np.linspace(-1, 1, HIDDEN, dtype=np.float32)
+    [students["probe"]] = executor.execute([ProbeHead(str(llama_folder), LABELS, recipe(), weight, 0.5)])
+    odds = array(executor, Predict(str(llama_folder), stored(TEXTS), "probe"))
+    states = embed(llama, [text for (text,) in TEXTS], -1, 32, "last")
+    np.testing.assert_allclose(odds, states @ weight + 0.5, rtol=1e-3, atol=1e-3)
+    with pytest.raises(ModelError, match="the head has 3 weights"):
+        executor.execute([ProbeHead(str(llama_folder), LABELS, recipe(), weight[:3], 0.0)])
 
 
 def test_students_are_averaged_weight_by_weight(

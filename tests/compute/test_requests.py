@@ -21,6 +21,7 @@ from aar.compute.requests import (
     LabelOdds,
     LogLikelihoods,
     Predict,
+    ProbeHead,
     Request,
     TextLosses,
     source_digest,
@@ -33,7 +34,7 @@ FIELDS: dict[str, Any] = {
     "model": "m", "texts": TEXTS, "labels": (" A", " B"), "recipe": Recipe(),
     "targets": np.array([0.0, 1.0], np.float32), "weights": np.ones(2, np.float32), "rows": np.arange(2),
     "shuffle": True, "loss": XENT, "seed": 1, "start": None, "student": "s", "max_tokens": 8, "layer": 2,
-    "pool": "mean", "students": ("a", "b"), "shares": (0.5, 0.5),
+    "pool": "mean", "students": ("a", "b"), "shares": (0.5, 0.5), "weight": np.ones(2, np.float32), "bias": 0.0,
 }  # fmt: skip
 OTHER: dict[str, Any] = {
     "model": "M", "texts": StoredTexts.of((("a", "b"), ("c", "D"))), "labels": (" B", " A"),
@@ -41,8 +42,10 @@ OTHER: dict[str, Any] = {
     "targets": np.array([0.0, 0.9], np.float32), "weights": np.array([1, 2], np.float32), "rows": np.array([1, 0]),
     "shuffle": False, "loss": Loss.named("logconf"), "seed": 2, "start": "abc", "student": "t", "max_tokens": 9,
     "layer": None, "pool": "last", "students": ("b", "a"), "shares": (0.4, 0.6),
+    "weight": np.zeros(2, np.float32), "bias": 1.0,
 }  # fmt: skip
 KINDS: tuple[type[Request], ...] = (
+    ProbeHead,
     FineTune,
     ImportAdapter,
     Average,

@@ -24,6 +24,7 @@ class NumpyBackend:
     requests: list[FineTuneCall] = field(default_factory=list)
     programs: list[TrainCall] = field(default_factory=list)
     averages: list[tuple[tuple[str, ...], tuple[float, ...]]] = field(default_factory=list)
+    heads: list[tuple[list[float], float]] = field(default_factory=list)
     labels: list[tuple[str, str] | None] = field(default_factory=list)
     pools: list[Pooling] = field(default_factory=list)
     templates: list[str | None] = field(default_factory=list)
@@ -55,6 +56,11 @@ class NumpyBackend:
         if self.failure is not None:
             raise self.failure
         self.requests.append(request)
+        return f"student-{len(self.requests)}"
+
+    def head(self, weight: np.ndarray, bias: float) -> str:
+        self.heads.append((weight.tolist(), bias))
+        self.requests.append(FineTuneCall(np.full((N, 2), 0.5, np.float32), None, None, XENT, None, None, None, 0))
         return f"student-{len(self.requests)}"
 
     def average(self, students: tuple[str, ...], shares: tuple[float, ...]) -> str:

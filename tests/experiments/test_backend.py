@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from aar.compute.client import ComputeClient
-from aar.compute.requests import Average, FineTune, ImportAdapter, LabelOdds, LogLikelihoods, Predict, Request
+from aar.compute.requests import (
+    Average,
+    FineTune,
+    ImportAdapter,
+    LabelOdds,
+    LogLikelihoods,
+    Predict,
+    ProbeHead,
+    Request,
+)
 from aar.compute.store import StoredTexts
 from aar.errors import AarError, LabError, ModelError, QuotaError, StorageError, TrainingError
 from aar.experiments.backend import EXTRA_CHARACTERS, MAX_PASSES, MAX_VISITS, SMALL_FIT, ModelBackend
@@ -36,7 +45,7 @@ class Answering(ComputeClient):
         self.asked.append(request)
         return np.arange(N) / N if isinstance(request, Predict) else np.zeros((N, 2))
 
-    def train(self, request: FineTune | ImportAdapter | Average) -> str:
+    def train(self, request: FineTune | ImportAdapter | ProbeHead | Average) -> str:
         self.asked.append(request)
         return f"key-{len(self.asked)}"
 
@@ -181,6 +190,13 @@ def test_each_replica_is_a_student_of_its_own_and_the_same_one_again_is_the_same
     keys = [request.key() for request in compute.asked]
     assert keys[1] == keys[2] and len(set(keys)) == 3
     assert compute.asked[0].seed == SEED  # type: ignore[attr-defined]
+
+
+def test_a_head_is_a_student_that_cannot_be_replayed(backend: ModelBackend, compute: Answering) -> None:
+    student = backend.head(np.ones(4, np.float32), 0.5)
+    [request] = compute.asked
+    assert isinstance(request, ProbeHead) and request.bias == 0.5
+    assert backend.trained(student).student == "key-1" and backend.trained(student).fits is None
 
 
 def test_students_of_one_start_and_their_continuations_can_be_averaged(

@@ -153,6 +153,31 @@ def test_bad_arguments_are_refused_with_their_name_and_nothing_is_trained(
     assert lab.budget == {"fits": 3, "programs": 1}
 
 
+def test_a_head_arrives_as_it_was_asked_for(lab: Lab, served: Served) -> None:
+    assert lab.head([0.5, -1], bias=2).predict([0]).shape == (1, 2)
+    assert served.backend.heads == [([0.5, -1.0], 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("body", "weight", "reason"),
+    [
+        ({}, np.ones((2, 2), np.float32), "shape (d,)"),
+        ({}, np.ones(2, np.float64), "shape (d,)"),
+        ({}, np.ones(0, np.float32), "shape (d,)"),
+        ({}, np.ones(2**16 + 1, np.float32), "shape (d,)"),
+        ({}, np.array([1, np.nan], np.float32), "finite"),
+        ({}, np.array([1, 1e5], np.float32), "beyond ±10000"),
+        ({"bias": "1"}, np.ones(2, np.float32), "bias is '1'"),
+        ({"bias": 1e9}, np.ones(2, np.float32), "bias is 1000000000.0"),
+        ({"bias": True}, np.ones(2, np.float32), "bias is True"),
+        ({"layer": 3}, np.ones(2, np.float32), "unknown arguments: 'layer'"),
+    ],
+)
+def test_another_head_is_refused_by_name(served: Served, body: dict[str, Any], weight: np.ndarray, reason: str) -> None:
+    assert reason in served.refusal({"call": "head", **body}, weight=weight)
+    assert served.backend.heads == []
+
+
 def test_an_average_arrives_as_it_was_asked_for_and_is_a_student_of_the_run(lab: Lab, served: Served) -> None:
     students = [lab.fine_tune(UNIFORM) for _ in range(3)]
     mean = lab.average(students)

@@ -39,7 +39,7 @@ def test_an_ensemble_of_many_is_seen_as_one_student_taught_by_many() -> None:
 def test_a_program_of_its_own_cannot_be_replayed() -> None:
     log = FitLog()
     log.fitted("a", 1, 0.1, None)
-    log.trained_by_program("b")
+    log.made_by_method("b")
     log.asked("b")
     assert log.fits is None
     assert log.number("b") == 1

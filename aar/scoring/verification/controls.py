@@ -7,7 +7,7 @@ losses, replicas, averages and starting points, on all rows. Where a fit came af
 of earlier students, its targets are the mean of the replayed students' predictions: that is how students are combined
 in the weights protocol. The replay runs on the platform, so no method code sees ground truth.
 
-Not covered: methods that train by a program of their own. The rows, weights and order that a method chose count as
+Not covered: methods that make students by a program or with a head of their own. The rows, weights and order that a method chose count as
 supervision.
 """
 

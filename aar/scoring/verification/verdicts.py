@@ -77,8 +77,10 @@ def plain_recipe() -> ControlResult:
 
 
 def unknown_recipe() -> ControlResult:
-    """Return the result for a method that trains by a program of its own."""
-    return ControlResult("recipe", "not checked", None, "it trains by a program of its own, which cannot be replayed")
+    """Return the result for a method that makes students itself: by a program, or with a head."""
+    return ControlResult(
+        "recipe", "not checked", None, "it makes students by a program or a head of its own, which cannot be replayed"
+    )
 
 
 def capability(loss: Estimate) -> ControlResult:
