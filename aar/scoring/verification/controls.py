@@ -7,8 +7,8 @@ losses, replicas, averages and starting points, on all rows. Where a fit came af
 of earlier students, its targets are the mean of the replayed students' predictions: that is how students are combined
 in the weights protocol. The replay runs on the platform, so no method code sees ground truth.
 
-Not covered: methods that make students by a program or with a head of their own. The rows, weights and order that a method chose count as
-supervision.
+Not covered: methods that make students by a program or with a head of their own. The rows, weights and order that a
+method chose count as supervision.
 """
 
 import asyncio
