@@ -10,9 +10,8 @@ from tests.methods.lab_double import FEATURES, LabDouble, run_method, two_column
 
 FITS = {
     "averaged": 4, "coherent_labels": 1, "confident_labels": 1, "cross_fitted": 4, "early_stopped": 8,
-    "em_posterior": 1,
-    "local_channel": 2, "logconf": 1, "mdl_curriculum": 2, "overlap_density": 1, "product": 1, "retrain_confident": 2,
-    "reverse_ce": 1, "soft_labels": 1, "vanilla": 1, "zero_shot": 1,
+    "em_posterior": 1, "epiplexity": 5, "local_channel": 2, "logconf": 1, "mdl_curriculum": 2, "overlap_density": 1,
+    "product": 1, "retrain_confident": 2, "reverse_ce": 1, "soft_labels": 1, "vanilla": 1, "zero_shot": 1,
 }  # fmt: skip
 """The built-in methods, and the most fits that each makes."""
 NAMES = list(FITS)
@@ -207,3 +206,14 @@ def test_averaged_students_see_the_same_labels_in_different_orders():
     assert student.id == "mean" and len(lab.calls) == 4
     assert all(np.array_equal(call.targets, lab.calls[0].targets) and call.replica == 0 for call in lab.calls)
     assert len({tuple(call.order) for call in lab.calls}) == 4
+
+
+def test_epiplexity_softens_two_fifths_of_labels_that_no_student_saw():
+    lab = LabDouble()
+    run_method(builtin_source("epiplexity"), lab)
+    one, other, early, late, final = lab.calls
+    assert ((one.weights > 0) ^ (other.weights > 0)).all()
+    assert early.epochs + late.epochs == lab.recipe["epochs"] and np.array_equal(early.targets, late.targets)
+    moved = np.abs(final.targets - 0.5) < np.abs(late.targets - 0.5) - 1e-9
+    assert moved[:, 1].mean() == pytest.approx(0.4, abs=0.02)
+    assert np.allclose(final.targets[~moved[:, 1]], late.targets[~moved[:, 1]])
