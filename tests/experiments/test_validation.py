@@ -98,10 +98,10 @@ def test_an_order_may_repeat_rows_up_to_a_limit() -> None:
 def test_the_limits_themselves_are_allowed() -> None:
     call = fine_tune({"epochs": MAX_EPOCHS, "lr": MAX_LR})
     assert (call.epochs, call.lr) == (MAX_EPOCHS, MAX_LR)
-    assert validation.layer(Frame({"layer": -MAX_LAYER})) == -MAX_LAYER
+    assert validation.embed_call(Frame({"layer": -MAX_LAYER})) == (-MAX_LAYER, "mean")
     longest = "x" * MAX_TEMPLATE
-    assert validation.template(Frame({"template": longest})) == longest
-    assert validation.template(Frame({"call": "zero_shot"})) is None
+    assert validation.zero_shot_call(Frame({"template": longest})) == (longest, None)
+    assert validation.zero_shot_call(Frame({"call": "zero_shot"})) == (None, None)
 
 
 @pytest.mark.parametrize(
