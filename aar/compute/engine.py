@@ -139,7 +139,7 @@ def fine_tune(
         WithdrawnError: no caller is waiting for the students.
         TrainingError: not every planned step was taken, and no student is the reason.
     """
-    shape = StudentShape(recipe.form, recipe.last_layers, recipe.max_tokens, labels)
+    shape = StudentShape.of(recipe, labels)
     cut = model.cut(recipe.last_layers)
     starts = [
         fit.start.weights if fit.start else new_weights(cut, recipe.form, recipe.lora_rank, fit.seed) for fit in fits

@@ -103,16 +103,13 @@ class RequestExecutor:
 
     def _adopt(self, request: ImportAdapter) -> Student:
         recipe = request.recipe
-        shape = StudentShape(recipe.form, recipe.last_layers, recipe.max_tokens, request.labels)
         cut = self._language_model(request.model).cut(recipe.last_layers)
+        shape = StudentShape.of(recipe, request.labels)
         return adopted(request.weights, shape, cut, recipe.lora_rank)  # no more capacity than the ceiling has
 
     def _probe(self, request: ProbeHead) -> Student:
-        recipe = request.recipe
-        shape = StudentShape(recipe.form, recipe.last_layers, recipe.max_tokens, request.labels)
-        return probe_student(
-            self._language_model(request.model).cut(recipe.last_layers), shape, request.weight, request.bias
-        )
+        cut = self._language_model(request.model).cut(request.recipe.last_layers)
+        return probe_student(cut, StudentShape.of(request.recipe, request.labels), request.weight, request.bias)
 
     def _fit(self, request: FineTune) -> FitSpec:
         return FitSpec(

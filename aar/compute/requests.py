@@ -79,7 +79,7 @@ OWN_TO_A_STUDENT = {"lr": 1.0, "epochs": 1.0}
 """Fields of the recipe in which students that are trained side by side may differ, each with a placeholder."""
 TRAINING_COST = 3
 """The cost of a forward and a backward pass, in forward passes."""
-AVERAGE_COST = 1000
+MAKING_COST = 1000
 """The cost of making a student without training, for each that it is made of, in characters that a model reads."""
 BYTES_PER_CHARACTER = 100
 """Bytes of weights that are checked in the time in which a model reads one character."""
@@ -173,7 +173,7 @@ class ProbeHead(Request):
     bias: float
 
     def cost(self) -> float:
-        return float(AVERAGE_COST)
+        return float(MAKING_COST)
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ class Average(Request):
     shares: tuple[float, ...]
 
     def cost(self) -> float:
-        return float(AVERAGE_COST * len(self.students))
+        return float(MAKING_COST * len(self.students))
 
 
 @dataclass(frozen=True)

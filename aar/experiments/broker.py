@@ -231,13 +231,21 @@ class Broker:
                 layer, pool = validation.embed_call(frame)
                 return {}, _array(self._compute("embed", lambda: backend.embed(layer, pool)))
             case "fine_tune":
-                return {"student": self._fine_tune(validation.fine_tune_call(frame, self._n))}, {}
+                request = validation.fine_tune_call(frame, self._n)
+                if request.base is not None:
+                    self._check_own(request.base)
+                return self._new_student("fine_tune", lambda: backend.fine_tune(request)), {}
             case "head":
-                return {"student": self._head(*validation.head_call(frame))}, {}
+                weight, bias = validation.head_call(frame)
+                return self._new_student("head", lambda: backend.head(weight, bias)), {}
             case "average":
-                return {"student": self._average(*validation.average_call(frame))}, {}
+                students, shares = validation.average_call(frame)
+                for each in students:
+                    self._check_own(each)
+                return self._new_student("average", lambda: backend.average(students, shares)), {}
             case "train":
-                return {"student": self._train(validation.train_call(frame, self._most_ranks))}, {}
+                program = validation.train_call(frame, self._most_ranks)
+                return self._new_student("train", lambda: backend.train(program)), {}
             case "predict":
                 student, rows = validation.prediction(frame, self._n)
                 self._check_own(student)
@@ -252,29 +260,10 @@ class Broker:
             "unknown call; the lab answers describe, zero_shot, embed, fine_tune, head, average, train and predict"
         )
 
-    def _fine_tune(self, request: FineTuneCall) -> str:
-        if request.base is not None:
-            self._check_own(request.base)
-        student = self._compute("fine_tune", lambda: self._backend.fine_tune(request))
+    def _new_student(self, call: str, make: Callable[[], str]) -> dict[str, object]:
+        student = self._compute(call, make)
         self._students.add(student)
-        return student
-
-    def _head(self, weight: np.ndarray, bias: float) -> str:
-        student = self._compute("head", lambda: self._backend.head(weight, bias))
-        self._students.add(student)
-        return student
-
-    def _average(self, students: tuple[str, ...], shares: tuple[float, ...]) -> str:
-        for each in students:
-            self._check_own(each)
-        student = self._compute("average", lambda: self._backend.average(students, shares))
-        self._students.add(student)
-        return student
-
-    def _train(self, call: TrainCall) -> str:
-        student = self._compute("train", lambda: self._backend.train(call))
-        self._students.add(student)
-        return student
+        return {"student": student}
 
     def _check_own(self, student: str) -> None:
         if student not in self._students:

@@ -166,7 +166,8 @@ def embed_call(frame: Frame) -> tuple[float | tuple[float, ...], Pooling]:
 
 def _layer(value: Any) -> float:
     if (type(value) is int and abs(value) <= MAX_LAYER) or (type(value) is float and 0 < value < 1):
-        return float(value) if isinstance(value, float) else value
+        number: float = value
+        return number
     raise LabError(
         f"layer is {_shown(value)}; it must be a whole number between -{MAX_LAYER} and {MAX_LAYER}, or a share of the "
         "model's depth above 0 and below 1"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from aar.errors import ModelError
 from aar.models.language_model import LanguageModel, LayerSplit
 from aar.models.lora import Adapter, adapters_attached, new_adapter
-from aar.models.recipe import Form
+from aar.models.recipe import Form, Recipe
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,11 @@ class StudentShape:
     last_layers: int | None
     max_tokens: int
     labels: tuple[str, str]
+
+    @classmethod
+    def of(cls, recipe: Recipe, labels: tuple[str, str]) -> "StudentShape":
+        """Return the shape of the students that a recipe trains."""
+        return cls(recipe.form, recipe.last_layers, recipe.max_tokens, labels)
 
 
 @dataclass(frozen=True)

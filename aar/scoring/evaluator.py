@@ -25,7 +25,7 @@ from aar.compute.store import StoredTexts
 from aar.config import DatasetConfig, ProblemConfig
 from aar.models.recipe import XENT, Form, Loss, Recipe, replica_seed
 from aar.problems.dataset import Dataset, Example, Split
-from aar.problems.prompts import LABEL_TOKENS, candidates, label_prompt, model_texts
+from aar.problems.prompts import LABEL_TOKENS, model_texts
 from aar.scoring.records import FitRecipe
 
 INVERSE_REGULARISATION = 100.0
@@ -89,10 +89,9 @@ class Evaluator:
         """
         model, tokens = self._problem.student.model, self._recipe.max_tokens
         if self._dataset.kind == "preference":
-            texts = await self._compute.put(tuple(candidates(example) for example in split.examples))
-            sums = await self._compute.run(LogLikelihoods(model, texts, tokens))
+            sums = await self._compute.run(LogLikelihoods(model, await self._texts(split, "scalar_head"), tokens))
             return np.asarray(sums[:, 1] - sums[:, 0])
-        texts = await self._compute.put(tuple((label_prompt(example),) for example in split.examples))
+        texts = await self._texts(split, "label_token")
         odds = (await self._compute.run(LabelOdds(model, texts, LABEL_TOKENS["binary"], tokens)))[:, 0]
         return np.asarray(odds - np.median(odds))
 
